@@ -1,0 +1,185 @@
+"""A cohort in a folder: `images/` and `masks/` with the same names, and perhaps `table.csv`."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32
+
+from segue.cohort.image_file import (
+    SUFFIXES,
+    Pixels,
+    decode_image,
+    decode_labels,
+    spacing_on_grid,
+    split_suffix,
+    to_grid,
+)
+from segue.cohort.record import Record
+from segue.cohort.table import Row, read_table
+from segue.errors import InputError
+
+
+@dataclass(frozen=True)
+class Case:
+    """Where a record comes from: known before any image is decoded."""
+
+    id: str
+    subject: str
+    image: Path
+    mask: Path
+    spacing: tuple[float, ...] | None
+    covariates: dict[str, float]
+
+
+def read_folder(
+    folder: Path,
+    *,
+    structures: dict[str, int],
+    size: tuple[int, ...],
+    subject_pattern: str | None = None,
+    covariates: tuple[str, ...] = (),
+) -> Iterator[Record]:
+    """Read a folder of images and masks, one image in memory at a time, in the order of their names.
+
+    `images/NAME` and `masks/NAME` are PNG or NIfTI, in the axes in which they are stored. Names, the table and
+    the arguments are checked at the call, the files themselves as the iteration comes to them.
+
+    Args:
+        folder: holds `images/`, `masks/` and perhaps `table.csv` (see `read_table`).
+        structures: the label of each structure in the masks; every other label is background.
+        size: of the grid onto which images and masks are averaged, two entries or three.
+        subject_pattern: regular expression searched in the name; its first group, or else the whole match, is
+            the subject. A column `subject` of the table goes first; with neither, each image is a subject.
+        covariates: columns of the table to keep.
+
+    Raises:
+        InputError: one line that names the file and the mend.
+    """
+    _check_arguments(structures, size)
+    cases = list_folder(folder, size=size, subject_pattern=subject_pattern, covariates=covariates)
+    return _read_cases(cases, structures, size)
+
+
+def list_folder(
+    folder: Path,
+    *,
+    size: tuple[int, ...],
+    subject_pattern: str | None = None,
+    covariates: tuple[str, ...] = (),
+) -> list[Case]:
+    """The cases of a folder in the order of their names, without decoding any image (see `read_folder`)."""
+    folder = Path(folder)
+    pattern = _compile(subject_pattern)
+    images, masks = _files(folder / "images"), _files(folder / "masks")
+    for name in images.keys() - masks.keys():
+        raise InputError(f"{images[name]}: has no mask; add {folder / 'masks' / name}.png or .nii.gz")
+    for name in masks.keys() - images.keys():
+        raise InputError(f"{masks[name]}: has no image; add {folder / 'images' / name}.png or .nii.gz")
+    table = read_table(folder / "table.csv", names=sorted(images), dims=len(size), covariates=covariates)
+    return [
+        _case(images[name], masks[name], name, table.get(name, Row()), pattern) for name in sorted(images)
+    ]
+
+
+def _check_arguments(structures: dict[str, int], size: tuple[int, ...]) -> None:
+    if len(size) not in (2, 3) or min(size) < 1:
+        raise InputError(f"size: {list(size)} is not a grid; give two or three positive whole numbers")
+    if not structures:
+        raise InputError("structures: none is given; name at least one with its label in the masks")
+    if 0 in structures.values() or len(set(structures.values())) < len(structures):
+        raise InputError(
+            f"structures: the labels are {list(structures.values())}; give each its own, other than 0"
+        )
+
+
+def _compile(subject_pattern: str | None) -> re.Pattern[str] | None:
+    try:
+        return None if subject_pattern is None else re.compile(subject_pattern)
+    except re.error as error:
+        raise InputError(
+            f"subject_pattern: {subject_pattern!r} is not a regular expression ({error}); correct it"
+        ) from error
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    """The image files of a folder by stem; hidden files and other formats are passed over."""
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; a cohort has images/ and masks/")
+    files: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        stem, suffix = split_suffix(path.name)
+        if not suffix or path.name.startswith("."):
+            continue
+        if stem in files:
+            raise InputError(f"{path}: has the same name as {files[stem].name}; keep one of them")
+        if path.stat().st_size == 0:
+            raise InputError(f"{path}: the file is empty; export it again")
+        files[stem] = path
+    if not files:
+        raise InputError(f"{folder}: holds no images; add files ending in {', '.join(SUFFIXES)}")
+    return files
+
+
+def _case(image: Path, mask: Path, name: str, row: Row, pattern: re.Pattern[str] | None) -> Case:
+    subject = row.subject
+    if subject is None:
+        subject = name if pattern is None else _match(pattern, name, image)
+    return Case(name, subject, image, mask, row.spacing, row.covariates)
+
+
+def _match(pattern: re.Pattern[str], name: str, image: Path) -> str:
+    match = pattern.search(name)
+    subject = match and match[1 if pattern.groups else 0]
+    if not subject:
+        raise InputError(
+            f"{image}: subject_pattern {pattern.pattern!r} finds no subject in {name!r}; correct it"
+        )
+    return subject
+
+
+def _read_cases(cases: list[Case], structures: dict[str, int], size: tuple[int, ...]) -> Iterator[Record]:
+    unseen = set(structures)
+    for case in cases:
+        record = _read_case(case, structures, size)
+        seen = record.fractions.any(axis=tuple(range(1, record.fractions.ndim)))
+        unseen -= {name for name, present in zip(structures, seen, strict=True) if present}
+        yield record
+    for name in structures:
+        if name in unseen:
+            raise InputError(
+                f"{cases[0].mask.parent}: no mask holds structure {name!r} (label {structures[name]}); correct its label"
+            )
+
+
+def _read_case(case: Case, structures: dict[str, int], size: tuple[int, ...]) -> Record:
+    image, mask = decode_image(case.image, len(size)), decode_labels(case.mask, len(size))
+    _check_same_grid(case, image, mask)
+    return Record(
+        id=case.id,
+        subject=case.subject,
+        image=to_grid(image.array, size)[None],
+        fractions=area_fractions(mask.array, tuple(structures.values()), size),
+        spacing=spacing_on_grid(case.spacing or image.spacing, image.array.shape, size),
+        covariates=case.covariates,
+    )
+
+
+def _check_same_grid(case: Case, image: Pixels, mask: Pixels) -> None:
+    if image.array.shape != mask.array.shape:
+        raise InputError(
+            f"{case.mask}: is {mask.array.shape}, its image {image.array.shape}; export both on the same grid"
+        )
+    if image.axes and mask.axes and image.axes != mask.axes:
+        raise InputError(
+            f"{case.mask}: has axes {mask.axes}, its image {image.axes}; export both in one orientation"
+        )
+
+
+def area_fractions(
+    labels: np.ndarray, values: tuple[int, ...], size: tuple[int, ...]
+) -> Float32[np.ndarray, "structures *space"]:
+    """Share of each pixel of the new grid that each label covers, (structures, *size)."""
+    return np.stack([to_grid(labels == value, size) for value in values])

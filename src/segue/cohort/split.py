@@ -1,0 +1,61 @@
+"""Splits of a cohort by subject."""
+
+import math
+
+import numpy as np
+
+from segue.errors import InputError
+
+SPLITS = ("guide", "judge", "validation", "test")
+
+
+def assign_splits(subjects: list[str], fractions: dict[str, float], seed: int) -> list[str]:
+    """Name the split of every image, so that all images of a subject fall into the same one.
+
+    The shares are of subjects, not of images, rounded by largest remainder, and each split asked for holds at
+    least one subject. The order of the images does not matter.
+
+    Args:
+        subjects: the subject of each image.
+        fractions: share of the subjects in "guide", "judge", "validation" and "test"; 0 may be left out.
+        seed: of the draw.
+
+    Raises:
+        InputError: the shares are not shares, or there are too few subjects for them.
+    """
+    _check(fractions)
+    # Sorted, so that the draw depends on the seed and on who is in the cohort alone.
+    unique = sorted(set(subjects))
+    names = [name for name in SPLITS if fractions.get(name, 0.0) > 0]
+    counts = _largest_remainder(len(unique), [fractions[name] for name in names])
+    for name, count in zip(names, counts, strict=True):
+        if count == 0:
+            raise InputError(
+                f"split: {name!r} asks for {fractions[name]:g} of {len(unique)} subjects, which leaves it none; "
+                "raise its fraction or add subjects"
+            )
+    order = np.random.default_rng(seed).permutation(len(unique))
+    labels = np.repeat(names, counts)
+    split_of = {unique[i]: str(label) for i, label in zip(order, labels, strict=True)}
+    return [split_of[subject] for subject in subjects]
+
+
+def _check(fractions: dict[str, float]) -> None:
+    unknown = [name for name in fractions if name not in SPLITS]
+    if unknown:
+        raise InputError(f"split: {unknown[0]!r} is not a split; choose among {', '.join(SPLITS)}")
+    for name, share in fractions.items():
+        if not (math.isfinite(share) and share >= 0):
+            raise InputError(f"split: {name!r} is {share:g}; give a fraction between 0 and 1")
+    if abs(sum(fractions.values()) - 1) > 1e-6:
+        raise InputError(f"split: the fractions sum to {sum(fractions.values()):g}; make them sum to 1")
+
+
+def _largest_remainder(total: int, shares: list[float]) -> list[int]:
+    """Whole numbers that sum to `total`, each the quota `total * share` rounded down or up (Hamilton's method)."""
+    quotas = [total * share / sum(shares) for share in shares]
+    counts = [math.floor(quota) for quota in quotas]
+    by_remainder = sorted(range(len(shares)), key=lambda i: counts[i] - quotas[i])
+    for i in by_remainder[: total - sum(counts)]:
+        counts[i] += 1
+    return counts

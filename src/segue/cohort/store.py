@@ -1,0 +1,261 @@
+"""A prepared cohort on disk: a Zarr group of arrays and a Parquet table, written once, read at random."""
+
+import math
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+import zarr
+from jaxtyping import Float, Int
+from torch import Tensor
+from zarr.codecs import ZstdCodec
+
+from segue.cohort.record import Record
+from segue.cohort.split import assign_splits
+from segue.errors import InputError
+
+FORMAT = "segue-cohort-1"
+
+# Small enough that one image at random costs little decoding, large enough that a cohort is not a million files.
+_CHUNK_BYTES = 1 << 19
+
+
+def write_store(
+    path: Path,
+    records: Iterable[Record],
+    *,
+    structures: tuple[str, ...],
+    size: tuple[int, ...],
+    split: dict[str, float],
+    seed: int,
+    total: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> None:
+    """Stream records to a store; memory does not grow with their number.
+
+    The store is written beside `path`, to `path` + ".partial", and takes its place when it is complete: whatever
+    interrupts the writing leaves no half of a store at `path`. A store that is already there is replaced.
+
+    Args:
+        path: the folder to write.
+        records: the cohort, read once.
+        structures: names of the structures, in the order of `Record.fractions`.
+        size: of the grid of every record.
+        split: share of the subjects in each split (see `assign_splits`).
+        seed: of the draw of the splits.
+        total: number of records, if known: saves growing the arrays.
+        progress: called with the number of records written so far.
+
+    Raises:
+        InputError: the records disagree in shape, covariates or spacing, repeat an id, or are none.
+    """
+    path = Path(path)
+    if path.exists():
+        Store(path)  # refuses to replace what is not a store
+    partial = path.with_name(path.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        table, unit = _write_arrays(partial, records, len(structures), tuple(size), total, progress)
+        subjects = pl.Series("split", assign_splits(table["subject"].to_list(), split, seed))
+        table.insert_column(2, subjects).write_parquet(partial / "table.parquet")
+        attributes = {"format": FORMAT, "structures": list(structures), "size": list(size), "unit": unit}
+        zarr.open_group(partial, mode="r+").attrs.put(attributes)
+        if path.exists():
+            shutil.rmtree(path)
+        partial.rename(path)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def _write_arrays(
+    path: Path,
+    records: Iterable[Record],
+    n_structures: int,
+    size: tuple[int, ...],
+    total: int | None,
+    progress: Callable[[int], None] | None,
+) -> tuple[pl.DataFrame, str]:
+    """Write images, fractions and spacing block by block; return the table and the unit of a measurement."""
+    rows: list[dict[str, Any]] = []
+    arrays: dict[str, zarr.Array] = {}
+    first: Record | None = None
+    for block in _blocks(records, _chunk_length(size)):
+        first = first or block[0]
+        for record in block:
+            _check_record(record, first, n_structures, size)
+        stacks = _stack(block, len(size))
+        arrays = arrays or _create_arrays(path, stacks, total or 0)
+        _append(arrays, stacks, start=len(rows))
+        rows += [{"id": r.id, "subject": r.subject} | r.covariates for r in block]
+        if progress is not None:
+            progress(len(rows))
+    if first is None:
+        raise InputError(f"{path.stem}: the cohort holds no images; check its source")
+    _resize(arrays, len(rows))
+    return _table(rows, first), "px" if first.spacing is None else f"mm{len(size)}"
+
+
+def _blocks(records: Iterable[Record], length: int) -> Iterator[list[Record]]:
+    """Consecutive blocks: with `length` the images to a chunk, no chunk is written twice."""
+    iterator = iter(records)
+    while block := list(islice(iterator, length)):
+        yield block
+
+
+def _chunk_length(size: tuple[int, ...]) -> int:
+    """Images to a chunk."""
+    return max(1, _CHUNK_BYTES // (4 * math.prod(size)))
+
+
+def _check_record(record: Record, first: Record, n_structures: int, size: tuple[int, ...]) -> None:
+    if record.image.shape != (first.image.shape[0], *size):
+        raise InputError(
+            f"{record.id}: the image is {record.image.shape}, others {(first.image.shape[0], *size)}; make them alike"
+        )
+    if record.fractions.shape != (n_structures, *size):
+        raise InputError(
+            f"{record.id}: the fractions are {record.fractions.shape}, not {(n_structures, *size)}; give one per structure"
+        )
+    if record.covariates.keys() != first.covariates.keys():
+        raise InputError(
+            f"{record.id}: has covariates {sorted(record.covariates)}, {first.id} {sorted(first.covariates)}; "
+            "give all images the same"
+        )
+    if (record.spacing is None) != (first.spacing is None):
+        known, unknown = (first.id, record.id) if record.spacing is None else (record.id, first.id)
+        raise InputError(
+            f"{unknown}: has no pixel spacing while {known} has; add spacing_0, spacing_1 to table.csv for all or for none"
+        )
+
+
+def _stack(block: list[Record], dims: int) -> dict[str, np.ndarray]:
+    unknown = (math.nan,) * dims
+    return {
+        "images": np.stack([record.image for record in block]),
+        "fractions": np.stack([record.fractions for record in block]),
+        "spacing": np.array([record.spacing or unknown for record in block], dtype=np.float64),
+    }
+
+
+def _create_arrays(path: Path, stacks: dict[str, np.ndarray], total: int) -> dict[str, zarr.Array]:
+    group = zarr.open_group(path, mode="w", zarr_format=3)
+    size = stacks["images"].shape[2:]
+    lengths = {"images": _chunk_length(size), "fractions": _chunk_length(size), "spacing": 1 << 16}
+    return {
+        name: group.create_array(
+            name,
+            shape=(total, *stack.shape[1:]),
+            dtype=stack.dtype,
+            chunks=(lengths[name], *stack.shape[1:]),
+            compressors=ZstdCodec(level=1),
+        )
+        for name, stack in stacks.items()
+    }
+
+
+def _append(arrays: dict[str, zarr.Array], stacks: dict[str, np.ndarray], start: int) -> None:
+    stop = start + len(stacks["images"])
+    if stop > arrays["images"].shape[0]:
+        _resize(arrays, stop)
+    for name, array in arrays.items():
+        array[start:stop] = stacks[name]
+
+
+def _resize(arrays: dict[str, zarr.Array], length: int) -> None:
+    for array in arrays.values():
+        if array.shape[0] != length:
+            array.resize((length, *array.shape[1:]))
+
+
+def _table(rows: list[dict[str, Any]], first: Record) -> pl.DataFrame:
+    schema = {"id": pl.String, "subject": pl.String} | {name: pl.Float64 for name in first.covariates}
+    reserved = {"id", "subject", "split"} & first.covariates.keys()
+    if reserved:
+        raise InputError(f"covariates: {min(reserved)!r} is a column of every cohort; rename the covariate")
+    table = pl.DataFrame(rows, schema=schema, orient="row")
+    repeated = table.filter(pl.col("id").is_duplicated())
+    if len(repeated):
+        raise InputError(f"{repeated['id'][0]}: two images of the cohort have this id; make ids unique")
+    return table
+
+
+class Store:
+    """A cohort as `write_store` left it, read only; safe to read from threads and forked workers.
+
+    Attributes:
+        structures: names, in the order of the fractions.
+        size: of the grid.
+        unit: of a measurement, "mm2" or "mm3" where spacing is known, else "px".
+        table: one row an image: id, subject, split, covariates.
+
+    Raises:
+        InputError: there is no store at the path, or it is something else.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path = Path(path)
+        if not path.is_dir():
+            raise InputError(f"{path}: no prepared cohort there; prepare it first")
+        try:
+            self._group = zarr.open_group(path, mode="r", zarr_format=3)
+            attributes = dict(self._group.attrs)
+            if attributes.get("format") != FORMAT:
+                raise ValueError(f"its format is {attributes.get('format')!r}, not {FORMAT!r}")
+            self.table = pl.read_parquet(path / "table.parquet")
+            self._images, self._fractions = self._array("images"), self._array("fractions")
+            self._spacing = np.asarray(self._array("spacing")[:])
+        except (OSError, ValueError, KeyError, pl.exceptions.PolarsError) as error:
+            reason = " ".join(str(error).split())
+            raise InputError(f"{path}: is not a prepared cohort ({reason}); prepare it again") from error
+        self.structures: tuple[str, ...] = tuple(attributes["structures"])
+        self.size: tuple[int, ...] = tuple(attributes["size"])
+        self.unit: str = attributes["unit"]
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def indices(self, split: str) -> Int[np.ndarray, " images"]:
+        """Indices of the images of a split, ascending."""
+        return np.flatnonzero((self.table["split"] == split).to_numpy())
+
+    def read(self, indices: Int[np.ndarray, " batch"]) -> dict[str, Float[Tensor, "batch ..."]]:
+        """Read images by index, in the order given, repeats allowed.
+
+        Returns:
+            "image" (batch, channels, *space), "fractions" (batch, structures, *space) and "spacing" (batch, dims)
+            in mm, NaN where it is not known.
+        """
+        indices = np.asarray(indices, dtype=np.int64)
+        return {
+            "image": torch.from_numpy(_take(self._images, indices)),
+            "fractions": torch.from_numpy(_take(self._fractions, indices)),
+            "spacing": torch.from_numpy(self._spacing[indices].astype(np.float32)),
+        }
+
+    def pixel_area(self) -> Float[Tensor, " images"]:
+        """Area (or volume) of a pixel of each image in `unit`: the product of its spacing, or 1 px."""
+        area = np.ones(len(self)) if self.unit == "px" else self._spacing.prod(axis=1)
+        return torch.from_numpy(area.astype(np.float32))
+
+    def _array(self, name: str) -> zarr.Array:
+        array = self._group[name]
+        if not isinstance(array, zarr.Array):
+            raise ValueError(f"{name} is not an array")
+        return array
+
+
+def _take(array: zarr.Array, indices: np.ndarray) -> np.ndarray:
+    """Rows of an array, in the order of the indices."""
+    if len(indices) == 0:
+        return np.empty((0, *array.shape[1:]), dtype=array.dtype)
+    if np.array_equal(indices, np.arange(indices[0], indices[0] + len(indices))):
+        return np.asarray(array[int(indices[0]) : int(indices[-1]) + 1])  # a slice is several times faster
+    unique, inverse = np.unique(indices, return_inverse=True)
+    return np.asarray(array.oindex[unique])[inverse]
