@@ -1,0 +1,115 @@
+"""How much: variables named `structure@region`, measured on soft masks, and painted back as images."""
+
+import difflib
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from segue.anatomy.partition import Partition
+from segue.errors import InputError
+
+
+class Variables:
+    """The measured parents of the image: every region of every partitioned structure, in order.
+
+    Args:
+        structures: names of all K structures, in the order of the segmentation's channels.
+        partitions: by structure, in the order that the variables take; structures left out have no variables.
+    """
+
+    def __init__(self, *, structures: tuple[str, ...], partitions: Mapping[str, Partition]) -> None:
+        if unknown := [name for name in partitions if name not in structures]:
+            raise InputError(
+                f"variables: {unknown[0]!r} is no structure; choose from {', '.join(structures)}"
+            )
+        if not partitions:
+            raise InputError(f"variables: no structure is measured; choose from {', '.join(structures)}")
+        self.structures = tuple(structures)
+        self.partitions = dict(partitions)
+        self.names = tuple(f"{name}@{region}" for name, part in partitions.items() for region in part.regions)
+        self.spans: dict[str, slice] = {}
+        """Each structure's variables, as a slice of all."""
+        channels: list[int] = []
+        regions: list[int] = []
+        for name, part in self.partitions.items():
+            self.spans[name] = slice(len(channels), len(channels) + len(part.regions))
+            channels += [self.structures.index(name)] * len(part.regions)
+            regions += range(len(part.regions))
+        self.structure_of: Int[Tensor, " variable"] = torch.tensor(channels)
+        """Each variable's structure, as an index into all K."""
+        self.region_of: Int[Tensor, " variable"] = torch.tensor(regions)
+        """Each variable's region, as an index into its partition's."""
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def index(self, name: str) -> int:
+        """The variable's place among all.
+
+        Raises:
+            InputError: where there is none of that name; the message gives the nearest ones.
+        """
+        if name in self.names:
+            return self.names.index(name)
+        near = difflib.get_close_matches(name, self.names, n=3, cutoff=0.0)
+        raise InputError(f"variable {name!r} is not known; nearest: {', '.join(near)}")
+
+    def frames(self, soft: Float[Tensor, "batch structure *space"]) -> Float[Tensor, "batch params"]:
+        """What the partitions read of each image, each of its own structure's channel, side by side.
+
+        Carries no gradient: the ruler is not to be bent by what it measures.
+        """
+        channels = [self.structures.index(name) for name in self.partitions]
+        parts = zip(channels, self.partitions.values(), strict=True)
+        return torch.cat([part.frame(soft[:, channel].detach()) for channel, part in parts], dim=1)
+
+    def weights(
+        self, frames: Float[Tensor, "batch params"], size: tuple[int, ...]
+    ) -> Float[Tensor, "batch variable *space"]:
+        """Every variable's region on a `size` image; one map, expanded, where all are cohort-wide."""
+        counts = [part.params(len(size)) for part in self.partitions.values()]
+        rows = frames[:1] if sum(counts) == 0 else frames
+        parts = zip(self.partitions.values(), rows.split(counts, dim=1), strict=True)
+        weights = torch.cat([part.weights(frame, size) for part, frame in parts], dim=1)
+        return weights.expand(len(frames), -1, *size)
+
+
+def measure(
+    soft: Float[Tensor, "batch structure *space"],
+    weights: Float[Tensor, "batch variable *space"],
+    structure_of: Int[Tensor, " variable"],
+    pixel_area: Float[Tensor, " batch"],
+) -> Float[Tensor, "batch variable"]:
+    """a_v = pixel_area * sum_i w_v(i) s_k(v)(i): the area (volume in 3-D) of a structure in a region.
+
+    Args:
+        soft: the segmentation, probabilities in [0, 1].
+        weights: each variable's region.
+        structure_of: k(v), each variable's channel of `soft`.
+        pixel_area: mm2 (mm3) a pixel, or 1; the unit of the result.
+    """
+    # Product and sum rather than a matrix product, which autocast would round to 16 bits.
+    sums = (weights * soft[:, structure_of.to(soft.device)]).flatten(2).sum(2)
+    return pixel_area[:, None] * sums
+
+
+def paint(
+    values: Float[Tensor, "batch variable"],
+    weights: Float[Tensor, "batch variable *space"],
+    structure_of: Int[Tensor, " variable"],
+    n_structures: int,
+) -> Float[Tensor, "batch structure *space"]:
+    """p_k(i) = sum over v of structure k of a_v w_v(i): each value laid on its own region."""
+    batch, variables, *space = weights.shape
+    spread = values.reshape(batch, variables, *[1] * len(space)) * weights
+    painted = spread.new_zeros(batch, n_structures, *space)
+    return painted.index_add(1, structure_of.to(spread.device), spread)
+
+
+def structure_sums(
+    values: Float[Tensor, "batch variable"], structure_of: Int[Tensor, " variable"], n_structures: int
+) -> Float[Tensor, "batch structure"]:
+    """A_k = sum over v of structure k of a_v: what a guide that is blind to place sees."""
+    return values.new_zeros(len(values), n_structures).index_add(1, structure_of.to(values.device), values)
