@@ -7,9 +7,9 @@ Two steps, kept apart so that a counterfactual can be rendered from the noise of
 
 Geometry. The field of view is fixed: 12 mm across (rows) by 36 mm along the vessel (columns; column 0 is
 proximal). In every column the tissues lie one above another, so a structure is the set between two borders
-y(x), and the share of a pixel that it covers is exact across the vessel and supersampled along it. From the lumen
-outwards, on both sides: calcified plaque, non-calcified plaque, wall, fat; towards the heart, the myocardium.
-A plaque keeps to its third.
+y(x), and the share of a pixel that it covers is exact across the vessel and supersampled along it. From the
+lumen outwards, on both sides: calcified plaque, non-calcified plaque, wall, fat; towards the heart, the
+myocardium. A plaque keeps to its third.
 
 Physics. Tissue values are averaged over each pixel, white noise is added, and both pass through the scanner's
 Gaussian point spread function, so sharper images have finer noise. The fractions see neither.
@@ -177,6 +177,10 @@ def render_cohort(
     if n < 1 or start < 0 or len(size) != 2 or min(size) < 1:
         asked = f"n={n}, start={start}, size={size}"
         raise InputError(f"phantom: {asked}: n and both entries of size must be at least 1, start at least 0")
+    return _records(n, size, seed, start)
+
+
+def _records(n: int, size: tuple[int, int], seed: int, start: int) -> Iterator[Record]:
     spacing = (ACROSS / size[0], ALONG / size[1])
     for first in range(start, start + n, BATCH):
         count = min(BATCH, start + n - first)

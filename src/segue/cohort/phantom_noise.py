@@ -81,11 +81,11 @@ class _Dice:
         return low + (high - low) * np.stack([stream.random(shape) for stream in self.streams])
 
     def sign(self, *shape: int) -> np.ndarray:
-        return np.where(self.uniform(0, 1, *shape) < 0.5, -1.0, 1.0)
+        return np.where(self.uniform(0.0, 1.0, *shape) < 0.5, -1.0, 1.0)
 
     def wave(self, amplitude: float) -> np.ndarray:
         """Coefficients of three harmonics, the higher the weaker."""
-        return amplitude * self.uniform(-1, 1, 3, 2) / np.arange(1, 4)[:, None]
+        return amplitude * self.uniform(-1.0, 1.0, 3, 2) / np.arange(1, 4)[:, None]
 
     def seeds(self) -> np.ndarray:
         return np.array([stream.integers(2**62) for stream in self.streams])
@@ -113,37 +113,37 @@ def draw(n: int, *, seed: int, start: int = 0) -> Anatomy:
     """
     dice = _Dice(range(start, start + n), seed)
     side = dice.sign(3)
-    opposite = np.where(dice.uniform(0, 1, 3) < 2 / 3, -side, side)
+    opposite = np.where(dice.uniform(0.0, 1.0, 3) < 2 / 3, -side, side)
     return Anatomy(
-        diameter=np.array([2.8, 2.2, 1.7]) + dice.uniform(0, 1, 3) * np.array([1.6, 1.4, 1.2]),
+        diameter=np.array([2.8, 2.2, 1.7]) + dice.uniform(0.0, 1.0, 3) * np.array([1.6, 1.4, 1.2]),
         ripple=dice.wave(0.08),
         course=dice.wave(0.3),
         relief=dice.wave(0.4),
-        calcified=_draw_plaques(dice, side, attenuation=(800, 1200)),
-        noncalcified=_draw_plaques(dice, opposite, attenuation=(35, 70)),
+        calcified=_draw_plaques(dice, side, attenuation=(800.0, 1200.0)),
+        noncalcified=_draw_plaques(dice, opposite, attenuation=(35.0, 70.0)),
         wall=dice.uniform(0.25, 0.4),
         heart_side=dice.sign(),
         heart_distance=dice.uniform(3.6, 5.0),
-        lumen=dice.uniform(370, 480),
-        fall=dice.uniform(0, 30),
-        wall_hu=dice.uniform(60, 80),
-        fat_hu=dice.uniform(-115, -85),
-        heart_hu=dice.uniform(115, 150),
+        lumen=dice.uniform(370.0, 480.0),
+        fall=dice.uniform(0.0, 30.0),
+        wall_hu=dice.uniform(60.0, 80.0),
+        fat_hu=dice.uniform(-115.0, -85.0),
+        heart_hu=dice.uniform(115.0, 150.0),
         blur=dice.uniform(0.5, 0.7),
-        noise=dice.uniform(16, 24),
+        noise=dice.uniform(16.0, 24.0),
         grain=dice.seeds(),
     )
 
 
 def _draw_plaques(dice: _Dice, side: np.ndarray, attenuation: tuple[float, float]) -> Plaques:
     """Three thirds in four have a plaque, and a plaque lies wholly within its third."""
-    present = dice.uniform(0, 1, 3) < 0.75
-    length = dice.uniform(4, 10, 3)
+    present = dice.uniform(0.0, 1.0, 3) < 0.75
+    length = dice.uniform(4.0, 10.0, 3)
     free = THIRD - length
     return Plaques(
         thickness=present * dice.uniform(0.6, 1.3, 3),
         length=length,
-        centre=np.arange(3) * THIRD + length / 2 + free * dice.uniform(0, 1, 3),
+        centre=np.arange(3) * THIRD + length / 2 + free * dice.uniform(0.0, 1.0, 3),
         bluntness=dice.uniform(0.4, 0.9, 3),
         side=side,
         encroachment=dice.uniform(0.1, 0.45, 3),
