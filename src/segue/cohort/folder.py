@@ -44,8 +44,8 @@ def read_folder(
 ) -> Iterator[Record]:
     """Read a folder of images and masks, one image in memory at a time, in the order of their names.
 
-    `images/NAME` and `masks/NAME` are PNG or NIfTI, in the axes in which they are stored. Names, the table and
-    the arguments are checked at the call, the files themselves as the iteration comes to them.
+    `images/NAME` and `masks/NAME` are PNG or NIfTI, their axes as stored. Names, the table and the arguments
+    are checked at the call, the files themselves as the iteration comes to them.
 
     Args:
         folder: holds `images/`, `masks/` and perhaps `table.csv` (see `read_table`).
@@ -144,13 +144,15 @@ def _read_cases(cases: list[Case], structures: dict[str, int], size: tuple[int, 
     unseen = set(structures)
     for case in cases:
         record = _read_case(case, structures, size)
-        seen = record.fractions.any(axis=tuple(range(1, record.fractions.ndim)))
-        unseen -= {name for name, present in zip(structures, seen, strict=True) if present}
+        unseen -= {
+            name for name, fraction in zip(structures, record.fractions, strict=True) if fraction.any()
+        }
         yield record
     for name in structures:
         if name in unseen:
             raise InputError(
-                f"{cases[0].mask.parent}: no mask holds structure {name!r} (label {structures[name]}); correct its label"
+                f"{cases[0].mask.parent}: no mask holds structure {name!r} (label {structures[name]}); "
+                "correct its label"
             )
 
 

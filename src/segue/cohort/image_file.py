@@ -42,7 +42,7 @@ def read_image(
     """Read a PNG or NIfTI image, averaged onto a grid of the given size.
 
     Args:
-        path: PNG (8 or 16 bits; colour becomes luminance) or NIfTI (`.nii`, `.nii.gz`), axes as they are stored.
+        path: PNG (8 or 16 bits; colour becomes luminance) or NIfTI (`.nii`, `.nii.gz`), axes as stored.
         size: of the result, two entries or three.
 
     Returns:
@@ -121,7 +121,7 @@ def _read_png(path: Path, labels: bool) -> Pixels:
                         f"{path}: is {image.mode}, but a mask has one channel; save it as 8-bit grey labels"
                     )
                 if not labels and image.mode in ("P", "RGB", "RGBA", "LA"):
-                    image = image.convert("L")
+                    return Pixels(np.asarray(image.convert("L")))
                 return Pixels(np.asarray(image))
     except Image.DecompressionBombError as error:
         raise InputError(

@@ -14,7 +14,7 @@ class Record:
         id: unique name of the image in the cohort.
         subject: whose image it is; splits are drawn over subjects.
         image: intensities in the source's own units.
-        fractions: share of each pixel that each structure covers, in [0, 1]; what they leave of 1 is background.
+        fractions: share of each pixel that each structure covers, in [0, 1]; the rest of 1 is background.
         spacing: mm per pixel of this grid, one entry per space axis; None where it is not known.
         covariates: scalar facts about the case (age, sex as 0 or 1).
     """

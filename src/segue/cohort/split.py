@@ -31,7 +31,7 @@ def assign_splits(subjects: list[str], fractions: dict[str, float], seed: int) -
     for name, count in zip(names, counts, strict=True):
         if count == 0:
             raise InputError(
-                f"split: {name!r} asks for {fractions[name]:g} of {len(unique)} subjects, which leaves it none; "
+                f"split: {name!r} asks for {fractions[name]:g} of {len(unique)} subjects, which makes none; "
                 "raise its fraction or add subjects"
             )
     order = np.random.default_rng(seed).permutation(len(unique))
@@ -52,7 +52,7 @@ def _check(fractions: dict[str, float]) -> None:
 
 
 def _largest_remainder(total: int, shares: list[float]) -> list[int]:
-    """Whole numbers that sum to `total`, each the quota `total * share` rounded down or up (Hamilton's method)."""
+    """Whole numbers that sum to `total`, each `total * share` rounded down or up (Hamilton's method)."""
     quotas = [total * share / sum(shares) for share in shares]
     counts = [math.floor(quota) for quota in quotas]
     by_remainder = sorted(range(len(shares)), key=lambda i: counts[i] - quotas[i])

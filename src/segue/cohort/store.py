@@ -3,9 +3,10 @@
 import math
 import shutil
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
@@ -21,7 +22,7 @@ from segue.errors import InputError
 
 FORMAT = "segue-cohort-1"
 
-# Small enough that one image at random costs little decoding, large enough that a cohort is not a million files.
+# Small enough to decode for one image at random, large enough that a cohort is not a million files.
 _CHUNK_BYTES = 1 << 19
 
 
@@ -38,8 +39,8 @@ def write_store(
 ) -> None:
     """Stream records to a store; memory does not grow with their number.
 
-    The store is written beside `path`, to `path` + ".partial", and takes its place when it is complete: whatever
-    interrupts the writing leaves no half of a store at `path`. A store that is already there is replaced.
+    The store is written to `path` + ".partial" and renamed when it is complete: an interruption leaves no half
+    of a store at `path`. A store that is already there is replaced.
 
     Args:
         path: the folder to write.
@@ -64,7 +65,12 @@ def write_store(
         table, unit = _write_arrays(partial, records, len(structures), tuple(size), total, progress)
         subjects = pl.Series("split", assign_splits(table["subject"].to_list(), split, seed))
         table.insert_column(2, subjects).write_parquet(partial / "table.parquet")
-        attributes = {"format": FORMAT, "structures": list(structures), "size": list(size), "unit": unit}
+        attributes: dict[str, Any] = {
+            "format": FORMAT,
+            "structures": list(structures),
+            "size": list(size),
+            "unit": unit,
+        }
         zarr.open_group(partial, mode="r+").attrs.put(attributes)
         if path.exists():
             shutil.rmtree(path)
@@ -117,21 +123,24 @@ def _chunk_length(size: tuple[int, ...]) -> int:
 def _check_record(record: Record, first: Record, n_structures: int, size: tuple[int, ...]) -> None:
     if record.image.shape != (first.image.shape[0], *size):
         raise InputError(
-            f"{record.id}: the image is {record.image.shape}, others {(first.image.shape[0], *size)}; make them alike"
+            f"{record.id}: the image is {record.image.shape}, not {(first.image.shape[0], *size)}; "
+            "give all images one size and number of channels"
         )
     if record.fractions.shape != (n_structures, *size):
         raise InputError(
-            f"{record.id}: the fractions are {record.fractions.shape}, not {(n_structures, *size)}; give one per structure"
+            f"{record.id}: the fractions are {record.fractions.shape}, not {(n_structures, *size)}; "
+            "give one map per structure"
         )
     if record.covariates.keys() != first.covariates.keys():
         raise InputError(
-            f"{record.id}: has covariates {sorted(record.covariates)}, {first.id} {sorted(first.covariates)}; "
-            "give all images the same"
+            f"{record.id}: has covariates {sorted(record.covariates)}, "
+            f"{first.id} has {sorted(first.covariates)}; give all images the same"
         )
     if (record.spacing is None) != (first.spacing is None):
         known, unknown = (first.id, record.id) if record.spacing is None else (record.id, first.id)
         raise InputError(
-            f"{unknown}: has no pixel spacing while {known} has; add spacing_0, spacing_1 to table.csv for all or for none"
+            f"{unknown}: has no pixel spacing while {known} has; "
+            "give it for all images (columns spacing_0, spacing_1 of table.csv) or for none"
         )
 
 
@@ -189,6 +198,9 @@ def _table(rows: list[dict[str, Any]], first: Record) -> pl.DataFrame:
 class Store:
     """A cohort as `write_store` left it, read only; safe to read from threads and forked workers.
 
+    Decoded chunks are kept, the least recently used make room: a cohort that fits into `cache_bytes` is
+    decoded once, and reading it at random is then as fast as memory.
+
     Attributes:
         structures: names, in the order of the fractions.
         size: of the grid.
@@ -199,24 +211,25 @@ class Store:
         InputError: there is no store at the path, or it is something else.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, cache_bytes: int = 1 << 29) -> None:
         path = Path(path)
         if not path.is_dir():
             raise InputError(f"{path}: no prepared cohort there; prepare it first")
         try:
-            self._group = zarr.open_group(path, mode="r", zarr_format=3)
-            attributes = dict(self._group.attrs)
-            if attributes.get("format") != FORMAT:
-                raise ValueError(f"its format is {attributes.get('format')!r}, not {FORMAT!r}")
+            group = zarr.open_group(path, mode="r", zarr_format=3)
+            if group.attrs.get("format") != FORMAT:
+                raise ValueError(f"its format is {group.attrs.get('format')!r}, not {FORMAT!r}")
             self.table = pl.read_parquet(path / "table.parquet")
-            self._images, self._fractions = self._array("images"), self._array("fractions")
-            self._spacing = np.asarray(self._array("spacing")[:])
+            self._arrays: dict[str, Any] = {name: group[name] for name in ("images", "fractions")}
+            self._spacing: np.ndarray = np.asarray(cast(Any, group["spacing"])[:])
         except (OSError, ValueError, KeyError, pl.exceptions.PolarsError) as error:
             reason = " ".join(str(error).split())
             raise InputError(f"{path}: is not a prepared cohort ({reason}); prepare it again") from error
-        self.structures: tuple[str, ...] = tuple(attributes["structures"])
-        self.size: tuple[int, ...] = tuple(attributes["size"])
-        self.unit: str = attributes["unit"]
+        self.structures: tuple[str, ...] = tuple(cast(Any, group.attrs["structures"]))
+        self.size: tuple[int, ...] = tuple(cast(Any, group.attrs["size"]))
+        self.unit = str(group.attrs["unit"])
+        chunk_bytes = sum(4 * math.prod(array.chunks) for array in self._arrays.values())
+        self._chunk = lru_cache(maxsize=2 * (cache_bytes // chunk_bytes))(self._decode)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -226,16 +239,23 @@ class Store:
         return np.flatnonzero((self.table["split"] == split).to_numpy())
 
     def read(self, indices: Int[np.ndarray, " batch"]) -> dict[str, Float[Tensor, "batch ..."]]:
-        """Read images by index, in the order given, repeats allowed.
+        """Read images by index, in the order given, repeats allowed; ranges are read fastest.
 
         Returns:
-            "image" (batch, channels, *space), "fractions" (batch, structures, *space) and "spacing" (batch, dims)
-            in mm, NaN where it is not known.
+            "image" (batch, channels, *space), "fractions" (batch, structures, *space) and "spacing"
+            (batch, dims) in mm, NaN where it is not known.
+
+        Raises:
+            IndexError: an index is not in [0, len(self)).
         """
         indices = np.asarray(indices, dtype=np.int64)
+        if len(indices) and not 0 <= indices.min() <= indices.max() < len(self):
+            raise IndexError(
+                f"indices from {indices.min()} to {indices.max()} in a store of {len(self)} images"
+            )
         return {
-            "image": torch.from_numpy(_take(self._images, indices)),
-            "fractions": torch.from_numpy(_take(self._fractions, indices)),
+            "image": torch.from_numpy(self._take("images", indices)),
+            "fractions": torch.from_numpy(self._take("fractions", indices)),
             "spacing": torch.from_numpy(self._spacing[indices].astype(np.float32)),
         }
 
@@ -244,18 +264,20 @@ class Store:
         area = np.ones(len(self)) if self.unit == "px" else self._spacing.prod(axis=1)
         return torch.from_numpy(area.astype(np.float32))
 
-    def _array(self, name: str) -> zarr.Array:
-        array = self._group[name]
-        if not isinstance(array, zarr.Array):
-            raise ValueError(f"{name} is not an array")
-        return array
+    def _take(self, name: str, indices: Int[np.ndarray, " batch"]) -> np.ndarray:
+        """Rows of an array, in the order of the indices."""
+        array = self._arrays[name]
+        length = array.chunks[0]
+        # A range over several chunks: one call decodes them side by side, and none is needed again soon.
+        if len(indices) > length and np.all(np.diff(indices) == 1):
+            return np.asarray(array[int(indices[0]) : int(indices[-1]) + 1])
+        rows = np.empty((len(indices), *array.shape[1:]), dtype=array.dtype)
+        chunks, offsets = np.divmod(indices, length)
+        for chunk in np.unique(chunks):
+            here = chunks == chunk
+            rows[here] = self._chunk(name, int(chunk))[offsets[here]]
+        return rows
 
-
-def _take(array: zarr.Array, indices: np.ndarray) -> np.ndarray:
-    """Rows of an array, in the order of the indices."""
-    if len(indices) == 0:
-        return np.empty((0, *array.shape[1:]), dtype=array.dtype)
-    if np.array_equal(indices, np.arange(indices[0], indices[0] + len(indices))):
-        return np.asarray(array[int(indices[0]) : int(indices[-1]) + 1])  # a slice is several times faster
-    unique, inverse = np.unique(indices, return_inverse=True)
-    return np.asarray(array.oindex[unique])[inverse]
+    def _decode(self, name: str, chunk: int) -> np.ndarray:
+        array = self._arrays[name]
+        return np.asarray(array[chunk * array.chunks[0] : (chunk + 1) * array.chunks[0]])

@@ -24,8 +24,8 @@ def read_table(
     """Read the rows of the named images; {} where there is no table and none is needed.
 
     Columns: `name` (or `id`), the file's name without its suffix; perhaps `subject`; perhaps `spacing_0`,
-    `spacing_1` (, `spacing_2`), mm per pixel of the file along rows, columns (, slices), which go before what the
-    file says; and the covariates, which are numbers. Rows of other images are passed over.
+    `spacing_1` (, `spacing_2`), mm per pixel of the file along rows, columns (, slices), which go before what
+    the file says; and the covariates, which are numbers. Rows of other images are passed over.
 
     Raises:
         InputError: a row or column is missing, given twice, or not a number.

@@ -1,0 +1,63 @@
+from collections import Counter
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from segue.cohort.split import SPLITS, assign_splits
+from segue.errors import InputError
+
+HALVES = {"guide": 0.5, "judge": 0.2, "validation": 0.1, "test": 0.2}
+
+subjects = st.lists(st.integers(0, 60).map(str), min_size=1, max_size=200)
+shares = st.lists(st.integers(0, 10), min_size=4, max_size=4).filter(any)
+seeds = st.integers(0, 100)
+
+
+def draw(subjects, shares, seed):
+    fractions = {name: share / sum(shares) for name, share in zip(SPLITS, shares, strict=True)}
+    try:
+        return fractions, assign_splits(subjects, fractions, seed)
+    except InputError:  # too few subjects: has a test of its own
+        assume(False)
+
+
+@given(subjects, shares, seeds)
+def test_subjects_are_whole_and_counts_within_one(subjects, shares, seed):
+    fractions, splits = draw(subjects, shares, seed)
+    pairs = set(zip(subjects, splits, strict=True))
+    assert len(pairs) == len(set(subjects))
+    counts = Counter(split for _, split in pairs)
+    for name, fraction in fractions.items():
+        assert abs(counts[name] - fraction * len(pairs)) < 1 + 1e-9
+        assert (counts[name] > 0) == (fraction > 0)
+
+
+@given(subjects, shares, seeds, st.randoms())
+def test_order_of_the_images_does_not_matter(subjects, shares, seed, random):
+    fractions, splits = draw(subjects, shares, seed)
+    shuffled = random.sample(subjects, len(subjects))
+    expected = dict(zip(subjects, splits, strict=True))
+    assert assign_splits(shuffled, fractions, seed) == [expected[subject] for subject in shuffled]
+
+
+def test_seed_decides():
+    names = [str(i) for i in range(40)]
+    assert assign_splits(names, HALVES, 0) == assign_splits(names, HALVES, 0)
+    assert assign_splits(names, HALVES, 0) != assign_splits(names, HALVES, 1)
+
+
+@pytest.mark.parametrize(
+    ("fractions", "message"),
+    [
+        ({"guide": 0.5, "judge": 0.4}, "sum to 0.9"),
+        ({"guide": 1.5, "judge": -0.5}, "'guide' is 1.5|'judge' is -0.5"),
+        ({"guide": float("nan")}, "'guide' is nan"),
+        ({"train": 1.0}, "'train' is not a split"),
+        ({"guide": 0.98, "judge": 0.02}, "'judge' asks for 0.02 of 10 subjects"),
+        ({}, "sum to 0"),
+    ],
+)
+def test_impossible_requests_are_refused(fractions, message):
+    with pytest.raises(InputError, match=message):
+        assign_splits([str(i) for i in range(10)], fractions, 0)
