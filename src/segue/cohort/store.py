@@ -39,7 +39,7 @@ def write_store(
 ) -> None:
     """Stream records to a store; memory does not grow with their number.
 
-    The store is written to `path` + ".partial" and renamed when it is complete: an interruption leaves no half
+    The store is written to `path` + ".partial" and renamed when complete: an interruption leaves no half
     of a store at `path`. A store that is already there is replaced.
 
     Args:
