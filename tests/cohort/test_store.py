@@ -45,6 +45,7 @@ def test_what_is_written_is_read(tmp_path, total):
     records = [make_record(i, spacing=(0.5, 2.0 + i)) for i in range(17)]
     store = write(tmp_path / "store", iter(records), total=total)
     assert len(store) == 17 and store.size == SIZE and store.structures == ("heart", "lung")
+    assert store.channels == 1
     for indices in ([3], [16, 2, 2, 0, 9], [], range(17), range(4, 16), range(16, -1, -1)):
         indices = np.array(indices, dtype=np.int64)
         batch = store.read(indices)

@@ -203,7 +203,8 @@ class Store:
 
     Attributes:
         structures: names, in the order of the fractions.
-        size: of the grid.
+        size: of the grid. channels: of an image.
+        channels: of the images.
         unit: of a measurement, "mm2" or "mm3" where spacing is known, else "px".
         table: one row an image: id, subject, split, covariates.
 
@@ -228,6 +229,8 @@ class Store:
         self.structures: tuple[str, ...] = tuple(cast(Any, group.attrs["structures"]))
         self.size: tuple[int, ...] = tuple(cast(Any, group.attrs["size"]))
         self.unit = str(group.attrs["unit"])
+        self.channels: int = self._arrays["images"].shape[1]
+        self.channels = int(self._arrays["images"].shape[1])
         chunk_bytes = sum(4 * math.prod(array.chunks) for array in self._arrays.values())
         self._chunk = lru_cache(maxsize=2 * (cache_bytes // chunk_bytes))(self._decode)
 
