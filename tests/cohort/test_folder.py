@@ -272,3 +272,10 @@ def test_a_single_image_that_cannot_be_read(tmp_path, name, message):
     (tmp_path / "photo.jpg").write_bytes(b"x")
     with pytest.raises(InputError, match=message):
         read_image(tmp_path / name, (4, 6))
+
+
+def test_an_absent_structure_is_refused_before_the_last_record(folder):
+    records = read_folder(folder, structures={"heart": 3, "liver": 4}, size=(4, 6))
+    with pytest.raises(InputError, match="'liver'"):
+        for _ in range(6):
+            next(records)

@@ -147,7 +147,12 @@ def _read_cases(cases: list[Case], structures: dict[str, int], size: tuple[int, 
         unseen -= {
             name for name, fraction in zip(structures, record.fractions, strict=True) if fraction.any()
         }
+        if case is cases[-1]:  # before the last record is out: who counts the cases stops there
+            _check_seen(unseen, cases, structures)
         yield record
+
+
+def _check_seen(unseen: set[str], cases: list[Case], structures: dict[str, int]) -> None:
     for name in structures:
         if name in unseen:
             raise InputError(
