@@ -119,9 +119,9 @@ def draw(n: int, *, seed: int, start: int = 0) -> Anatomy:
         ripple=dice.wave(0.08),
         course=dice.wave(0.3),
         relief=dice.wave(0.4),
-        calcified=_draw_plaques(dice, side, attenuation=(800.0, 1200.0)),
-        noncalcified=_draw_plaques(dice, opposite, attenuation=(35.0, 70.0)),
-        wall=dice.uniform(0.25, 0.4),
+        calcified=_draw_plaques(dice, side, thickness=(0.6, 1.3), attenuation=(800.0, 1200.0)),
+        noncalcified=_draw_plaques(dice, opposite, thickness=(0.7, 1.5), attenuation=(35.0, 70.0)),
+        wall=dice.uniform(0.2, 0.3),
         heart_side=dice.sign(),
         heart_distance=dice.uniform(3.6, 5.0),
         lumen=dice.uniform(370.0, 480.0),
@@ -135,16 +135,18 @@ def draw(n: int, *, seed: int, start: int = 0) -> Anatomy:
     )
 
 
-def _draw_plaques(dice: _Dice, side: np.ndarray, attenuation: tuple[float, float]) -> Plaques:
+def _draw_plaques(
+    dice: _Dice, side: np.ndarray, thickness: tuple[float, float], attenuation: tuple[float, float]
+) -> Plaques:
     """Three thirds in four have a plaque, and a plaque lies wholly within its third."""
     present = dice.uniform(0.0, 1.0, 3) < 0.75
     length = dice.uniform(4.0, 10.0, 3)
     free = THIRD - length
     return Plaques(
-        thickness=present * dice.uniform(0.6, 1.3, 3),
+        thickness=present * dice.uniform(*thickness, 3),
         length=length,
         centre=np.arange(3) * THIRD + length / 2 + free * dice.uniform(0.0, 1.0, 3),
-        bluntness=dice.uniform(0.4, 0.9, 3),
+        bluntness=dice.uniform(0.4, 0.8, 3),
         side=side,
         encroachment=dice.uniform(0.1, 0.45, 3),
         attenuation=dice.uniform(*attenuation, 3),
