@@ -1,0 +1,86 @@
+"""The image mechanism x = loc(z, pa) + scale(z, pa) * u, u ~ N(0, 1): abduction and prediction.
+
+An `ImageModel` supplies q(z | x, pa) and p(x | z, pa); the mechanism gives it its parents, as an image. Because u is
+abducted as (x - loc) / scale, the null intervention returns x whatever the model has learned (composition).
+"""
+
+from typing import NamedTuple, Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from segue.causal import gaussian
+from segue.causal.parents import Conditioning, Parents
+
+
+class Abduction(NamedTuple):
+    """What is inferred from (x, pa): z as the model's `states`, and KL(q || p) in nats.
+
+    `kl` has shape (batch, blocks), one column a stochastic block, coarse to fine; `kl_channels` the same by latent
+    channel.
+    """
+
+    states: list[Tensor]
+    kl: Float[Tensor, "batch blocks"]
+    kl_channels: Float[Tensor, "batch channels"]
+
+
+class Likelihood(NamedTuple):
+    """p(x | z, pa) = N(loc, exp(log_scale)^2) per pixel."""
+
+    loc: Float[Tensor, "batch channel *space"]
+    log_scale: Float[Tensor, "batch channel *space"]
+
+    def log_prob(self, x: Float[Tensor, "batch channel *space"]) -> Float[Tensor, " batch"]:
+        """log p(x | z, pa) in nats, summed over pixels."""
+        return gaussian.log_prob(x, self.loc, self.log_scale).flatten(1).sum(1)
+
+    def noise(self, x: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch channel *space"]:
+        """The abducted pixel noise u = (x - loc) / scale."""
+        return (x - self.loc) * torch.exp(-self.log_scale)
+
+    def render(self, noise: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch channel *space"]:
+        """The image x = loc + scale * u."""
+        return self.loc + self.log_scale.exp() * noise
+
+
+class ImageModel(Protocol):
+    """p(x | z, pa) and q(z | x, pa), conditioned on an image of parents."""
+
+    def abduct(self, x: Tensor, context: Tensor, *, sample: bool) -> Abduction: ...
+
+    def predict(self, states: list[Tensor], context: Tensor) -> Likelihood: ...
+
+    def sample(self, context: Tensor) -> Likelihood: ...
+
+
+class ImageMechanism(nn.Module):
+    """An image model together with the parents that it is conditioned on, and how they enter."""
+
+    def __init__(self, *, model: nn.Module, parents: Parents, conditioning: Conditioning) -> None:
+        super().__init__()
+        self.model, self.parents, self.conditioning = model, parents, conditioning
+
+    def context(self, pa: Tensor, weights: Tensor) -> Float[Tensor, "batch context *space"]:
+        """The image of parents `pa` (batch, variable) on the regions `weights` (batch, measured, *space)."""
+        return self.parents.context(pa, weights, self.conditioning)
+
+    def abduct(self, x: Tensor, pa: Tensor, weights: Tensor, *, sample: bool) -> tuple[Abduction, Likelihood]:
+        """z ~ q(z | x, pa), or its mean, and p(x | z, pa), whose `noise(x)` is the abducted u."""
+        context = self.context(pa, weights)
+        abduction: Abduction = self.model.abduct(x, context, sample=sample)
+        return abduction, self.model.predict(abduction.states, context)
+
+    def counterfactual(
+        self, abduction: Abduction, noise: Tensor, requested: Tensor, weights: Tensor
+    ) -> Float[Tensor, "batch channel *space"]:
+        """x* : the abducted z and u with parents pa* (batch, variable)."""
+        return self.model.predict(abduction.states, self.context(requested, weights)).render(noise)
+
+
+def elbo(
+    x: Float[Tensor, "batch channel *space"], abduction: Abduction, likelihood: Likelihood
+) -> Float[Tensor, " batch"]:
+    """log p(x | z, pa) - sum_l KL(q_l || p_l), in nats per pixel and channel, one value an image."""
+    return (likelihood.log_prob(x) - abduction.kl.sum(1)) / x[0].numel()

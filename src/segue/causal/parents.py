@@ -1,0 +1,97 @@
+"""The image's parents: what the guide's segmentor measures on the factual image, and covariates given beside it."""
+
+from typing import Literal, NamedTuple, Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from segue.anatomy import Variables, measure, paint
+
+Conditioning = Literal["map", "broadcast"]
+
+
+class SoftMasks(Protocol):
+    """A segmentor, as far as measuring needs it."""
+
+    def soft(self, image: Tensor) -> Tensor: ...
+
+
+class Factual(NamedTuple):
+    """An image measured: areas in the cohort's unit, and the frames that fix its regions while it changes."""
+
+    areas: Float[Tensor, "batch measured"]
+    frames: Float[Tensor, "batch params"]
+
+
+class Parents(nn.Module):
+    """Measures, standardises and paints parents pa = (areas..., covariates...).
+
+    Args:
+        segmentor: a `SoftMasks` network, frozen here; its soft masks are measured (no masks are needed at inference).
+        variables: structures x regions.
+        covariates: names of the further parents, which are given, not measured.
+    """
+
+    mean: Tensor
+    sd: Tensor
+
+    def __init__(self, *, segmentor: nn.Module, variables: Variables, covariates: tuple[str, ...] = ()) -> None:
+        super().__init__()
+        self.segmentor = segmentor.eval().requires_grad_(False)
+        self.variables = variables
+        self.names = (*variables.names, *covariates)
+        self.register_buffer("structure_of", variables.structure_of.clone(), persistent=False)
+        self.register_buffer("mean", torch.zeros(len(self.names)))
+        self.register_buffer("sd", torch.ones(len(self.names)))
+
+    def train(self, mode: bool = True) -> "Parents":
+        """Stay in evaluation mode: what measures does not learn."""
+        return super().train(False)
+
+    def fit(self, parents: Float[Tensor, "sample variable"]) -> "Parents":
+        """Take mean and standard deviation from the training split."""
+        self.mean.copy_(parents.mean(0))
+        self.sd.copy_(parents.std(0).clamp_min(1e-6))
+        return self
+
+    def factual(self, image: Float[Tensor, "batch channel *space"], pixel_area: Float[Tensor, " batch"]) -> Factual:
+        """Measure a factual image; its frames come from the same soft masks."""
+        soft = self.segmentor.soft(image)
+        frames = self.variables.frames(soft)
+        weights = self.variables.weights(frames, tuple(image.shape[2:]))
+        return Factual(measure(soft, weights, self.structure_of, pixel_area), frames)
+
+    def weights(self, frames: Tensor, size: tuple[int, ...]) -> Float[Tensor, "batch measured *space"]:
+        """The region weights of every measured variable."""
+        return self.variables.weights(frames, size)
+
+    def standardise(self, parents: Float[Tensor, "batch variable"]) -> Float[Tensor, "batch variable"]:
+        return (parents - self.mean) / self.sd
+
+    def context_channels(self, conditioning: Conditioning) -> int:
+        """Channels of `context`."""
+        covariates = len(self.names) - len(self.variables.names)
+        areas = len(self.structure_channels) if conditioning == "map" else len(self.variables.names)
+        return areas + covariates
+
+    @property
+    def structure_channels(self) -> list[int]:
+        """The structures that have variables."""
+        return sorted(set(self.variables.structure_of.tolist()))
+
+    def context(
+        self,
+        parents: Float[Tensor, "batch variable"],
+        weights: Float[Tensor, "batch measured *space"],
+        conditioning: Conditioning,
+    ) -> Float[Tensor, "batch context *space"]:
+        """The parents' image: standardised areas painted on their regions, or broadcast; covariates broadcast."""
+        standard = self.standardise(parents)
+        count = len(self.variables.names)
+        space = weights.shape[2:]
+        spread = standard.reshape(*standard.shape, *[1] * len(space)).expand(-1, -1, *space)
+        if conditioning == "broadcast":
+            return spread
+        painted = paint(standard[:, :count], weights, self.structure_of, len(self.variables.structures))
+        return torch.cat([painted[:, self.structure_channels], spread[:, count:]], dim=1)

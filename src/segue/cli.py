@@ -1,0 +1,209 @@
+"""The command line: parse, call, print. What is heavy is imported by the command that needs it."""
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from jsonargparse import ArgumentParser, Namespace
+from rich.console import Console
+from rich.table import Table
+
+from segue.errors import InputError
+
+STAGES = {
+    "run": "do everything that is missing of a study, to its report",
+    "prepare": "read the cohort and write it to its store",
+    "segmentor": "train the guide's segmentor",
+    "judge": "train the judge, on other subjects",
+    "measure": "measure every image with the guide's segmentor",
+    "regressor": "train Reg-CFT's guide",
+    "pretrain": "train the image model by its ELBO",
+    "finetune": "fine-tune it, once for each guide",
+    "evaluate": "judge every method (with --cohort FOLDER: on another cohort of the same anatomy)",
+    "report": "write tables and figure into one page",
+}
+HELP = """segue: segmentor-guided counterfactual images, region by region.
+
+usage: segue COMMAND ...
+
+A study, from its YAML file to its report (each stage first does what it needs; what is done is not done again):
+{stages}
+With a trained run (a folder runs/<study>):
+  counterfactual RUN IMAGE ...   write the counterfactual of image files: --do "lumen@mid=+20%" --out FOLDER
+  variables RUN                  what can be intervened on, with units and training range
+
+Data to try it on:
+  phantom OUT                    write a folder of simulated coronary CT images and masks: --images 20 --seed 0
+
+Any key of the study can be given after it: segue run studies/chest-zones.yaml --cohort.folder DATA --hvae.latent 4
+`segue COMMAND --help` lists the options. Results land in runs/<study>/."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; 0, or 2 where the input was wrong (one line on stderr says what, and how to mend it)."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given or given[0] in ("-h", "--help", "help"):
+        stages = "".join(f"  {f'{name} STUDY':<30} {text}\n" for name, text in STAGES.items())
+        print(HELP.format(stages=stages))
+        return 0
+    command, rest = given[0], given[1:]
+    commands: dict[str, Callable[[list[str]], None]] = {
+        **{name: lambda rest, name=name: study_command(name, rest) for name in STAGES},  # type: ignore[misc]
+        "counterfactual": counterfactual_command,
+        "variables": variables_command,
+        "phantom": phantom_command,
+    }
+    try:
+        if command not in commands:
+            raise InputError(f"unknown command {command!r}; choose from {', '.join(commands)}")
+        commands[command](rest)
+    except InputError as error:
+        print(f"segue: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("segue: stopped; the same command goes on from here", file=sys.stderr)
+        return 130
+    return 0
+
+
+def study_command(name: str, rest: list[str]) -> None:
+    """A stage, or all of them."""
+    from segue import stages
+    from segue.study import load_study, study_parser
+
+    if not rest or "-h" in rest or "--help" in rest:
+        study_parser(f"segue {name} STUDY [--key.sub value ...]", STAGES[name]).print_help()
+        return
+    cohort, rest = take(rest, "--cohort") if name == "evaluate" else (None, rest)
+    study = load_study(Path(rest[0]), rest[1:])
+    console = Console(stderr=True, highlight=False)
+    if cohort is not None:
+        directory = stages.evaluate_elsewhere(study, Path(cohort))
+        console.print(f"report: {directory / 'report.html'}")
+        print_summary(directory / "metrics.json")
+        return
+    root = stages.run(study, only=None if name == "run" else name, say=lambda line: console.print(line, style="dim"))
+    if name in ("run", "evaluate", "report"):
+        print_summary(root / "evaluate" / "metrics.json")
+    if name in ("run", "report"):
+        console.print(f"report: {root / 'report' / 'report.html'}")
+
+
+def print_summary(path: Path) -> None:
+    """The means of metrics.json."""
+    metrics = json.loads(path.read_text())
+    table = Table(title=f"{metrics['study']}: {metrics['n_images']} test images, judged independently")
+    for column in ("method", "error (sd)", "95% CI", "off-target (sd)", "leakage", "reversibility"):
+        table.add_column(column, justify="left" if column == "method" else "right")
+    for name, method in metrics["methods"].items():
+        mean = method["mean"]
+        low, high = mean["ci95"]
+        table.add_row(
+            name, f"{mean['error_sd']:.3f}", f"{low:.3f} to {high:.3f}", f"{mean['off_target_sd']:.3f}",
+            f"{mean['leakage']:.3f}", f"{method['reversibility']:.4f}",
+        )  # fmt: skip
+    Console().print(table)
+
+
+def take(rest: list[str], option: str) -> tuple[str | None, list[str]]:
+    """The value of `option VALUE` or `option=VALUE`, and what else was given."""
+    for i, argument in enumerate(rest):
+        if argument == option and i + 1 < len(rest):
+            return rest[i + 1], rest[:i] + rest[i + 2 :]
+        if argument.startswith(option + "="):
+            return argument.split("=", 1)[1], rest[:i] + rest[i + 1 :]
+        if argument == option:
+            raise InputError(f"{option} needs a value")
+    return None, rest
+
+
+def parse(parser: ArgumentParser, rest: list[str]) -> Namespace:
+    """Parse, an error being one line."""
+    try:
+        return parser.parse_args(rest)
+    except Exception as error:  # jsonargparse raises several kinds
+        raise InputError(" ".join(str(error).split())) from None
+
+
+def counterfactual_command(rest: list[str]) -> None:
+    """Counterfactuals of image files."""
+    parser = ArgumentParser(exit_on_error=False, prog="segue counterfactual")
+    parser.add_argument("run", type=Path, help="a trained run, runs/<study>")
+    parser.add_argument("images", type=Path, nargs="+", help="PNG or NIfTI files")
+    parser.add_argument("--do", type=str, action="append", required=True, help='"variable=request", may be repeated')
+    parser.add_argument("--out", type=Path, default=Path("counterfactuals"), help="folder to write")
+    parser.add_argument("--method", type=str | None, default=None, help="a key of metrics.json")
+    parser.add_argument("--particles", type=int, default=1, help="posterior samples to average")
+    options = parse(parser, rest)
+    from segue.run import load
+
+    model = load(options.run, method=options.method)
+    do = {}
+    for request in options.do:
+        name, equals, value = request.partition("=")
+        if not equals:
+            raise InputError(f"--do {request!r}: write variable=request, e.g. {model.variables[0]}=+20%")
+        do[name.strip()] = value.strip()
+    inputs = [(path, *model.read(path)) for path in options.images]  # all are read before anything is written
+    options.out.mkdir(parents=True, exist_ok=True)
+    for path, image, spacing in inputs:
+        answer = model.counterfactual(image, do, spacing=spacing, particles=options.particles)
+        stem = path.name.split(".")[0]
+        written = write_image(options.out / f"{stem}_counterfactual", answer.image[0, 0].cpu().numpy(), path, spacing)
+        values = {
+            name: {kind: float(getattr(answer, kind)[name][0]) for kind in ("factual", "requested", "achieved") if name in getattr(answer, kind)}
+            for name in model.variables
+        }  # fmt: skip
+        sidecar = {"image": path.name, "do": do, "unit": answer.unit, "variables": values}
+        (options.out / f"{stem}_counterfactual.json").write_text(json.dumps(sidecar, indent=1))
+        print(written)
+
+
+def write_image(stem: Path, image: np.ndarray, source: Path, spacing: tuple[float, ...] | None) -> Path:
+    """In the source's format: PNG stays PNG (8 bits), NIfTI stays NIfTI, with the spacing of the study's grid."""
+    import nibabel
+    from PIL import Image
+
+    if source.suffix == ".png":
+        path = stem.with_name(stem.name + ".png")
+        Image.fromarray(image.clip(0, 255).round().astype(np.uint8)).save(path)
+    else:
+        path = stem.with_name(stem.name + ".nii.gz")
+        sides = [*(spacing or (1.0,) * image.ndim), 1.0, 1.0][:3]
+        nibabel.save(nibabel.Nifti1Image(image.astype(np.float32), np.diag([*sides, 1.0])), path)
+    return path
+
+
+def variables_command(rest: list[str]) -> None:
+    """What a run's images can be asked."""
+    parser = ArgumentParser(exit_on_error=False, prog="segue variables")
+    parser.add_argument("run", type=Path, help="a trained run, runs/<study>")
+    options = parse(parser, rest)
+    from segue.run import load
+
+    model = load(options.run)
+    table = Table(title=f"variables, in {model.unit}")
+    for column in ("variable", "5%", "median", "95%", "sd"):
+        table.add_column(column, justify="left" if column == "variable" else "right")
+    for i, name in enumerate(model.variables):
+        levels = [float(model.marginal[:, i].quantile(q)) for q in (0.05, 0.5, 0.95)]
+        table.add_row(name, *(f"{v:.3g}" for v in [*levels, float(model.parents.sd[i])]))
+    Console().print(table)
+
+
+def phantom_command(rest: list[str]) -> None:
+    """A folder of simulated images and masks, as a user would have."""
+    parser = ArgumentParser(exit_on_error=False, prog="segue phantom")
+    parser.add_argument("out", type=Path, help="folder to write: images/ and masks/, NIfTI")
+    parser.add_argument("--images", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--size", type=tuple[int, int], default=(32, 96))
+    options = parse(parser, rest)
+    from segue.cohort.phantom import write_folder
+
+    if options.out.exists():
+        raise InputError(f"{options.out}: exists already; name a new folder")
+    write_folder(options.out, options.images, size=options.size, seed=options.seed)
+    print(options.out)

@@ -1,0 +1,184 @@
+"""Counterfactual images: abduction, action, prediction, for whoever holds images and a trained run."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from segue.anatomy import measure
+from segue.causal.intervention import Intervention, parse, position
+from segue.causal.mechanism import ImageMechanism
+from segue.cohort import read_image
+from segue.errors import InputError
+from segue.training.batches import scaled, unscaled
+
+Do = Mapping[str, float | int | str]
+
+
+@dataclass(frozen=True)
+class Counterfactual:
+    """The answer to one request, for a batch of images; images in the source's units.
+
+    Attributes:
+        image: x*, (batch, channel, *space). difference: x* - x.
+        soft: the guide's soft masks of x*, (batch, structure, *space), in the order of `structures`.
+        weights: the region of each measured variable, (batch, variable, *space).
+        factual, requested, achieved: by variable, (batch,), in `unit` (covariates in their own).
+    """
+
+    image: Tensor
+    difference: Tensor
+    soft: Tensor
+    weights: Tensor
+    factual: dict[str, Tensor]
+    requested: dict[str, Tensor]
+    achieved: dict[str, Tensor]
+    structures: tuple[str, ...]
+    unit: str
+
+
+def predict(
+    mechanism: ImageMechanism,
+    x: Float[Tensor, "batch channel *space"],
+    pa: Float[Tensor, "batch variable"],
+    weights: Float[Tensor, "batch measured *space"],
+    requests: Sequence[Float[Tensor, "batch variable"]],
+    *,
+    particles: int = 1,
+) -> list[Float[Tensor, "batch channel *space"]]:
+    """x* for each request pa*, from one abduction: at the posterior's mean, or averaged over `particles` > 1 draws."""
+    images = [torch.zeros_like(x) for _ in requests]
+    for _ in range(particles):
+        abduction, likelihood = mechanism.abduct(x, pa, weights, sample=particles > 1)
+        noise = likelihood.noise(x)
+        for image, requested in zip(images, requests, strict=True):
+            image += mechanism.counterfactual(abduction, noise, requested, weights) / particles
+    return images
+
+
+class Model:
+    """A trained image mechanism and its guide: ask it for counterfactuals. Made by `segue.load`.
+
+    Args:
+        intensity: the raw values that the networks see as -1 and +1.
+        marginal: training parents, (sample, variable), in their units.
+        pixel_area: of one pixel of the study's grid, where all training images agree; else None.
+    """
+
+    def __init__(
+        self,
+        mechanism: ImageMechanism,
+        *,
+        size: tuple[int, ...],
+        intensity: tuple[float, float],
+        marginal: Float[Tensor, "sample variable"],
+        unit: str,
+        pixel_area: float | None,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        self.device = torch.device(device)
+        self.mechanism = mechanism.eval().requires_grad_(False).to(self.device)
+        self.parents = mechanism.parents
+        self.size, self.intensity, self.unit, self.pixel_area = size, intensity, unit, pixel_area
+        self.marginal = marginal.sort(dim=0).values.to(self.device)
+        self.structures = self.parents.variables.structures
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """What can be intervened on, `structure@region` first, then covariates."""
+        return self.parents.names
+
+    def read(self, path: Path | str) -> tuple[Float[Tensor, "1 channel *space"], tuple[float, ...] | None]:
+        """An image file on the study's grid, and its spacing there (mm), for `counterfactual`."""
+        image, spacing = read_image(Path(path), self.size)
+        return torch.from_numpy(image)[None], spacing
+
+    @torch.inference_mode()
+    def counterfactual(
+        self,
+        images: Float[Tensor, "batch channel *space"] | np.ndarray,
+        do: Do,
+        *,
+        spacing: tuple[float, ...] | None = None,
+        covariates: Mapping[str, Float[Tensor, " batch"]] | None = None,
+        particles: int = 1,
+        batch_size: int = 64,
+    ) -> Counterfactual:
+        """What the images would look like under do(variable = request, ...), nothing else changed.
+
+        Args:
+            images: (batch, channel, *space) in the source's units, on the study's grid (see `read`).
+            do: by variable, a value (4.2), a change ("+20%", "-1.5sd") or a quantile of the training data ("q0.9").
+            spacing: mm per pixel, where the study measures in mm and its images do not all agree.
+            covariates: the factual values of the study's covariates, if it has any.
+            particles: posterior samples to average; 1 is the posterior's mean.
+
+        Raises:
+            InputError: an unknown variable or malformed request, or images that are not on the study's grid.
+        """
+        x = self.check(images)
+        actions = {position(name, self.variables): parse(name, request) for name, request in do.items()}
+        given = self.covariates(covariates, len(x))
+        area = self.area(spacing)
+        parts = [
+            self.batch(x[i : i + batch_size], actions, given[i : i + batch_size], area, particles)
+            for i in range(0, len(x), batch_size)
+        ]
+        image, soft, weights, factual, requested, achieved = (torch.cat(part) for part in zip(*parts, strict=True))
+        named = [dict(zip(self.variables, p.T, strict=False)) for p in (factual, requested, achieved)]
+        difference = image - x.to(image)
+        return Counterfactual(image, difference, soft, weights, *named, structures=self.structures, unit=self.unit)
+
+    def batch(
+        self, x: Tensor, actions: Mapping[int, Intervention], covariates: Tensor, area: float, particles: int
+    ) -> tuple[Tensor, ...]:
+        """One batch: image, soft masks, weights, and the parents factual, requested, achieved."""
+        x = scaled(x.to(self.device), self.intensity)
+        pixel_area = x.new_full((len(x),), area)
+        measured, frames = self.parents.factual(x, pixel_area)
+        weights = self.parents.weights(frames, self.size)
+        pa = torch.cat([measured, covariates.to(measured)], dim=1)
+        requested = self.act(pa, actions)
+        (counterfactual,) = predict(self.mechanism, x, pa, weights, [requested], particles=particles)
+        soft = self.parents.segmentor.soft(counterfactual)
+        achieved = measure(soft, weights, self.parents.structure_of, pixel_area)
+        return unscaled(counterfactual, self.intensity), soft, weights, pa, requested, achieved
+
+    def act(self, pa: Float[Tensor, "batch variable"], actions: Mapping[int, Intervention]) -> Tensor:
+        """pa* : the parents after do(...). Areas do not go below zero."""
+        requested = pa.clone()
+        for index, action in actions.items():
+            value = action.apply(pa[:, index], sd=self.parents.sd[index], marginal=self.marginal[:, index])
+            requested[:, index] = value.clamp_min(0) if index < len(self.parents.variables) else value
+        return requested
+
+    def check(self, images: Tensor | np.ndarray) -> Tensor:
+        x = torch.as_tensor(images, dtype=torch.float32)
+        if x.ndim != len(self.size) + 2 or tuple(x.shape[2:]) != self.size:
+            raise InputError(
+                f"images have shape {tuple(x.shape)}: give (batch, channel, {', '.join(map(str, self.size))}); "
+                "model.read(path) brings a file to this grid"
+            )
+        if not bool(x.isfinite().all()):
+            raise InputError("images hold values that are not finite: replace them")
+        return x
+
+    def covariates(self, given: Mapping[str, Tensor] | None, batch: int) -> Float[Tensor, "batch covariate"]:
+        names = self.variables[len(self.parents.variables) :]
+        if missing := [name for name in names if name not in (given or {})]:
+            raise InputError(f"covariate {missing[0]!r} is missing: pass covariates={{{missing[0]!r}: ...}}")
+        columns = [torch.as_tensor((given or {})[name], dtype=torch.float32).expand(batch) for name in names]
+        return torch.stack(columns, dim=1) if columns else torch.zeros(batch, 0)
+
+    def area(self, spacing: tuple[float, ...] | None) -> float:
+        if self.unit == "px":
+            return 1.0
+        if spacing is not None:
+            return float(np.prod(spacing))
+        if self.pixel_area is None:
+            raise InputError(f"the study measures in {self.unit} and its spacings differ: pass spacing=(mm, mm)")
+        return self.pixel_area

@@ -1,0 +1,213 @@
+"""What table and report show of `metrics.json`: columns of numbers, one row a method or a segmentor."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from segue.errors import InputError
+
+Interval = tuple[float, float]
+
+METHODS = {
+    "no_cft": "No-CFT",
+    "reg_cft": "Reg-CFT",
+    "seg_cft": "Seg-CFT",
+    "pos_seg_cft": "Pos-Seg-CFT",
+    "oracle": "Oracle",
+}
+BROADCAST = "_broadcast"
+IDEAL = "oracle"  # the truth, not a competitor: never the best of a column
+MISSING = "–"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One quantity for every row.
+
+    Args:
+        group: what the column belongs to: a structure, or a heading such as "mean".
+        title: its own head.
+        values: one a row; None where nothing is known.
+        intervals: 95% intervals, one a row; None where nothing is known.
+        best: rows to be set in bold.
+    """
+
+    group: str
+    title: str
+    values: tuple[float | None, ...]
+    intervals: tuple[Interval | None, ...]
+    best: frozenset[int] = frozenset()
+
+    def cells(self) -> list[str]:
+        """The numbers as text, to as many digits as tell the rows apart: "0.12 [0.10, 0.14]"."""
+        digits = decimals([value for value in self.values if value is not None])
+        texts = []
+        for value, interval in zip(self.values, self.intervals, strict=True):
+            text = number(value, digits)
+            if value is not None and interval is not None:
+                text += f" [{number(interval[0], digits)}, {number(interval[1], digits)}]"
+            texts.append(text)
+        return texts
+
+
+def method_columns(metrics: Mapping[str, Any]) -> list[Column]:
+    """Error by structure and region (in sd, with intervals), then the means: one row a method."""
+    methods = methods_of(metrics)
+    variables = [method.get("variables") or {} for method in methods.values()]
+    competing = [key != IDEAL for key in methods]
+    columns = []
+    for name in variables_of(metrics):
+        structure, region = split_name(name)
+        entries = [one.get(name) or {} for one in variables]
+        columns.append(column(structure, region, entries, "error_sd", competing))
+    return columns + mean_columns(metrics, competing)
+
+
+def mean_columns(metrics: Mapping[str, Any], competing: list[bool]) -> list[Column]:
+    """What is averaged over all variables; quantities that no method has are left out."""
+    means = [method_means(method) for method in methods_of(metrics).values()]
+    heads = {
+        "error": f"error ({unit_of(metrics)})",
+        "error_sd": "error (sd)",
+        "off_target_sd": "off-target (sd)",
+        "leakage": "leakage",
+        "change_outside": "change outside",
+        "change_inside": "change inside",
+        "composition": "composition",
+        "reversibility": "reversibility",
+    }
+    ranked = {key: competing if key != "change_inside" else [False] * len(means) for key in heads}
+    columns = [column("mean", head, means, key, ranked[key]) for key, head in heads.items()]
+    return [one for one in columns if any(value is not None for value in one.values)]
+
+
+def floor_columns(metrics: Mapping[str, Any]) -> list[Column]:
+    """The segmentors' own Dice and area errors: one row a segmentor; [] where none is given."""
+    segmentors = list((metrics.get("segmentors") or {}).values())
+    if not segmentors:
+        return []
+    dice = [one.get("dice") or {} for one in segmentors]
+    errors = [one.get("error_sd") or {} for one in segmentors]
+    nobody = [False] * len(segmentors)
+    columns = []
+    for structure in dict.fromkeys(name for one in dice for name in one):
+        columns.append(column("Dice", human(structure), dice, structure, nobody))
+    for name in dict.fromkeys(name for one in errors for name in one):
+        columns.append(column("area error (sd)", human(name.replace("@", " ")), errors, name, nobody))
+    means = [{"mean": mean(one.get("error") or {})} for one in segmentors]
+    columns.append(column("area error", f"mean ({unit_of(metrics)})", means, "mean", nobody))
+    return [one for one in columns if any(value is not None for value in one.values)]
+
+
+def column(
+    group: str, title: str, entries: Sequence[Mapping[str, Any]], key: str, competing: list[bool]
+) -> Column:
+    """The `key` of every row's entry; the lowest of the rows that compete is the best."""
+    values = tuple(finite(entry.get(key)) for entry in entries)
+    intervals = tuple(interval(entry.get("ci95")) if key == "error_sd" else None for entry in entries)
+    ranked = [value for value, races in zip(values, competing, strict=True) if races and value is not None]
+    lowest = min(ranked, default=None) if len(ranked) > 1 else None
+    best = frozenset(
+        i for i, value in enumerate(values) if competing[i] and value is not None and value == lowest
+    )
+    return Column(group, title, values, intervals, best)
+
+
+def method_means(method: Mapping[str, Any]) -> dict[str, Any]:
+    """A method's means; changes inside and outside are averaged here where the file does not."""
+    variables = (method.get("variables") or {}).values()
+    means = {
+        key: mean({i: one.get(key) for i, one in enumerate(variables)})
+        for key in ("change_outside", "change_inside")
+    }
+    whole = {key: method.get(key) for key in ("composition", "reversibility")}
+    given = {key: value for key, value in (method.get("mean") or {}).items() if value is not None}
+    return {**means, **whole, **given}
+
+
+def methods_of(metrics: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    """The methods by key.
+
+    Raises:
+        InputError: where there are none.
+    """
+    methods = metrics.get("methods")
+    if not methods:
+        raise InputError("metrics.json: no methods; run the stage `evaluate` first")
+    return methods
+
+
+def variables_of(metrics: Mapping[str, Any]) -> list[str]:
+    """Names of the variables, in the file's order or else in the methods'."""
+    found = dict.fromkeys(
+        name for method in methods_of(metrics).values() for name in method.get("variables") or {}
+    )
+    return list(metrics.get("variables") or found)
+
+
+def method_title(key: str) -> str:
+    """A method's name for readers: `pos_seg_cft_broadcast` is "Pos-Seg-CFT (broadcast parents)"."""
+    stem = key.removesuffix(BROADCAST)
+    if stem != key:
+        return f"{METHODS.get(stem, stem)} (broadcast parents)"
+    return METHODS.get(key, key)
+
+
+def split_name(variable: str) -> tuple[str, str]:
+    """`structure@region` as two words for readers; a plain covariate stands under "covariates"."""
+    structure, at, region = variable.partition("@")
+    return (human(structure), human(region)) if at else ("covariates", human(structure))
+
+
+def human(name: str) -> str:
+    """A name without underscores."""
+    return name.replace("_", " ")
+
+
+def unit_of(metrics: Mapping[str, Any]) -> str:
+    """The unit of areas, typeset."""
+    return typeset_unit(str(metrics.get("unit") or "px"))
+
+
+def typeset_unit(text: str) -> str:
+    """`mm2` and `mm3` with their exponents raised."""
+    return text.replace("mm2", "mm²").replace("mm3", "mm³")
+
+
+def decimals(values: list[float]) -> int:
+    """Digits after the point that give the smallest value two significant ones, the largest three: 0 to 3."""
+    sizes = [abs(value) for value in values if value]
+    if not sizes:
+        return 2
+    wanted = max(1 - math.floor(math.log10(min(sizes))), 2 - math.floor(math.log10(max(sizes))))
+    return min(max(wanted, 0), 3)
+
+
+def number(value: float | None, digits: int) -> str:
+    """A number to `digits` decimals, or in powers of ten where that would show nothing of it."""
+    if value is None:
+        return MISSING
+    if value and abs(value) < 0.5 * 10**-digits:
+        return f"{value:.0e}"
+    return f"{value:.{digits}f}"
+
+
+def mean(values: Mapping[Any, Any]) -> float | None:
+    """The mean of what is known; None where nothing is."""
+    known = [value for value in map(finite, values.values()) if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def finite(value: Any) -> float | None:
+    """A float, or None for whatever is not a finite number."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and math.isfinite(value) else None
+
+
+def interval(value: Any) -> Interval | None:
+    """A pair of finite numbers, or None."""
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        return None
+    low, high = finite(value[0]), finite(value[1])
+    return None if low is None or high is None else (low, high)

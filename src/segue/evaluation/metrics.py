@@ -1,0 +1,66 @@
+"""From rows of effects to metrics.json: means by variable, with bootstrap intervals over subjects."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+from jaxtyping import Float
+
+KEYS = ("error", "error_sd", "off_target_sd", "leakage", "change_outside", "change_inside", "guide_error_sd")
+
+
+def summarise(
+    effects: pl.DataFrame, *, sd: dict[str, float], subjects: Sequence[str], bootstrap: int, seed: int
+) -> dict[str, Any]:
+    """The `variables` and `mean` of one method (the contract is in the docs, "metrics.json").
+
+    Args:
+        effects: as `segue.evaluation.effect.effects` gives them.
+        sd: training sd of each variable. subjects: of each image index.
+    """
+    variables = {}
+    for name, deviation in sd.items():
+        table = effects.filter(pl.col("variable") == name)
+        error = (table["judge"] - table["requested"]).abs().to_numpy()
+        of = np.array([subjects[i] for i in table["image"]])
+        low, high = bootstrap_ci(error / deviation, of, draws=bootstrap, seed=seed)
+        variables[name] = {
+            "error": float(error.mean()),
+            "error_sd": float(error.mean() / deviation),
+            "ci95": [low, high],
+            "off_target_sd": mean(table["off_target"]),
+            "leakage": share(table),
+            "change_outside": mean(table["change_outside"]),
+            "change_inside": mean(table["change_inside"]),
+            "guide_error_sd": mean((table["guide"] - table["requested"]).abs()) / deviation,
+        }
+    overall: dict[str, Any] = {key: float(np.mean([v[key] for v in variables.values()])) for key in KEYS}
+    deviations = np.array([sd[name] for name in effects["variable"]])
+    errors = (effects["judge"] - effects["requested"]).abs().to_numpy() / deviations
+    of = np.array([subjects[i] for i in effects["image"]])
+    overall["ci95"] = list(bootstrap_ci(errors, of, draws=bootstrap, seed=seed))
+    return {"variables": variables, "mean": overall}
+
+
+def mean(column: pl.Series) -> float:
+    return float(column.to_numpy().mean())
+
+
+def share(effects: pl.DataFrame) -> float:
+    """Leakage: all |x* - x| outside the region over all |x* - x|; 0 where nothing changed at all."""
+    total = float(effects["total"].sum())
+    return float(effects["outside"].sum()) / total if total > 0 else 0.0
+
+
+def bootstrap_ci(
+    values: Float[np.ndarray, " row"], subjects: np.ndarray, *, draws: int, seed: int
+) -> tuple[float, float]:
+    """The 95% percentile interval of the mean, whole subjects drawn with replacement (Efron 1979)."""
+    _, group = np.unique(subjects, return_inverse=True)
+    sums, counts = np.bincount(group, weights=values), np.bincount(group)
+    n = len(counts)
+    drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=draws)
+    means = (drawn @ sums) / (drawn @ counts)
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(low), float(high)

@@ -1,0 +1,188 @@
+"""The report: one HTML file that carries its images, tables and study, and asks nothing of the network."""
+
+import base64
+import mimetypes
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from segue.errors import InputError
+from segue.evaluation.columns import (
+    MISSING,
+    Column,
+    finite,
+    floor_columns,
+    human,
+    method_columns,
+    method_title,
+    methods_of,
+    split_name,
+    unit_of,
+    variables_of,
+)
+from segue.evaluation.table import caption, floor_caption, segmentor_names
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table as the template draws it: groups of (head, columns), rows of (name, [(text, bold), ...])."""
+
+    corner: str
+    groups: list[tuple[str, int]]
+    heads: list[str]
+    rows: list[tuple[str, list[tuple[str, bool]]]]
+
+
+def report(
+    path: Path,
+    *,
+    metrics: Mapping[str, Any],
+    figure: Path,
+    study_yaml: str,
+    extra_figures: Mapping[str, Path] = MappingProxyType({}),
+) -> None:
+    """Write the page; it appears only when it is complete.
+
+    Args:
+        path: of the page.
+        metrics: the dictionary of `metrics.json`.
+        figure: the main figure; left out where no such file is, as when a study draws no rows.
+        study_yaml: the study, as text.
+        extra_figures: further images (training curves, more cases) by title.
+
+    Raises:
+        InputError: where `metrics` holds no methods, or a file of `extra_figures` is missing.
+    """
+    environment = Environment(
+        loader=PackageLoader("segue.evaluation"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    names = [method_title(key) for key in methods_of(metrics)]
+    page = environment.get_template("report.html.j2").render(
+        study=str(metrics.get("study") or "study"),
+        facts=facts(metrics),
+        methods=[(method_title(key), explain(key)) for key in methods_of(metrics)],
+        variables=grouped_variables(metrics),
+        results=[grid("method", names, columns) for columns in blocks(method_columns(metrics))],
+        caption=caption(metrics),
+        figure=embed(figure) if figure.is_file() else None,
+        floors=grid("segmentor", segmentor_names(metrics), floor_columns(metrics)),
+        floor_caption=floor_caption(),
+        realism=realism(metrics),
+        extra_figures={title: embed(file) for title, file in extra_figures.items()},
+        reproduce=reproduce(metrics),
+        study_yaml=study_yaml,
+    )
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(page, encoding="utf-8")
+    os.replace(partial, path)
+
+
+def blocks(columns: list[Column], widest: int = 8) -> list[list[Column]]:
+    """Whole groups side by side, as many as stay readable; the means in a table of their own."""
+    tables: list[list[Column]] = [[]]
+    for name, members in groupby(columns, key=lambda column: column.group):
+        group = list(members)
+        if tables[-1] and (name == "mean" or len(tables[-1]) + len(group) > widest):
+            tables.append([])
+        tables[-1] += group
+    return tables
+
+
+def grid(corner: str, names: list[str], columns: list[Column]) -> Grid | None:
+    """Columns turned into rows; None where there is no column."""
+    if not columns:
+        return None
+    groups = [
+        (name, len(list(members))) for name, members in groupby(columns, key=lambda column: column.group)
+    ]
+    texts = [column.cells() for column in columns]
+    rows = [
+        (name, [(text[i], i in column.best) for text, column in zip(texts, columns, strict=True)])
+        for i, name in enumerate(names)
+    ]
+    groups = [({"mean": "mean over all variables"}.get(name, name), count) for name, count in groups]
+    return Grid(corner, groups, [column.title for column in columns], rows)
+
+
+def realism(metrics: Mapping[str, Any]) -> Grid | None:
+    """Whatever the file says of each method's realism."""
+    methods = methods_of(metrics)
+    entries = [method.get("realism") or {} for method in methods.values()]
+    keys = dict.fromkeys(key for entry in entries for key in entry)
+    nothing = (None,) * len(entries)
+    columns = [
+        Column("realism", human(key), tuple(finite(e.get(key)) for e in entries), nothing) for key in keys
+    ]
+    known = [column for column in columns if any(value is not None for value in column.values)]
+    return grid("method", [method_title(key) for key in methods], known)
+
+
+def grouped_variables(metrics: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Regions by structure."""
+    groups: dict[str, list[str]] = {}
+    for name in variables_of(metrics):
+        structure, region = split_name(name)
+        groups.setdefault(structure, []).append(region)
+    return groups
+
+
+def explain(key: str) -> str:
+    """A method in a sentence."""
+    stem = key.removesuffix("_broadcast")
+    sentence = {
+        "no_cft": "the pre-trained image model, not fine-tuned.",
+        "reg_cft": "fine-tuned to obey a regressor that reads the variables off the image.",
+        "seg_cft": "fine-tuned to obey a segmentor's area of each structure, blind to where.",
+        "pos_seg_cft": "fine-tuned to obey a segmentor's area of each structure in each region.",
+        "oracle": "the true counterfactual, where it is known.",
+    }.get(stem, "")
+    return sentence
+
+
+def facts(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The evaluation in figures."""
+    shown = {
+        "images": metrics.get("n_images"),
+        "subjects": metrics.get("n_subjects"),
+        "variables": len(variables_of(metrics)),
+        "methods": len(methods_of(metrics)),
+        "unit": unit_of(metrics),
+    }
+    return [(name, str(value)) for name, value in shown.items() if value is not None]
+
+
+def reproduce(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Command, revision and time taken."""
+    return [
+        ("command", str(metrics.get("command") or MISSING)),
+        ("commit", str(metrics.get("commit") or MISSING)),
+        ("time", duration(finite(metrics.get("seconds")))),
+    ]
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds for readers: "2 h 5 min"."""
+    if seconds is None:
+        return MISSING
+    if seconds < 120:
+        return f"{seconds:.3g} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
+def embed(file: Path) -> str:
+    """An image as a data URI."""
+    if not file.is_file():
+        raise InputError(f"{file}: no such image for the report; draw it first or leave it out")
+    kind = mimetypes.guess_type(file.name)[0] or "image/png"
+    return f"data:{kind};base64,{base64.b64encode(file.read_bytes()).decode()}"

@@ -1,0 +1,48 @@
+"""The few layers of the image mechanism, in two or three dimensions."""
+
+import torch.nn.functional as F
+from monai.networks.layers import Conv
+from torch import Tensor, nn
+
+
+def conv(spatial_dims: int, inputs: int, outputs: int, kernel: int = 3, *, zero: bool = False) -> nn.Module:
+    """A size-keeping convolution; `zero` starts it as the zero map (residual branches, Gaussian heads)."""
+    layer = Conv[Conv.CONV, spatial_dims](inputs, outputs, kernel, padding=kernel // 2)
+    if zero:
+        nn.init.zeros_(layer.weight)
+        nn.init.zeros_(layer.bias)
+    return layer
+
+
+def halve(spatial_dims: int, inputs: int, outputs: int) -> nn.Module:
+    """Halve the resolution: non-overlapping patches of 2 pixels a side, projected linearly."""
+    return Conv[Conv.CONV, spatial_dims](inputs, outputs, 2, stride=2)
+
+
+def double(x: Tensor) -> Tensor:
+    """Double the resolution by repeating pixels."""
+    return F.interpolate(x, scale_factor=2, mode="nearest")
+
+
+def pool(x: Tensor, size: tuple[int, ...]) -> Tensor:
+    """Average `x` down to `size`, an integer fraction of its own."""
+    factor = [old // new for old, new in zip(x.shape[2:], size, strict=True)]
+    if all(f == 1 for f in factor):
+        return x
+    return F.avg_pool2d(x, factor) if len(factor) == 2 else F.avg_pool3d(x, factor)
+
+
+class Residual(nn.Module):
+    """x + conv(silu(conv(silu(x)))), the second convolution starting at zero, so that depth costs no stability."""
+
+    def __init__(self, *, spatial_dims: int, width: int) -> None:
+        super().__init__()
+        self.branch = nn.Sequential(
+            nn.SiLU(),
+            conv(spatial_dims, width, width),
+            nn.SiLU(),
+            conv(spatial_dims, width, width, zero=True),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.branch(x)

@@ -1,0 +1,56 @@
+"""Segmentors and regressors: MONAI networks behind one signature each."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from huggingface_hub import PyTorchModelHubMixin
+from jaxtyping import Float
+from monai.networks.nets import BasicUNet, SegResNet
+from monai.networks.nets import Regressor as MonaiRegressor
+from torch import Tensor, nn
+
+SegmentorArch = Literal["unet", "segresnet"]
+
+
+class Segmentor(nn.Module, PyTorchModelHubMixin):
+    """An image to soft masks. `arch` is one of two unlike MONAI networks, so that guide and judge can differ.
+
+    `unet` is BasicUNet (concatenated skips, five levels); `segresnet` is SegResNet (residual encoder with an additive
+    decoder, four levels; Myronenko, BrainLes 2018). `width` is the channel count of the finest level.
+    """
+
+    def __init__(self, *, arch: SegmentorArch, spatial_dims: int, structures: int, width: int, channels: int = 1) -> None:
+        super().__init__()
+        self.net: nn.Module
+        if arch == "unet":
+            features = (width, width, 2 * width, 4 * width, 8 * width, width)
+            self.net = BasicUNet(spatial_dims, channels, structures + 1, features)
+        else:
+            self.net = SegResNet(spatial_dims, width, channels, structures + 1, norm=("GROUP", {"num_groups": 8}))
+
+    def forward(self, image: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch class *space"]:
+        """Logits over background and structures."""
+        return self.net(image).float()
+
+    def soft(self, image: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch structure *space"]:
+        """Soft masks s_k in [0, 1], the background dropped."""
+        return torch.softmax(self(image), dim=1)[:, 1:]
+
+
+class Regressor(nn.Module, PyTorchModelHubMixin):
+    """An image straight to standardised parents: the guide of Reg-CFT.
+
+    MONAI's residual Regressor: its last layer sees the whole feature map, so that it can tell the regions apart
+    (a globally pooled network could not). Group normalisation keeps absolute intensities, which instances lose.
+    """
+
+    def __init__(self, *, size: Sequence[int], outputs: int, width: int, channels: int = 1) -> None:
+        super().__init__()
+        widths = (width, 2 * width, 4 * width, 4 * width)
+        self.net = MonaiRegressor(
+            (channels, *size), (outputs,), widths, (2, 2, 2, 2), norm=("group", {"num_groups": 8}), bias=True
+        )
+
+    def forward(self, image: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch variable"]:
+        return self.net(image).float()

@@ -1,0 +1,133 @@
+"""The stages of a study, what each needs, and when it is done: a stage stands with the fingerprint of its inputs."""
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from segue.cohort.folder import list_folder
+from segue.stages.common import Result, command, commit, write_text
+from segue.stages.image import finetune, method_name, pretrain
+from segue.stages.judging import evaluate, evaluate_elsewhere, report
+from segue.stages.predictors import measure_cohort, train_judge, train_regressor, train_segmentor
+from segue.stages.prepare import prepare
+from segue.study import Study, plain, to_yaml
+
+__all__ = ["Stage", "evaluate_elsewhere", "run", "stages"]
+Work = Callable[[Study, Path], Result]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One piece of work: its `settings` and the fingerprints of what it `needs` decide whether it is done."""
+
+    name: str
+    needs: tuple[str, ...]
+    settings: Any
+    work: Work
+
+
+def stages(study: Study) -> dict[str, Stage]:
+    """Every stage of a study, in an order in which they can run."""
+    cohort, hvae, tuning = study.cohort, study.hvae, study.finetune
+    training = {"precision": study.precision}
+    listed = [
+        Stage("prepare", (), [plain(cohort), source(study)], prepare),
+        Stage("segmentor", ("prepare",), [plain(study.segmentor), training], train_segmentor),
+        Stage("judge", ("prepare",), [plain(study.judge), training], train_judge),
+        Stage("measure", ("segmentor",), [plain(study.partitions), study.variables], measure_cohort),
+    ]
+    if "regressor" in tuning.guides:
+        listed.append(Stage("regressor", ("measure",), [plain(study.regressor), training], train_regressor))
+    for conditioning in hvae.conditioning:
+        shape = {k: v for k, v in plain(hvae).items() if k != "conditioning"}
+        listed.append(Stage(f"pretrain/{conditioning}", ("measure",), [shape, training], pretrain(conditioning)))
+        for guide in tuning.guides:
+            if guide == "none":
+                continue
+            needs = (f"pretrain/{conditioning}", *(["regressor"] if guide == "regressor" else []))
+            settings = [{k: v for k, v in plain(tuning).items() if k != "guides"}, training]
+            method = method_name(guide, conditioning)
+            listed.append(Stage(f"finetune/{method}", needs, settings, finetune(guide, conditioning)))
+    trained = tuple(s.name for s in listed if s.name != "prepare")
+    listed.append(Stage("evaluate", trained, [plain(study.evaluate), list(tuning.guides)], evaluate))
+    listed.append(Stage("report", ("evaluate",), study.name, report))
+    return {stage.name: stage for stage in listed}
+
+
+def run(study: Study, only: str | None = None, say: Callable[[str], None] = lambda line: None) -> Path:
+    """Do what is missing of a study, or of the stage `only` and what it needs; return the run's folder.
+
+    Each finished stage leaves done.json. One that was cut short goes on from its checkpoint; one whose inputs or
+    settings changed starts anew.
+    """
+    todo = stages(study)
+    wanted = set(todo) if only is None else needed(todo, only)
+    root = study.directory
+    root.mkdir(parents=True, exist_ok=True)
+    write_text(root / "study.yaml", to_yaml(study))
+    fingerprints: dict[str, str] = {}
+    for name, stage in todo.items():
+        fingerprints[name] = fingerprint([name, stage.settings, [fingerprints[need] for need in stage.needs]])
+        if name not in wanted:
+            continue
+        if (done := read_done(root / name)) and done["fingerprint"] == fingerprints[name]:
+            say(f"{name}: done before ({done['seconds']:.0f} s)")
+            continue
+        say(f"{name} ...")
+        seconds = perform(study, stage, root / name, fingerprints[name])
+        say(f"{name}: {seconds:.0f} s")
+    return root
+
+
+def perform(study: Study, stage: Stage, directory: Path, mark: str) -> float:
+    """Run one stage in `directory`, keeping what an interrupted try at the same thing left there."""
+    started = directory / "started.json"
+    if not started.exists() or json.loads(started.read_text())["fingerprint"] != mark:
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(parents=True)
+        write_text(started, json.dumps({"fingerprint": mark}))
+    (directory / "done.json").unlink(missing_ok=True)
+    before = time.perf_counter()
+    result = stage.work(study, directory)
+    seconds = float(result.pop("seconds", time.perf_counter() - before))
+    record = {"fingerprint": mark, "seconds": seconds, "commit": commit(), "command": command(), **result}
+    write_text(directory / "done.json", json.dumps(record, indent=1))
+    return seconds
+
+
+def needed(todo: dict[str, Stage], only: str) -> set[str]:
+    """The stages called `only` (or under it), and all that they need."""
+    wanted = {name for name in todo if name == only or name.startswith(only + "/")}
+    frontier = list(wanted)
+    while frontier:
+        new = set(todo[frontier.pop()].needs) - wanted
+        wanted |= new
+        frontier += new
+    return wanted
+
+
+def source(study: Study) -> Any:
+    """What identifies a folder's content without reading it: names, sizes and times of its files."""
+    cohort = study.cohort
+    if cohort.folder is None:
+        return None
+    cases = list_folder(
+        cohort.folder, size=cohort.size, subject_pattern=cohort.subject_pattern, covariates=cohort.covariates
+    )
+    paths = [path for case in cases for path in (case.image, case.mask)]
+    table = cohort.folder / "table.csv"
+    return [[p.name, p.stat().st_size, p.stat().st_mtime_ns] for p in [*paths, *([table] if table.exists() else [])]]
+
+
+def fingerprint(content: Any) -> str:
+    return hashlib.sha256(json.dumps(plain(content), sort_keys=True, default=str).encode()).hexdigest()
+
+
+def read_done(directory: Path) -> dict[str, Any] | None:
+    path = directory / "done.json"
+    return json.loads(path.read_text()) if path.exists() else None

@@ -1,0 +1,146 @@
+"""What the stages share: the store, what was measured, batches, and the end of every training."""
+
+import dataclasses
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from segue.causal.parents import Parents
+from segue.cohort import Store
+from segue.nets.segmentor import Segmentor
+from segue.study import Budget, Study, variables
+from segue.training.batches import Batches
+from segue.training.loop import Fitted, fit
+from segue.training.progress import track
+
+Result = dict[str, Any]
+
+
+def open_store(study: Study) -> Store:
+    return Store(study.directory / "prepare" / "cohort.zarr")
+
+
+def load_measured(study: Study) -> dict[str, Tensor]:
+    """What `measure_cohort` saved."""
+    return load_file(study.directory / "measure" / "measured.safetensors")
+
+
+def per_image(measured: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: measured[name] for name in ("parents", "frames", "pixel_area")}
+
+
+def load_parents(study: Study) -> Parents:
+    """The guide's segmentor, ready to measure, standardise and paint."""
+    guide = Segmentor.from_pretrained(study.directory / "segmentor")
+    parents = Parents(segmentor=guide, variables=variables(study), covariates=study.cohort.covariates)
+    measured = load_measured(study)
+    parents.mean.copy_(measured["mean"])
+    parents.sd.copy_(measured["sd"])
+    return parents
+
+
+def device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def stream(study: Study, store: Store, split: str, budget: Budget, **more: Any) -> Batches:
+    return Batches(
+        store=store,
+        split=split,
+        batch_size=budget.batch_size,
+        seed=budget.seed,
+        intensity=study.cohort.intensity,
+        **more,
+    )
+
+
+@torch.inference_mode()
+def in_order(
+    study: Study,
+    store: Store,
+    indices: Iterable[int],
+    *,
+    title: str,
+    extras: dict[str, Tensor] | None = None,
+    fractions: bool = False,
+) -> Iterator[dict[str, Tensor]]:
+    """Batches of given images, each once, on the device."""
+    chosen = torch.tensor(list(indices))
+    extras = extras or {"pixel_area": store.pixel_area().float()}
+    batches = Batches(
+        store=store,
+        split="test",
+        batch_size=64,
+        seed=0,
+        intensity=study.cohort.intensity,
+        extras=extras,
+        with_fractions=fractions,
+    )
+    parts = chosen.split(64)
+    for part in track(parts, total=len(parts), title=title):
+        yield {name: value.to(device()) for name, value in batches.of(part.numpy()).items()}
+
+
+def trained(
+    study: Study,
+    net: nn.Module,
+    objective: nn.Module,
+    batches: Batches,
+    directory: Path,
+    budget: Budget,
+    *,
+    title: str,
+    **more: Any,
+) -> Result:
+    """Fit, save the averaged weights, and say how it went."""
+    began = time.perf_counter()
+    if len(batches.store.size) == 2:
+        net.to(memory_format=torch.channels_last)
+    fitted: Fitted = fit(
+        objective,
+        batches,
+        directory=directory,
+        steps=budget.steps,
+        lr=budget.lr,
+        seed=budget.seed,
+        title=title,
+        precision=study.precision,
+        **more,
+    )
+    net.to(memory_format=torch.contiguous_format)
+    net.save_pretrained(directory)  # type: ignore[operator]
+    (directory / "checkpoint.pt").unlink(missing_ok=True)
+    return dataclasses.asdict(fitted) | {"seconds": max(fitted.seconds, time.perf_counter() - began)}
+
+
+def save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
+    """Write safetensors under a temporary name, then rename."""
+    temporary = path.with_name(path.name + ".tmp")
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary)
+    temporary.replace(path)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write under a temporary name, then rename: nobody ever reads half a file."""
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(text)
+    os.replace(temporary, path)
+
+
+def commit() -> str | None:
+    """The revision of the code, where it runs from a checkout."""
+    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--exclude=*"]
+    found = subprocess.run(git, capture_output=True, text=True, check=False)
+    return found.stdout.strip() or None
+
+
+def command() -> str:
+    return " ".join(["segue", *sys.argv[1:]])

@@ -1,0 +1,119 @@
+"""Stages: the image mechanism, pre-trained by its ELBO and fine-tuned with each guide."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from segue.causal.mechanism import ImageMechanism, elbo
+from segue.causal.parents import Conditioning, Parents
+from segue.nets.hvae import HVAE
+from segue.nets.segmentor import Regressor
+from segue.stages.common import (
+    Result, device, in_order, load_measured, load_parents, open_store, per_image, stream, trained
+)  # fmt: skip
+from segue.study import Study, plain
+from segue.training.cft import CounterfactualFineTuning, GuideKind, RegionGuide, RegressorGuide, StructureGuide
+from segue.training.objectives import Augment, Elbo, augmented
+
+METHODS: dict[GuideKind, str] = {
+    "none": "no_cft", "regressor": "reg_cft", "structure": "seg_cft", "region": "pos_seg_cft"
+}  # fmt: skip
+
+
+def method_name(guide: GuideKind, conditioning: Conditioning) -> str:
+    """The key of a method in metrics.json; parents as maps are the default and go unsaid."""
+    return METHODS[guide] + ("" if conditioning == "map" else f"_{conditioning}")
+
+
+def pretrain(conditioning: Conditioning) -> Callable[[Study, Path], Result]:
+    """The stage that trains the image model by its ELBO, its parents entering by `conditioning`."""
+
+    def stage(study: Study, directory: Path) -> Result:
+        store, settings, parents = open_store(study), study.hvae, load_parents(study)
+        torch.manual_seed(settings.budget.seed)
+        net = HVAE(
+            size=store.size,
+            context=parents.context_channels(conditioning),
+            channels=store.channels,
+            widths=settings.widths,
+            depths=settings.depths,
+            latent=settings.latent,
+            finest=settings.finest,
+            reach=settings.reach,
+            head=settings.head,
+        )
+        mechanism = ImageMechanism(model=net, parents=parents, conditioning=conditioning)
+        objective = Elbo(
+            mechanism,
+            augment=Augment(**plain(settings.augment)),
+            free_bits=settings.free_bits,
+            beta_warmup=settings.beta_warmup,
+        )
+        batches = stream(study, store, "guide", settings.budget, extras=per_image(load_measured(study)))
+        title = f"pretrain {conditioning}"
+        result = trained(
+            study, net, objective, batches, directory, settings.budget, title=title, ema=0.998, skip=1e3
+        )
+        constraint = negative_elbo(study, mechanism, "guide")
+        return result | {"nelbo": {"guide": constraint, "test": negative_elbo(study, mechanism, "test")}}
+
+    return stage
+
+
+def finetune(guide: GuideKind, conditioning: Conditioning) -> Callable[[Study, Path], Result]:
+    """The stage that fine-tunes the pre-trained model with one guide, its ELBO held at the pre-trained model's."""
+
+    def stage(study: Study, directory: Path) -> Result:
+        store, settings, measured = open_store(study), study.finetune, load_measured(study)
+        before = study.directory / "pretrain" / conditioning
+        mechanism = load_mechanism(study, before, conditioning)
+        objective = CounterfactualFineTuning(
+            mechanism,
+            make_guide(study, guide, mechanism.parents, measured["training"]),
+            augment=Augment(**plain(study.hvae.augment)),
+            constraint=json.loads((before / "done.json").read_text())["nelbo"]["guide"],
+            damping=settings.damping,
+            rate=settings.rate,
+            start=settings.multiplier,
+        )
+        batches = stream(study, store, "guide", settings.budget, extras=per_image(measured))
+        result = trained(
+            study, mechanism.model, objective, batches, directory, settings.budget,
+            title=directory.name, clip=settings.clip, skip=1e4 * settings.clip, ema=0.99,
+        )  # fmt: skip
+        splits = ("guide", "test")
+        return result | {"nelbo": {split: negative_elbo(study, mechanism, split) for split in splits}}
+
+    return stage
+
+
+def make_guide(study: Study, guide: GuideKind, parents: Parents, training: Tensor) -> nn.Module:
+    """The frozen predictor of a fine-tuning."""
+    if guide == "regressor":
+        return RegressorGuide(parents, Regressor.from_pretrained(study.directory / "regressor"))
+    return StructureGuide(parents, training) if guide == "structure" else RegionGuide(parents)
+
+
+def load_mechanism(study: Study, directory: Path, conditioning: Conditioning) -> ImageMechanism:
+    """A trained image model with its parents."""
+    return ImageMechanism(
+        model=HVAE.from_pretrained(directory), parents=load_parents(study), conditioning=conditioning
+    )
+
+
+@torch.no_grad()
+def negative_elbo(study: Study, mechanism: ImageMechanism, split: str, most: int = 1024) -> float:
+    """The mean negative ELBO in nats per pixel over a split (its first `most` images), one posterior sample each."""
+    store, measured = open_store(study), load_measured(study)
+    chosen = store.indices(split)[:most]
+    torch.manual_seed(0)
+    mechanism.to(device())
+    total = 0.0
+    for batch in in_order(study, store, chosen, title=f"ELBO on {split}", extras=per_image(measured)):
+        ready = augmented(batch, Augment(), mechanism.parents)
+        x = ready["image"]
+        total += float(-elbo(x, *mechanism.abduct(x, ready["parents"], ready["weights"], sample=True)).sum())
+    return total / len(chosen)

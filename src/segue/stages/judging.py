@@ -1,0 +1,226 @@
+"""Stages: every method judged on the same images and the same requests, then tables, figure and report."""
+
+import json
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from torch import Tensor
+
+from segue.anatomy import measure
+from segue.causal.mechanism import ImageMechanism
+from segue.causal.parents import Conditioning, Parents
+from segue.cohort import Store
+from segue.counterfactual import predict
+from segue.errors import InputError
+from segue.evaluation.effect import Asked, act, consistency, draw_requests, effects, realism
+from segue.evaluation.figure import FigureRow, figure1
+from segue.evaluation.floor import floor
+from segue.evaluation.metrics import summarise
+from segue.evaluation.table import table1
+from segue.nets.segmentor import Segmentor
+from segue.stages.common import Result, command, commit, device, in_order, load_parents, open_store, write_text
+from segue.stages.image import load_mechanism, method_name
+from segue.stages.prepare import prepare_folder
+from segue.study import Study, to_yaml
+from segue.training.batches import unscaled
+
+
+def methods(study: Study) -> dict[str, tuple[Conditioning, Path]]:
+    """Every trained method: how its parents enter, and where its weights are."""
+    found = {}
+    for conditioning in study.hvae.conditioning:
+        for guide in study.finetune.guides:
+            name = method_name(guide, conditioning)
+            stage = f"pretrain/{conditioning}" if guide == "none" else f"finetune/{name}"
+            found[name] = (conditioning, study.directory / stage)
+    return found
+
+
+def evaluate(study: Study, directory: Path) -> Result:
+    """Judge on the study's own test subjects."""
+    return judge_cohort(study, open_store(study), directory)
+
+
+def evaluate_elsewhere(study: Study, folder: Path) -> Path:
+    """Judge a trained study on another cohort of the same anatomy, all of it, without retraining."""
+    if missing := [name for name, (_, path) in methods(study).items() if not (path / "done.json").exists()]:
+        raise InputError(f"{study.directory}: {missing[0]} is not trained; run `segue run` on the study first")
+    directory = study.directory / "elsewhere" / folder.resolve().name
+    directory.mkdir(parents=True, exist_ok=True)
+    prepare_folder(study, folder, directory, split={"test": 1.0})
+    for old in directory.glob("effects-*.parquet"):
+        old.unlink()
+    store = Store(directory / "cohort.zarr")
+    trained_unit = open_store(study).unit
+    if store.unit != trained_unit:
+        raise InputError(f"{folder}: measures in {store.unit}, the study in {trained_unit}; give both spacing, or neither")
+    judge_cohort(study, store, directory)
+    make_report(study, directory, directory)
+    return directory
+
+
+def judge_cohort(study: Study, store: Store, directory: Path) -> Result:
+    """Floors, then each method; metrics.json is the contract for tables, plots and checks."""
+    began = time.perf_counter()
+    parents = load_parents(study).to(device())
+    judge = Segmentor.from_pretrained(study.directory / "judge").eval().requires_grad_(False).to(device())
+    chosen = store.indices("test")
+    chosen = chosen[np.linspace(0, len(chosen) - 1, min(len(chosen), study.evaluate.images)).round().astype(int)]
+    if len(chosen) < 2:
+        raise InputError(f"{directory}: {len(chosen)} test images; give at least 2, so that values can be exchanged")
+    asked = ask(study, store, parents, chosen)
+    floors = {
+        name: floor(segmentor, parents, in_order(study, store, chosen, title=f"{name}'s floor", fractions=True))
+        for name, segmentor in (("guide", parents.segmentor), ("judge", judge))
+    }
+    subjects = store.table["subject"].to_list()
+    sd = dict(zip(parents.variables.names, parents.sd.tolist(), strict=False))
+    results = {}
+    for name, (conditioning, path) in methods(study).items():
+        mechanism = load_mechanism(study, path, conditioning).to(device()).eval().requires_grad_(False)
+        pretrained = load_mechanism(study, study.directory / "pretrain" / conditioning, conditioning).to(device())
+        table = kept(
+            directory / f"effects-{name}.parquet",
+            lambda m=mechanism, n=name: effects(
+                m, judge, asked(title=f"judge {n}"), particles=study.evaluate.particles
+            ),
+        )
+        checks = consistency(mechanism, asked(title=f"axioms {name}"))
+        nelbo = checks.pop("nelbo")
+        results[name] = {
+            **summarise(table, sd=sd, subjects=subjects, bootstrap=study.evaluate.bootstrap, seed=0),
+            **checks,
+            "realism": realism(pretrained.eval(), mechanism, asked(title=f"realism {name}")) | {"nelbo": nelbo},
+        }
+    metrics = {
+        "study": study.name,
+        "n_images": len(chosen),
+        "n_subjects": len({subjects[i] for i in chosen}),
+        "unit": store.unit,
+        "variables": list(parents.variables.names),
+        "sd": sd,
+        "methods": results,
+        "segmentors": floors,
+        "seconds": round(time.perf_counter() - began + spent(study), 1),
+        "commit": commit(),
+        "command": command(),
+    }
+    write_text(directory / "metrics.json", json.dumps(metrics, indent=1))
+    write_text(directory / "table1.md", table1(metrics))
+    draw(study, store, judge, asked, directory / "figure1.png")
+    return {}
+
+
+def spent(study: Study) -> float:
+    """Seconds that the finished stages took."""
+    return sum(json.loads(path.read_text())["seconds"] for name, path in done_files(study) if name != "evaluate")
+
+
+def done_files(study: Study) -> Iterator[tuple[str, Path]]:
+    for path in study.directory.rglob("done.json"):
+        yield str(path.parent.relative_to(study.directory)), path
+
+
+def kept(path: Path, make: Any) -> pl.DataFrame:
+    """A table that an interrupted run need not make again."""
+    if not path.exists():
+        temporary = path.with_suffix(".tmp")
+        make().write_parquet(temporary)
+        temporary.replace(path)
+    return pl.read_parquet(path)
+
+
+class ask:
+    """The chosen images with one request for each variable, as batches; the same for every method.
+
+    Called with a title, it gives the batches anew; parents are measured once.
+    """
+
+    def __init__(self, study: Study, store: Store, parents: Parents, chosen: np.ndarray) -> None:
+        self.study, self.store, self.parents, self.chosen = study, store, parents, chosen
+        measured = [
+            parents.factual(batch["image"], batch["pixel_area"])
+            for batch in in_order(study, store, chosen, title="measure")
+        ]
+        areas = torch.cat([m.areas for m in measured])
+        covariates = store.table[chosen.tolist()].select(study.cohort.covariates).to_numpy().astype(np.float32)
+        given = torch.from_numpy(covariates).reshape(len(chosen), -1).to(areas)
+        self.pa = torch.cat([areas, given], dim=1)
+        self.frames = torch.cat([m.frames for m in measured])
+        self.values = draw_requests(areas.cpu(), study.evaluate.seed).to(areas)
+
+    def __call__(self, title: str) -> Iterator[Asked]:
+        first = 0
+        for batch in in_order(self.study, self.store, self.chosen, title=title):
+            rows = slice(first, first := first + len(batch["image"]))
+            weights = self.parents.weights(self.frames[rows], self.store.size)
+            index = torch.from_numpy(self.chosen[rows])
+            yield Asked(index, batch["image"], self.pa[rows], weights, batch["pixel_area"], self.values[rows])
+
+
+# ---- the figure --------------------------------------------------------------------------------------------------
+
+
+def draw(study: Study, store: Store, judge: Segmentor, asked: ask, path: Path) -> None:
+    """One row an intervention: telling requests, on images that have something to change."""
+    names, measured = asked.parents.variables.names, len(asked.parents.variables)
+    rows = []
+    for row in range(study.evaluate.rows):
+        v = (row * (measured // 2 + 1) + row // 2) % measured
+        i = telling(asked, v, row)
+        rows.append(figure_row(study, store, asked, i, v, names[v]))
+    if rows:
+        figure1(path, rows=rows, methods=list(methods(study)), intensity=study.cohort.intensity)
+
+
+def telling(asked: ask, v: int, rank: int) -> int:
+    """The image whose request for v is closest to one and a half sd away, and which has some of v."""
+    distance = (asked.values[:, v] - asked.pa[:, v]) / asked.parents.sd[v]
+    absent = asked.pa[:, v] < 0.2 * asked.parents.mean[v]
+    cost = (distance.abs() - 1.5).abs() + 10 * absent
+    return int(cost.argsort()[rank % max(1, len(cost) // 2)])
+
+
+@torch.inference_mode()
+def figure_row(study: Study, store: Store, asked: ask, i: int, v: int, name: str) -> FigureRow:
+    (batch,) = in_order(study, store, asked.chosen[i : i + 1], title=f"figure {name}")
+    x, pa = batch["image"], asked.pa[i : i + 1]
+    weights = asked.parents.weights(asked.frames[i : i + 1], store.size)
+    requested = act(pa, v, asked.values[i : i + 1, v])
+    images = {}
+    for method, (conditioning, path) in methods(study).items():
+        mechanism: ImageMechanism = load_mechanism(study, path, conditioning).to(device()).eval()
+        (image,) = predict(mechanism, x, pa, weights, [requested])
+        images[method] = shown(image, study)
+    old, new = float(pa[0, v]), float(requested[0, v])
+    change = f" ({100 * (new / old - 1):+.0f}%)" if old > 0 else ""
+    title = f"do({name} = {new:.3g} {store.unit}{change})"
+    return FigureRow(
+        title=title, factual=shown(x, study), counterfactuals=images, region=weights[0, v].cpu().numpy()
+    )
+
+
+def shown(image: Tensor, study: Study) -> np.ndarray:
+    """The first channel in raw units; of a volume, the middle slice."""
+    plane = unscaled(image, study.cohort.intensity)[0, 0].cpu()
+    return (plane if plane.ndim == 2 else plane[len(plane) // 2]).numpy()
+
+
+def report(study: Study, directory: Path) -> Result:
+    """Tables and figure of the study's own evaluation into one page."""
+    make_report(study, study.directory / "evaluate", directory)
+    return {}
+
+
+def make_report(study: Study, evaluated: Path, directory: Path) -> None:
+    from segue.evaluation.report import report as write_report
+    metrics = json.loads((evaluated / "metrics.json").read_text())
+    write_report(
+        directory / "report.html", metrics=metrics, figure=evaluated / "figure1.png", study_yaml=to_yaml(study)
+    )

@@ -1,0 +1,74 @@
+"""Stages: the guide's segmentor, the judge, the measured cohort, and the regressor."""
+
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from segue.causal.parents import Parents
+from segue.nets.segmentor import Regressor, Segmentor
+from segue.stages.common import (
+    Result, device, in_order, load_measured, load_parents, open_store, per_image, save_tensors, stream, trained
+)  # fmt: skip
+from segue.study import Study, plain, variables
+from segue.training.objectives import Augment, Regression, Segmentation
+
+
+def train_segmentor(study: Study, directory: Path, *, which: str = "segmentor", split: str = "guide") -> Result:
+    """Train the guide's segmentor, or the judge, on its own subjects."""
+    store, settings = open_store(study), getattr(study, which)
+    torch.manual_seed(settings.budget.seed)
+    net = Segmentor(
+        arch=settings.arch,
+        spatial_dims=len(store.size),
+        structures=len(store.structures),
+        width=settings.width,
+        channels=store.channels,
+    )
+    objective = Segmentation(net, Augment(**plain(settings.augment)))
+    batches = stream(study, store, split, settings.budget, with_fractions=True)
+    return trained(study, net, objective, batches, directory, settings.budget, title=which)
+
+
+train_judge = partial(train_segmentor, which="judge", split="judge")
+
+
+def measure_cohort(study: Study, directory: Path) -> Result:
+    """Measure every image with the guide's segmentor: parents, frames, and the guide split's mean and sd."""
+    store = open_store(study)
+    covariates = study.cohort.covariates
+    guide = Segmentor.from_pretrained(study.directory / "segmentor")
+    parents = Parents(segmentor=guide, variables=variables(study), covariates=covariates).to(device())
+    rows = [
+        parents.factual(batch["image"], batch["pixel_area"])
+        for batch in in_order(study, store, range(len(store)), title="measure")
+    ]
+    areas = torch.cat([row.areas for row in rows]).cpu()
+    given = torch.tensor(store.table.select(covariates).to_numpy(), dtype=torch.float32).reshape(len(store), -1)
+    values = torch.cat([areas, given], dim=1)
+    training = values[torch.from_numpy(store.indices("guide"))]
+    parents.cpu().fit(training)
+    content = {
+        "parents": values,
+        "frames": torch.cat([row.frames for row in rows]).cpu(),
+        "pixel_area": store.pixel_area().float(),
+        "training": training,
+        "mean": parents.mean,
+        "sd": parents.sd,
+    }
+    save_tensors(content, directory / "measured.safetensors")
+    named = dict(zip(parents.names, zip(parents.mean.tolist(), parents.sd.tolist(), strict=True), strict=True))
+    return {"unit": store.unit, "variables": {name: {"mean": mean, "sd": sd} for name, (mean, sd) in named.items()}}
+
+
+def train_regressor(study: Study, directory: Path) -> Result:
+    """Train Reg-CFT's guide to read the measured parents off the image."""
+    store, settings, measured = open_store(study), study.regressor, load_measured(study)
+    torch.manual_seed(settings.budget.seed)
+    parents = load_parents(study)
+    net = Regressor(
+        size=store.size, outputs=len(parents.names), width=settings.width, channels=store.channels
+    )
+    objective = Regression(net, parents, Augment(**plain(settings.augment)))
+    batches = stream(study, store, "guide", settings.budget, extras=per_image(measured))
+    return trained(study, net, objective, batches, directory, settings.budget, title="regressor")

@@ -1,0 +1,58 @@
+"""Stage: the cohort, from a folder or the phantom, to its store."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from segue.cohort import Record, Store, assign_splits, read_folder, write_store
+from segue.cohort.folder import list_folder
+from segue.cohort.phantom import render_cohort
+from segue.stages.common import Result
+from segue.study import Study
+from segue.training.progress import track
+
+T = TypeVar("T")
+
+
+def prepare(study: Study, directory: Path) -> Result:
+    """Write the cohort to its store."""
+    cohort = study.cohort
+    if cohort.folder is not None:
+        return prepare_folder(study, cohort.folder, directory, split=cohort.split)
+    assert cohort.phantom is not None  # checked with the study
+    count = cohort.phantom.images
+    records = render_cohort(count, size=cohort.size, seed=cohort.phantom.seed)
+    return store_records(study, records, count, directory, split=cohort.split)
+
+
+def prepare_folder(study: Study, folder: Path, directory: Path, *, split: dict[str, float]) -> Result:
+    cohort = study.cohort
+    reading = {"subject_pattern": cohort.subject_pattern, "covariates": cohort.covariates, "size": cohort.size}
+    cases = list_folder(folder, **reading)  # type: ignore[arg-type]
+    assign_splits([case.subject for case in cases], split, cohort.seed)  # refuse bad splits before reading images
+    records = read_folder(folder, structures=cohort.structures, **reading)  # type: ignore[arg-type]
+    return store_records(study, records, len(cases), directory, split=split)
+
+
+def store_records(
+    study: Study, records: Iterator[Record], count: int, directory: Path, *, split: dict[str, float]
+) -> Result:
+    cohort = study.cohort
+    write_store(
+        directory / "cohort.zarr",
+        following(records, count, "prepare"),
+        structures=tuple(cohort.structures),
+        size=cohort.size,
+        split=split,
+        seed=cohort.seed,
+        total=count,
+    )
+    store = Store(directory / "cohort.zarr")
+    return {"images": len(store), "unit": store.unit, "splits": store.table["split"].value_counts().to_dicts()}
+
+
+def following(items: Iterable[T], count: int, title: str) -> Iterator[T]:
+    """Show progress over an iterable of known length."""
+    iterator = iter(items)
+    for _ in track(range(count), total=count, title=title):
+        yield next(iterator)

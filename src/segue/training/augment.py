@@ -1,0 +1,51 @@
+"""Random geometry and intensity for a whole batch at once, on its own device.
+
+Batched because MONAI's dictionary transforms work one sample at a time on the host, which at these image sizes costs
+more than the training step itself.
+"""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+
+def random_affine(
+    batch: int, *, space: tuple[int, ...], rotate: float, scale: float, shift: float, flip_axes: tuple[int, ...]
+) -> Float[Tensor, "batch dims homogeneous"]:
+    """Inverse affine maps in `grid_sample` coordinates (last axis first): angles in degrees, shifts as a fraction.
+
+    Rotation is in the plane of the last two axes, and true to pixel aspect (a rotated disc stays a disc).
+    """
+    dims = len(space)
+    angle = torch.deg2rad(rotate * uniform(batch))
+    matrix = torch.diag_embed((1 + scale * uniform(batch, dims)))
+    aspect = space[-2] / space[-1]  # normalised coordinates stretch the shorter side
+    turn = torch.eye(dims).repeat(batch, 1, 1)
+    turn[:, 0, 0], turn[:, 0, 1] = angle.cos(), -angle.sin() * aspect
+    turn[:, 1, 0], turn[:, 1, 1] = angle.sin() / aspect, angle.cos()
+    for axis in flip_axes:
+        column = dims - 1 - axis
+        matrix[:, :, column] *= torch.where(torch.rand(batch, 1) < 0.5, -1.0, 1.0)
+    return torch.cat([turn @ matrix, (2 * shift * uniform(batch, dims)).unsqueeze(2)], dim=2)
+
+
+def warp(x: Float[Tensor, "batch channel *space"], affine: Tensor) -> Float[Tensor, "batch channel *space"]:
+    """Resample `x` by `affine`, repeating its border."""
+    grid = F.affine_grid(affine.to(x), list(x.shape), align_corners=False)
+    return F.grid_sample(x, grid, padding_mode="border", align_corners=False)
+
+
+def jitter(
+    x: Float[Tensor, "batch channel *space"], *, contrast: float, brightness: float, noise: float
+) -> Float[Tensor, "batch channel *space"]:
+    """Random contrast about zero, brightness, and white noise of random strength; `x` ranges over about [-1, 1]."""
+    shape = (len(x), *[1] * (x.ndim - 1))
+    gain = 1 + contrast * uniform(*shape).to(x)
+    strength = noise * torch.rand(shape).to(x)
+    return gain * x + brightness * uniform(*shape).to(x) + strength * torch.randn_like(x)
+
+
+def uniform(*shape: int) -> Tensor:
+    """Uniform on [-1, 1), drawn on the host, so that every device sees the same stream."""
+    return 2 * torch.rand(*shape) - 1

@@ -1,0 +1,85 @@
+"""Batches by step number: what step t sees depends on (seed, t) alone, so a resumed run sees what it would have."""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from segue.cohort import Store
+
+Batch = dict[str, Tensor]
+
+
+def scaled(image: Tensor, intensity: tuple[float, float]) -> Tensor:
+    """Raw units to the networks' range: `intensity` goes to [-1, 1], unclipped (so that it can be undone exactly)."""
+    low, high = intensity
+    return (image - low) * (2 / (high - low)) - 1
+
+
+def unscaled(image: Tensor, intensity: tuple[float, float]) -> Tensor:
+    """The inverse of `scaled`."""
+    low, high = intensity
+    return (image + 1) * ((high - low) / 2) + low
+
+
+class Batches:
+    """An endless, seeded stream of batches of one split, read from the store one step ahead.
+
+    Each epoch is a permutation of the split; processes of one step take disjoint slices of the same batch.
+
+    Args:
+        extras: further tensors with one row for each image of the *store* (parents, frames, pixel areas).
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        split: str,
+        batch_size: int,
+        seed: int,
+        intensity: tuple[float, float],
+        extras: Mapping[str, Tensor] | None = None,
+        with_fractions: bool = False,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        self.store, self.intensity, self.seed = store, intensity, seed
+        self.batch_size, self.rank, self.world = batch_size, rank, world
+        self.indices = store.indices(split)
+        self.extras = dict(extras or {})
+        self.with_fractions = with_fractions
+        self.reader = ThreadPoolExecutor(max_workers=1)
+        self.ahead: tuple[int, Future[Batch]] | None = None
+
+    def at(self, step: int) -> Batch:
+        """The batch of `step`."""
+        ready = self.ahead[1].result() if self.ahead and self.ahead[0] == step else self.load(step)
+        self.ahead = (step + 1, self.reader.submit(self.load, step + 1))
+        return ready
+
+    def load(self, step: int) -> Batch:
+        first = step * self.batch_size + self.rank * self.batch_size // self.world
+        last = step * self.batch_size + (self.rank + 1) * self.batch_size // self.world
+        count = len(self.indices)
+        epochs = {e: self.permutation(e) for e in range(first // count, (last - 1) // count + 1)}
+        chosen = np.array([epochs[i // count][i % count] for i in range(first, last)])
+        return self.of(chosen)
+
+    def of(self, chosen: np.ndarray) -> Batch:
+        """The batch of given store indices."""
+        unique, inverse = np.unique(chosen, return_inverse=True)
+        read = self.store.read(unique)
+        batch = {"image": scaled(read["image"], self.intensity)[inverse]}
+        if self.with_fractions:
+            batch["fractions"] = read["fractions"][inverse]
+        rows = torch.from_numpy(chosen)
+        return batch | {name: extra[rows] for name, extra in self.extras.items()}
+
+    def permutation(self, epoch: int) -> np.ndarray:
+        return np.random.default_rng((self.seed, epoch)).permutation(self.indices)
+
+
+Transform = Callable[[Batch], Batch]

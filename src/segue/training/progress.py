@@ -1,0 +1,47 @@
+"""Progress with an estimate of the time left: a live bar on a terminal, a line every so often in a log."""
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+T = TypeVar("T")
+LOG_SECONDS = 15.0
+
+
+def track(
+    items: Iterable[T], *, total: int, title: str, describe: Callable[[], str] = lambda: ""
+) -> Iterator[T]:
+    """Yield `items`, showing how far they are; where some are already done, `items` is shorter than `total`."""
+    items = list(items) if not hasattr(items, "__len__") else items
+    done = total - len(items)  # type: ignore[arg-type]
+    shown = bar if sys.stderr.isatty() else lines
+    yield from shown(items, done=done, total=total, title=title, describe=describe)
+
+
+def bar(items: Iterable[T], *, done: int, total: int, title: str, describe: Callable[[], str]) -> Iterator[T]:
+    columns = (
+        TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn(),
+        TextColumn("left"), TimeRemainingColumn(), TextColumn("[dim]{task.fields[state]}"),
+    )  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task(title, total=total, completed=done, state="")
+        for item in items:
+            yield item
+            progress.update(task, advance=1, state=describe())
+
+
+def lines(items: Iterable[T], *, done: int, total: int, title: str, describe: Callable[[], str]) -> Iterator[T]:
+    started = last = time.perf_counter()
+    first = done
+    for item in items:
+        yield item
+        done += 1
+        now = time.perf_counter()
+        if now - last > LOG_SECONDS or done == total:
+            last = now
+            left = (now - started) / (done - first) * (total - done)
+            print(f"{title}: {done}/{total}, {left:.0f} s left  {describe()}", file=sys.stderr, flush=True)
