@@ -29,7 +29,7 @@ def test_files_give_back_the_map(tmp_path, name):
     weights = part.weights(part.frame(torch.zeros(2, 8, 12, dtype=torch.float64)), (8, 12))
     assert weights.dtype == torch.float64 and weights.shape == (2, 3, 8, 12)
     for i in range(3):
-        np.testing.assert_array_equal(weights[1, i], LABELS == i + 1)
+        np.testing.assert_array_equal(weights[1, i], i + 1 == LABELS)
 
 
 def test_a_coarse_pixel_gets_each_labels_share_of_its_area():

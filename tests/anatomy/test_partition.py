@@ -163,5 +163,5 @@ def test_wrong_arguments_are_named_in_one_line(kind, arguments, key):
 
 
 def test_an_axis_that_the_image_lacks():
-    with pytest.raises(InputError, match="partition.axis"):
+    with pytest.raises(InputError, match=r"partition\.axis"):
         make_partition("axis", regions=THIRDS, axis=2).weights(torch.zeros(1, 0), (8, 8))

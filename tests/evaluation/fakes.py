@@ -36,8 +36,8 @@ def fake_metrics() -> dict[str, Any]:
 
     segmentor = {
         "dice": {"lumen": 0.931, "calcified_plaque": 0.842},
-        "error": {name: 0.5 for name in VARIABLES},
-        "error_sd": {name: 0.125 for name in VARIABLES},
+        "error": dict.fromkeys(VARIABLES, 0.5),
+        "error_sd": dict.fromkeys(VARIABLES, 0.125),
     }
     return {
         "study": "phantom <test>",

@@ -55,7 +55,9 @@ def test_more_is_red_and_less_is_blue(tmp_path):
 
 
 def test_titles_with_dollars_are_text(tmp_path):
-    figure1(tmp_path / "a.png", rows=[row(32, 32, title="do($a_{ = -3$)")], methods=METHODS, intensity=(0, 1))
+    figure1(
+        tmp_path / "a.png", rows=[row(32, 32, title="do($a_{ = -3$)")], methods=METHODS, intensity=(0.0, 1.0)
+    )
     assert typeset("do(a-b@mid = -3.5 mm2 (-20%))") == "do(a-b@mid = −3.5 mm² (−20%))"
 
 
@@ -76,4 +78,4 @@ def test_rows_that_do_not_fit_are_refused(tmp_path):
     one = row(16, 16)
     for rows, methods in [([], METHODS), ([one], ["seg_cft"]), ([one, row(16, 8)], METHODS)]:
         with pytest.raises(InputError, match="figure:"):
-            figure1(tmp_path / "a.png", rows=rows, methods=methods, intensity=(0, 1))
+            figure1(tmp_path / "a.png", rows=rows, methods=methods, intensity=(0.0, 1.0))

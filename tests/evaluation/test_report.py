@@ -96,7 +96,7 @@ def test_sparse_metrics_still_make_a_page(tmp_path):
 
 
 def test_a_missing_extra_figure_is_named(tmp_path, figure):
-    with pytest.raises(InputError, match="curves.png"):
+    with pytest.raises(InputError, match=r"curves\.png"):
         report(
             tmp_path / "report.html",
             metrics=fake_metrics(),

@@ -81,7 +81,7 @@ def test_what_is_missing_is_a_dash_or_left_out():
     assert parse(text) == [
         (
             "**heart: error (sd) by region [95% interval]**",
-            {"No-CFT": {"whole": "–"}, "Seg-CFT": {"whole": "0.50"}},
+            {"No-CFT": {"whole": "–"}, "Seg-CFT": {"whole": "0.500"}},
         )
     ]
     assert "nan" not in text and "None" not in text

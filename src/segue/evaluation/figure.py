@@ -157,7 +157,7 @@ def draw_row(
         border(place(figure, layout, layout.corner(row, j, True), changes[method], signed), panel.region, INK)
     if layout.two_lines:
         x, y = layout.corner(row, 0, True)
-        write(figure, x - GROUP_GAP, y + layout.image[0] / 2, "$x^* - x$", size=9, ha="right", va="center")
+        write(figure, x - GROUP_GAP, y + layout.image[0] / 2, "$x^* - x$", size=9.0, ha="right", va="center")
 
 
 def draw_heads(figure: Figure, layout: Layout, methods: list[str]) -> None:
@@ -170,8 +170,8 @@ def draw_heads(figure: Figure, layout: Layout, methods: list[str]) -> None:
         x = layout.corner(0, j, False)[0]
         heads.append((method_title(method), x + wide / 2))
         if not layout.two_lines:
-            write(figure, x + width / 2, y + 0.32, "$x^*$", size=9, ha="center", va="bottom")
-            write(figure, x + 1.5 * width + GAP, y + 0.32, "$x^* - x$", size=9, ha="center", va="bottom")
+            write(figure, x + width / 2, y + 0.32, "$x^*$", size=9.0, ha="center", va="bottom")
+            write(figure, x + 1.5 * width + GAP, y + 0.32, "$x^* - x$", size=9.0, ha="center", va="bottom")
     longest = max(len(title.partition(" (")[0]) for title, _ in heads)
     size = min(10.5, 110 * wide / longest)  # points; a bold letter is about two thirds as wide as high
     for title, x in heads:
