@@ -55,6 +55,12 @@ def test_the_best_competitor_of_a_column_is_bold():
     assert bold == [method_title(min(errors, key=errors.get))]
 
 
+def test_rows_that_read_the_same_are_all_the_best():
+    methods = {f"m{i}": {"composition": value} for i, value in enumerate([0.5, 0.1, 0.1 + 1e-9])}
+    ((_, rows),) = parse(table1({"methods": methods}))
+    assert [cells["composition"].startswith("**") for cells in rows.values()] == [False, True, True]
+
+
 def test_floors_and_caption():
     text = table1(fake_metrics())
     _, rows = parse(text)[-1]
@@ -97,9 +103,10 @@ def test_no_methods_is_an_input_error():
     [
         ([0.5, 0.25], ["0.500", "0.250"]),
         ([0.043, 0.81], ["0.043", "0.810"]),
+        ([0.0043, 0.0071], ["0.0043", "0.0071"]),
         ([12.3456, 250.0], ["12", "250"]),
         ([1.5, 12.25], ["1.5", "12.2"]),
-        ([0.0, 2e-7], ["0.000", "2e-07"]),
+        ([0.0, 2e-7], ["0.0000", "2e-07"]),
         ([], []),
     ],
 )

@@ -107,10 +107,9 @@ def column(
     values = tuple(finite(entry.get(key)) for entry in entries)
     intervals = tuple(interval(entry.get("ci95")) if key == "error_sd" else None for entry in entries)
     ranked = [value for value, races in zip(values, competing, strict=True) if races and value is not None]
-    lowest = min(ranked, default=None) if len(ranked) > 1 else None
-    best = frozenset(
-        i for i, value in enumerate(values) if competing[i] and value is not None and value == lowest
-    )
+    digits = decimals([value for value in values if value is not None])
+    lowest = number(min(ranked), digits) if len(ranked) > 1 else None  # as shown: ties are all the best
+    best = frozenset(i for i, value in enumerate(values) if competing[i] and number(value, digits) == lowest)
     return Column(group, title, values, intervals, best)
 
 
@@ -176,12 +175,12 @@ def typeset_unit(text: str) -> str:
 
 
 def decimals(values: list[float]) -> int:
-    """Digits after the point that give the smallest value two significant ones, the largest three: 0 to 3."""
+    """Digits after the point that give the smallest value two significant ones, the largest three: 0 to 4."""
     sizes = [abs(value) for value in values if value]
     if not sizes:
         return 2
     wanted = max(1 - math.floor(math.log10(min(sizes))), 2 - math.floor(math.log10(max(sizes))))
-    return min(max(wanted, 0), 3)
+    return min(max(wanted, 0), 4 if max(sizes) < 0.1 else 3)
 
 
 def number(value: float | None, digits: int) -> str:
