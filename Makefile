@@ -1,0 +1,45 @@
+# `make demo` and `make test` do all there is to do on a fresh machine that has Python 3.11 or newer.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STUDY ?= studies/coronary-phantom.yaml
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test slow lint types results clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+$(VENV)/ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "segue needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/ready-dev: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $@
+
+demo: $(VENV)/ready ## train and judge every method on the coronary phantom, to its report
+	$(BIN)/segue run $(STUDY)
+
+test: $(VENV)/ready-dev ## the tests, a tiny training from end to end among them
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
+
+slow: $(VENV)/ready-dev ## the tests that train for minutes
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/ready-dev ## ruff
+	$(BIN)/ruff check .
+
+types: $(VENV)/ready-dev ## mypy
+	$(BIN)/mypy
+
+results: $(VENV)/ready ## run the studies whose cohorts are at hand, and keep what they report in results/
+	$(BIN)/segue run studies/coronary-phantom.yaml
+	mkdir -p results/coronary-phantom
+	cp runs/coronary-phantom/evaluate/metrics.json runs/coronary-phantom/evaluate/table1.md \
+	  runs/coronary-phantom/evaluate/figure1.png runs/coronary-phantom/report/report.html results/coronary-phantom/
+
+clean: ## remove the environment and the caches; runs/ stays
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
