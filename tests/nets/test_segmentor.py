@@ -1,0 +1,68 @@
+import pytest
+import torch
+
+from segue.nets.segmentor import Regressor, Segmentor
+
+ARCHES = ["unet", "segresnet"]
+
+
+def segmentor(arch, dims=2, channels=1, seed=0):
+    torch.manual_seed(seed)
+    return Segmentor(arch=arch, spatial_dims=dims, structures=2, width=8, channels=channels).eval()
+
+
+def image(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("arch", ARCHES)
+@pytest.mark.parametrize(("dims", "size"), [(2, (16, 32)), (3, (16, 16, 32))])
+def test_soft_masks_are_probabilities_without_the_background(arch, dims, size):
+    net = segmentor(arch, dims)
+    x = image(2, 1, *size)
+    logits, soft = net(x), net.soft(x)
+    assert logits.shape == (2, 3, *size) and soft.shape == (2, 2, *size)
+    assert soft.min() >= 0
+    background = logits.exp()[:, 0] / logits.exp().sum(1)
+    torch.testing.assert_close(soft.sum(1) + background, torch.ones(2, *size))
+
+
+@pytest.mark.parametrize("arch", ARCHES)
+def test_saved_and_loaded_is_the_same_segmentor(arch, tmp_path):
+    net, x = segmentor(arch, channels=2), image(2, 2, 16, 32)
+    net.save_pretrained(tmp_path)
+    assert torch.equal(Segmentor.from_pretrained(tmp_path).eval()(x), net(x))
+
+
+def test_saved_and_loaded_is_the_same_regressor(tmp_path):
+    torch.manual_seed(0)
+    net, x = Regressor(size=(16, 32), outputs=3, width=8).eval(), image(2, 1, 16, 32)
+    net.save_pretrained(tmp_path)
+    assert torch.equal(Regressor.from_pretrained(tmp_path).eval()(x), net(x))
+
+
+def test_guide_and_judge_can_differ_in_kind():
+    kinds = [{type(m) for m in segmentor(arch).modules()} for arch in ARCHES]
+    assert kinds[0] != kinds[1]
+
+
+@pytest.mark.parametrize("arch", ARCHES)
+def test_an_image_receives_a_gradient(arch):
+    x = image(1, 1, 16, 32).requires_grad_()
+    segmentor(arch).soft(x)[:, 0].sum().backward()
+    assert x.grad.isfinite().all() and x.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize("arch", ARCHES)
+def test_one_image_of_a_batch_does_not_change_another(arch):
+    net, x = segmentor(arch), image(3, 1, 16, 32)
+    torch.testing.assert_close(net(x)[:1], net(x[:1]))
+
+
+@pytest.mark.parametrize("size", [(16, 32), (16, 16, 16)])
+def test_a_regressor_tells_places_and_absolute_intensities_apart(size):
+    torch.manual_seed(0)
+    net, x = Regressor(size=size, outputs=3, width=8).eval(), image(2, 1, *size)
+    assert net(x).shape == (2, 3)
+    assert (net(x) - net(x.roll(size[-1] // 2, -1))).abs().max() > 1e-3
+    assert (net(x) - net(x + 0.5)).abs().max() > 1e-3
