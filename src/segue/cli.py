@@ -96,7 +96,7 @@ def print_summary(path: Path) -> None:
     metrics = json.loads(path.read_text())
     table = Table(title=f"{metrics['study']}: {metrics['n_images']} test images, judged independently")
     for column in ("method", "error (sd)", "95% CI", "off-target (sd)", "leakage", "reversibility"):
-        table.add_column(column, justify="left" if column == "method" else "right")
+        table.add_column(column, justify="left" if column == "method" else "right", no_wrap=True)
     for name, method in metrics["methods"].items():
         mean = method["mean"]
         low, high = mean["ci95"]
@@ -104,7 +104,7 @@ def print_summary(path: Path) -> None:
             name, f"{mean['error_sd']:.3f}", f"{low:.3f} to {high:.3f}", f"{mean['off_target_sd']:.3f}",
             f"{mean['leakage']:.3f}", f"{method['reversibility']:.4f}",
         )  # fmt: skip
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
 
 
 def take(rest: list[str], option: str) -> tuple[str | None, list[str]]:
@@ -152,10 +152,11 @@ def counterfactual_command(rest: list[str]) -> None:
         answer = model.counterfactual(image, do, spacing=spacing, particles=options.particles)
         stem = path.name.split(".")[0]
         written = write_image(options.out / f"{stem}_counterfactual", answer.image[0, 0].cpu().numpy(), path, spacing)
+        kinds = {"factual": answer.factual, "requested": answer.requested, "achieved": answer.achieved}
         values = {
-            name: {kind: float(getattr(answer, kind)[name][0]) for kind in ("factual", "requested", "achieved") if name in getattr(answer, kind)}
+            name: {kind: float(value[name][0]) for kind, value in kinds.items() if name in value}
             for name in model.variables
-        }  # fmt: skip
+        }
         sidecar = {"image": path.name, "do": do, "unit": answer.unit, "variables": values}
         (options.out / f"{stem}_counterfactual.json").write_text(json.dumps(sidecar, indent=1))
         print(written)

@@ -129,9 +129,18 @@ class Model:
             for i in range(0, len(x), batch_size)
         ]
         image, soft, weights, factual, requested, achieved = (torch.cat(part) for part in zip(*parts, strict=True))
-        named = [dict(zip(self.variables, p.T, strict=False)) for p in (factual, requested, achieved)]
-        difference = image - x.to(image)
-        return Counterfactual(image, difference, soft, weights, *named, structures=self.structures, unit=self.unit)
+        measured = self.variables[: len(self.parents.variables)]
+        return Counterfactual(
+            image=image,
+            difference=image - x.to(image),
+            soft=soft,
+            weights=weights,
+            factual=dict(zip(self.variables, factual.T, strict=True)),
+            requested=dict(zip(self.variables, requested.T, strict=True)),
+            achieved=dict(zip(measured, achieved.T, strict=True)),
+            structures=self.structures,
+            unit=self.unit,
+        )
 
     def batch(
         self, x: Tensor, actions: Mapping[int, Intervention], covariates: Tensor, area: float, particles: int

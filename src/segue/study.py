@@ -9,19 +9,22 @@ import json
 import math
 import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
 from segue.anatomy import Variables, make_partition
 from segue.causal.parents import Conditioning
+from segue.cohort.phantom import STRUCTURES as PHANTOM_STRUCTURES
 from segue.errors import InputError
 from segue.nets.hvae import check_shape
-from segue.nets.segmentor import SegmentorArch
+from segue.nets.segmentor import SegmentorArch, check_groups, check_segmentor
 from segue.training.cft import GuideKind
 from segue.training.loop import Precision
 
@@ -129,7 +132,7 @@ class Regressor:
 
 @dataclass(frozen=True)
 class Hvae:
-    """The image model. `conditioning` lists how parents enter; each is trained (map is segue's, broadcast the paper's)."""
+    """The image model. `conditioning` lists how parents enter; each is trained (map is segue's, broadcast is usual)."""
 
     budget: Budget
     conditioning: tuple[Conditioning, ...] = ("map",)
@@ -244,6 +247,11 @@ def check(study: Study, where: str) -> None:
     cohort = study.cohort
     if (cohort.folder is None) == (cohort.phantom is None):
         raise InputError(f"{where}: give either cohort.folder or cohort.phantom")
+    if cohort.phantom is not None and len(cohort.size) != 2:
+        raise InputError(f"{where}: cohort.size is {list(cohort.size)}: the phantom has two axes, give two numbers")
+    if cohort.phantom is not None and tuple(cohort.structures) != PHANTOM_STRUCTURES:
+        known = ", ".join(PHANTOM_STRUCTURES)
+        raise InputError(f"{where}: cohort.structures of the phantom are {known}, in this order")
     if cohort.intensity[0] >= cohort.intensity[1]:
         raise InputError(f"{where}: cohort.intensity is {cohort.intensity}: give the lower value first")
     for split in ("guide", "judge", "test"):
@@ -256,13 +264,23 @@ def check(study: Study, where: str) -> None:
             raise InputError(f"{where}: variables.{structure} is no structure{nearest(structure, cohort.structures)}")
         if name not in study.partitions:
             raise InputError(f"{where}: variables.{structure}: {name} is no partition{nearest(name, study.partitions)}")
+    for key in ("segmentor", "judge", "regressor", "hvae", "finetune"):
+        budget: Budget = getattr(study, key).budget
+        if budget.steps < 1 or budget.batch_size < 2 or budget.lr <= 0:
+            raise InputError(f"{where}: {key}.budget: give at least 1 step, batches of 2, and an lr above 0")
     hvae = study.hvae
-    try:
-        check_shape(
-            size=cohort.size, widths=hvae.widths, depths=hvae.depths, finest=hvae.finest, reach=hvae.reach
-        )
-    except ValueError as error:
-        raise InputError(f"{where}: {error}") from None
+    shape = {"widths": hvae.widths, "depths": hvae.depths, "finest": hvae.finest, "reach": hvae.reach}
+    fits: dict[str, Callable[[], None]] = {
+        "segmentor": partial(check_segmentor, study.segmentor.arch, study.segmentor.width, cohort.size),
+        "judge": partial(check_segmentor, study.judge.arch, study.judge.width, cohort.size),
+        "regressor": partial(check_groups, study.regressor.width),
+        "hvae": partial(check_shape, size=cohort.size, **shape),  # type: ignore[arg-type]
+    }
+    for key, fit in fits.items():
+        try:
+            fit()
+        except ValueError as error:
+            raise InputError(f"{where}: {key}: {error}") from None
     variables(study)
 
 
@@ -275,8 +293,10 @@ def variables(study: Study) -> Variables:
             arguments |= {"axis": 0}
         try:
             made[name] = make_partition(**arguments)
+            blank = torch.zeros(1, *study.cohort.size)
+            made[name].weights(made[name].frame(blank), study.cohort.size)  # refuses an axis that is not there
         except InputError as error:
-            raise InputError(f"partitions.{name}: {error}") from None
+            raise InputError(f"partitions.{name}: {str(error).removeprefix('partition.')}") from None
     return Variables(
         structures=tuple(study.cohort.structures),
         partitions={structure: made[name] for structure, name in study.variables.items()},
@@ -310,7 +330,8 @@ def check_keys(content: dict[str, Any], kind: type, *, where: str, prefix: str =
         if key not in hints:
             raise InputError(f"{where}: unknown key {prefix}{key}{nearest(str(key), keys(kind))}")
         for inner in dataclasses_in(hints[key]):
-            entries = value.items() if typing.get_origin(hints[key]) is dict and isinstance(value, dict) else [("", value)]
+            named = typing.get_origin(hints[key]) is dict and isinstance(value, dict)
+            entries = value.items() if named else [("", value)]
             for name, entry in entries:
                 if isinstance(entry, dict):
                     check_keys(entry, inner, where=where, prefix=f"{prefix}{key}." + (f"{name}." if name else ""))

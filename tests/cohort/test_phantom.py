@@ -97,7 +97,7 @@ def test_tissues_have_their_attenuation(cohort: tuple[np.ndarray, np.ndarray]) -
     lumen = np.array(
         [image[deep].mean() for image, deep in zip(images, inside(fractions[:, 0]), strict=True)]
     )
-    assert 320 < lumen.min() and lumen.max() < 500
+    assert lumen.min() > 320 and lumen.max() < 500
     hard = images[fractions[:, 1] == 1]
     soft = images[fractions[:, 2] == 1]
     assert 600 < hard.mean() < 1300

@@ -4,7 +4,7 @@ An `ImageModel` supplies q(z | x, pa) and p(x | z, pa); the mechanism gives it i
 abducted as (x - loc) / scale, the null intervention returns x whatever the model has learned (composition).
 """
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, cast
 
 import torch
 from jaxtyping import Float
@@ -58,9 +58,11 @@ class ImageModel(Protocol):
 class ImageMechanism(nn.Module):
     """An image model together with the parents that it is conditioned on, and how they enter."""
 
+    model: ImageModel
+
     def __init__(self, *, model: nn.Module, parents: Parents, conditioning: Conditioning) -> None:
         super().__init__()
-        self.model, self.parents, self.conditioning = model, parents, conditioning
+        self.model, self.parents, self.conditioning = cast(ImageModel, model), parents, conditioning
 
     def context(self, pa: Tensor, weights: Tensor) -> Float[Tensor, "batch context *space"]:
         """The image of parents `pa` (batch, variable) on the regions `weights` (batch, measured, *space)."""
@@ -69,7 +71,7 @@ class ImageMechanism(nn.Module):
     def abduct(self, x: Tensor, pa: Tensor, weights: Tensor, *, sample: bool) -> tuple[Abduction, Likelihood]:
         """z ~ q(z | x, pa), or its mean, and p(x | z, pa), whose `noise(x)` is the abducted u."""
         context = self.context(pa, weights)
-        abduction: Abduction = self.model.abduct(x, context, sample=sample)
+        abduction = self.model.abduct(x, context, sample=sample)
         return abduction, self.model.predict(abduction.states, context)
 
     def counterfactual(

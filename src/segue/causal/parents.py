@@ -1,6 +1,6 @@
 """The image's parents: what the guide's segmentor measures on the factual image, and covariates given beside it."""
 
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, cast, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -11,6 +11,7 @@ from segue.anatomy import Variables, measure, paint
 Conditioning = Literal["map", "broadcast"]
 
 
+@runtime_checkable
 class SoftMasks(Protocol):
     """A segmentor, as far as measuring needs it."""
 
@@ -33,12 +34,14 @@ class Parents(nn.Module):
         covariates: names of the further parents, which are given, not measured.
     """
 
+    segmentor: SoftMasks
+    structure_of: Tensor
     mean: Tensor
     sd: Tensor
 
     def __init__(self, *, segmentor: nn.Module, variables: Variables, covariates: tuple[str, ...] = ()) -> None:
         super().__init__()
-        self.segmentor = segmentor.eval().requires_grad_(False)
+        self.segmentor = cast(SoftMasks, segmentor.eval().requires_grad_(False))
         self.variables = variables
         self.names = (*variables.names, *covariates)
         self.register_buffer("structure_of", variables.structure_of.clone(), persistent=False)

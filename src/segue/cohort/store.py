@@ -184,7 +184,7 @@ def _resize(arrays: dict[str, zarr.Array], length: int) -> None:
 
 
 def _table(rows: list[dict[str, Any]], first: Record) -> pl.DataFrame:
-    schema = {"id": pl.String, "subject": pl.String} | {name: pl.Float64 for name in first.covariates}
+    schema = {"id": pl.String, "subject": pl.String} | dict.fromkeys(first.covariates, pl.Float64)
     reserved = {"id", "subject", "split"} & first.covariates.keys()
     if reserved:
         raise InputError(f"covariates: {min(reserved)!r} is a column of every cohort; rename the covariate")

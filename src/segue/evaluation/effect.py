@@ -10,7 +10,7 @@ from torch import Tensor
 
 from segue.anatomy import measure
 from segue.causal.mechanism import ImageMechanism, elbo
-from segue.causal.parents import Parents
+from segue.causal.parents import Parents, SoftMasks
 from segue.counterfactual import predict
 from segue.nets.segmentor import Segmentor
 
@@ -19,10 +19,11 @@ class Asked(NamedTuple):
     """A batch of factual images with one request for each measured variable.
 
     Attributes:
-        image: scaled to [-1, 1]. pa: parents. weights: regions, held fixed. values: requested, one a variable.
+        chosen: places in the store. image: scaled to [-1, 1]. pa: parents. weights: regions, held fixed.
+        values: requested, one a variable.
     """
 
-    index: Int[Tensor, " batch"]
+    chosen: Int[Tensor, " batch"]
     image: Float[Tensor, "batch channel *space"]
     pa: Float[Tensor, "batch variable"]
     weights: Float[Tensor, "batch measured *space"]
@@ -80,7 +81,7 @@ def rows(mechanism: ImageMechanism, judge: Segmentor, asked: Asked, particles: i
             **change(x, image, asked.weights[:, v]),
         }
         table = pl.DataFrame({name: column.cpu().double().numpy() for name, column in columns.items()})
-        parts.append(table.with_columns(image=pl.Series(asked.index.tolist()), variable=pl.lit(names[v])))
+        parts.append(table.with_columns(image=pl.Series(asked.chosen.tolist()), variable=pl.lit(names[v])))
     return pl.concat(parts)
 
 
@@ -92,7 +93,7 @@ def act(pa: Tensor, variable: int, value: Tensor) -> Float[Tensor, "batch variab
 
 
 def areas(
-    segmentor: torch.nn.Module, asked: Asked, image: Tensor, parents: Parents
+    segmentor: SoftMasks, asked: Asked, image: Tensor, parents: Parents
 ) -> Float[Tensor, "batch measured"]:
     """What a segmentor measures in the fixed regions."""
     return measure(segmentor.soft(image), asked.weights, parents.structure_of, asked.pixel_area)

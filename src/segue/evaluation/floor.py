@@ -1,18 +1,18 @@
 """How well guide and judge segment the test subjects: no effectiveness can be better than that."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import torch
 from monai.metrics import DiceMetric
-from torch import Tensor, nn
+from torch import Tensor
 
 from segue.anatomy import measure
-from segue.causal.parents import Parents
+from segue.causal.parents import Parents, SoftMasks
 
 
 @torch.inference_mode()
-def floor(segmentor: nn.Module, parents: Parents, batches: Iterator[dict[str, Tensor]]) -> dict[str, Any]:
+def floor(segmentor: SoftMasks, parents: Parents, batches: Iterator[dict[str, Tensor]]) -> dict[str, Any]:
     """Dice by structure, and |area - area by the masks| by variable, in the unit and in training sd.
 
     The areas are those that the study uses: regions from the guide's segmentation; the truth has its regions from the
@@ -28,11 +28,12 @@ def floor(segmentor: nn.Module, parents: Parents, batches: Iterator[dict[str, Te
         true_regions = parents.weights(parents.variables.frames(fractions), size)
         truth = measure(fractions, true_regions, parents.structure_of, pixel_area)
         errors.append((measure(soft, regions, parents.structure_of, pixel_area) - truth).abs())
+    by_structure = cast(Tensor, dice.aggregate()).nanmean(0)
     error = torch.cat(errors).mean(0)
     error_sd = error / parents.sd[: len(error)]
     names = parents.variables.names
     return {
-        "dice": dict(zip(parents.variables.structures, dice.aggregate().nanmean(0).tolist(), strict=True)),
+        "dice": dict(zip(parents.variables.structures, by_structure.tolist(), strict=True)),
         "error": dict(zip(names, error.tolist(), strict=True)),
         "error_sd": dict(zip(names, error_sd.tolist(), strict=True)),
     }

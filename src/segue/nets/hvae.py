@@ -10,6 +10,8 @@ paper), or each region's value painted on that region (`segue.anatomy.paint`).
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
 
 import torch
 from huggingface_hub import PyTorchModelHubMixin
@@ -63,6 +65,10 @@ class HVAE(nn.Module, PyTorchModelHubMixin):
         head: channels at full resolution (fewer than 32 is slow on CPUs).
     """
 
+    encoder: Any  # by level, a list of blocks: more than torch's types can say
+    latents: Any
+    image: Any
+
     def __init__(
         self,
         *,
@@ -85,7 +91,7 @@ class HVAE(nn.Module, PyTorchModelHubMixin):
         self.down = nn.ModuleList(halve(dims, a, b) for a, b in zip(previous, widths, strict=True))
         self.encoder = nn.ModuleList(residuals(dims, width, depth) for width, depth in zip(widths, depths, strict=True))
         self.top = nn.Parameter(0.1 * torch.randn(1, widths[-1], *self.sizes[-1]))
-        self.widen = nn.ModuleList(conv(dims, b, a, 1) for a, b in zip(widths[:-1], widths[1:], strict=True))
+        self.widen = nn.ModuleList(conv(dims, b, a, 1) for a, b in pairwise(widths))
         self.latents = nn.ModuleList(
             nn.ModuleList(
                 LatentBlock(spatial_dims=dims, width=widths[level], latent=latent, context=context)
@@ -211,10 +217,10 @@ def check_shape(
     """Raise ValueError where the ladder does not fit the image."""
     levels = len(widths)
     if levels != len(depths):
-        raise ValueError(f"hvae.widths has {levels} levels and hvae.depths {len(depths)}: give one depth a width")
+        raise ValueError(f"widths has {levels} levels and depths {len(depths)}: give one depth a width")
     if any(side % 2**levels for side in size):
-        raise ValueError(f"hvae: size {size} is not a multiple of {2**levels}: use fewer widths or another size")
+        raise ValueError(f"size {list(size)} is not a multiple of {2**levels}: use fewer widths or another size")
     if not 0 <= finest < levels:
-        raise ValueError(f"hvae.finest is {finest}: choose 0 (half resolution) to {levels - 1}")
+        raise ValueError(f"finest is {finest}: choose 0 (half resolution) to {levels - 1}")
     if not 1 <= reach <= levels:
-        raise ValueError(f"hvae.reach is {reach}: choose 1 to {levels}")
+        raise ValueError(f"reach is {reach}: choose 1 to {levels}")

@@ -1,5 +1,6 @@
 """Segmentors and regressors: MONAI networks behind one signature each."""
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -20,7 +21,9 @@ class Segmentor(nn.Module, PyTorchModelHubMixin):
     decoder, four levels; Myronenko, BrainLes 2018). `width` is the channel count of the finest level.
     """
 
-    def __init__(self, *, arch: SegmentorArch, spatial_dims: int, structures: int, width: int, channels: int = 1) -> None:
+    def __init__(
+        self, *, arch: SegmentorArch, spatial_dims: int, structures: int, width: int, channels: int = 1
+    ) -> None:
         super().__init__()
         self.net: nn.Module
         if arch == "unet":
@@ -36,6 +39,22 @@ class Segmentor(nn.Module, PyTorchModelHubMixin):
     def soft(self, image: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch structure *space"]:
         """Soft masks s_k in [0, 1], the background dropped."""
         return torch.softmax(self(image), dim=1)[:, 1:]
+
+
+def check_segmentor(arch: SegmentorArch, width: int, size: Sequence[int]) -> None:
+    """Raise ValueError where the network does not fit the image."""
+    if arch == "segresnet":
+        check_groups(width)
+        if any(side % 8 for side in size):
+            raise ValueError(f"segresnet needs sides that are multiples of 8, not {list(size)}: use unet")
+    elif math.prod(side // 16 for side in size) < 2:
+        raise ValueError(f"unet needs sides of 16 pixels or more, one of 32, not {list(size)}: use a larger size")
+
+
+def check_groups(width: int) -> None:
+    """Raise ValueError where the channels do not part into 8 groups."""
+    if width < 8 or width % 8:
+        raise ValueError(f"width is {width}: give a multiple of 8")
 
 
 class Regressor(nn.Module, PyTorchModelHubMixin):

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from segue.causal.parents import Parents
 from segue.cohort import Store
 from segue.nets.segmentor import Segmentor
+from segue.nets.weights import load_pretrained
 from segue.study import Budget, Study, variables
 from segue.training.batches import Batches
 from segue.training.loop import Fitted, fit
@@ -39,7 +40,7 @@ def per_image(measured: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def load_parents(study: Study) -> Parents:
     """The guide's segmentor, ready to measure, standardise and paint."""
-    guide = Segmentor.from_pretrained(study.directory / "segmentor")
+    guide = load_pretrained(Segmentor, study.directory / "segmentor")
     parents = Parents(segmentor=guide, variables=variables(study), covariates=study.cohort.covariates)
     measured = load_measured(study)
     parents.mean.copy_(measured["mean"])
@@ -103,7 +104,7 @@ def trained(
     """Fit, save the averaged weights, and say how it went."""
     began = time.perf_counter()
     if len(batches.store.size) == 2:
-        net.to(memory_format=torch.channels_last)
+        net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     fitted: Fitted = fit(
         objective,
         batches,
@@ -115,7 +116,7 @@ def trained(
         precision=study.precision,
         **more,
     )
-    net.to(memory_format=torch.contiguous_format)
+    net.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     net.save_pretrained(directory)  # type: ignore[operator]
     (directory / "checkpoint.pt").unlink(missing_ok=True)
     return dataclasses.asdict(fitted) | {"seconds": max(fitted.seconds, time.perf_counter() - began)}

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -11,11 +12,26 @@ from segue.causal.mechanism import ImageMechanism, elbo
 from segue.causal.parents import Conditioning, Parents
 from segue.nets.hvae import HVAE
 from segue.nets.segmentor import Regressor
+from segue.nets.weights import load_pretrained
 from segue.stages.common import (
-    Result, device, in_order, load_measured, load_parents, open_store, per_image, stream, trained
+    Result,
+    device,
+    in_order,
+    load_measured,
+    load_parents,
+    open_store,
+    per_image,
+    stream,
+    trained,
 )  # fmt: skip
 from segue.study import Study, plain
-from segue.training.cft import CounterfactualFineTuning, GuideKind, RegionGuide, RegressorGuide, StructureGuide
+from segue.training.cft import (
+    CounterfactualFineTuning,
+    GuideKind,
+    RegionGuide,
+    RegressorGuide,
+    StructureGuide,
+)
 from segue.training.objectives import Augment, Elbo, augmented
 
 METHODS: dict[GuideKind, str] = {
@@ -81,7 +97,7 @@ def finetune(guide: GuideKind, conditioning: Conditioning) -> Callable[[Study, P
         )
         batches = stream(study, store, "guide", settings.budget, extras=per_image(measured))
         result = trained(
-            study, mechanism.model, objective, batches, directory, settings.budget,
+            study, cast(nn.Module, mechanism.model), objective, batches, directory, settings.budget,
             title=directory.name, clip=settings.clip, skip=1e4 * settings.clip, ema=0.99,
         )  # fmt: skip
         splits = ("guide", "test")
@@ -93,14 +109,14 @@ def finetune(guide: GuideKind, conditioning: Conditioning) -> Callable[[Study, P
 def make_guide(study: Study, guide: GuideKind, parents: Parents, training: Tensor) -> nn.Module:
     """The frozen predictor of a fine-tuning."""
     if guide == "regressor":
-        return RegressorGuide(parents, Regressor.from_pretrained(study.directory / "regressor"))
+        return RegressorGuide(parents, load_pretrained(Regressor, study.directory / "regressor"))
     return StructureGuide(parents, training) if guide == "structure" else RegionGuide(parents)
 
 
 def load_mechanism(study: Study, directory: Path, conditioning: Conditioning) -> ImageMechanism:
     """A trained image model with its parents."""
     return ImageMechanism(
-        model=HVAE.from_pretrained(directory), parents=load_parents(study), conditioning=conditioning
+        model=load_pretrained(HVAE, directory), parents=load_parents(study), conditioning=conditioning
     )
 
 

@@ -3,7 +3,6 @@
 import json
 import time
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from segue.anatomy import measure
 from segue.causal.mechanism import ImageMechanism
 from segue.causal.parents import Conditioning, Parents
 from segue.cohort import Store
@@ -22,9 +20,20 @@ from segue.evaluation.effect import Asked, act, consistency, draw_requests, effe
 from segue.evaluation.figure import FigureRow, figure1
 from segue.evaluation.floor import floor
 from segue.evaluation.metrics import summarise
+from segue.evaluation.report import report as write_report
 from segue.evaluation.table import table1
 from segue.nets.segmentor import Segmentor
-from segue.stages.common import Result, command, commit, device, in_order, load_parents, open_store, write_text
+from segue.nets.weights import load_pretrained
+from segue.stages.common import (
+    Result,
+    command,
+    commit,
+    device,
+    in_order,
+    load_parents,
+    open_store,
+    write_text,
+)
 from segue.stages.image import load_mechanism, method_name
 from segue.stages.prepare import prepare_folder
 from segue.study import Study, to_yaml
@@ -59,7 +68,9 @@ def evaluate_elsewhere(study: Study, folder: Path) -> Path:
     store = Store(directory / "cohort.zarr")
     trained_unit = open_store(study).unit
     if store.unit != trained_unit:
-        raise InputError(f"{folder}: measures in {store.unit}, the study in {trained_unit}; give both spacing, or neither")
+        raise InputError(
+            f"{folder}: measures in {store.unit}, the study in {trained_unit}; give both spacing, or neither"
+        )
     judge_cohort(study, store, directory)
     make_report(study, directory, directory)
     return directory
@@ -69,7 +80,7 @@ def judge_cohort(study: Study, store: Store, directory: Path) -> Result:
     """Floors, then each method; metrics.json is the contract for tables, plots and checks."""
     began = time.perf_counter()
     parents = load_parents(study).to(device())
-    judge = Segmentor.from_pretrained(study.directory / "judge").eval().requires_grad_(False).to(device())
+    judge = load_pretrained(Segmentor, study.directory / "judge").eval().requires_grad_(False).to(device())
     chosen = store.indices("test")
     chosen = chosen[np.linspace(0, len(chosen) - 1, min(len(chosen), study.evaluate.images)).round().astype(int)]
     if len(chosen) < 2:
@@ -174,7 +185,7 @@ def draw(study: Study, store: Store, judge: Segmentor, asked: ask, path: Path) -
     for row in range(study.evaluate.rows):
         v = (row * (measured // 2 + 1) + row // 2) % measured
         i = telling(asked, v, row)
-        rows.append(figure_row(study, store, asked, i, v, names[v]))
+        rows.append(figure_row(study, store, judge, asked, i, v, names[v]))
     if rows:
         figure1(path, rows=rows, methods=list(methods(study)), intensity=study.cohort.intensity)
 
@@ -188,7 +199,9 @@ def telling(asked: ask, v: int, rank: int) -> int:
 
 
 @torch.inference_mode()
-def figure_row(study: Study, store: Store, asked: ask, i: int, v: int, name: str) -> FigureRow:
+def figure_row(
+    study: Study, store: Store, judge: Segmentor, asked: ask, i: int, v: int, name: str
+) -> FigureRow:
     (batch,) = in_order(study, store, asked.chosen[i : i + 1], title=f"figure {name}")
     x, pa = batch["image"], asked.pa[i : i + 1]
     weights = asked.parents.weights(asked.frames[i : i + 1], store.size)
@@ -202,14 +215,17 @@ def figure_row(study: Study, store: Store, asked: ask, i: int, v: int, name: str
     change = f" ({100 * (new / old - 1):+.0f}%)" if old > 0 else ""
     title = f"do({name} = {new:.3g} {store.unit}{change})"
     return FigureRow(
-        title=title, factual=shown(x, study), counterfactuals=images, region=weights[0, v].cpu().numpy()
+        title=title,
+        factual=shown(x, study),
+        counterfactuals=images,
+        region=weights[0, v].cpu().numpy(),
+        outlines=dict(zip(store.structures, judge.soft(x)[0].cpu().numpy(), strict=True)),
     )
 
 
 def shown(image: Tensor, study: Study) -> np.ndarray:
-    """The first channel in raw units; of a volume, the middle slice."""
-    plane = unscaled(image, study.cohort.intensity)[0, 0].cpu()
-    return (plane if plane.ndim == 2 else plane[len(plane) // 2]).numpy()
+    """The first channel in raw units."""
+    return unscaled(image, study.cohort.intensity)[0, 0].cpu().numpy()
 
 
 def report(study: Study, directory: Path) -> Result:
@@ -219,7 +235,6 @@ def report(study: Study, directory: Path) -> Result:
 
 
 def make_report(study: Study, evaluated: Path, directory: Path) -> None:
-    from segue.evaluation.report import report as write_report
     metrics = json.loads((evaluated / "metrics.json").read_text())
     write_report(
         directory / "report.html", metrics=metrics, figure=evaluated / "figure1.png", study_yaml=to_yaml(study)

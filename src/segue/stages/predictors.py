@@ -7,8 +7,18 @@ import torch
 
 from segue.causal.parents import Parents
 from segue.nets.segmentor import Regressor, Segmentor
+from segue.nets.weights import load_pretrained
 from segue.stages.common import (
-    Result, device, in_order, load_measured, load_parents, open_store, per_image, save_tensors, stream, trained
+    Result,
+    device,
+    in_order,
+    load_measured,
+    load_parents,
+    open_store,
+    per_image,
+    save_tensors,
+    stream,
+    trained,
 )  # fmt: skip
 from segue.study import Study, plain, variables
 from segue.training.objectives import Augment, Regression, Segmentation
@@ -37,7 +47,7 @@ def measure_cohort(study: Study, directory: Path) -> Result:
     """Measure every image with the guide's segmentor: parents, frames, and the guide split's mean and sd."""
     store = open_store(study)
     covariates = study.cohort.covariates
-    guide = Segmentor.from_pretrained(study.directory / "segmentor")
+    guide = load_pretrained(Segmentor, study.directory / "segmentor")
     parents = Parents(segmentor=guide, variables=variables(study), covariates=covariates).to(device())
     rows = [
         parents.factual(batch["image"], batch["pixel_area"])

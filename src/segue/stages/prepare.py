@@ -21,7 +21,8 @@ def prepare(study: Study, directory: Path) -> Result:
         return prepare_folder(study, cohort.folder, directory, split=cohort.split)
     assert cohort.phantom is not None  # checked with the study
     count = cohort.phantom.images
-    records = render_cohort(count, size=cohort.size, seed=cohort.phantom.seed)
+    height, width = cohort.size  # checked with the study too
+    records = render_cohort(count, size=(height, width), seed=cohort.phantom.seed)
     return store_records(study, records, count, directory, split=cohort.split)
 
 

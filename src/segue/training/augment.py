@@ -19,7 +19,7 @@ def random_affine(
     """
     dims = len(space)
     angle = torch.deg2rad(rotate * uniform(batch))
-    matrix = torch.diag_embed((1 + scale * uniform(batch, dims)))
+    matrix = torch.diag_embed(1 + scale * uniform(batch, dims))
     aspect = space[-2] / space[-1]  # normalised coordinates stretch the shorter side
     turn = torch.eye(dims).repeat(batch, 1, 1)
     turn[:, 0, 0], turn[:, 0, 1] = angle.cos(), -angle.sin() * aspect

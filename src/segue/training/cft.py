@@ -48,6 +48,8 @@ class RegionGuide(nn.Module):
 class StructureGuide(RegionGuide):
     """Seg-CFT (arXiv 2509.24913): areas of whole structures, the regions summed; in sd of those sums."""
 
+    sum_sd: Tensor
+
     def __init__(self, parents: Parents, training: Float[Tensor, "sample variable"]) -> None:
         super().__init__(parents)
         self.register_buffer("sum_sd", self.sums(training[:, : len(parents.variables.names)]).std(0).clamp_min(1e-6))

@@ -13,7 +13,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
-from segue.training.batches import Batch, Batches
+from segue.training.batches import Batches
 from segue.training.progress import track
 
 Precision = Literal["auto", "bf16", "no"]
@@ -127,7 +127,7 @@ class State:
 
     def __init__(self, objective: nn.Module, optimiser: torch.optim.Optimizer) -> None:
         self.objective, self.optimiser = objective, optimiser
-        self.parameters = [p for p in objective.parameters() if p.requires_grad]
+        self.parameters: list[Tensor] = [p for p in objective.parameters() if p.requires_grad]
         self.mean = [p.detach().clone() for p in self.parameters]
         self.skipped, self.seconds = 0, 0.0
         self.recent: dict[str, float] = {}
