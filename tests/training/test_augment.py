@@ -1,0 +1,144 @@
+import math
+
+import pytest
+import torch
+
+from segue.training.augment import jitter, random_affine, uniform, warp
+from segue.training.objectives import Augment
+
+STILL = {"rotate": 0.0, "scale": 0.0, "shift": 0.0, "flip_axes": ()}
+
+
+def disc(size, radius, centre=(0.0, 0.0)):
+    """The area fraction of each pixel (8 x 8 supersampled) within `radius` pixels of the image's centre."""
+    fine = 8
+    y, x = (
+        (torch.arange(side * fine) + 0.5) / fine - side / 2 - offset for side, offset in zip(size, centre, strict=True)
+    )
+    inside = (y[:, None] ** 2 + x[None] ** 2 < radius**2).float()
+    return inside.reshape(size[0], fine, size[1], fine).mean((1, 3))[None, None]
+
+
+def moments(image):
+    """Area, centroid (y, x) and central second moments (yy, xx, xy) of one image, in pixels."""
+    mass = image[0, 0]
+    y, x = (torch.arange(side) + 0.5 - side / 2 for side in mass.shape)
+    area = mass.sum()
+    cy, cx = (mass.sum(1) * y).sum() / area, (mass.sum(0) * x).sum() / area
+    dy, dx = (y - cy)[:, None], (x - cx)[None]
+    return float(area), (float(cy), float(cx)), [float((mass * m).sum() / area) for m in (dy * dy, dx * dx, dy * dx)]
+
+
+@pytest.mark.parametrize("space", [(6, 10), (4, 6, 8)])
+def test_zero_strength_is_the_identity(space):
+    affine = random_affine(3, space=space, **STILL)
+    x = torch.randn(3, 2, *space)
+    torch.testing.assert_close(warp(x, affine), x, atol=1e-5, rtol=0)
+    assert torch.equal(jitter(x, contrast=0.0, brightness=0.0, noise=0.0), x)
+    image, mask = Augment()(x, x[:, :1])
+    assert torch.equal(image, x) and torch.equal(mask, x[:, :1])
+
+
+@pytest.mark.parametrize("size", [(32, 96), (64, 64), (90, 40)])
+def test_a_rotated_disc_stays_a_disc_of_the_same_area(size):
+    image = disc(size, 10)
+    area, _, before = moments(image)
+    for seed in range(5):
+        torch.manual_seed(seed)
+        turned = warp(image, random_affine(1, space=size, **(STILL | {"rotate": 90.0})))
+        found, centroid, (yy, xx, xy) = moments(turned)
+        assert found == pytest.approx(area, rel=0.01)
+        assert centroid == pytest.approx((0, 0), abs=0.05)
+        assert (yy, xx) == pytest.approx(before[:2], rel=0.02) and abs(xy) < 0.5
+
+
+def test_a_rotation_turns_by_its_angle_in_pixels():
+    size, far = (40, 80), 12.0
+    image = disc(size, 3, centre=(0.0, far))
+    angles = []
+    for seed in range(8):
+        torch.manual_seed(seed)
+        (y, x) = moments(warp(image, random_affine(1, space=size, **(STILL | {"rotate": 60.0}))))[1]
+        assert math.hypot(y, x) == pytest.approx(far, abs=0.1)
+        torch.manual_seed(seed)
+        angles.append((abs(math.degrees(math.atan2(y, x))), abs(60 * float(uniform(1)))))
+    found, drawn = zip(*angles, strict=True)
+    assert found == pytest.approx(drawn, abs=0.5)
+
+
+def test_a_shift_moves_by_a_fraction_of_the_side():
+    size = (40, 80)
+    image = disc(size, 6)
+    for seed in range(5):
+        torch.manual_seed(seed)
+        affine = random_affine(1, space=size, **(STILL | {"shift": 0.2}))
+        area, (y, x), _ = moments(warp(image, affine))
+        assert area == pytest.approx(float(image.sum()), rel=1e-3)
+        assert abs(y) <= 0.2 * 40 and abs(x) <= 0.2 * 80
+        # affine maps output to input, in half-widths: the disc goes the other way
+        assert (y, x) == pytest.approx((-20 * float(affine[0, 1, 2]), -40 * float(affine[0, 0, 2])), abs=0.05)
+
+
+def test_a_scale_changes_the_area_by_its_determinant():
+    size = (64, 96)
+    image = disc(size, 12)
+    factors = []
+    for seed in range(20):
+        torch.manual_seed(seed)
+        affine = random_affine(1, space=size, **(STILL | {"scale": 0.3, "rotate": 30.0}))
+        area = float(warp(image, affine).sum())
+        factors.append(area / float(image.sum()))
+        assert factors[-1] == pytest.approx(1 / float(torch.linalg.det(affine[0, :, :2]).abs()), rel=0.01)
+    assert min(factors) < 0.9 and max(factors) > 1.1
+
+
+@pytest.mark.parametrize(("axis", "dims"), [(0, 2), (1, 2), (0, 3), (1, 3), (2, 3)])
+def test_flips_are_exact_and_happen_half_the_time(axis, dims):
+    space = (4, 6, 8)[:dims]
+    x = torch.randn(1, 1, *space).expand(64, -1, *space)
+    torch.manual_seed(0)
+    flipped = warp(x, random_affine(64, space=space, **(STILL | {"flip_axes": (axis,)})))
+    mirror = x.flip(axis + 2)
+    same = (flipped - x).abs().flatten(1).amax(1) < 1e-4
+    mirrored = (flipped - mirror).abs().flatten(1).amax(1) < 1e-4
+    assert bool((same ^ mirrored).all())
+    assert 16 < int(mirrored.sum()) < 48
+
+
+def test_image_and_masks_move_together():
+    torch.manual_seed(0)
+    shape = disc((32, 48), 7, centre=(3.0, -5.0)).expand(4, -1, -1, -1)
+    augment = Augment(rotate=40.0, scale=0.2, shift=0.1, flip_axes=(0, 1))
+    image, first, second = augment(2 * shape - 1, shape, torch.cat([shape, 1 - shape], dim=1))
+    torch.testing.assert_close(image, 2 * first - 1, atol=1e-4, rtol=0)
+    torch.testing.assert_close(second, torch.cat([first, 1 - first], dim=1), atol=1e-4, rtol=0)
+    assert (first[0] - first[1]).abs().max() > 0.5  # each image its own way
+
+
+def test_intensity_is_for_the_image_alone():
+    torch.manual_seed(0)
+    x = torch.randn(8, 1, 6, 6)
+    image, mask = Augment(contrast=0.2, brightness=0.1)(x, x)
+    assert torch.equal(mask, x)
+    gain, offset = torch.linalg.lstsq(
+        torch.stack([x.flatten(1), torch.ones(8, 36)], dim=2), image.flatten(1)[..., None]
+    ).solution.unbind(1)
+    torch.testing.assert_close(image.flatten(1), gain * x.flatten(1) + offset, atol=1e-5, rtol=0)
+    assert (gain - 1).abs().max() <= 0.2 and offset.abs().max() <= 0.1 and gain.std() > 0.02
+
+
+def test_noise_is_white_and_no_stronger_than_asked():
+    torch.manual_seed(0)
+    noise = jitter(torch.zeros(32, 1, 40, 40), contrast=0.0, brightness=0.0, noise=0.3)
+    sd = noise.flatten(1).std(1)
+    assert sd.max() < 0.33 and sd.min() < 0.1
+    assert abs(float((noise[..., 1:] * noise[..., :-1]).mean())) < 1e-3
+
+
+def test_the_same_seed_draws_the_same():
+    settings = {"space": (8, 8), "rotate": 20.0, "scale": 0.1, "shift": 0.1, "flip_axes": (0,)}
+    drawn = []
+    for _ in range(2):
+        torch.manual_seed(4)
+        drawn.append(random_affine(5, **settings))
+    assert torch.equal(*drawn)
