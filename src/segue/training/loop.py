@@ -3,7 +3,6 @@
 import math
 import os
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -50,7 +49,6 @@ def fit(
     ema: float = 0.999,
     precision: Precision = "auto",
     checkpoint_every: int = 100,
-    after: Callable[[nn.Module], None] | None = None,
 ) -> Fitted:
     """Minimise `objective(batch, progress) -> (loss, terms)` over its trainable parameters; leave the EMA in them.
 
@@ -60,9 +58,9 @@ def fit(
     killed at any moment and started again ends where it would have.
     """
     accelerator = Accelerator(mixed_precision=resolve(precision))
+    objective.to(accelerator.device)
     state = State.start(objective, lr=lr, weight_decay=weight_decay)
     checkpoint = directory / "checkpoint.pt"
-    objective.to(accelerator.device)
     first = state.restore(checkpoint)
     wrapped, optimiser = accelerator.prepare(objective, state.optimiser)
     writer = SummaryWriter(str(directory / "logs"), purge_step=first) if accelerator.is_main_process else None
@@ -115,7 +113,7 @@ def resolve(precision: Precision) -> Literal["bf16", "no"]:
 def stop_if_diverged(in_a_row: int, patience: int, terms: Terms, norm: float) -> None:
     if in_a_row < patience:
         return
-    worst = max(terms, key=lambda name: math.inf if not terms[name].isfinite() else abs(float(terms[name])))
+    worst = max(terms, key=lambda name: math.inf if not terms[name].isfinite() else abs(float(terms[name].detach())))
     raise TrainingDiverged(
         f"{in_a_row} steps in a row skipped (gradient norm {norm:.3g}); the largest term is "
         f"{worst} = {float(terms[worst]):.3g}: lower lr, or raise skip"
