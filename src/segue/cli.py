@@ -137,6 +137,7 @@ def counterfactual_command(rest: list[str]) -> None:
     parser.add_argument("--method", type=str | None, default=None, help="a key of metrics.json")
     parser.add_argument("--particles", type=int, default=1, help="posterior samples to average")
     options = parse(parser, rest)
+    from segue.cohort.image_file import split_suffix
     from segue.run import load
 
     model = load(options.run, method=options.method)
@@ -146,12 +147,17 @@ def counterfactual_command(rest: list[str]) -> None:
         if not equals:
             raise InputError(f"--do {request!r}: write variable=request, e.g. {model.variables[0]}=+20%")
         do[name.strip()] = value.strip()
+    stems = [split_suffix(path.name)[0] for path in options.images]
+    if repeated := [stem for stem in stems if stems.count(stem) > 1]:
+        raise InputError(f"{repeated[0]}: two images have this name; give them one by one, each with its --out")
     inputs = [(path, *model.read(path)) for path in options.images]  # all are read before anything is written
     options.out.mkdir(parents=True, exist_ok=True)
     for path, image, spacing in inputs:
         answer = model.counterfactual(image, do, spacing=spacing, particles=options.particles)
-        stem = path.name.split(".")[0]
-        written = write_image(options.out / f"{stem}_counterfactual", answer.image[0, 0].cpu().numpy(), path, spacing)
+        stem, suffix = split_suffix(path.name)
+        array, top = answer.image[0, 0].cpu().numpy(), model.intensity[1]
+        file = options.out / f"{stem}_counterfactual{'.png' if suffix == '.png' else '.nii.gz'}"
+        write_image(file, array, spacing, bits=8 if top <= 255 else 16)
         kinds = {"factual": answer.factual, "requested": answer.requested, "achieved": answer.achieved}
         values = {
             name: {kind: float(value[name][0]) for kind, value in kinds.items() if name in value}
@@ -159,22 +165,20 @@ def counterfactual_command(rest: list[str]) -> None:
         }
         sidecar = {"image": path.name, "do": do, "unit": answer.unit, "variables": values}
         (options.out / f"{stem}_counterfactual.json").write_text(json.dumps(sidecar, indent=1))
-        print(written)
+        print(file)
 
 
-def write_image(stem: Path, image: np.ndarray, source: Path, spacing: tuple[float, ...] | None) -> Path:
-    """In the source's format: PNG stays PNG (8 bits), NIfTI stays NIfTI, with the spacing of the study's grid."""
+def write_image(path: Path, image: np.ndarray, spacing: tuple[float, ...] | None, *, bits: int) -> None:
+    """In the source's format: a PNG of 8 or 16 bits, or NIfTI with the spacing of the study's grid."""
     import nibabel
     from PIL import Image
 
-    if source.suffix == ".png":
-        path = stem.with_name(stem.name + ".png")
-        Image.fromarray(image.clip(0, 255).round().astype(np.uint8)).save(path)
+    if path.suffix == ".png":
+        grey = image.clip(0, 2**bits - 1).round().astype(np.uint8 if bits == 8 else np.uint16)
+        Image.fromarray(grey).save(path)
     else:
-        path = stem.with_name(stem.name + ".nii.gz")
         sides = [*(spacing or (1.0,) * image.ndim), 1.0, 1.0][:3]
         nibabel.save(nibabel.Nifti1Image(image.astype(np.float32), np.diag([*sides, 1.0])), path)
-    return path
 
 
 def variables_command(rest: list[str]) -> None:

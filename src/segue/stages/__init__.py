@@ -35,11 +35,12 @@ def stages(study: Study) -> dict[str, Stage]:
     """Every stage of a study, in an order in which they can run."""
     cohort, hvae, tuning = study.cohort, study.hvae, study.finetune
     training = {"precision": study.precision}
+    maps = [stamp(part.file) for part in study.partitions.values() if part.file is not None]
     listed = [
         Stage("prepare", (), [plain(cohort), source(study)], prepare),
         Stage("segmentor", ("prepare",), [plain(study.segmentor), training], train_segmentor),
         Stage("judge", ("prepare",), [plain(study.judge), training], train_judge),
-        Stage("measure", ("segmentor",), [plain(study.partitions), study.variables], measure_cohort),
+        Stage("measure", ("segmentor",), [plain(study.partitions), study.variables, maps], measure_cohort),
     ]
     if "regressor" in tuning.guides:
         listed.append(Stage("regressor", ("measure",), [plain(study.regressor), training], train_regressor))
@@ -97,6 +98,7 @@ def perform(study: Study, stage: Stage, directory: Path, mark: str) -> float:
     seconds = float(result.pop("seconds", time.perf_counter() - before))
     record = {"fingerprint": mark, "seconds": seconds, "commit": commit(), "command": command(), **result}
     write_text(directory / "done.json", json.dumps(record, indent=1))
+    (directory / "checkpoint.pt").unlink(missing_ok=True)  # until then, an interruption goes on from it
     return seconds
 
 
@@ -121,7 +123,12 @@ def source(study: Study) -> Any:
     )
     paths = [path for case in cases for path in (case.image, case.mask)]
     table = cohort.folder / "table.csv"
-    return [[p.name, p.stat().st_size, p.stat().st_mtime_ns] for p in [*paths, *([table] if table.exists() else [])]]
+    return [stamp(path) for path in [*paths, *([table] if table.exists() else [])]]
+
+
+def stamp(path: Path) -> Any:
+    """What identifies a file's content without reading it."""
+    return [path.name, path.stat().st_size, path.stat().st_mtime_ns]
 
 
 def fingerprint(content: Any) -> str:

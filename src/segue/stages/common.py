@@ -5,10 +5,11 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -67,14 +68,14 @@ def stream(study: Study, store: Store, split: str, budget: Budget, **more: Any) 
 def in_order(
     study: Study,
     store: Store,
-    indices: Iterable[int],
+    indices: Sequence[int] | np.ndarray,
     *,
     title: str,
     extras: dict[str, Tensor] | None = None,
     fractions: bool = False,
 ) -> Iterator[dict[str, Tensor]]:
     """Batches of given images, each once, on the device."""
-    chosen = torch.tensor(list(indices))
+    chosen = torch.as_tensor(np.asarray(indices))
     extras = extras or {"pixel_area": store.pixel_area().float()}
     batches = Batches(
         store=store,
@@ -118,7 +119,6 @@ def trained(
     )
     net.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     net.save_pretrained(directory)  # type: ignore[operator]
-    (directory / "checkpoint.pt").unlink(missing_ok=True)
     return dataclasses.asdict(fitted) | {"seconds": max(fitted.seconds, time.perf_counter() - began)}
 
 

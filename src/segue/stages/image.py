@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import cast
 
@@ -24,7 +25,7 @@ from segue.stages.common import (
     stream,
     trained,
 )  # fmt: skip
-from segue.study import Study, plain
+from segue.study import Study
 from segue.training.cft import (
     CounterfactualFineTuning,
     GuideKind,
@@ -64,7 +65,7 @@ def pretrain(conditioning: Conditioning) -> Callable[[Study, Path], Result]:
         mechanism = ImageMechanism(model=net, parents=parents, conditioning=conditioning)
         objective = Elbo(
             mechanism,
-            augment=Augment(**plain(settings.augment)),
+            augment=Augment(**asdict(settings.augment)),
             free_bits=settings.free_bits,
             beta_warmup=settings.beta_warmup,
         )
@@ -89,7 +90,7 @@ def finetune(guide: GuideKind, conditioning: Conditioning) -> Callable[[Study, P
         objective = CounterfactualFineTuning(
             mechanism,
             make_guide(study, guide, mechanism.parents, measured["training"]),
-            augment=Augment(**plain(study.hvae.augment)),
+            augment=Augment(**asdict(study.hvae.augment)),
             constraint=json.loads((before / "done.json").read_text())["nelbo"]["guide"],
             damping=settings.damping,
             rate=settings.rate,

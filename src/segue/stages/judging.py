@@ -1,6 +1,7 @@
 """Stages: every method judged on the same images and the same requests, then tables, figure and report."""
 
 import json
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,10 +62,21 @@ def evaluate_elsewhere(study: Study, folder: Path) -> Path:
     if missing := [name for name, (_, path) in methods(study).items() if not (path / "done.json").exists()]:
         raise InputError(f"{study.directory}: {missing[0]} is not trained; run `segue run` on the study first")
     directory = study.directory / "elsewhere" / folder.resolve().name
-    directory.mkdir(parents=True, exist_ok=True)
+    partial = directory.with_name(directory.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        judge_folder(study, folder, partial)
+        shutil.rmtree(directory, ignore_errors=True)
+        partial.rename(directory)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return directory
+
+
+def judge_folder(study: Study, folder: Path, directory: Path) -> None:
+    """A folder's images, prepared and judged in `directory`."""
     prepare_folder(study, folder, directory, split={"test": 1.0})
-    for old in directory.glob("effects-*.parquet"):
-        old.unlink()
     store = Store(directory / "cohort.zarr")
     trained_unit = open_store(study).unit
     if store.unit != trained_unit:
@@ -73,7 +85,6 @@ def evaluate_elsewhere(study: Study, folder: Path) -> Path:
         )
     judge_cohort(study, store, directory)
     make_report(study, directory, directory)
-    return directory
 
 
 def judge_cohort(study: Study, store: Store, directory: Path) -> Result:

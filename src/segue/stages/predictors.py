@@ -1,5 +1,6 @@
 """Stages: the guide's segmentor, the judge, the measured cohort, and the regressor."""
 
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from segue.stages.common import (
     stream,
     trained,
 )  # fmt: skip
-from segue.study import Study, plain, variables
+from segue.study import Study, variables
 from segue.training.objectives import Augment, Regression, Segmentation
 
 
@@ -35,7 +36,7 @@ def train_segmentor(study: Study, directory: Path, *, which: str = "segmentor", 
         width=settings.width,
         channels=store.channels,
     )
-    objective = Segmentation(net, Augment(**plain(settings.augment)))
+    objective = Segmentation(net, Augment(**asdict(settings.augment)))
     batches = stream(study, store, split, settings.budget, with_fractions=True)
     return trained(study, net, objective, batches, directory, settings.budget, title=which)
 
@@ -79,6 +80,6 @@ def train_regressor(study: Study, directory: Path) -> Result:
     net = Regressor(
         size=store.size, outputs=len(parents.names), width=settings.width, channels=store.channels
     )
-    objective = Regression(net, parents, Augment(**plain(settings.augment)))
+    objective = Regression(net, parents, Augment(**asdict(settings.augment)))
     batches = stream(study, store, "guide", settings.budget, extras=per_image(measured))
     return trained(study, net, objective, batches, directory, settings.budget, title="regressor")

@@ -1,0 +1,244 @@
+"""A study from end to end: what it leaves, what it does again, and what a kill costs."""
+
+import json
+import math
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+import torch
+from safetensors.torch import load_file
+from small_study import METHODS, VARIABLES, trained, trained_chest, write_chest
+
+from segue.cli import main
+from segue.cohort import Store
+
+pytestmark = pytest.mark.xdist_group("small_study")
+
+
+@pytest.fixture
+def copied(tmp_path) -> tuple[Path, Path]:
+    """The study's file and a copy of its run, to change."""
+    study, run = trained()
+    shutil.copytree(run, tmp_path / "runs" / "small")
+    return study, tmp_path / "runs" / "small"
+
+
+def metrics_of(run: Path) -> dict:
+    return json.loads((run / "evaluate" / "metrics.json").read_text())
+
+
+def numbers(content: object) -> list[float]:
+    """Every number in a JSON document."""
+    if isinstance(content, dict | list):
+        return [n for one in (content.values() if isinstance(content, dict) else content) for n in numbers(one)]
+    return [content] if isinstance(content, int | float) else []
+
+
+# ---- what a study leaves -----------------------------------------------------------------------------------------
+
+
+def test_every_stage_leaves_its_output():
+    _, run = trained()
+    for file in (
+        "study.yaml", "prepare/cohort.zarr/table.parquet", "measure/measured.safetensors",
+        "evaluate/metrics.json", "evaluate/table1.md", "evaluate/figure1.png", "report/report.html",
+    ):  # fmt: skip
+        assert (run / file).stat().st_size > 0, file
+    networks = ["segmentor", "judge", "regressor", "pretrain/map", "pretrain/broadcast"]
+    networks += [f"finetune/{name}" for name in METHODS if not name.startswith("no_cft")]
+    for stage in networks:
+        assert (run / stage / "model.safetensors").exists() and (run / stage / "config.json").exists(), stage
+        assert list((run / stage / "logs").iterdir()), stage
+    stages = {str(path.parent.relative_to(run)) for path in run.rglob("done.json")}
+    assert stages == {"prepare", "measure", "evaluate", "report", *networks}
+    assert not list(run.rglob("*.tmp")) and not list(run.rglob("checkpoint.pt"))
+
+
+def test_metrics_follow_the_contract():
+    metrics = metrics_of(trained()[1])
+    assert set(metrics) == {
+        "study", "n_images", "n_subjects", "unit", "variables", "sd", "methods", "segmentors",
+        "seconds", "commit", "command",
+    }  # fmt: skip
+    assert (metrics["study"], metrics["n_images"], metrics["n_subjects"]) == ("small", 8, 8)
+    assert metrics["unit"] == "mm2" and metrics["variables"] == VARIABLES and list(metrics["sd"]) == VARIABLES
+    assert list(metrics["methods"]) == METHODS
+    keys = {
+        "error", "error_sd", "ci95", "off_target_sd", "leakage", "change_outside", "change_inside", "guide_error_sd",
+    }  # fmt: skip
+    for method in metrics["methods"].values():
+        assert set(method) == {"variables", "mean", "composition", "reversibility", "realism"}
+        assert list(method["variables"]) == VARIABLES and set(method["mean"]) == keys
+        assert all(set(one) == keys for one in method["variables"].values())
+        assert set(method["realism"]) == {"nelbo", "nelbo_factual", "nelbo_counterfactual"}
+    for segmentor in ("guide", "judge"):
+        floor = metrics["segmentors"][segmentor]
+        assert list(floor["dice"]) == ["lumen", "calcified_plaque", "noncalcified_plaque"]
+        assert list(floor["error"]) == list(floor["error_sd"]) == VARIABLES
+    assert all(math.isfinite(number) for number in numbers(metrics))
+
+
+def test_metrics_agree_with_one_another():
+    metrics = metrics_of(trained()[1])
+    for method in metrics["methods"].values():
+        for name, one in method["variables"].items():
+            assert one["error_sd"] == pytest.approx(one["error"] / metrics["sd"][name])
+            assert 0 <= one["leakage"] <= 1
+            assert one["ci95"][0] <= one["error_sd"] <= one["ci95"][1]
+        mean = sum(one["error_sd"] for one in method["variables"].values()) / len(VARIABLES)
+        assert method["mean"]["error_sd"] == pytest.approx(mean)
+        # Doing nothing changes nothing, whatever was learned: the pixel noise is abducted exactly.
+        assert method["composition"] < 1e-6
+    # The pre-trained model's own likelihood of the facts is its negative ELBO.
+    for name in ("no_cft", "no_cft_broadcast"):
+        realism = metrics["methods"][name]["realism"]
+        assert realism["nelbo"] == pytest.approx(realism["nelbo_factual"], rel=1e-5)
+
+
+def test_errors_are_those_of_the_effects():
+    """metrics.json against the rows that were kept, computed anew."""
+    _, run = trained()
+    metrics = metrics_of(run)
+    for name in ("pos_seg_cft", "no_cft_broadcast"):
+        rows = pl.read_parquet(run / "evaluate" / f"effects-{name}.parquet")
+        assert len(rows) == 8 * len(VARIABLES)
+        of = rows.filter(pl.col("variable") == "lumen@mid")
+        expected = (of["judge"] - of["requested"]).abs().mean()
+        assert metrics["methods"][name]["variables"]["lumen@mid"]["error"] == pytest.approx(expected)
+    asked = [pl.read_parquet(run / "evaluate" / f"effects-{n}.parquet")["requested"].to_list() for n in METHODS]
+    assert all(requests == asked[0] for requests in asked)  # every method is asked the same
+
+
+def test_parents_are_standardised_by_the_guide_split():
+    _, run = trained()
+    store, measured = Store(run / "prepare" / "cohort.zarr"), load_file(run / "measure" / "measured.safetensors")
+    training = measured["parents"][torch.from_numpy(store.indices("guide"))].double()
+    torch.testing.assert_close(measured["mean"].double(), training.mean(0), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(measured["sd"].double(), training.std(0).clamp_min(1e-6), rtol=1e-3, atol=1e-6)
+
+
+def test_no_subject_is_in_two_splits():
+    _, run, _ = trained_chest()
+    table = Store(run / "prepare" / "cohort.zarr").table
+    by_subject = table.group_by("subject").agg(pl.col("split").n_unique(), pl.col("id").len())
+    assert by_subject["split"].max() == 1 and by_subject["id"].min() == by_subject["id"].max() == 2
+    assert {"guide", "judge", "test"} == set(table["split"])
+
+
+def test_a_folder_without_spacing_measures_pixels():
+    _, run, _ = trained_chest()
+    metrics = metrics_of(run)
+    assert metrics["unit"] == "px" and list(metrics["methods"]) == ["no_cft", "pos_seg_cft"]
+    assert metrics["variables"] == [
+        "left_lung@upper", "left_lung@lower", "right_lung@upper", "right_lung@lower", "heart@whole",
+    ]  # fmt: skip
+    assert all(math.isfinite(number) for number in numbers(metrics))
+    assert not (run / "regressor").exists()  # no guide asks for it
+
+
+# ---- what is done again ------------------------------------------------------------------------------------------
+
+
+def times(run: Path) -> dict[str, int]:
+    """When each stage was finished."""
+    return {str(p.parent.relative_to(run)): p.stat().st_mtime_ns for p in run.rglob("done.json")}
+
+
+def redone(study: Path, run: Path, *changes: str) -> set[str]:
+    """The stages that another run does again."""
+    before = times(run)
+    assert main(["run", str(study), "--runs", str(run.parent), *changes]) == 0
+    after = times(run)
+    return {name for name in after if after[name] != before.get(name)}
+
+
+def test_running_again_does_nothing(copied, capsys):
+    study, run = copied
+    files = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()}
+    assert redone(study, run) == set()
+    del files[run / "study.yaml"]
+    assert {path: path.stat().st_mtime_ns for path in files} == files
+    assert capsys.readouterr().err.count("done before") == len(times(run))
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (["--evaluate.bootstrap", "60"], {"evaluate", "report"}),
+        (
+            ["--finetune.guides", "[none,region]", "--finetune.rate", "0.5"],
+            {"finetune/pos_seg_cft", "finetune/pos_seg_cft_broadcast", "evaluate", "report"},
+        ),
+        (["--judge.budget.steps", "4", "--finetune.guides", "[none]"], {"judge", "evaluate", "report"}),
+    ],
+)
+def test_a_changed_setting_redoes_what_depends_on_it(copied, change, expected):
+    assert redone(*copied, *change) == expected
+
+
+# ---- a kill ------------------------------------------------------------------------------------------------------
+
+LONG = {
+    "segmentor": ["--segmentor.budget.steps", "130"],
+    "finetune": ["--finetune.budget.steps", "120", "--finetune.guides", "[region]", "--hvae.conditioning", "[map]"],
+}
+
+
+@pytest.mark.parametrize(("stage", "folder"), [("segmentor", "segmentor"), ("finetune", "finetune/pos_seg_cft")])
+def test_a_killed_training_ends_where_it_would_have(tmp_path, stage, folder):
+    study, run = trained()
+    for name in ("killed", "whole"):
+        shutil.copytree(run, tmp_path / name / "small")
+        shutil.rmtree(tmp_path / name / "small" / folder)
+
+    def command(name: str) -> list[str]:
+        return [sys.executable, "-m", "segue", stage, str(study), "--runs", str(tmp_path / name), *LONG[stage]]
+
+    quiet = {"env": os.environ | {"OMP_NUM_THREADS": "1"}, "stderr": subprocess.DEVNULL}
+    directory = tmp_path / "killed" / "small" / folder
+    process = subprocess.Popen(command("killed"), **quiet)
+    deadline = time.monotonic() + 120
+    while not (directory / "checkpoint.pt").exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not (directory / "done.json").exists()
+    assert torch.load(directory / "checkpoint.pt", weights_only=True)["step"] == 100
+
+    resumed = subprocess.Popen(command("killed"), **quiet)
+    subprocess.run(command("whole"), check=True, **quiet)
+    assert resumed.wait() == 0
+    weights = (directory / "model.safetensors").read_bytes()
+    assert weights == (tmp_path / "whole" / "small" / folder / "model.safetensors").read_bytes()
+
+
+# ---- another cohort ----------------------------------------------------------------------------------------------
+
+
+def test_a_trained_study_is_judged_on_another_folder(copied, tmp_path, capsys):
+    study, run = copied
+    assert main(["phantom", str(tmp_path / "other"), "--images", "6", "--seed", "9", "--size", "[16,48]"]) == 0
+    arguments = ["evaluate", str(study), "--runs", str(run.parent), "--cohort", str(tmp_path / "other")]
+    assert main([*arguments, "--evaluate.rows", "1"]) == 0
+    assert "6 test images" in capsys.readouterr().out
+    there = run / "elsewhere" / "other"
+    metrics = json.loads((there / "metrics.json").read_text())
+    assert metrics["n_images"] == 6 and metrics["unit"] == "mm2" and list(metrics["methods"]) == METHODS
+    assert {"table1.md", "figure1.png", "report.html"} <= {path.name for path in there.iterdir()}
+    assert redone(study, run) == set()  # the study itself is as it was
+
+
+def test_another_cohort_must_measure_in_the_same_unit(copied, tmp_path, capsys):
+    study, run = copied
+    images = write_chest(tmp_path / "chest", subjects=3)
+    capsys.readouterr()
+    assert main(["evaluate", str(study), "--runs", str(run.parent), "--cohort", str(images)]) == 2
+    assert "px" in capsys.readouterr().err
+    assert not list((run / "elsewhere").iterdir())
