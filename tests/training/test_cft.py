@@ -1,0 +1,298 @@
+import math
+
+import pytest
+import tiny
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from segue.causal.mechanism import ImageMechanism, elbo
+from segue.causal.parents import Parents
+from segue.nets.segmentor import Regressor
+from segue.training.batches import Batches
+from segue.training.cft import (
+    CounterfactualFineTuning,
+    RegionGuide,
+    RegressorGuide,
+    StructureGuide,
+    intervene,
+)
+from segue.training.loop import fit
+from segue.training.objectives import Augment
+
+# ---- which counterfactuals are asked for -------------------------------------------------------------------------
+
+
+@given(st.integers(2, 12), st.integers(1, 4), st.integers(0, 2), st.integers(0, 1000))
+def test_each_row_takes_one_value_of_another_row(batch, measured, covariates, seed):
+    torch.manual_seed(seed)
+    parents = torch.arange(batch * (measured + covariates), dtype=torch.float32).reshape(batch, -1)  # all different
+    requested = intervene(parents, measured)
+    changed = requested != parents
+    assert changed.sum(1).tolist() == [1] * batch
+    assert not changed[:, measured:].any()
+    donors = []
+    for row, column in changed.nonzero().tolist():
+        (donor,) = (parents[:, column] == requested[row, column]).nonzero()[:, 0].tolist()
+        assert donor != row
+        donors.append(donor)
+    assert sorted(donors) == list(range(batch))
+
+
+def test_an_image_alone_has_nobody_to_take_a_value_from():
+    parents = torch.randn(1, 3)
+    assert torch.equal(intervene(parents, 3), parents)
+
+
+def test_every_variable_and_every_donor_has_its_turn():
+    torch.manual_seed(0)
+    parents = torch.arange(12.0).reshape(4, 3)
+    seen = {tuple(intervene(parents, 3)[0].tolist()) for _ in range(300)}
+    assert len(seen) == 9  # one of 3 variables, from one of 3 other rows
+
+
+# ---- guides, on images that are their own masks ------------------------------------------------------------------
+
+
+def square(*areas: float) -> torch.Tensor:
+    """Two structures on 2 x 4 pixels; areas by lumen left, right, plaque left, right, in pixels (4 to a half)."""
+    image = torch.zeros(1, 2, 2, 4)
+    for v, area in enumerate(areas):
+        half = image[0, v // 2, :, 2 * (v % 2) : 2 * (v % 2) + 2]
+        half += area / 4
+    return image
+
+
+@pytest.fixture
+def measured() -> Parents:
+    parents = Parents(segmentor=tiny.Channels(), variables=tiny.variables("lumen", "plaque"), covariates=("age",))
+    parents.sd.copy_(torch.tensor([1.0, 2, 0.5, 1, 10]))
+    return parents
+
+
+def call(guide, parents, image, requested, pixel_area=1.0):
+    weights = parents.weights(torch.zeros(1, 0), (2, 4))
+    return float(guide(image, weights, torch.tensor([pixel_area]), torch.tensor([requested])))
+
+
+TRAINING = torch.tensor([[1.0, 1, 0, 0, 9], [2.0, 2, 1, 0, 9], [3.0, 3, 1, 1, 9]])  # sums: 2 4 6 and 0 1 2
+
+
+def test_region_guide_by_hand(measured):
+    guide, image = RegionGuide(measured), square(3, 1, 0, 2)
+    assert call(guide, measured, image, [3.0, 1, 0, 2, 50]) == pytest.approx(0)
+    assert call(guide, measured, image, [1.0, 2, 1, 2, 50]) == pytest.approx(2**2 + 0.5**2 + 2**2)
+    assert call(guide, measured, image, [1.5, 0.5, 0, 1, 50], pixel_area=0.5) == pytest.approx(0)
+
+
+def test_structure_guide_by_hand(measured):
+    guide, image = StructureGuide(measured, TRAINING), square(3, 1, 0, 2)
+    assert guide.sum_sd.tolist() == [2, 1]
+    assert call(guide, measured, image, [3.0, 1, 0, 2, 50]) == pytest.approx(0)
+    assert call(guide, measured, image, [4.0, 3, 0, 0, 50]) == pytest.approx(1.5**2 + 2**2)
+
+
+def test_the_structure_guide_is_blind_to_a_swap_between_regions_and_the_region_guide_is_not(measured):
+    image, swapped = square(3, 1, 0, 2), [1.0, 3, 2, 0, 50]
+    assert call(StructureGuide(measured, TRAINING), measured, image, swapped) == pytest.approx(0)
+    assert call(RegionGuide(measured), measured, image, swapped) == pytest.approx(2**2 + 1 + 4**2 + 2**2)
+
+
+class Says(Regressor):
+    """Standardised parents as given, plus the image's mean."""
+
+    def __init__(self, *values: float) -> None:
+        nn.Module.__init__(self)
+        self.values = nn.Parameter(torch.tensor([values]))
+
+    def forward(self, image):
+        return self.values + image.mean()
+
+
+def test_regressor_guide_by_hand(measured):
+    guide = RegressorGuide(measured, Says(0.0, 1.0, 2.0, 3.0, 4.0))
+    measured.mean.copy_(torch.tensor([1.0, 1, 1, 1, 40]))
+    # requested in sd: 2, 0, -2, 1, 1
+    assert call(guide, measured, square(0, 0, 0, 0), [3.0, 1, 0, 2, 50]) == pytest.approx(4 + 1 + 16 + 4 + 9)
+
+
+@pytest.mark.parametrize("kind", ["region", "structure", "regressor"])
+def test_the_image_gets_a_gradient_and_the_guide_never_does(kind):
+    parents = Parents(segmentor=tiny.Tones(0.5), variables=tiny.variables("bar"))
+    made = {
+        "region": lambda: RegionGuide(parents),
+        "structure": lambda: StructureGuide(parents, torch.rand(5, 2)),
+        "regressor": lambda: RegressorGuide(parents, Says(0.0, 1.0)),
+    }
+    guide = made[kind]().train()
+    image = tiny.bars(2, seed=0).requires_grad_()
+    weights = parents.weights(torch.zeros(2, 0), tiny.SIZE)
+    guide(image, weights, torch.ones(2), torch.tensor([[1.0, 2.0], [3.0, 4.0]])).sum().backward()
+    assert image.grad.abs().max() > 0
+    assert all(not p.requires_grad and p.grad is None for p in guide.parameters())
+
+
+def test_guides_stay_in_evaluation_mode(measured):
+    guide = RegressorGuide(measured, Regressor(size=(16, 16), outputs=5, width=8)).train()
+    assert not any(m.training for m in guide.modules())
+    assert not any(m.training for m in RegionGuide(measured).train().parents.modules())
+
+
+# ---- the Lagrangian ----------------------------------------------------------------------------------------------
+
+
+def make(mechanism, **changes) -> CounterfactualFineTuning:
+    settings = {"augment": Augment(), "constraint": 0.0, "damping": 10.0, "rate": 0.5, "start": 2.0}
+    return CounterfactualFineTuning(mechanism, RegionGuide(mechanism.parents), **(settings | changes))
+
+
+def batch_of(parents, count=6, seed=1):
+    x = tiny.bars(count, seed=seed)
+    areas, frames = parents.factual(x, torch.ones(count))
+    return {"image": x, "parents": areas, "frames": frames, "pixel_area": torch.ones(count)}
+
+
+def negative_elbo(mechanism, batch):
+    weights = mechanism.parents.weights(batch["frames"], tiny.SIZE)
+    return -elbo(batch["image"], *mechanism.abduct(batch["image"], batch["parents"], weights, sample=True)).mean()
+
+
+def test_the_loss_by_hand(mechanism):
+    batch, objective = batch_of(mechanism.parents), make(mechanism, constraint=-1.0)
+    torch.manual_seed(0)
+    loss, terms = objective(batch, 0.0)
+    torch.manual_seed(0)
+    nelbo = negative_elbo(mechanism, batch)
+    violation = nelbo + 1.0
+    assert violation > 0
+    torch.testing.assert_close(terms["nelbo"], nelbo)
+    torch.testing.assert_close(loss, terms["agreement"] + (2 + 10 * violation) * violation)
+    torch.testing.assert_close(objective.multiplier, 2 + 0.5 * violation.detach())
+    assert terms["change"] > 0
+
+
+def test_the_gradient_is_the_augmented_lagrangians(mechanism):
+    batch, objective = batch_of(mechanism.parents), make(mechanism, constraint=-1.0)
+    parameters = list(mechanism.model.parameters())
+    torch.manual_seed(0)
+    loss, terms = objective(batch, 0.0)
+    found = torch.autograd.grad(loss, parameters, retain_graph=True)
+    violation = terms["nelbo"] + 1.0
+    augmented_lagrangian = terms["agreement"] + 2 * violation + 0.5 * 10 * violation**2  # Platt & Barr, eq. 6
+    expected = torch.autograd.grad(augmented_lagrangian, parameters)
+    for a, b in zip(found, expected, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)
+
+
+def test_the_multiplier_grows_while_the_constraint_is_violated(mechanism):
+    batch, objective = batch_of(mechanism.parents), make(mechanism, constraint=-100.0, start=0.0)
+    values = []
+    for _ in range(4):
+        objective(batch, 0.0)
+        values.append(float(objective.multiplier))
+    assert 0 < values[0] < values[1] < values[2] < values[3]
+
+
+def test_the_multiplier_falls_to_zero_and_no_further_while_there_is_room(mechanism):
+    batch = batch_of(mechanism.parents)
+    room = float(negative_elbo(mechanism, batch).detach()) + 1
+    objective = make(mechanism, constraint=room, start=3.0, rate=1.0)
+    values = []
+    for _ in range(6):
+        loss, terms = objective(batch, 0.0)
+        values.append(float(objective.multiplier))
+    assert values[0] < 3 and values[-1] == 0 and min(values) == 0
+    torch.testing.assert_close(loss, terms["agreement"])  # the ELBO no longer pulls, nor pushes
+
+
+def test_the_multiplier_is_saved_and_loaded(mechanism):
+    objective = make(mechanism, constraint=-100.0)
+    objective(batch_of(mechanism.parents), 0.0)
+    other = make(mechanism, start=0.0)
+    other.load_state_dict(objective.state_dict())
+    assert torch.equal(other.multiplier, objective.multiplier) and float(other.multiplier) > 2
+
+
+def test_the_multiplier_moves_in_training_alone_and_not_by_what_is_no_number(mechanism):
+    batch, objective = batch_of(mechanism.parents), make(mechanism, constraint=-1.0)
+    objective.eval()(batch, 0.0)
+    assert float(objective.multiplier) == 2
+    objective.train()(batch | {"image": batch["image"] * math.nan}, 0.0)
+    assert float(objective.multiplier) == 2
+
+
+def test_the_model_gets_gradients_and_what_measures_does_not(mechanism):
+    objective = make(mechanism)
+    objective(batch_of(mechanism.parents), 0.0)[0].backward()
+    assert all(p.grad is not None and p.grad.abs().max() > 0 for p in mechanism.model.parameters())
+    assert all(p.grad is None for p in mechanism.parents.parameters())
+    trained = {id(p) for p in objective.parameters() if p.requires_grad}
+    assert trained == {id(p) for p in mechanism.model.parameters()}
+
+
+def test_agreement_falls_and_the_constraint_holds(parents):
+    net = tiny.hvae(context=parents.context_channels("map"))
+    mechanism = ImageMechanism(model=net, parents=parents, conditioning="map")
+    batch = batch_of(parents, 16)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        constraint = float(negative_elbo(mechanism, batch))
+    objective = make(mechanism, constraint=constraint, damping=10.0, rate=0.1, start=1.0)
+    optimiser = torch.optim.Adam(net.parameters(), lr=1e-2)
+    agreement = []
+    for _ in range(120):
+        loss, terms = objective(batch, 0.0)
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(net.parameters(), 50)
+        optimiser.step()
+        agreement.append(float(terms["agreement"].detach()))
+    assert sum(agreement[-10:]) < 0.6 * sum(agreement[:10])
+    with torch.no_grad():
+        assert float(negative_elbo(mechanism, batch)) < constraint + 0.05
+
+
+class Killed(BaseException):
+    pass
+
+
+def test_a_resumed_fine_tuning_ends_where_it_would_have_multiplier_and_all(phantom_store, tmp_path):
+    parents = Parents(
+        segmentor=tiny.Tones(-0.2, 0.4), variables=tiny.variables("dim", "bright"), covariates=()
+    )
+    count, size = len(phantom_store), phantom_store.size
+    images = phantom_store.read(torch.arange(count).numpy())["image"] / 500 - 0.6
+    areas, frames = parents.factual(images, torch.ones(count))
+    parents.fit(areas)
+    extras = {"parents": areas, "frames": frames, "pixel_area": torch.ones(count)}
+
+    def run(name, seed, kill_at=None):
+        net = tiny.hvae(size=size, context=parents.context_channels("map"), seed=seed)
+        mechanism = ImageMechanism(model=net, parents=parents, conditioning="map")
+        objective = make(mechanism, constraint=0.5)
+        if kill_at is not None:
+            steps = iter(range(100))
+
+            def stop(module, arguments):
+                if next(steps) == kill_at:
+                    raise Killed
+
+            objective.register_forward_pre_hook(stop)
+        batches = Batches(
+            store=phantom_store, split="guide", batch_size=4, seed=0, intensity=(-200.0, 800.0), extras=extras
+        )
+        (tmp_path / name).mkdir(exist_ok=True)
+        fit(
+            objective, batches, directory=tmp_path / name, steps=12, lr=1e-3, title="cft", precision="no",
+            checkpoint_every=5, clip=50.0,
+        )  # fmt: skip
+        return objective
+
+    whole = run("whole", seed=0)
+    with pytest.raises(Killed):
+        run("killed", seed=0, kill_at=7)
+    resumed = run("killed", seed=1)
+    assert float(whole.multiplier) != 2
+    for (name, a), b in zip(whole.state_dict().items(), resumed.state_dict().values(), strict=True):
+        assert torch.equal(a, b), name
