@@ -5,7 +5,7 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from accelerate import Accelerator
@@ -74,7 +74,7 @@ def fit(
         with accelerator.autocast():
             loss, terms = wrapped(batch, step / steps)
         accelerator.backward(loss)
-        norm = accelerator.clip_grad_norm_(state.parameters, clip)
+        norm = torch.as_tensor(accelerator.clip_grad_norm_(state.parameters, clip))
         if math.isfinite(value := float(norm)) and value <= skip:
             optimiser.step()
             state.average(ema, step)
@@ -145,15 +145,16 @@ class State:
         with torch.no_grad():
             torch._foreach_copy_(self.parameters, self.mean)
 
-    def record(self, terms: dict[str, Any], step: int, steps: int, writer: SummaryWriter | None) -> None:
+    def record(self, terms: Terms, step: int, steps: int, writer: SummaryWriter | None) -> None:
         """Keep running values for the progress line and the tail's means; write every tenth step to TensorBoard."""
-        if step % 10 and step < 0.9 * steps:
+        tail = step >= min(0.9 * steps, steps - 1)
+        if step % 10 and not tail:
             return
         for name, value in terms.items():
-            number = float(value)
+            number = float(value.detach())
             old = self.recent.get(name, number)
             self.recent[name] = 0.8 * old + 0.2 * number if math.isfinite(number) else old
-            if step >= 0.9 * steps:
+            if tail:
                 self.tail.setdefault(name, []).append(number)
             if writer:
                 writer.add_scalar(name, number, step)
