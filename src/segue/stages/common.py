@@ -105,7 +105,7 @@ def trained(
     """Fit, save the averaged weights, and say how it went."""
     began = time.perf_counter()
     if len(batches.store.size) == 2:
-        net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        objective.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # guides too
     fitted: Fitted = fit(
         objective,
         batches,
