@@ -81,14 +81,14 @@ def study_command(name: str, rest: list[str]) -> None:
     console = Console(stderr=True, highlight=False)
     if cohort is not None:
         directory = stages.evaluate_elsewhere(study, Path(cohort))
-        console.print(f"report: {directory / 'report.html'}")
+        console.print(f"report: {directory / 'report.html'}", soft_wrap=True)
         print_summary(directory / "metrics.json")
         return
     root = stages.run(study, only=None if name == "run" else name, say=lambda line: console.print(line, style="dim"))
     if name in ("run", "evaluate", "report"):
         print_summary(root / "evaluate" / "metrics.json")
     if name in ("run", "report"):
-        console.print(f"report: {root / 'report' / 'report.html'}")
+        console.print(f"report: {root / 'report' / 'report.html'}", soft_wrap=True)
 
 
 def print_summary(path: Path) -> None:

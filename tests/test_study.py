@@ -1,0 +1,88 @@
+"""A study's file: read, overridden, checked, and written back."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import yaml
+from small_study import CHEST, STUDY, VARIABLES, write_study
+
+from segue.errors import InputError
+from segue.stages import stages
+from segue.study import load_study, to_yaml, variables
+
+STUDIES = sorted((Path(__file__).parents[1] / "studies").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_the_studies_that_come_with_segue_are_valid(path):
+    study = load_study(path)
+    assert study.name == path.stem
+    assert study.segmentor.arch != study.judge.arch and study.segmentor.budget.seed != study.judge.budget.seed
+
+
+def test_defaults_are_filled_in_and_written_back(tmp_path):
+    study = load_study(write_study(tmp_path))
+    again = tmp_path / "again.yaml"
+    again.write_text(to_yaml(study))
+    assert load_study(again) == study
+    assert yaml.safe_load(to_yaml(study))["hvae"]["free_bits"] == study.hvae.free_bits == 0.05
+
+
+def test_variables_are_structures_by_regions(tmp_path):
+    assert list(variables(load_study(write_study(tmp_path))).names) == VARIABLES
+
+
+def test_options_override_the_file(tmp_path):
+    path = write_study(tmp_path)
+    study = load_study(path, ["--hvae.widths", "[8,24]", "--cohort.phantom.images=70", "--name", "other"])
+    changed = dataclasses.replace(
+        load_study(path),
+        name="other",
+        hvae=dataclasses.replace(study.hvae, widths=(8, 24)),
+        cohort=dataclasses.replace(study.cohort, phantom=dataclasses.replace(study.cohort.phantom, images=70)),
+    )
+    assert study == changed and study.directory == Path("runs/other")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("name: chest", "nmae: chest", "unknown key nmae; did you mean name?"),
+        ("margin: 0.06", "margn: 0.06", "unknown key partitions.zones.margn; did you mean margin?"),
+        ("rotate: 5", "turn: 5", "unknown key segmentor.augment.turn; choose from rotate"),
+        ("heart: whole", "hart: whole", "variables.hart is no structure; did you mean heart?"),
+        ("judge: 0.2", "judge: 0", "gives no subjects to 'judge'"),
+        ("arch: segresnet", "arch: resnet", "judge.arch"),
+        ("kind: whole", "kind: label_map, file: none.png", "partitions.whole: file: none.png is not there"),
+        ("axis: 0", "axis: 2", "partitions.zones: axis: 2 is not an axis"),
+        ("[upper, lower]", "[upper, upper]", "partitions.zones: regions: upper named more than once"),
+        ("[32, 32]", "[32, 36]", "multiples of 8"),
+    ],
+)
+def test_mistakes_are_named_with_their_mend(tmp_path, old, new, expected):
+    text = CHEST.format(folder="somewhere")
+    assert old in text
+    with pytest.raises(InputError) as error:
+        load_study(write_study(tmp_path, text.replace(old, new)))
+    assert expected in str(error.value) and "\n" not in str(error.value)
+
+
+def test_the_phantom_has_its_own_structures_and_axes(tmp_path):
+    with pytest.raises(InputError, match="in this order"):
+        load_study(write_study(tmp_path, STUDY.replace("lumen: 1, calcified_plaque: 2", "plaque: 1, lumen: 2")))
+    with pytest.raises(InputError, match="two axes"):
+        load_study(write_study(tmp_path, STUDY.replace("[16, 48]", "[16, 48, 16]")))
+
+
+def test_a_study_of_volumes_is_valid(tmp_path):
+    text = CHEST.format(folder="somewhere").replace("[32, 32]", "[32, 32, 16]")
+    assert load_study(write_study(tmp_path, text)).cohort.size == (32, 32, 16)
+
+
+def test_stages_need_only_what_comes_before_them(tmp_path):
+    seen: set[str] = set()
+    for name, stage in stages(load_study(write_study(tmp_path))).items():
+        assert set(stage.needs) <= seen
+        seen.add(name)
+    assert "regressor" not in stages(load_study(write_study(tmp_path), ["--finetune.guides", "[none,region]"]))
