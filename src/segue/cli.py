@@ -151,9 +151,9 @@ def counterfactual_command(rest: list[str]) -> None:
     if repeated := [stem for stem in stems if stems.count(stem) > 1]:
         raise InputError(f"{repeated[0]}: two images have this name; give them one by one, each with its --out")
     inputs = [(path, *model.read(path)) for path in options.images]  # all are read before anything is written
-    options.out.mkdir(parents=True, exist_ok=True)
     for path, image, spacing in inputs:
         answer = model.counterfactual(image, do, spacing=spacing, particles=options.particles)
+        options.out.mkdir(parents=True, exist_ok=True)  # only once the request has proved sound
         stem, suffix = split_suffix(path.name)
         array, top = answer.image[0, 0].cpu().numpy(), model.intensity[1]
         file = options.out / f"{stem}_counterfactual{'.png' if suffix == '.png' else '.nii.gz'}"
