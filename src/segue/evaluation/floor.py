@@ -1,5 +1,6 @@
 """How well guide and judge segment the test subjects: no effectiveness can be better than that."""
 
+import math
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -28,12 +29,15 @@ def floor(segmentor: SoftMasks, parents: Parents, batches: Iterator[dict[str, Te
         true_regions = parents.weights(parents.variables.frames(fractions), size)
         truth = measure(fractions, true_regions, parents.structure_of, pixel_area)
         errors.append((measure(soft, regions, parents.structure_of, pixel_area) - truth).abs())
-    by_structure = cast(Tensor, dice.aggregate()).nanmean(0)
+    by_structure = cast(Tensor, dice.aggregate()).nanmean(0).tolist()  # NaN where no image has the structure
     error = torch.cat(errors).mean(0)
     error_sd = error / parents.sd[: len(error)]
     names = parents.variables.names
     return {
-        "dice": dict(zip(parents.variables.structures, by_structure.tolist(), strict=True)),
+        "dice": {
+            name: value if math.isfinite(value) else None
+            for name, value in zip(parents.variables.structures, by_structure, strict=True)
+        },
         "error": dict(zip(names, error.tolist(), strict=True)),
         "error_sd": dict(zip(names, error_sd.tolist(), strict=True)),
     }
