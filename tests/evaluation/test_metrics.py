@@ -1,0 +1,118 @@
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from segue.evaluation.metrics import KEYS, bootstrap_ci, share, summarise
+
+# ---- the bootstrap -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", [20, 100])
+def test_one_image_a_subject_is_scipys_percentile_bootstrap(n):
+    values = np.random.default_rng(0).exponential(size=n)
+    found = bootstrap_ci(values, np.arange(n), draws=20_000, seed=0)
+    expected = stats.bootstrap((values,), np.mean, n_resamples=20_000, method="percentile", rng=1).confidence_interval
+    width = expected.high - expected.low
+    assert found == pytest.approx(tuple(expected), abs=0.04 * width)
+
+
+def test_whole_subjects_are_drawn_by_scipy_too():
+    rng = np.random.default_rng(0)
+    counts = rng.integers(1, 6, size=40)
+    subjects = np.repeat(np.arange(40), counts)
+    values = rng.normal(size=40)[subjects] + 0.1 * rng.normal(size=len(subjects))
+    sums = np.bincount(subjects, weights=values)
+
+    def ratio(sums, counts, axis):
+        return sums.sum(axis) / counts.sum(axis)
+
+    expected = stats.bootstrap(
+        (sums, counts), ratio, paired=True, vectorized=True, n_resamples=20_000, method="percentile", rng=1
+    ).confidence_interval
+    found = bootstrap_ci(values, subjects, draws=20_000, seed=0)
+    assert found == pytest.approx(tuple(expected), abs=0.04 * (expected.high - expected.low))
+    by_image = bootstrap_ci(values, np.arange(len(values)), draws=20_000, seed=0)
+    assert found[1] - found[0] > 1.3 * (by_image[1] - by_image[0])  # images of one subject tell less
+
+
+def test_a_single_subject_has_no_interval():
+    found = bootstrap_ci(np.array([1.0, 2.0, 6.0]), np.array(["a", "a", "a"]), draws=100, seed=0)
+    assert found == pytest.approx((3, 3))
+
+
+@given(st.lists(st.floats(-100, 100), min_size=1, max_size=30), st.integers(1, 5), st.integers(0, 100))
+def test_the_interval_lies_within_the_subjects_means(values, groups, seed):
+    values, subjects = np.array(values), np.arange(len(values)) % groups
+    means = [values[subjects == group].mean() for group in set(subjects)]
+    low, high = bootstrap_ci(values, subjects, draws=50, seed=seed)
+    assert min(means) - 1e-9 <= low <= high <= max(means) + 1e-9
+    assert (low, high) == bootstrap_ci(values, subjects, draws=50, seed=seed)
+
+
+def test_it_covers_the_truth_about_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    draws = [bootstrap_ci(rng.normal(size=60), np.arange(60), draws=300, seed=i) for i in range(800)]
+    assert 0.90 < np.mean([low <= 0 <= high for low, high in draws]) < 0.97
+
+
+# ---- summaries by hand -------------------------------------------------------------------------------------------
+
+EFFECTS = pl.DataFrame(
+    {
+        "image": [4, 2, 4, 2],
+        "variable": ["a", "a", "b", "b"],
+        "requested": [1.0, 5.0, 10.0, 20.0],
+        "judge": [2.0, 2.0, 10.0, 26.0],
+        "guide": [1.0, 4.0, 10.0, 20.0],
+        "off_target": [0.1, 0.3, 0.0, 0.0],
+        "outside": [1.0, 0.0, 0.0, 0.0],
+        "total": [3.0, 5.0, 0.0, 0.0],
+        "change_outside": [0.01, 0.0, 0.0, 0.0],
+        "change_inside": [0.1, 0.2, 0.0, 0.4],
+    }
+)
+
+
+def test_summary_by_hand():
+    subjects = ["-", "-", "anna", "-", "bert"]
+    found = summarise(EFFECTS, sd={"a": 2.0, "b": 3.0}, subjects=subjects, bootstrap=500, seed=0)
+    expected = {
+        "a": {
+            "error": 2.0,  # |2 - 1|, |2 - 5|
+            "error_sd": 1.0,
+            "ci95": [0.5, 1.5],  # anna's or bert's alone
+            "off_target_sd": 0.2,
+            "leakage": 1 / 8,
+            "change_outside": 0.005,
+            "change_inside": 0.15,
+            "guide_error_sd": 0.25,
+        },
+        "b": {
+            "error": 3.0,
+            "error_sd": 1.0,
+            "ci95": [0.0, 2.0],
+            "off_target_sd": 0.0,
+            "leakage": 0.0,
+            "change_outside": 0.0,
+            "change_inside": 0.2,
+            "guide_error_sd": 0.0,
+        },
+    }
+    assert found["variables"].keys() == expected.keys()
+    for name, entry in expected.items():
+        assert found["variables"][name].keys() == entry.keys()
+        for key, value in entry.items():
+            assert found["variables"][name][key] == pytest.approx(value), (name, key)
+    mean = found["mean"]
+    for key in KEYS:
+        assert mean[key] == pytest.approx((expected["a"][key] + expected["b"][key]) / 2)
+    # subjects: bert has (0.5, 0), anna (1.5, 2)
+    assert mean["ci95"] == pytest.approx([0.25, 1.75])
+
+
+def test_leakage_is_a_share_of_all_change():
+    assert share(EFFECTS) == 1 / 8
+    assert share(EFFECTS.filter(pl.col("variable") == "b")) == 0  # nothing changed at all
