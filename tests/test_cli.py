@@ -193,8 +193,9 @@ def test_what_a_run_lacks(capsys, tmp_path):
     assert "no run here" in refused(capsys, "variables", tmp_path)
     assert "did you mean lumen@mid" in refused(capsys, *ask, "lumen@middle=1")
     assert "give a value" in refused(capsys, *ask, "lumen@mid=more")
-    assert "variable=request" in refused(capsys, *ask, "lumen@mid")
+    assert "name=value" in refused(capsys, *ask, "lumen@mid")
     assert "seg_cfd is not trained" in refused(capsys, *ask, "lumen@mid=1", "--method", "seg_cfd")
+    assert "give a number" in refused(capsys, *ask, "lumen@mid=1", "--given", "age=old")
     assert "two images" in refused(capsys, "counterfactual", run, source, source, "--do", "lumen@mid=1")
     assert "x.txt" in refused(capsys, "counterfactual", run, tmp_path / "x.txt", "--do", "lumen@mid=1")
     nothing = ["evaluate", study, "--runs", tmp_path / "runs", "--cohort", tmp_path]

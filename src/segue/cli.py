@@ -133,26 +133,28 @@ def counterfactual_command(rest: list[str]) -> None:
     parser.add_argument("run", type=Path, help="a trained run, runs/<study>")
     parser.add_argument("images", type=Path, nargs="+", help="PNG or NIfTI files")
     parser.add_argument("--do", type=str, action="append", required=True, help='"variable=request", may be repeated')
+    parser.add_argument("--given", type=str, action="append", default=[], help='"covariate=value", as it is in fact')
     parser.add_argument("--out", type=Path, default=Path("counterfactuals"), help="folder to write")
     parser.add_argument("--method", type=str | None, default=None, help="a key of metrics.json")
     parser.add_argument("--particles", type=int, default=1, help="posterior samples to average")
     options = parse(parser, rest)
+    import torch
+
     from segue.cohort.image_file import split_suffix
     from segue.run import load
 
     model = load(options.run, method=options.method)
-    do = {}
-    for request in options.do:
-        name, equals, value = request.partition("=")
-        if not equals:
-            raise InputError(f"--do {request!r}: write variable=request, e.g. {model.variables[0]}=+20%")
-        do[name.strip()] = value.strip()
+    do = pairs(options.do, "--do", example=f"{model.variables[0]}=+20%")
+    given = {name: number(value, name) for name, value in pairs(options.given, "--given", example="age=60").items()}
+    covariates = {name: torch.tensor([value]) for name, value in given.items()}
     stems = [split_suffix(path.name)[0] for path in options.images]
     if repeated := [stem for stem in stems if stems.count(stem) > 1]:
         raise InputError(f"{repeated[0]}: two images have this name; give them one by one, each with its --out")
     inputs = [(path, *model.read(path)) for path in options.images]  # all are read before anything is written
     for path, image, spacing in inputs:
-        answer = model.counterfactual(image, do, spacing=spacing, particles=options.particles)
+        answer = model.counterfactual(
+            image, do, spacing=spacing, covariates=covariates, particles=options.particles
+        )
         options.out.mkdir(parents=True, exist_ok=True)  # only once the request has proved sound
         stem, suffix = split_suffix(path.name)
         array, top = answer.image[0, 0].cpu().numpy(), model.intensity[1]
@@ -166,6 +168,24 @@ def counterfactual_command(rest: list[str]) -> None:
         sidecar = {"image": path.name, "do": do, "unit": answer.unit, "variables": values}
         (options.out / f"{stem}_counterfactual.json").write_text(json.dumps(sidecar, indent=1))
         print(file)
+
+
+def pairs(texts: list[str], option: str, *, example: str) -> dict[str, str]:
+    """`name=value` by name."""
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise InputError(f"{option} {text!r}: write name=value, e.g. {example}")
+        found[name.strip()] = value.strip()
+    return found
+
+
+def number(text: str, name: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(f"--given {name}={text}: give a number") from None
 
 
 def write_image(path: Path, image: np.ndarray, spacing: tuple[float, ...] | None, *, bits: int) -> None:

@@ -179,7 +179,8 @@ class Model:
     def covariates(self, given: Mapping[str, Tensor] | None, batch: int) -> Float[Tensor, "batch covariate"]:
         names = self.variables[len(self.parents.variables) :]
         if missing := [name for name in names if name not in (given or {})]:
-            raise InputError(f"covariate {missing[0]!r} is missing: pass covariates={{{missing[0]!r}: ...}}")
+            name = missing[0]
+            raise InputError(f"covariate {name!r} is missing: pass covariates={{{name!r}: ...}} (--given {name}=...)")
         columns = [torch.as_tensor((given or {})[name], dtype=torch.float32).expand(batch) for name in names]
         return torch.stack(columns, dim=1) if columns else torch.zeros(batch, 0)
 
