@@ -139,7 +139,7 @@ class Hvae:
     widths: tuple[int, ...] = (64, 96, 128, 128)
     depths: tuple[int, ...] = (2, 2, 2, 2)
     latent: int = 8
-    finest: int = 0
+    finest: int = 1
     reach: int = 3
     head: int = 32
     free_bits: float = 0.05
@@ -159,9 +159,9 @@ class Finetune:
 
     budget: Budget
     guides: tuple[GuideKind, ...] = ("none", "regressor", "structure", "region")
-    damping: float = 100.0
-    rate: float = 1.0
-    multiplier: float = 10.0
+    damping: float = 10.0
+    rate: float = 0.05
+    multiplier: float = 0.1
     clip: float = 50.0
 
 

@@ -241,7 +241,7 @@ def test_agreement_falls_and_the_constraint_holds(parents):
     objective = make(mechanism, constraint=constraint, damping=10.0, rate=0.1, start=1.0)
     optimiser = torch.optim.Adam(net.parameters(), lr=1e-2)
     agreement = []
-    for _ in range(120):
+    for _ in range(60):
         loss, terms = objective(batch, 0.0)
         optimiser.zero_grad()
         loss.backward()

@@ -60,7 +60,8 @@ class HVAE(nn.Module, PyTorchModelHubMixin):
         widths: channels by level, fine to coarse; level l works at 1 / 2 ** (l + 1) of the resolution.
         depths: residual blocks by level; at stochastic levels each carries a latent.
         latent: channels of each latent.
-        finest: the finest stochastic level (0 is half resolution).
+        finest: the finest stochastic level. 0 is half resolution: latents that fine also carry the pixel noise, which
+            makes the likelihood so sharp that fine-tuning cannot move without breaking its constraint.
         reach: number of finest levels at which the parents enter.
         head: channels at full resolution (fewer than 32 is slow on CPUs).
     """
@@ -78,7 +79,7 @@ class HVAE(nn.Module, PyTorchModelHubMixin):
         widths: Sequence[int] = (64, 96, 128, 128),
         depths: Sequence[int] = (2, 2, 2, 2),
         latent: int = 8,
-        finest: int = 0,
+        finest: int = 1,
         reach: int = 3,
         head: int = 32,
     ) -> None:

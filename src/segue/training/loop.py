@@ -113,10 +113,11 @@ def resolve(precision: Precision) -> Literal["bf16", "no"]:
 def stop_if_diverged(in_a_row: int, patience: int, terms: Terms, norm: float) -> None:
     if in_a_row < patience:
         return
-    worst = max(terms, key=lambda name: math.inf if not terms[name].isfinite() else abs(float(terms[name].detach())))
+    size = {name: abs(float(term.detach())) for name, term in terms.items()}
+    worst = max(size, key=lambda name: size[name] if math.isfinite(size[name]) else math.inf)
     raise TrainingDiverged(
         f"{in_a_row} steps in a row skipped (gradient norm {norm:.3g}); the largest term is "
-        f"{worst} = {float(terms[worst]):.3g}: lower lr, or raise skip"
+        f"{worst} = {float(terms[worst].detach()):.3g}: lower lr, or raise skip"
     )
 
 
