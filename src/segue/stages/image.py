@@ -74,8 +74,8 @@ def pretrain(conditioning: Conditioning) -> Callable[[Study, Path], Result]:
         result = trained(
             study, net, objective, batches, directory, settings.budget, title=title, ema=0.998, skip=1e3
         )
-        constraint = negative_elbo(study, mechanism, "guide")
-        return result | {"nelbo": {"guide": constraint, "test": negative_elbo(study, mechanism, "test")}}
+        constraint = negative_elbo(study, mechanism, "guide", augment=objective.augment)
+        return result | {"constraint": constraint, "nelbo": negative_elbos(study, mechanism)}
 
     return stage
 
@@ -91,7 +91,7 @@ def finetune(guide: GuideKind, conditioning: Conditioning) -> Callable[[Study, P
             mechanism,
             make_guide(study, guide, mechanism.parents, measured["training"]),
             augment=Augment(**asdict(study.hvae.augment)),
-            constraint=json.loads((before / "done.json").read_text())["nelbo"]["guide"],
+            constraint=json.loads((before / "done.json").read_text())["constraint"],
             damping=settings.damping,
             rate=settings.rate,
             start=settings.multiplier,
@@ -101,8 +101,7 @@ def finetune(guide: GuideKind, conditioning: Conditioning) -> Callable[[Study, P
             study, cast(nn.Module, mechanism.model), objective, batches, directory, settings.budget,
             title=directory.name, clip=settings.clip, skip=1e4 * settings.clip, ema=0.99,
         )  # fmt: skip
-        splits = ("guide", "test")
-        return result | {"nelbo": {split: negative_elbo(study, mechanism, split) for split in splits}}
+        return result | {"nelbo": negative_elbos(study, mechanism)}
 
     return stage
 
@@ -121,16 +120,28 @@ def load_mechanism(study: Study, directory: Path, conditioning: Conditioning) ->
     )
 
 
+def negative_elbos(study: Study, mechanism: ImageMechanism) -> dict[str, float]:
+    """The negative ELBO on each split that the model may be asked about: the gap between them is over-fitting."""
+    store = open_store(study)
+    splits = [split for split in ("guide", "validation", "test") if len(store.indices(split))]
+    return {split: negative_elbo(study, mechanism, split, augment=Augment()) for split in splits}
+
+
 @torch.no_grad()
-def negative_elbo(study: Study, mechanism: ImageMechanism, split: str, most: int = 1024) -> float:
-    """The mean negative ELBO in nats per pixel over a split (its first `most` images), one posterior sample each."""
+def negative_elbo(
+    study: Study, mechanism: ImageMechanism, split: str, *, augment: Augment, most: int = 1024
+) -> float:
+    """The mean negative ELBO in nats per pixel over a split (its first `most` images), one posterior sample each.
+
+    The constraint of fine-tuning is measured with training's own `augment`: harder images than the plain ones.
+    """
     store, measured = open_store(study), load_measured(study)
     chosen = store.indices(split)[:most]
     torch.manual_seed(0)
     mechanism.to(device())
     total = 0.0
     for batch in in_order(study, store, chosen, title=f"ELBO on {split}", extras=per_image(measured)):
-        ready = augmented(batch, Augment(), mechanism.parents)
+        ready = augmented(batch, augment, mechanism.parents)
         x = ready["image"]
         total += float(-elbo(x, *mechanism.abduct(x, ready["parents"], ready["weights"], sample=True)).sum())
     return total / len(chosen)
