@@ -35,11 +35,18 @@ lint: $(VENV)/ready-dev ## ruff
 types: $(VENV)/ready-dev ## mypy
 	$(BIN)/mypy
 
-results: $(VENV)/ready ## run the studies whose cohorts are at hand, and keep what they report in results/
-	$(BIN)/segue run studies/coronary-phantom.yaml
-	mkdir -p results/coronary-phantom
-	cp runs/coronary-phantom/evaluate/metrics.json runs/coronary-phantom/evaluate/table1.md \
-	  runs/coronary-phantom/evaluate/figure1.png runs/coronary-phantom/report/report.html results/coronary-phantom/
+CHEST ?= data/cxr_jsrt
+LONG := --cohort.phantom.images 4000 --segmentor.budget.steps 500 --judge.budget.steps 500 \
+  --regressor.budget.steps 600 --hvae.conditioning '[map,broadcast]' --hvae.budget.steps 800 \
+  --finetune.budget.steps 200 --evaluate.images 300
+KEPT := metrics.json table1.md figure1.png
+
+results: $(VENV)/ready ## what results/ holds, made anew (make results CHEST=folder of the JSRT radiographs)
+	$(BIN)/segue run studies/coronary-phantom.yaml --runs runs/long $(LONG)
+	$(BIN)/segue run studies/chest-zones.yaml --cohort.folder $(CHEST)
+	mkdir -p results/coronary-phantom results/chest-zones
+	cp $(KEPT:%=runs/long/coronary-phantom/evaluate/%) results/coronary-phantom/
+	cp $(KEPT:%=runs/chest-zones/evaluate/%) results/chest-zones/
 
 clean: ## remove the environment and the caches; runs/ stays
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
