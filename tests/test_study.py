@@ -9,7 +9,8 @@ from small_study import CHEST, STUDY, VARIABLES, write_study
 
 from segue.errors import InputError
 from segue.stages import stages
-from segue.study import load_study, to_yaml, variables
+from segue.study import to_yaml, variables
+from segue.study_file import load_study
 
 STUDIES = sorted((Path(__file__).parents[1] / "studies").glob("*.yaml"))
 

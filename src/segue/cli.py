@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def study_command(name: str, rest: list[str]) -> None:
     """A stage, or all of them."""
     from segue import stages
-    from segue.study import load_study, study_parser
+    from segue.study_file import load_study, study_parser
 
     if not rest or "-h" in rest or "--help" in rest:
         study_parser(f"segue {name} STUDY [--key.sub value ...]", STAGES[name]).print_help()

@@ -10,7 +10,7 @@ from segue.stages.common import device as default_device
 from segue.stages.common import load_measured, open_store
 from segue.stages.image import load_mechanism
 from segue.stages.judging import methods
-from segue.study import load_study
+from segue.study_file import load_study
 
 
 def load(run: Path | str, *, method: str | None = None, device: str | torch.device | None = None) -> Model:

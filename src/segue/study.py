@@ -1,30 +1,21 @@
-"""A study: one YAML file, checked as a whole before anything runs, onto frozen dataclasses.
+"""A study: one reproducible piece of work, as frozen, typed dataclasses (`segue.study_file` reads them from YAML).
 
 Dataclasses stop here: the stages hand plain keyword arguments to everything inside.
 """
 
 import dataclasses
-import difflib
 import json
-import math
-import types
-import typing
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 import yaml
-from jsonargparse import ArgumentError, ArgumentParser
 
 from segue.anatomy import Variables, make_partition
 from segue.causal.parents import Conditioning
-from segue.cohort.phantom import STRUCTURES as PHANTOM_STRUCTURES
 from segue.errors import InputError
-from segue.nets.hvae import check_shape
-from segue.nets.segmentor import SegmentorArch, check_groups, check_segmentor
+from segue.nets.segmentor import SegmentorArch
 from segue.training.cft import GuideKind
 from segue.training.loop import Precision
 
@@ -207,83 +198,6 @@ class Study:
         return self.runs / self.name
 
 
-def load_study(path: Path, overrides: Iterable[str] = ()) -> Study:
-    """Read, override (`--hvae.latent 4`) and check a study; InputError says what is wrong, and where."""
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such study; give a YAML file, e.g. studies/coronary-phantom.yaml")
-    try:
-        content = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a YAML file: {one_line(error)}") from None
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: a study is a mapping with keys {', '.join(keys(Study))}")
-    check_keys(content, Study, where=str(path))
-    arguments = list(overrides)
-    for argument in arguments:
-        if argument.startswith("--"):
-            check_option(argument[2:].split("=")[0])
-    parser = study_parser()
-    try:
-        parsed = parser.parse_args(["--config", str(path), *arguments])
-        made = parser.instantiate_classes(parsed)
-    except (ArgumentError, ValueError, TypeError) as error:
-        raise InputError(f"{path}: {one_line(error)}") from None
-    study = Study(**{key: made[key] for key in keys(Study)})
-    check(study, str(path))
-    return study
-
-
-def study_parser(usage: str | None = None, description: str | None = None) -> ArgumentParser:
-    """The typed tree that YAML and command line share."""
-    parser = ArgumentParser(exit_on_error=False, prog="segue", usage=usage, description=description)
-    parser.add_argument("--config", action="config", help="the study's YAML file")
-    parser.add_class_arguments(Study, None)
-    return parser
-
-
-def check(study: Study, where: str) -> None:
-    """What types cannot say."""
-    cohort = study.cohort
-    if (cohort.folder is None) == (cohort.phantom is None):
-        raise InputError(f"{where}: give either cohort.folder or cohort.phantom")
-    if cohort.phantom is not None and len(cohort.size) != 2:
-        raise InputError(f"{where}: cohort.size is {list(cohort.size)}: the phantom has two axes, give two numbers")
-    if cohort.phantom is not None and tuple(cohort.structures) != PHANTOM_STRUCTURES:
-        known = ", ".join(PHANTOM_STRUCTURES)
-        raise InputError(f"{where}: cohort.structures of the phantom are {known}, in this order")
-    if cohort.intensity[0] >= cohort.intensity[1]:
-        raise InputError(f"{where}: cohort.intensity is {cohort.intensity}: give the lower value first")
-    for split in ("guide", "judge", "test"):
-        if cohort.split.get(split, 0) <= 0:
-            raise InputError(f"{where}: cohort.split gives no subjects to {split!r}")
-    if not math.isclose(sum(cohort.split.values()), 1, abs_tol=1e-6):
-        raise InputError(f"{where}: cohort.split adds up to {sum(cohort.split.values()):g}: make it 1")
-    for structure, name in study.variables.items():
-        if structure not in cohort.structures:
-            raise InputError(f"{where}: variables.{structure} is no structure{nearest(structure, cohort.structures)}")
-        if name not in study.partitions:
-            raise InputError(f"{where}: variables.{structure}: {name} is no partition{nearest(name, study.partitions)}")
-    for key in ("segmentor", "judge", "regressor", "hvae", "finetune"):
-        budget: Budget = getattr(study, key).budget
-        if budget.steps < 1 or budget.batch_size < 2 or budget.lr <= 0:
-            raise InputError(f"{where}: {key}.budget: give at least 1 step, batches of 2, and an lr above 0")
-    hvae = study.hvae
-    shape = {"widths": hvae.widths, "depths": hvae.depths, "finest": hvae.finest, "reach": hvae.reach}
-    fits: dict[str, Callable[[], None]] = {
-        "segmentor": partial(check_segmentor, study.segmentor.arch, study.segmentor.width, cohort.size),
-        "judge": partial(check_segmentor, study.judge.arch, study.judge.width, cohort.size),
-        "regressor": partial(check_groups, study.regressor.width),
-        "hvae": partial(check_shape, size=cohort.size, **shape),  # type: ignore[arg-type]
-    }
-    for key, fit in fits.items():
-        try:
-            fit()
-        except ValueError as error:
-            raise InputError(f"{where}: {key}: {error}") from None
-    variables(study)
-
-
 def variables(study: Study) -> Variables:
     """The study's measured variables."""
     made = {}
@@ -317,53 +231,3 @@ def plain(value: Any) -> Any:
 def to_yaml(study: Study) -> str:
     """The study with every default filled in."""
     return yaml.safe_dump(json.loads(json.dumps(plain(study))), sort_keys=False)
-
-
-def keys(kind: type) -> list[str]:
-    return [f.name for f in dataclasses.fields(kind)]
-
-
-def check_keys(content: dict[str, Any], kind: type, *, where: str, prefix: str = "") -> None:
-    """Refuse unknown keys, naming the nearest valid one."""
-    hints = typing.get_type_hints(kind)
-    for key, value in content.items():
-        if key not in hints:
-            raise InputError(f"{where}: unknown key {prefix}{key}{nearest(str(key), keys(kind))}")
-        for inner in dataclasses_in(hints[key]):
-            named = typing.get_origin(hints[key]) is dict and isinstance(value, dict)
-            entries = value.items() if named else [("", value)]
-            for name, entry in entries:
-                if isinstance(entry, dict):
-                    check_keys(entry, inner, where=where, prefix=f"{prefix}{key}." + (f"{name}." if name else ""))
-
-
-def check_option(option: str) -> None:
-    """Refuse an unknown `--key.sub`, naming the nearest valid one."""
-    kind: type | None = Study
-    for depth, part in enumerate(parts := option.split(".")):
-        if kind is None:
-            return
-        hints = typing.get_type_hints(kind)
-        if part not in hints:
-            stem = "".join(f"{p}." for p in parts[:depth])
-            raise InputError(f"unknown option --{option}{nearest(part, keys(kind), stem='--' + stem)}")
-        inner = dataclasses_in(hints[part])
-        kind = inner[0] if inner and typing.get_origin(hints[part]) is not dict else None
-
-
-def dataclasses_in(hint: Any) -> list[type]:
-    """The dataclass that a hint holds: itself, in an optional, or as a mapping's values."""
-    if dataclasses.is_dataclass(hint):
-        return [hint]  # type: ignore[list-item]
-    if typing.get_origin(hint) in (dict, types.UnionType, typing.Union):
-        return [inner for argument in typing.get_args(hint) for inner in dataclasses_in(argument)]
-    return []
-
-
-def nearest(name: str, known: Iterable[str], stem: str = "") -> str:
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {stem}{near[0]}?" if near else f"; choose from {', '.join(known)}"
-
-
-def one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())
