@@ -201,20 +201,21 @@ def test_a_killed_training_ends_where_it_would_have(tmp_path, stage, folder):
     def command(name: str) -> list[str]:
         return [sys.executable, "-m", "segue", stage, str(study), "--runs", str(tmp_path / name), *LONG[stage]]
 
-    quiet = {"env": os.environ | {"OMP_NUM_THREADS": "1"}, "stderr": subprocess.DEVNULL}
+    log = tmp_path / "log.txt"
+    quiet = {"env": os.environ | {"OMP_NUM_THREADS": "1"}, "stderr": log.open("a")}
     directory = tmp_path / "killed" / "small" / folder
     process = subprocess.Popen(command("killed"), **quiet)
     deadline = time.monotonic() + 600  # a busy machine is slow, not wrong
     while not (directory / "checkpoint.pt").exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    assert process.wait() == -signal.SIGKILL, log.read_text()
     assert not (directory / "done.json").exists()
     assert torch.load(directory / "checkpoint.pt", weights_only=True)["step"] == 100
 
     resumed = subprocess.Popen(command("killed"), **quiet)
     subprocess.run(command("whole"), check=True, **quiet)
-    assert resumed.wait() == 0
+    assert resumed.wait() == 0, log.read_text()
     weights = (directory / "model.safetensors").read_bytes()
     assert weights == (tmp_path / "whole" / "small" / folder / "model.safetensors").read_bytes()
 
