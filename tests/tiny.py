@@ -64,7 +64,7 @@ def bar_parents() -> Parents:
 def hvae(*, context: int = 1, seed: int = 0, **changes: object) -> HVAE:
     """Two levels, one block each, every weight away from zero (a fresh network's Gaussian heads are zero maps)."""
     torch.manual_seed(seed)
-    settings = {"size": SIZE, "widths": (8, 16), "depths": (1, 1), "latent": 2, "reach": 1, "head": 8}
+    settings = {"size": SIZE, "widths": (8, 16), "depths": (1, 1), "latent": 2, "finest": 0, "reach": 1, "head": 8}
     net = HVAE(context=context, **(settings | changes))
     with torch.no_grad():
         for parameter in net.parameters():

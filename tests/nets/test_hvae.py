@@ -58,7 +58,7 @@ def test_shapes_and_kl_by_block_and_channel(changes):
 
 
 def test_a_fresh_network_starts_with_its_posterior_at_its_prior():
-    net = HVAE(size=tiny.SIZE, context=1, widths=(8, 16), depths=(1, 2), latent=2, reach=2, head=8)
+    net = HVAE(size=tiny.SIZE, context=1, widths=(8, 16), depths=(1, 2), latent=2, finest=0, reach=2, head=8)
     x, context = inputs()
     assert torch.equal(net.abduct(x, context, sample=True).kl, torch.zeros(2, 3))
 
