@@ -236,3 +236,14 @@ def test_an_image_file_is_read_onto_the_grid(model, tmp_path):
     assert image.shape == (1, 1, *tiny.SIZE) and torch.allclose(image, torch.tensor(120.0))
     assert spacing == pytest.approx((1.0, 0.5))
     assert model.counterfactual(image, {}, spacing=spacing).image.shape == image.shape
+
+
+@pytest.mark.parametrize("shape", [(0, 1, *tiny.SIZE), (2, 3, *tiny.SIZE), (1, *tiny.SIZE)])
+def test_images_of_another_shape_are_refused(model, shape):
+    with pytest.raises(InputError, match=r"give \(batch, 1, "):
+        model.counterfactual(np.zeros(shape, dtype=np.float32), {})
+
+
+def test_a_covariate_needs_one_value_an_image(aged):
+    with pytest.raises(InputError, match="give 2 values"):
+        aged.counterfactual(raw(torch.zeros(2, 1, *tiny.SIZE)), {}, covariates={"age": torch.ones(3)})

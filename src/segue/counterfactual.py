@@ -78,12 +78,14 @@ class Model:
         marginal: Float[Tensor, "sample variable"],
         unit: str,
         pixel_area: float | None,
+        channels: int = 1,
         device: str | torch.device = "cpu",
     ) -> None:
         self.device = torch.device(device)
         self.mechanism = mechanism.eval().requires_grad_(False).to(self.device)
         self.parents = mechanism.parents
         self.size, self.intensity, self.unit, self.pixel_area = size, intensity, unit, pixel_area
+        self.channels = channels
         self.marginal = marginal.sort(dim=0).values.to(self.device)
         self.structures = self.parents.variables.structures
 
@@ -167,9 +169,10 @@ class Model:
 
     def check(self, images: Tensor | np.ndarray) -> Tensor:
         x = torch.as_tensor(images, dtype=torch.float32)
-        if x.ndim != len(self.size) + 2 or tuple(x.shape[2:]) != self.size:
+        if x.ndim != len(self.size) + 2 or len(x) == 0 or tuple(x.shape[1:]) != (self.channels, *self.size):
+            wanted = ", ".join(map(str, (self.channels, *self.size)))
             raise InputError(
-                f"images have shape {tuple(x.shape)}: give (batch, channel, {', '.join(map(str, self.size))}); "
+                f"images have shape {tuple(x.shape)}: give (batch, {wanted}), one image at least; "
                 "model.read(path) brings a file to this grid"
             )
         if not bool(x.isfinite().all()):
@@ -181,7 +184,11 @@ class Model:
         if missing := [name for name in names if name not in (given or {})]:
             name = missing[0]
             raise InputError(f"covariate {name!r} is missing: pass covariates={{{name!r}: ...}} (--given {name}=...)")
-        columns = [torch.as_tensor((given or {})[name], dtype=torch.float32).expand(batch) for name in names]
+        columns = [torch.as_tensor((given or {})[name], dtype=torch.float32) for name in names]
+        for name, column in zip(names, columns, strict=True):
+            if column.shape not in ((), (1,), (batch,)):
+                raise InputError(f"covariate {name!r} has shape {tuple(column.shape)}: give {batch} values, one an image")
+        columns = [column.expand(batch) for column in columns]
         return torch.stack(columns, dim=1) if columns else torch.zeros(batch, 0)
 
     def area(self, spacing: tuple[float, ...] | None) -> float:

@@ -36,6 +36,7 @@ def load(run: Path | str, *, method: str | None = None, device: str | torch.devi
     return Model(
         load_mechanism(study, directory, conditioning),
         size=store.size,
+        channels=store.channels,
         intensity=study.cohort.intensity,
         marginal=measured["training"],
         unit=store.unit,

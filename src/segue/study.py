@@ -176,7 +176,7 @@ class Study:
         partitions: named partitions.
         variables: the partition that measures each structure.
         runs: the folder of all runs.
-        precision: of training; auto is bf16 where the hardware has it. What is measured is always float32.
+        precision: of training; auto is bf16 where the hardware has it. Outside training, all is float32.
     """
 
     name: str
