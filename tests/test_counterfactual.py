@@ -205,7 +205,7 @@ def test_numpy_images_are_welcome(model):
     ("images", "do", "message"),
     [
         (torch.zeros(1, 1, 8, 30), {}, r"\(1, 1, 8, 30\)"),
-        (torch.zeros(8, 32), {}, r"give \(batch, channel, 8, 32\)"),
+        (torch.zeros(8, 32), {}, r"give \(batch, 1, 8, 32\)"),
         (torch.full((1, 1, 8, 32), math.nan), {}, "not finite"),
         (torch.zeros(1, 1, 8, 32), {"bar@lft": 3}, "bar@left"),
         (torch.zeros(1, 1, 8, 32), {"bar@left": "lots"}, "lots"),

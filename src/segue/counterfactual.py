@@ -106,7 +106,7 @@ class Model:
         do: Do,
         *,
         spacing: tuple[float, ...] | None = None,
-        covariates: Mapping[str, Float[Tensor, " batch"]] | None = None,
+        covariates: Mapping[str, Tensor | float] | None = None,
         particles: int = 1,
         batch_size: int = 64,
     ) -> Counterfactual:
@@ -116,7 +116,7 @@ class Model:
             images: (batch, channel, *space) in the source's units, on the study's grid (see `read`).
             do: by variable, a value (4.2), a change ("+20%", "-1.5sd") or a quantile of the training data ("q0.9").
             spacing: mm per pixel, where the study measures in mm and its images do not all agree.
-            covariates: the factual values of the study's covariates, if it has any.
+            covariates: the factual values of the study's covariates, if it has any: (batch,), or one for all.
             particles: posterior samples to average; 1 is the posterior's mean.
 
         Raises:
@@ -179,7 +179,7 @@ class Model:
             raise InputError("images hold values that are not finite: replace them")
         return x
 
-    def covariates(self, given: Mapping[str, Tensor] | None, batch: int) -> Float[Tensor, "batch covariate"]:
+    def covariates(self, given: Mapping[str, Tensor | float] | None, batch: int) -> Float[Tensor, "batch covariate"]:
         names = self.variables[len(self.parents.variables) :]
         if missing := [name for name in names if name not in (given or {})]:
             name = missing[0]
@@ -187,7 +187,8 @@ class Model:
         columns = [torch.as_tensor((given or {})[name], dtype=torch.float32) for name in names]
         for name, column in zip(names, columns, strict=True):
             if column.shape not in ((), (1,), (batch,)):
-                raise InputError(f"covariate {name!r} has shape {tuple(column.shape)}: give {batch} values, one an image")
+                shape = tuple(column.shape)
+                raise InputError(f"covariate {name!r} has shape {shape}: give {batch} values, one an image")
         columns = [column.expand(batch) for column in columns]
         return torch.stack(columns, dim=1) if columns else torch.zeros(batch, 0)
 

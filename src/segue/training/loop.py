@@ -53,9 +53,9 @@ def fit(
     """Minimise `objective(batch, progress) -> (loss, terms)` over its trainable parameters; leave the EMA in them.
 
     A step whose gradient norm is not finite, or above `skip`, changes no weight and is counted; `patience` of them
-    in a row raise TrainingDiverged naming the worst term. Each step reseeds torch by (seed, step), and the state (weights,
-    EMA, optimiser, objective buffers) is written every `checkpoint_every` steps under a temporary name, so that a run
-    killed at any moment and started again ends where it would have.
+    in a row raise TrainingDiverged naming the worst term. Each step reseeds torch by (seed, step), and the state
+    (weights, EMA, optimiser, objective buffers) is written every `checkpoint_every` steps under a temporary name, so
+    that a run killed at any moment and started again ends where it would have.
     """
     accelerator = Accelerator(mixed_precision=resolve(precision))
     objective.to(accelerator.device)
