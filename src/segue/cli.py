@@ -10,7 +10,7 @@ from jsonargparse import ArgumentParser, Namespace
 from rich.console import Console
 from rich.table import Table
 
-from segue.errors import InputError
+from segue.errors import InputError, TrainingDiverged
 
 STAGES = {
     "run": "do everything that is missing of a study, to its report",
@@ -42,7 +42,8 @@ Any key of the study can be given after it: segue run studies/chest-zones.yaml -
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; 0, or 2 where the input was wrong (one line on stderr says what, and how to mend it)."""
+    """Run one command; 0, or 2 where the input was wrong (one line on stderr says what, and how to mend it), 1 where a
+    training diverged."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or given[0] in ("-h", "--help", "help"):
         stages = "".join(f"  {f'{name} STUDY':<30} {text}\n" for name, text in STAGES.items())
@@ -62,6 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"segue: {error}", file=sys.stderr)
         return 2
+    except TrainingDiverged as error:
+        print(f"segue: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("segue: stopped; the same command goes on from here", file=sys.stderr)
         return 130

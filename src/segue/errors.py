@@ -1,4 +1,4 @@
-"""The one exception that a user's input can raise on purpose."""
+"""The exceptions that are raised on purpose, for the user to read."""
 
 
 class InputError(ValueError):
@@ -6,3 +6,7 @@ class InputError(ValueError):
 
     The command line prints the message alone and exits with code 2; the Python interface raises it as it is.
     """
+
+
+class TrainingDiverged(RuntimeError):
+    """Too many steps in a row had a non-finite or exploding gradient; the message names the worst term."""

@@ -12,15 +12,12 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
+from segue.errors import TrainingDiverged
 from segue.training.batches import Batches
 from segue.training.progress import track
 
 Precision = Literal["auto", "bf16", "no"]
 Terms = dict[str, Tensor]
-
-
-class TrainingDiverged(RuntimeError):
-    """Too many steps in a row had a non-finite or exploding gradient."""
 
 
 @dataclass(frozen=True)
