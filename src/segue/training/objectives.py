@@ -62,16 +62,15 @@ class Segmentation(nn.Module):
 
 
 class Regression(nn.Module):
-    """Mean squared error of standardised parents. Geometry would change the areas: intensity alone is augmented."""
+    """Mean squared error of standardised parents, which the guide measures anew on whatever `augment` made."""
 
     def __init__(self, regressor: Regressor, parents: Parents, augment: Augment) -> None:
         super().__init__()
-        self.regressor, self.parents = regressor, parents
-        self.augment = Augment(**augment.intensity)  # type: ignore[arg-type]
+        self.regressor, self.parents, self.augment = regressor, parents, augment
 
     def forward(self, batch: Batch, progress: float) -> Loss:
-        (image,) = self.augment(batch["image"])
-        error = (self.regressor(image) - self.parents.standardise(batch["parents"])).square().mean()
+        batch = augmented(batch, self.augment, self.parents)
+        error = (self.regressor(batch["image"]) - self.parents.standardise(batch["parents"])).square().mean()
         return error, {"mse": error}
 
 
