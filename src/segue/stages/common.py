@@ -144,4 +144,5 @@ def commit() -> str | None:
 
 
 def command() -> str:
-    return " ".join(["segue", *sys.argv[1:]])
+    """The command line, for the record; of absolute paths the last part only: where data lie is not for publication."""
+    return " ".join(["segue", *(Path(part).name if Path(part).is_absolute() else part for part in sys.argv[1:])])
