@@ -1,6 +1,6 @@
 """Batches by step number: what step t sees depends on (seed, t) alone, so a resumed run sees what it would have."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -80,6 +80,3 @@ class Batches:
 
     def permutation(self, epoch: int) -> np.ndarray:
         return np.random.default_rng((self.seed, epoch)).permutation(self.indices)
-
-
-Transform = Callable[[Batch], Batch]
