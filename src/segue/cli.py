@@ -5,7 +5,6 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
 from jsonargparse import ArgumentParser, Namespace
 from rich.console import Console
 from rich.table import Table
@@ -145,6 +144,7 @@ def counterfactual_command(rest: list[str]) -> None:
     import torch
 
     from segue.cohort.image_file import split_suffix
+    from segue.cohort.write_file import bits_of, write_image
     from segue.run import load
 
     model = load(options.run, method=options.method)
@@ -161,9 +161,9 @@ def counterfactual_command(rest: list[str]) -> None:
         )
         options.out.mkdir(parents=True, exist_ok=True)  # only once the request has proved sound
         stem, suffix = split_suffix(path.name)
-        array, top = answer.image[0, 0].cpu().numpy(), model.intensity[1]
+        array = answer.image[0, 0].cpu().numpy()
         file = options.out / f"{stem}_counterfactual{'.png' if suffix == '.png' else '.nii.gz'}"
-        write_image(file, array, spacing, bits=8 if top <= 255 else 16)
+        write_image(file, array, spacing, bits=bits_of(model.intensity))
         kinds = {"factual": answer.factual, "requested": answer.requested, "achieved": answer.achieved}
         values = {
             name: {kind: float(value[name][0]) for kind, value in kinds.items() if name in value}
@@ -190,19 +190,6 @@ def number(text: str, name: str) -> float:
         return float(text)
     except ValueError:
         raise InputError(f"--given {name}={text}: give a number") from None
-
-
-def write_image(path: Path, image: np.ndarray, spacing: tuple[float, ...] | None, *, bits: int) -> None:
-    """In the source's format: a PNG of 8 or 16 bits, or NIfTI with the spacing of the study's grid."""
-    import nibabel
-    from PIL import Image
-
-    if path.suffix == ".png":
-        grey = image.clip(0, 2**bits - 1).round().astype(np.uint8 if bits == 8 else np.uint16)
-        Image.fromarray(grey).save(path)
-    else:
-        sides = [*(spacing or (1.0,) * image.ndim), 1.0, 1.0][:3]
-        nibabel.save(nibabel.Nifti1Image(image.astype(np.float32), np.diag([*sides, 1.0])), path)
 
 
 def variables_command(rest: list[str]) -> None:
