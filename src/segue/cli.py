@@ -31,6 +31,7 @@ A study, from its YAML file to its report (each stage first does what it needs; 
 {stages}
 With a trained run (a folder runs/<study>):
   counterfactual RUN IMAGE ...   write the counterfactual of image files: --do "lumen@mid=+20%" --out FOLDER
+  generate RUN ...               counterfactuals of a whole cohort: --cohort STORE --do plan.yaml --out FOLDER
   variables RUN                  what can be intervened on, with units and training range
 
 Data to try it on:
@@ -52,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands: dict[str, Callable[[list[str]], None]] = {
         **{name: lambda rest, name=name: study_command(name, rest) for name in STAGES},  # type: ignore[misc]
         "counterfactual": counterfactual_command,
+        "generate": generate_command,
         "variables": variables_command,
         "phantom": phantom_command,
     }
@@ -190,6 +192,13 @@ def number(text: str, name: str) -> float:
         return float(text)
     except ValueError:
         raise InputError(f"--given {name}={text}: give a number") from None
+
+
+def generate_command(rest: list[str]) -> None:
+    """Counterfactuals of a whole cohort."""
+    from segue.generation import command
+
+    command.generate_command(rest)
 
 
 def variables_command(rest: list[str]) -> None:

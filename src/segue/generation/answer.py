@@ -1,0 +1,101 @@
+"""Counterfactuals of a few images, each under its own requests: one abduction an image, all decoded from it."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from segue.anatomy import measure
+from segue.causal.intervention import parse, position
+from segue.causal.mechanism import Abduction
+from segue.counterfactual import Model
+from segue.generation.plan import Do
+from segue.generation.source import Case
+from segue.training.batches import scaled, unscaled
+
+PIXELS = 1 << 19  # decoded side by side: bounds the networks' memory, and is past where larger batches help
+IMAGES = 128
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One image under its requests.
+
+    Attributes:
+        images: x*, in the source's units, (request, channel, *space).
+        factual: (variable,), in the variables' units. requested: (request, variable).
+        achieved: what the guide's segmentor measures on x*, (request, measured variable).
+    """
+
+    images: Float[np.ndarray, "request channel *space"]
+    factual: Float[np.ndarray, " variable"]
+    requested: Float[np.ndarray, "request variable"]
+    achieved: Float[np.ndarray, "request measured"]
+
+
+def at_once(size: Sequence[int]) -> int:
+    """Images that go through the networks side by side."""
+    return max(1, min(IMAGES, PIXELS // math.prod(size)))
+
+
+@torch.inference_mode()
+def answer(model: Model, cases: Sequence[Case], requests: Sequence[Sequence[Do]]) -> list[Answer]:
+    """Every case under every one of its requests. A request that changes no parent returns the image as it was.
+
+    Raises:
+        InputError: an image off the grid or not finite, or a covariate or spacing that is missing.
+    """
+    answers: list[Answer] = []
+    for first in range(0, len(cases), length := at_once(model.size)):
+        part = slice(first, first + length)
+        answers += answer_part(model, cases[part], requests[part])
+    return answers
+
+
+def answer_part(model: Model, cases: Sequence[Case], requests: Sequence[Sequence[Do]]) -> list[Answer]:
+    """`answer`, of no more images than go through the networks at once."""
+    raw = model.check(np.stack([case.image for case in cases])).to(model.device)
+    x = scaled(raw, model.intensity)
+    area = x.new_tensor([model.area(case.spacing) for case in cases])
+    measured, frames = model.parents.factual(x, area)
+    pa = torch.cat([measured, covariates(model, cases).to(measured)], dim=1)
+    weights = model.parents.weights(frames, model.size)
+    abduction, likelihood = model.mechanism.abduct(x, pa, weights, sample=False)
+    noise = likelihood.noise(x)
+    owner = torch.tensor([i for i, dos in enumerate(requests) for _ in dos], device=x.device)
+    pa_star = torch.cat([act(model, pa[i : i + 1], do) for i, dos in enumerate(requests) for do in dos])
+    images, achieved = [], []  # by request, the images' requests one after another
+    for i, target in zip(owner.split(at_once(model.size)), pa_star.split(at_once(model.size)), strict=True):
+        x_star = model.mechanism.counterfactual(rows(abduction, i), noise[i], target, weights[i])
+        null = (target == pa[i]).all(1).reshape(-1, *[1] * (x.ndim - 1))
+        x_star = torch.where(null, x[i], x_star)
+        soft = model.parents.segmentor.soft(x_star)
+        achieved.append(measure(soft, weights[i], model.parents.structure_of, area[i]))
+        images.append(torch.where(null, raw[i], unscaled(x_star, model.intensity)).cpu())
+    each = [len(dos) for dos in requests]
+    columns = (torch.cat(images), pa_star, torch.cat(achieved))
+    parts = zip(*([part.cpu().numpy() for part in column.split(each)] for column in columns), strict=True)
+    return [
+        Answer(x_star, factual.cpu().numpy(), requested, reached)
+        for factual, (x_star, requested, reached) in zip(pa, parts, strict=True)
+    ]
+
+
+def act(model: Model, pa: Float[Tensor, "1 variable"], do: Do) -> Float[Tensor, "1 variable"]:
+    """pa* of one image."""
+    return model.act(pa, {position(name, model.variables): parse(name, value) for name, value in do.items()})
+
+
+def covariates(model: Model, cases: Sequence[Case]) -> Float[Tensor, "batch covariate"]:
+    names = model.variables[len(model.parents.variables) :]
+    return torch.tensor([[case.covariates[name] for name in names] for case in cases]).reshape(len(cases), len(names))
+
+
+def rows(abduction: Abduction, index: Tensor) -> Abduction:
+    """The abductions of some images, repeats allowed."""
+    states = [state[index] for state in abduction.states]
+    return Abduction(states, abduction.kl[index], abduction.kl_channels[index])

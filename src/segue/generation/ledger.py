@@ -1,0 +1,109 @@
+"""The output folder: what it was begun with, which shards are done, and the tables that close it."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import torch
+from torch import Tensor
+
+from segue.counterfactual import Model
+from segue.errors import InputError
+from segue.generation.output import sweep
+from segue.generation.worker import PARTS, part
+from segue.stages.common import write_text
+
+IDENTITY, SUMMARY = "identity.json", "summary.json"
+TABLE, QUARANTINE = "table.parquet", "quarantine.csv"
+
+
+def begin(out: Path, identity: dict[str, Any], fill: Callable[[Path], None]) -> None:
+    """Make the folder `out`, its content by `fill(folder)`, or go on with the one that is there.
+
+    It appears under its name only once complete, so that a kill leaves no folder that cannot be gone on with.
+
+    Raises:
+        InputError: the folder holds something else, or was begun with another run, cohort, plan or format.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        resume(out, identity)
+        return
+    partial = out.with_name(out.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    (partial / PARTS).mkdir(parents=True)
+    try:
+        fill(partial)
+        write_text(partial / IDENTITY, json.dumps(identity, indent=1))
+        partial.replace(out)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def resume(out: Path, identity: dict[str, Any]) -> None:
+    """Refuse a folder that is not this piece of work."""
+    begun = identity_of(out)
+    for key, value in identity.items():
+        if begun.get(key) != value:
+            raise InputError(
+                f"{out}: was begun with another {key}; name a new folder with --out, or give the same {key} to go on"
+            )
+
+
+def identity_of(out: Path) -> dict[str, Any]:
+    """What a folder was begun with."""
+    try:
+        return json.loads((out / IDENTITY).read_text())
+    except (OSError, ValueError):
+        raise InputError(f"{out}: holds other files; name a new folder with --out") from None
+
+
+def missing(out: Path, shards: int) -> list[int]:
+    """The shards that are not done."""
+    return [number for number in range(shards) if not part(out, number).exists()]
+
+
+def finished(out: Path) -> dict[str, Any] | None:
+    """The summary, where all is done; what a kill left of the parts is then removed."""
+    if not (out / SUMMARY).exists():
+        return None
+    shutil.rmtree(out / PARTS, ignore_errors=True)
+    return json.loads((out / SUMMARY).read_text())
+
+
+def close(out: Path, shards: int) -> dict[str, int]:
+    """Merge the parts into the tables, in the order of the images; the counts. Memory does not grow with the parts."""
+    parts = pl.scan_parquet([part(out, number) for number in range(shards)])
+    good, bad = parts.filter(pl.col("reason").is_null()), parts.filter(pl.col("reason").is_not_null())
+    partial = out / (TABLE + ".partial")
+    good.drop("reason").sink_parquet(partial)
+    refused = bad.select("id", "reason").collect()
+    write_text(out / QUARANTINE, refused.write_csv())
+    partial.replace(out / TABLE)
+    sweep(out)
+    kept = pl.scan_parquet(out / TABLE).select(pl.len(), pl.col("image").n_unique()).collect()
+    return {"images": kept["image"][0], "counterfactuals": kept["len"][0], "quarantined": len(refused)}
+
+
+def end(out: Path, summary: dict[str, Any]) -> None:
+    """Write the summary: from here on all is done, and the parts are no longer needed."""
+    write_text(out / SUMMARY, json.dumps(summary, indent=1))
+    shutil.rmtree(out / PARTS, ignore_errors=True)
+
+
+def weights_of(model: Model) -> str:
+    """SHA-256 of everything in a model that an answer depends on."""
+    digest = hashlib.sha256()
+    facts = [model.variables, model.size, model.intensity, model.unit, model.pixel_area, model.mechanism.conditioning]
+    digest.update(json.dumps(facts).encode())
+    for name, tensor in [*sorted(model.mechanism.state_dict().items()), ("marginal", model.marginal)]:
+        digest.update(name.encode() + raw_bytes(tensor))
+    return digest.hexdigest()
+
+
+def raw_bytes(tensor: Tensor) -> bytes:
+    return tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()

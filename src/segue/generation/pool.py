@@ -1,0 +1,130 @@
+"""Who does the shards: this process, or a pool of actors on Ray Data, each with the model in memory.
+
+The items are the numbers of shards and the results are tallies; images go from the worker straight to the output. So
+memory is bounded by one shard a worker, however large the cohort is.
+"""
+
+import importlib.util
+import logging
+import os
+from collections.abc import Callable, Generator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from segue.errors import InputError
+from segue.generation.worker import Tally, Worker
+
+OBJECT_STORE = 100 << 20  # bytes: Ray's smallest are 75 MiB, and what passes through is tiny
+RETRIES = 3  # a shard that kills its worker more often than this ends the run: it would kill every worker
+
+
+def here(worker: Worker, shards: Sequence[int]) -> Generator[Tally, None, None]:
+    """Shard after shard in this process."""
+    yield from map(worker, shards)
+
+
+def check_ray() -> None:
+    if importlib.util.find_spec("ray") is None:
+        raise InputError('--workers, --address: Ray is not installed; pip install "segue-counterfactual[ray]"')
+
+
+def on_ray(
+    open_worker: Callable[[], Worker], shards: Sequence[int], *, workers: int, address: str | None
+) -> Generator[Tally, None, None]:
+    """Shards on a pool of `workers` actors, as they are done; on the cluster at `address`, or on a local one.
+
+    A worker that dies is replaced, and its shard done again. Ctrl-C and every error stop the pool.
+
+    Args:
+        open_worker: called once in each actor.
+    """
+    import ray
+    from ray.data import ActorPoolStrategy, DataContext
+
+    mine = not ray.is_initialized()
+    if mine:
+        start(workers, address)
+    try:
+        quiet(DataContext.get_current())
+        threads = threads_each([node["Resources"] for node in ray.nodes() if node["Alive"]], workers)
+        gpus = ray.cluster_resources().get("GPU", 0)
+        answered = ray.data.from_items(list(shards), override_num_blocks=len(shards)).map_batches(
+            Actor,  # type: ignore[arg-type]
+            fn_constructor_args=(open_worker, threads),
+            batch_size=1,
+            # One shard in work and one in wait: nobody idles, and a death costs little.
+            compute=ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=2),
+            num_cpus=threads,
+            num_gpus=min(1.0, gpus / workers) or None,
+            max_task_retries=RETRIES,
+        )
+        for row in answered.iter_rows():
+            yield Tally(int(row["counterfactuals"]), int(row["quarantined"]))
+    except ray.exceptions.RayError as error:
+        raise cause(error) from None
+    finally:
+        if mine:
+            ray.shutdown()
+
+
+class Actor:
+    """What Ray Data keeps: a `Worker`, given shard numbers as batches of one."""
+
+    def __init__(self, open_worker: Callable[[], Worker], threads: int) -> None:
+        torch.set_num_threads(threads)
+        self.worker = open_worker()
+
+    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, list[int]]:
+        tallies = [self.worker(int(number)) for number in batch["item"]]
+        return {
+            "counterfactuals": [tally.counterfactuals for tally in tallies],
+            "quarantined": [tally.quarantined for tally in tallies],
+        }
+
+
+def start(workers: int, address: str | None) -> None:
+    """Join a cluster, or start one that lives as long as this process."""
+    import ray
+
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    quietly: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+    if address is None:
+        cores = max(workers, torch.get_num_threads())
+        ray.init(num_cpus=cores, object_store_memory=OBJECT_STORE, include_dashboard=False, **quietly)
+        return
+    try:
+        ray.init(address=address, **quietly)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise InputError(f"--address {address}: no Ray cluster answers there ({first_line(error)})") from None
+
+
+def quiet(context: Any) -> None:
+    """No bars and no plans on the terminal: the run shows its own progress."""
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+
+
+def threads_each(nodes: Sequence[dict[str, float]], workers: int) -> int:
+    """The most threads with which all workers find room on the nodes (each is on one); 1 where they do not fit."""
+    cores = [int(node.get("CPU", 0)) for node in nodes]
+    for threads in range(sum(cores) // workers, 1, -1):
+        if sum(core // threads for core in cores) >= workers:
+            return threads
+    return 1
+
+
+def cause(error: BaseException) -> BaseException:
+    """The user's mistake that an actor found, if it was one."""
+    inner: BaseException | None = error
+    while inner is not None:
+        if isinstance(inner, InputError):
+            return InputError(first_line(inner))
+        inner = getattr(inner, "cause", None) or inner.__cause__
+    return error
+
+
+def first_line(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

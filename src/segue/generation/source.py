@@ -1,0 +1,177 @@
+"""The images to be answered: a prepared store, or a folder of image files. One image at a time, any may be bad."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import nibabel
+import numpy as np
+from jaxtyping import Float, Float32
+
+from segue.cohort import Store
+from segue.cohort.image_file import SUFFIXES, decode_image, spacing_on_grid, split_suffix, to_grid
+from segue.cohort.table import Row, read_table
+from segue.counterfactual import Model
+from segue.errors import InputError
+
+
+@dataclass(frozen=True)
+class Case:
+    """One image on the study's grid, in its own units.
+
+    Attributes:
+        spacing: mm per pixel of this grid; None where it is not known.
+        affine: from pixels of this grid to mm, as in NIfTI.
+        covariates: by name, those that the study knows.
+    """
+
+    id: str
+    image: Float32[np.ndarray, "channel *space"]
+    spacing: tuple[float, ...] | None
+    affine: Float[np.ndarray, "4 4"]
+    covariates: dict[str, float] = field(default_factory=dict)
+
+
+class Source(Protocol):
+    """Images by number."""
+
+    ids: list[str]
+
+    def read(self, index: int) -> Case:
+        """One image; any exception is about this image alone."""
+        ...
+
+    def identity(self) -> Any:
+        """What tells this cohort from another, without reading its images."""
+        ...
+
+
+def open_source(path: Path, model: Model, *, split: str | None = None) -> Source:
+    """The cohort at `path`, which must fit the model.
+
+    Args:
+        split: of a prepared store, the images of this split alone.
+
+    Raises:
+        InputError: there is none, or it is of another size, unit or number of channels than the run.
+    """
+    path = Path(path)
+    names = model.variables[len(model.parents.variables) :]
+    if (path / "zarr.json").is_file():
+        return StoreImages(path, model, names, split)
+    if split is not None:
+        raise InputError(f"--split {split}: a folder of files has no splits; leave it out, or give a prepared store")
+    return FolderImages(path, model, names)
+
+
+class StoreImages:
+    """A prepared cohort (`runs/<study>/prepare/cohort.zarr`)."""
+
+    def __init__(self, path: Path, model: Model, covariates: tuple[str, ...], split: str | None) -> None:
+        self.path, self.covariates = path, covariates
+        self.store = Store(path, cache_bytes=1 << 26)  # images come in order: a few chunks suffice
+        check_fit(path, self.store, model)
+        if missing := [name for name in covariates if name not in self.store.table.columns]:
+            raise InputError(f"{path}: has no covariate {missing[0]!r}, which the run needs; prepare it with it")
+        self.rows = np.arange(len(self.store)) if split is None else self.store.indices(split)
+        if not len(self.rows):
+            known = ", ".join(sorted(set(self.store.table["split"])))
+            raise InputError(f"--split {split}: {path} has no images in it; choose from {known}")
+        self.table = self.store.table[self.rows.tolist()]
+        self.ids: list[str] = self.table["id"].to_list()
+
+    def read(self, index: int) -> Case:
+        read = self.store.read(self.rows[index : index + 1])
+        known = self.store.unit != "px"
+        spacing = tuple(float(mm) for mm in read["spacing"][0]) if known else None
+        covariates = {name: float(self.table[name][index]) for name in self.covariates}
+        return Case(self.ids[index], read["image"][0].numpy(), spacing, scaled_axes(spacing), covariates)
+
+    def identity(self) -> Any:
+        return [*stamps([self.path / "table.parquet", self.path / "zarr.json"]), self.ids]
+
+
+def check_fit(path: Path, store: Store, model: Model) -> None:
+    """Refuse a store of another kind than the run was trained on."""
+    facts = {
+        "size": (list(store.size), list(model.size)),
+        "number of channels": (store.channels, model.channels),
+        "unit": (store.unit, model.unit),
+    }
+    for what, (found, needed) in facts.items():
+        if found != needed:
+            raise InputError(f"{path}: its {what} is {found}, the run's is {needed}; prepare it as the run's was")
+
+
+class FolderImages:
+    """PNG and NIfTI files in a folder, or in its `images/`; spacing and covariates perhaps in its `table.csv`."""
+
+    def __init__(self, path: Path, model: Model, covariates: tuple[str, ...]) -> None:
+        folder = path / "images" if (path / "images").is_dir() else path
+        if not folder.is_dir():
+            raise InputError(f"{path}: no such cohort; give a prepared store (.../cohort.zarr) or a folder of images")
+        if model.channels != 1:
+            raise InputError(f"{path}: image files have one channel, the run's images {model.channels}; give a store")
+        self.files = list_images(folder)
+        self.ids = list(self.files)
+        self.size = model.size
+        self.path = path / "table.csv"
+        self.table = read_table(self.path, names=self.ids, dims=len(model.size), covariates=covariates)
+
+    def read(self, index: int) -> Case:
+        id = self.ids[index]
+        row, file = self.table.get(id, Row()), self.files[id]
+        pixels = decode_image(file, len(self.size))
+        old = row.spacing or pixels.spacing
+        spacing = spacing_on_grid(old, pixels.array.shape, self.size)
+        image = to_grid(pixels.array, self.size)[None]
+        return Case(id, image, spacing, geometry(file, old, spacing), row.covariates)
+
+    def identity(self) -> Any:
+        return stamps([*self.files.values(), *([self.path] if self.path.exists() else [])])
+
+
+def list_images(folder: Path) -> dict[str, Path]:
+    """The image files of a folder by id, in the order of the ids; what is damaged shows when it is read."""
+    files: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        id, suffix = split_suffix(path.name)
+        if not suffix or path.name.startswith("."):
+            continue
+        if id in files:
+            raise InputError(f"{path}: has the same name as {files[id].name}; keep one of them")
+        files[id] = path
+    if not files:
+        raise InputError(f"{folder}: holds no images; add files ending in {', '.join(SUFFIXES)}")
+    return dict(sorted(files.items()))
+
+
+def stamps(paths: list[Path]) -> list[Any]:
+    """What identifies the content of files without reading them."""
+    return [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in paths]
+
+
+def scaled_axes(spacing: tuple[float, ...] | None) -> Float[np.ndarray, "4 4"]:
+    """The affine of a grid of which only the spacing is known."""
+    return np.diag([*(spacing or ()), 1.0, 1.0, 1.0][:3] + [1.0])
+
+
+def geometry(
+    file: Path, old: tuple[float, ...] | None, spacing: tuple[float, ...] | None
+) -> Float[np.ndarray, "4 4"]:
+    """The affine of the study's grid over the file's field of view: its directions, and its corner where it was.
+
+    Args:
+        old: mm per pixel of the file. spacing: of the study's grid.
+    """
+    if old is None or spacing is None or file.suffix == ".png":
+        return scaled_axes(spacing)
+    stored: Any = nibabel.load(file)
+    directions = stored.affine[:3, :3] / np.linalg.norm(stored.affine[:3, :3], axis=0)
+    affine = np.eye(4)
+    affine[:3, :3] = directions * scaled_axes(spacing).diagonal()[:3]
+    # The centre of the first pixel moves as pixels grow, by half of what they grow.
+    growth = (np.array(spacing) - np.array(old)) / 2
+    unit = old[0] / float(stored.header.get_zooms()[0])
+    affine[:3, 3] = stored.affine[:3, 3] * unit + directions[:, : len(old)] @ growth
+    return affine
