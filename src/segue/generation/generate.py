@@ -57,11 +57,13 @@ def generate(
         return done
     shards = -(-len(worker.source.ids) // worker.shard)
     todo = ledger.missing(job.out, shards)
+    log = job.out / "ray.log"
     if distributed and todo:
-        tallies = pool.on_ray(partial(open_worker, job), todo, workers=workers, address=address)
+        tallies = pool.on_ray(partial(open_worker, job), todo, workers=workers, address=address, log=log)
     else:
         tallies = pool.here(worker, todo)
     made = follow(tallies, len(todo), shards)
+    log.unlink(missing_ok=True)  # of interest where something went wrong
     counts = ledger.close(job.out, shards)
     if counts["quarantined"] and not counts["counterfactuals"]:
         raise InputError(f"{job.out / ledger.QUARANTINE}: not one image could be answered; it says why")

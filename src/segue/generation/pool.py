@@ -7,7 +7,10 @@ memory is bounded by one shard a worker, however large the cohort is.
 import importlib.util
 import logging
 import os
-from collections.abc import Callable, Generator, Sequence
+import sys
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +20,6 @@ from segue.errors import InputError
 from segue.generation.worker import Tally, Worker
 
 OBJECT_STORE = 100 << 20  # bytes: Ray's smallest are 75 MiB, and what passes through is tiny
-RETRIES = 3  # a shard that kills its worker more often than this ends the run: it would kill every worker
 
 
 def here(worker: Worker, shards: Sequence[int]) -> Generator[Tally, None, None]:
@@ -31,42 +33,60 @@ def check_ray() -> None:
 
 
 def on_ray(
-    open_worker: Callable[[], Worker], shards: Sequence[int], *, workers: int, address: str | None
+    open_worker: Callable[[], Worker], shards: Sequence[int], *, workers: int, address: str | None, log: Path
 ) -> Generator[Tally, None, None]:
     """Shards on a pool of `workers` actors, as they are done; on the cluster at `address`, or on a local one.
 
-    A worker that dies is replaced, and its shard done again. Ctrl-C and every error stop the pool.
+    A worker that dies is replaced, and its shard done again (Ray Data's default for actors). Closing the generator
+    stops the pool, as every error does.
 
     Args:
         open_worker: called once in each actor.
+        log: a file for what Ray's own processes say.
     """
     import ray
     from ray.data import ActorPoolStrategy, DataContext
 
-    mine = not ray.is_initialized()
-    if mine:
-        start(workers, address)
-    try:
-        quiet(DataContext.get_current())
-        threads = threads_each([node["Resources"] for node in ray.nodes() if node["Alive"]], workers)
-        gpus = ray.cluster_resources().get("GPU", 0)
-        answered = ray.data.from_items(list(shards), override_num_blocks=len(shards)).map_batches(
-            Actor,  # type: ignore[arg-type]
-            fn_constructor_args=(open_worker, threads),
-            batch_size=1,
-            # One shard in work and one in wait: nobody idles, and a death costs little.
-            compute=ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=2),
-            num_cpus=threads,
-            num_gpus=min(1.0, gpus / workers) or None,
-            max_task_retries=RETRIES,
-        )
-        for row in answered.iter_rows():
-            yield Tally(int(row["counterfactuals"]), int(row["quarantined"]))
-    except ray.exceptions.RayError as error:
-        raise cause(error) from None
-    finally:
+    with aside(log):
+        mine = not ray.is_initialized()
         if mine:
-            ray.shutdown()
+            start(workers, address)
+        try:
+            quiet(DataContext.get_current())
+            threads = threads_each([node["Resources"] for node in ray.nodes() if node["Alive"]], workers)
+            gpus = ray.cluster_resources().get("GPU", 0)
+            answered = ray.data.from_items(list(shards), override_num_blocks=len(shards)).map_batches(
+                Actor,  # type: ignore[arg-type]
+                fn_constructor_args=(open_worker, threads),
+                batch_size=1,
+                # One shard in work and one in wait: nobody idles, and a death costs little.
+                compute=ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=2),
+                num_cpus=threads,
+                num_gpus=min(1.0, gpus / workers) or None,
+            )
+            for row in answered.iter_rows():
+                yield Tally(int(row["counterfactuals"]), int(row["quarantined"]))
+        except ray.exceptions.RayError as error:
+            raise cause(error) from None
+        finally:
+            if mine:
+                ray.shutdown()
+
+
+@contextmanager
+def aside(log: Path) -> Iterator[None]:
+    """What libraries and child processes write to descriptor 2 goes to `log`; Python's stderr stays where it is."""
+    before, terminal = sys.stderr, os.dup(2)
+    with open(log, "ab") as file, os.fdopen(terminal, "w", buffering=1, closefd=False) as ours:
+        os.dup2(file.fileno(), 2)
+        if before is sys.__stderr__:
+            sys.stderr = ours
+        try:
+            yield
+        finally:
+            sys.stderr = before
+            os.dup2(terminal, 2)
+            os.close(terminal)
 
 
 class Actor:
