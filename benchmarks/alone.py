@@ -1,0 +1,38 @@
+"""What one piece of work takes in a fresh process: `python -m benchmarks.alone MODULE:FUNCTION REPEATS JSON`."""
+
+import importlib
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+
+
+def high_water() -> float:
+    """The most memory that this process has held, MB.
+
+    From the kernel's own count where there is one: `ru_maxrss` survives exec, so that a child would start at its
+    parent's peak.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 1024
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+def main() -> None:
+    """Import, note the baseline, make the work, do it, and print what it took beyond the baseline."""
+    module, _, name = sys.argv[1].partition(":")
+    maker = getattr(importlib.import_module(module), name)
+    before = high_water()
+    work = maker(**json.loads(sys.argv[3]))
+    began = time.perf_counter()
+    for _ in range(int(sys.argv[2])):
+        work()
+    print(json.dumps({"peak_mb": high_water() - before, "seconds": time.perf_counter() - began}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""What a benchmark ran on, what the machine can multiply, and what a piece of work costs in FLOPs and memory."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from segue.stages.common import commit
+
+ROOT = Path(__file__).parents[1]
+MATMULS = ((1024, 1024, 1024), (2048, 1024, 2048), (8192, 256, 1024))  # (m, k, n): square, rectangular, tall
+Work = Callable[[], Any]
+
+
+class Cost(NamedTuple):
+    """What some work took: MB at its peak, and seconds from first call to last."""
+
+    peak_mb: float
+    seconds: float
+
+
+def description() -> dict[str, Any]:
+    """The machine without its name: processor, cores, threads, versions, revision of the code."""
+    return {
+        "cpu": processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "bf16": bool(torch.cpu._is_avx512_bf16_supported()),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "commit": commit(),
+    }
+
+
+def processor() -> str:
+    """The processor's model, as the system gives it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def matmuls(dtype: torch.dtype) -> dict[str, tuple[Work, float]]:
+    """Matrix products by name, each with its GFLOP: timed among the benchmark's own work, since rates drift."""
+    found: dict[str, tuple[Work, float]] = {}
+    for m, k, n in MATMULS:
+        pair = torch.randn(m, k, dtype=dtype), torch.randn(k, n, dtype=dtype)
+        found[f"matmul {dtype} {m}x{k}x{n}"] = partial(torch.matmul, *pair), 2e-9 * m * k * n
+    return found
+
+
+def gflop(work: Work) -> float:
+    """GFLOP of one call, forward and backward, as torch counts them (convolutions and matrix products)."""
+    with FlopCounterMode(display=False) as counter:
+        work()
+    return counter.get_total_flops() / 1e9
+
+
+def alone(maker: str, *, repeats: int = 3, **arguments: Any) -> Cost:
+    """Peak memory and time of some work in a process of its own, beyond what its imports took.
+
+    Args:
+        maker: "module:function"; called with `arguments` (which JSON can say) it returns the work.
+        repeats: calls of the work; a training's first step allocates the optimiser's state, the second meets it.
+    """
+    command = [sys.executable, "-m", "benchmarks.alone", maker, str(repeats), json.dumps(arguments)]
+    env = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
+    done = subprocess.run(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True, check=True)
+    return Cost(**json.loads(done.stdout.strip().splitlines()[-1]))

@@ -1,0 +1,123 @@
+"""What is timed: the networks of the coronary phantom's study, untrained (speed is the same), on its images."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Literal
+
+import torch
+from torch import nn
+
+from benchmarks.machine import ROOT
+from benchmarks.settings import SETTINGS, Name
+from segue.anatomy import AxisPartition, Variables
+from segue.causal.mechanism import ImageMechanism
+from segue.causal.parents import Parents
+from segue.cohort.phantom import STRUCTURES, draw, render
+from segue.cohort.phantom_noise import ACROSS, ALONG
+from segue.counterfactual import predict
+from segue.nets.hvae import HVAE
+from segue.nets.segmentor import Segmentor
+from segue.study import Study
+from segue.study_file import load_study
+from segue.training.batches import Batch, scaled
+from segue.training.cft import CounterfactualFineTuning, RegionGuide, intervene
+from segue.training.objectives import Augment, Elbo
+
+Kind = Literal["ELBO step", "fine-tuning step", "abduction", "prediction"]
+Image = Callable[[Parents, tuple[int, int]], ImageMechanism]
+STEPS: tuple[Kind, ...] = ("ELBO step", "fine-tuning step")
+KINDS: tuple[Kind, ...] = (*STEPS, "abduction", "prediction")
+THIRDS = 3
+
+
+def the_study() -> Study:
+    """The shipped study of the phantom."""
+    return load_study(ROOT / "studies" / "coronary-phantom.yaml")
+
+
+def untrained_parents(size: tuple[int, int], regions: int) -> Parents:
+    """Each structure in so many equal parts along the vessel, measured by an untrained segmentor of the study."""
+    study = the_study()
+    partition = AxisPartition(regions=tuple(f"part{i}" for i in range(regions)), axis=1)
+    variables = Variables(structures=STRUCTURES, partitions=dict.fromkeys(STRUCTURES, partition))
+    net = Segmentor(
+        arch=study.segmentor.arch,
+        spatial_dims=len(size),
+        structures=len(STRUCTURES),
+        width=study.segmentor.width,
+    )
+    return Parents(segmentor=net, variables=variables)
+
+
+def phantom_batch(parents: Parents, images: int, size: tuple[int, int]) -> Batch:
+    """Phantom images as a training step gets them; `parents` is fitted to what it measures on them."""
+    raw, _ = render(draw(images, seed=0), size)
+    x = scaled(torch.from_numpy(raw), the_study().cohort.intensity)
+    pixel_area = torch.full((images,), ACROSS * ALONG / (size[0] * size[1]))
+    with torch.inference_mode():
+        areas, frames = parents.factual(x, pixel_area)
+    areas, frames = areas.clone(), frames.clone()
+    parents.fit(areas)
+    return {"image": x, "parents": areas, "frames": frames, "pixel_area": pixel_area}
+
+
+def shipped_image(parents: Parents, size: tuple[int, int]) -> ImageMechanism:
+    """The study's image mechanism, parents painted on their regions."""
+    shape = dataclasses.asdict(the_study().hvae)
+    chosen = {key: shape[key] for key in ("widths", "depths", "latent", "finest", "reach", "head")}
+    net = HVAE(size=size, context=parents.context_channels("map"), **chosen)
+    return ImageMechanism(model=net, parents=parents, conditioning="map")
+
+
+def work(
+    kind: Kind,
+    setting: Name,
+    *,
+    batch: int,
+    size: Sequence[int],
+    regions: int = THIRDS,
+    image: Image = shipped_image,
+) -> Callable[[], None]:
+    """One call does `kind` once for a batch of images under a setting."""
+    torch.manual_seed(0)
+    grid = (size[0], size[1])
+    parents = untrained_parents(grid, regions)
+    data = phantom_batch(parents, batch, grid)
+    mechanism = image(parents, grid)
+    if kind in STEPS:
+        return partial(SETTINGS[setting].step(*objective(kind, mechanism)), data)
+    return answer(kind, setting, mechanism, data)
+
+
+def objective(kind: Kind, mechanism: ImageMechanism) -> tuple[nn.Module, float, float]:
+    """(objective, learning rate, clip) of a training, as the study's stages have them."""
+    study = the_study()
+    if kind == "ELBO step":
+        elbo = Elbo(mechanism, augment=Augment(), free_bits=study.hvae.free_bits, beta_warmup=study.hvae.beta_warmup)
+        return elbo, study.hvae.budget.lr, 1.0
+    tuning = study.finetune
+    objective = CounterfactualFineTuning(
+        mechanism, RegionGuide(mechanism.parents), augment=Augment(), constraint=0.0,
+        damping=tuning.damping, rate=tuning.rate, start=tuning.multiplier,
+    )  # fmt: skip
+    return objective, tuning.budget.lr, tuning.clip
+
+
+def answer(kind: Kind, setting: Name, mechanism: ImageMechanism, data: Batch) -> Callable[[], None]:
+    """Abduction of z and u alone, or a whole counterfactual: abduction, action, prediction."""
+    how = SETTINGS[setting]
+    mechanism.eval().requires_grad_(False).to(memory_format=how.layout)  # type: ignore[call-overload]
+    x, pa = data["image"], data["parents"]
+    weights = mechanism.parents.weights(data["frames"], tuple(x.shape[2:]))
+    requested = intervene(pa, weights.shape[1])
+
+    @torch.inference_mode()
+    def call() -> None:
+        with how.infer():
+            if kind == "abduction":
+                mechanism.abduct(x, pa, weights, sample=False)[1].noise(x)
+            else:
+                predict(mechanism, x, pa, weights, [requested])
+
+    return call
