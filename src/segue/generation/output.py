@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import zarr
@@ -22,6 +22,7 @@ FOLDER = "images"
 Images = Float[np.ndarray, "request channel *space"]
 
 
+@runtime_checkable
 class Output(Protocol):
     """Where a shard's images go. Writing a shard again leaves what writing it once did."""
 

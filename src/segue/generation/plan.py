@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import polars as pl
@@ -27,6 +27,7 @@ REQUESTS = "requests.csv"  # the table's name beside a resolved plan
 MOST = 10_000  # requests an image; a grid of many variables is easily beyond what anyone means
 
 
+@runtime_checkable
 class Requests(Protocol):
     """What a form of plan answers.
 
@@ -220,7 +221,7 @@ def checked(do: Mapping[Any, Any], variables: tuple[str, ...]) -> Do:
     """A request whose variables exist and whose values can be read."""
     for name, value in do.items():
         position(str(name), variables)
-        parse(str(name), value)
+        parse(str(name), str(value))
     return {str(name): str(value) for name, value in do.items()}
 
 

@@ -112,7 +112,7 @@ def start(workers: int, address: str | None) -> None:
     quietly: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     if address is None:
         cores = max(workers, torch.get_num_threads())
-        ray.init(num_cpus=cores, object_store_memory=OBJECT_STORE, include_dashboard=False, **quietly)
+        ray.init(address="local", num_cpus=cores, object_store_memory=OBJECT_STORE, include_dashboard=False, **quietly)
         return
     try:
         ray.init(address=address, **quietly)

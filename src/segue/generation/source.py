@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import nibabel
 import numpy as np
@@ -32,6 +32,7 @@ class Case:
     covariates: dict[str, float] = field(default_factory=dict)
 
 
+@runtime_checkable
 class Source(Protocol):
     """Images by number."""
 
