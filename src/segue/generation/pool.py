@@ -65,9 +65,9 @@ def on_ray(
                 num_gpus=min(1.0, gpus / workers) or None,
             )
             for row in answered.iter_rows():
+                if row["problem"]:
+                    raise InputError(row["problem"])
                 yield Tally(int(row["counterfactuals"]), int(row["quarantined"]))
-        except ray.exceptions.RayError as error:
-            raise cause(error) from None
         finally:
             if mine:
                 ray.shutdown()
@@ -90,17 +90,25 @@ def aside(log: Path) -> Iterator[None]:
 
 
 class Actor:
-    """What Ray Data keeps: a `Worker`, given shard numbers as batches of one."""
+    """What Ray Data keeps: a `Worker`, given shard numbers as batches of one.
+
+    A mistake of the user's that only an actor can see is told as a result: errors lose their type on the way.
+    """
 
     def __init__(self, open_worker: Callable[[], Worker], threads: int) -> None:
         torch.set_num_threads(threads)
-        self.worker = open_worker()
+        self.problem = ""
+        try:
+            self.worker = open_worker()
+        except InputError as error:
+            self.problem = str(error)
 
-    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, list[int]]:
-        tallies = [self.worker(int(number)) for number in batch["item"]]
+    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, list[int] | list[str]]:
+        tallies = [Tally(0, 0) if self.problem else self.worker(int(number)) for number in batch["item"]]
         return {
             "counterfactuals": [tally.counterfactuals for tally in tallies],
             "quarantined": [tally.quarantined for tally in tallies],
+            "problem": [self.problem for _ in tallies],
         }
 
 
@@ -134,16 +142,6 @@ def threads_each(nodes: Sequence[dict[str, float]], workers: int) -> int:
         if sum(core // threads for core in cores) >= workers:
             return threads
     return 1
-
-
-def cause(error: BaseException) -> BaseException:
-    """The user's mistake that an actor found, if it was one."""
-    inner: BaseException | None = error
-    while inner is not None:
-        if isinstance(inner, InputError):
-            return InputError(first_line(inner))
-        inner = getattr(inner, "cause", None) or inner.__cause__
-    return error
 
 
 def first_line(error: BaseException) -> str:

@@ -1,0 +1,67 @@
+"""The pool of actors on a local Ray: the same output as in-process, and a worker that dies costs nothing."""
+
+import importlib.util
+import os
+import signal
+
+import pytest
+from small_study import trained
+from test_generate import PLAN, cohort, command, made, refused, write
+
+from segue.cli import main
+from segue.errors import InputError
+from segue.generation import pool
+from segue.generation.worker import Tally
+
+pytestmark = pytest.mark.xdist_group("small_study")
+
+
+@pytest.mark.parametrize(
+    ("cores", "workers", "threads"),
+    [([2], 1, 2), ([2], 2, 1), ([8], 3, 2), ([8, 8, 8], 4, 4), ([8, 3], 3, 3), ([1], 4, 1), ([], 2, 1)],
+)
+def test_threads_are_the_most_with_which_all_workers_find_room(cores, workers, threads):
+    assert pool.threads_each([{"CPU": float(n)} for n in cores], workers) == threads
+
+
+def test_two_workers_leave_what_one_leaves(tmp_path):
+    plan = write(tmp_path, PLAN)
+    for workers in ("1", "2"):
+        assert main(command(trained()[1], cohort(), plan, tmp_path / workers, "--workers", workers)) == 0
+    (one, one_sums), (two, two_sums) = made(tmp_path / "1"), made(tmp_path / "2")
+    assert one.equals(two) and one_sums == two_sums and len(one) == 180
+    assert {p.name for p in (tmp_path / "1").iterdir()} == {p.name for p in (tmp_path / "2").iterdir()}
+
+
+def test_a_worker_that_dies_is_replaced_and_its_shard_done_once_more(tmp_path):
+    def opened():
+        def work(number: int) -> Tally:
+            marker = tmp_path / "died"
+            if number == 3 and not marker.exists():
+                marker.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            (tmp_path / f"{number}.done").touch()
+            return Tally(number, 0)
+
+        return work
+
+    tallies = list(pool.on_ray(opened, range(8), workers=2, address=None, log=tmp_path / "log"))
+    assert (tmp_path / "died").exists()
+    assert sorted(tally.counterfactuals for tally in tallies) == list(range(8))
+    assert len(list(tmp_path.glob("*.done"))) == 8
+
+
+def test_an_actors_mistake_of_the_user_is_the_users_one_line(tmp_path):
+    def opened():
+        raise InputError("runs/x: holds other weights for this worker; let all nodes see one folder")
+
+    with pytest.raises(InputError) as raised:
+        list(pool.on_ray(opened, range(2), workers=1, address=None, log=tmp_path / "log"))
+    assert str(raised.value) == "runs/x: holds other weights for this worker; let all nodes see one folder"
+
+
+def test_without_ray_the_extra_is_named(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    arguments = command(trained()[1], cohort(), write(tmp_path, PLAN), tmp_path / "out", "--workers", "2")
+    assert "segue-counterfactual[ray]" in refused(capsys, arguments)
+    assert not (tmp_path / "out").exists()
