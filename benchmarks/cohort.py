@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.machine import Cost, alone
-from benchmarks.record import Findings, Ratio, Row, run
+from benchmarks.record import Findings, Row, Statement, run, together
 from benchmarks.timing import Seconds, interleave, ratio, spread
 from segue.cohort import Store, read_folder, write_store
 from segue.cohort.phantom import STRUCTURES, draw, render, render_cohort, write_folder
@@ -33,11 +33,12 @@ def measure(
     with tempfile.TemporaryDirectory(prefix="segue-benchmark-") as scratch:
         folder = Path(scratch)
         check_disk(folder, max(images, *cohorts), size)
-        rendering = render_findings(rounds, warmup, size)
-        reading = read_findings(folder, rounds, warmup, images, size)
-        growth = growth_findings(folder, cohorts, size)
-    parts = (rendering, reading, growth)
-    return Findings([row for part in parts for row in part.rows], [one for part in parts for one in part.ratios])
+        parts = [
+            render_findings(rounds, warmup, size),
+            read_findings(folder, rounds, warmup, images, size),
+            growth_findings(folder, cohorts, size),
+        ]
+    return together(parts)
 
 
 def check_disk(folder: Path, images: int, size: tuple[int, int]) -> None:
@@ -120,7 +121,7 @@ def read_findings(folder: Path, rounds: int, warmup: int, images: int, size: tup
         ("folder of NIfTI (in order)", "newly opened store (in order)"),
     )
     ratios = [ratio(f"reading: images a second, {b} over {a}", seconds[a], seconds[b]) for a, b in compared]
-    ratios.append(Ratio("disk, store over plain float32", store_mb * 1e6 / (images * image_bytes(size))))
+    ratios.append(Statement("disk, store over plain float32", store_mb * 1e6 / (images * image_bytes(size))))
     return Findings([rate_row(name, images, took) for name, took in seconds.items()], ratios)
 
 
@@ -153,7 +154,7 @@ def growth_findings(folder: Path, cohorts: tuple[int, ...], size: tuple[int, int
         costs["reading", images] = alone("benchmarks.cohort:read_cohort", repeats=1, path=path)
         shutil.rmtree(path)
     rows: list[Row] = []
-    ratios: list[Ratio] = []
+    ratios: list[Statement] = []
     small, large = min(cohorts), max(cohorts)
     for what in ("writing", "reading"):
         for images in sorted(cohorts):
@@ -162,11 +163,11 @@ def growth_findings(folder: Path, cohorts: tuple[int, ...], size: tuple[int, int
             rows.append(row | {"images_per_second": images / cost.seconds, "peak_mb": cost.peak_mb})
         first, last = costs[what, small], costs[what, large]
         told = f"{what} {large:,} images over {small:,}"
-        ratios.append(Ratio(f"{told}: peak memory", last.peak_mb / first.peak_mb))
-        ratios.append(Ratio(f"{told}: seconds an image", last.seconds / first.seconds * small / large))
+        ratios.append(Statement(f"{told}: peak memory", last.peak_mb / first.peak_mb))
+        ratios.append(Statement(f"{told}: seconds an image", last.seconds / first.seconds * small / large))
     cache_mb = inspect.signature(Store).parameters["cache_bytes"].default / 2**20
     told = f"reading {large:,} images: peak memory over what the store may keep decoded"
-    ratios.append(Ratio(told, costs["reading", large].peak_mb / cache_mb))
+    ratios.append(Statement(told, costs["reading", large].peak_mb / cache_mb))
     return Findings(rows, ratios)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from benchmarks.record import Findings, Row, run
+from benchmarks.record import Findings, Row, run, together
 from benchmarks.timing import interleave, ratio, spread
 from benchmarks.workload import STEPS, Kind, work
 
@@ -45,7 +45,7 @@ def measure(
         }
         images = dict.fromkeys(regions, float(batch))
         parts.append(compare(kind, "regions", by_regions, images, "image", rounds=rounds, warmup=warmup))
-    return Findings([row for part in parts for row in part.rows], [one for part in parts for one in part.ratios])
+    return together(parts)
 
 
 def compare(

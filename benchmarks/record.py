@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,25 +20,35 @@ Row = dict[str, str | float | int]
 
 
 @dataclass(frozen=True)
-class Ratio:
-    """One quantity over another of the same run, `what` saying which; `ci95` where there are rounds to draw from."""
+class Statement:
+    """A number and what it is of; `ci95` where there are rounds, or images, to draw from."""
 
     what: str
-    ratio: float
+    value: float
     ci95: tuple[float, float] | None = None
 
     def line(self) -> str:
         """In plain words."""
-        interval = f" (95% {significant(self.ci95[0])} to {significant(self.ci95[1])})" if self.ci95 else ""
-        return f"{self.what}: {significant(self.ratio)}{interval}"
+        interval = f" (95% {between(self.ci95)})" if self.ci95 else ""
+        return f"{self.what}: {significant(self.value, 4)}{interval}"
 
 
 @dataclass(frozen=True)
 class Findings:
-    """Rows of a table, and the ratios that say what they mean."""
+    """Rows of a table, and what they mean: one quantity over another of the same run, or less it."""
 
     rows: list[Row]
-    ratios: list[Ratio]
+    ratios: list[Statement]
+    differences: list[Statement] = field(default_factory=list)
+
+
+def together(parts: Sequence[Findings]) -> Findings:
+    """Several findings as one, in order."""
+    return Findings(
+        rows=[row for part in parts for row in part.rows],
+        ratios=[one for part in parts for one in part.ratios],
+        differences=[one for part in parts for one in part.differences],
+    )
 
 
 def run(
@@ -57,12 +67,13 @@ def run(
     began = time.perf_counter()
     try:
         check(scale)
+        table(directory)  # refuses what it cannot read, before anything takes long
         findings = measure(**scale)
     except InputError as error:
         print(error, file=sys.stderr)
         raise SystemExit(2) from None
     write(name, findings, scale=scale, seconds=time.perf_counter() - began, directory=directory)
-    for found in findings.ratios:
+    for found in findings.ratios + findings.differences:
         print(found.line(), flush=True)
 
 
@@ -74,7 +85,8 @@ def check(scale: Scale) -> None:
     """
     for key, value in scale.items():
         least = 0 if key == "warmup" else 1
-        if min(value if isinstance(value, tuple | list) else (value,)) < least:
+        numbers = [one for one in (value if isinstance(value, tuple | list) else [value]) if not isinstance(one, str)]
+        if any(number < least for number in numbers):
             raise InputError(f"--{key.replace('_', '-')} {value}: give {least} or more")
 
 
@@ -105,27 +117,44 @@ def write(name: str, findings: Findings, *, scale: Scale, seconds: float, direct
 
 
 def table(directory: Path) -> str:
-    """All results of a folder as one Markdown page."""
+    """All results of a folder as one Markdown page.
+
+    Raises:
+        InputError: a JSON file there is not a benchmark's.
+    """
     parts = ["# Benchmarks\n\nMade by `make bench` from the JSON files beside it; docs/speed.md tells how.\n"]
     for path in sorted(directory.glob("*.json")):
-        content = json.loads(path.read_text())
-        machine, scale = content["machine"], content["scale"]
-        told = ", ".join(f"{key} {value}" for key, value in scale.items())
-        parts.append(
-            f"## {content['benchmark']}\n\n{machine['cpu']}, {machine['threads']} threads, torch {machine['torch']}, "
-            f"revision {machine['commit']}; {told}; {content['seconds']:.0f} s in all.\n"
-        )
-        parts.append(ratio_table(content["ratios"]))
-        parts.append(row_table(content["rows"]))
-    return "\n".join(part for part in parts if part)
+        try:
+            parts += section(json.loads(path.read_text()))
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path}: not what a benchmark writes ({error}); remove it") from None
+    return "\n".join(parts)
 
 
-def ratio_table(ratios: list[dict[str, Any]]) -> str:
-    lines = ["| ratio | value | 95% interval |", "| --- | ---: | ---: |"]
-    for one in ratios:
-        interval = " to ".join(significant(end) for end in one["ci95"]) if one["ci95"] else ""
-        lines.append(f"| {one['what']} | {significant(one['ratio'])} | {interval} |")
+def section(content: Mapping[str, Any]) -> list[str]:
+    """One benchmark: what it ran on, ratios and differences, rows."""
+    machine = content["machine"]
+    scale = ", ".join(f"{key} {value}" for key, value in content["scale"].items())
+    parts = [
+        f"## {content['benchmark']}\n\n{machine['cpu']}, {machine['threads']} threads, torch {machine['torch']}, "
+        f"revision {machine['commit']}; {scale}; {content['seconds']:.0f} s in all.\n"
+    ]
+    for kind in ("ratio", "difference"):
+        if statements := content[f"{kind}s"]:
+            parts.append(statement_table(kind, statements))
+    return [*parts, row_table(content["rows"])]
+
+
+def statement_table(kind: str, statements: list[dict[str, Any]]) -> str:
+    lines = [f"| {kind} | value | 95% interval |", "| --- | ---: | ---: |"]
+    for one in statements:
+        interval = between(one["ci95"]) if one["ci95"] else ""
+        lines.append(f"| {one['what']} | {significant(one['value'], 4)} | {interval} |")
     return "\n".join(lines) + "\n"
+
+
+def between(interval: Sequence[float]) -> str:
+    return " to ".join(significant(end, 4) for end in interval)
 
 
 def row_table(rows: list[Row]) -> str:
@@ -145,8 +174,8 @@ def cell(value: str | float | int) -> str:
     return value if isinstance(value, str) else significant(value)
 
 
-def significant(value: float) -> str:
-    """Three significant digits, whole numbers whole."""
+def significant(value: float, digits: int = 3) -> str:
+    """A few significant digits, whole numbers whole."""
     if value == int(value) or abs(value) >= 1000:
         return f"{value:,.0f}"
-    return f"{value:.3g}"
+    return f"{value:.{digits}g}"

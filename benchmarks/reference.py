@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from benchmarks.machine import gflop
-from benchmarks.record import Findings, Ratio, Row, run
+from benchmarks.record import Findings, Row, Statement, run
 from benchmarks.reference_hvae import OnePass, ReferenceHVAE
 from benchmarks.timing import interleave, ratio, spread
 from benchmarks.workload import KINDS, Image, shipped_image, the_study, untrained_parents, work
@@ -35,7 +35,7 @@ def measure(*, rounds: int, warmup: int, batch: int, size: tuple[int, int]) -> F
     }
     seconds = interleave(works, rounds=rounds, warmup=warmup, title="reference")
     parameters = {name: count(image, size) for name, image in images.items()}
-    ratios = [Ratio(f"parameters, {name} over segue", parameters[name] / parameters["segue"]) for name in LADDERS]
+    ratios = [Statement(f"parameters, {name} over segue", parameters[name] / parameters["segue"]) for name in LADDERS]
     rows: list[Row] = []
     for kind in KINDS:
         for name, image in images.items():

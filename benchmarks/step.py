@@ -5,7 +5,7 @@ from typing import Any
 import torch
 
 from benchmarks.machine import alone, gflop, matmuls
-from benchmarks.record import Findings, Ratio, Row, run
+from benchmarks.record import Findings, Row, Statement, run
 from benchmarks.settings import SETTINGS, Name
 from benchmarks.timing import Seconds, interleave, ratio, spread
 from benchmarks.workload import KINDS, STEPS, Kind, work
@@ -26,7 +26,7 @@ def measure(*, rounds: int, warmup: int, batch: int, size: tuple[int, int]) -> F
         for dtype, some in products.items()
     }
     rows: list[Row] = []
-    ratios: list[Ratio] = []
+    ratios: list[Statement] = []
     for kind in KINDS:
         cost = gflop(work(kind, "plain", **spot))
         peaks = {
@@ -37,7 +37,7 @@ def measure(*, rounds: int, warmup: int, batch: int, size: tuple[int, int]) -> F
             rows.append(row(kind, name, took, batch=batch, cost=cost, rate=rate, peak=peaks[name]))
         plain, shipped = seconds[titled(kind, "plain")], seconds[titled(kind, "shipped")]
         ratios.append(ratio(f"{kind}: images a second, shipped over plain", plain, shipped))
-        ratios.append(Ratio(f"{kind}: peak memory, shipped over plain", peaks["shipped"] / peaks["plain"]))
+        ratios.append(Statement(f"{kind}: peak memory, shipped over plain", peaks["shipped"] / peaks["plain"]))
         reached = f"{kind}, shipped: FLOP a second over the best {called(dtype_of(kind, 'shipped'))} matrix product's"
         ratios.append(ratio(reached, cost / shipped, rates[dtype_of(kind, "shipped")]))
     return Findings(rows, ratios)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from benchmarks.record import Ratio
+from benchmarks.record import Statement
 from segue.training.progress import track
 
 Seconds = Float[np.ndarray, " round"]
@@ -34,9 +34,14 @@ def spread(seconds: Seconds) -> dict[str, float]:
     return {"seconds": float(middle), "seconds_q1": float(low), "seconds_q3": float(high)}
 
 
-def ratio(what: str, over: Seconds, under: Seconds, *, factor: float = 1.0) -> Ratio:
-    """The median over rounds of factor * over / under, with its 95% percentile bootstrap interval over rounds."""
+def ratio(what: str, over: Seconds, under: Seconds, *, factor: float = 1.0) -> Statement:
+    """The median over rounds of factor * over / under, with its 95% percentile bootstrap interval over rounds.
+
+    Two rounds or fewer say nothing of an interval.
+    """
     paired = factor * over / under
+    if len(paired) < 3:
+        return Statement(what, float(np.median(paired)))
     drawn = np.random.default_rng(0).choice(paired, (DRAWS, len(paired)))
     low, high = np.quantile(np.median(drawn, axis=1), [0.025, 0.975])
-    return Ratio(what, float(np.median(paired)), (float(low), float(high)))
+    return Statement(what, float(np.median(paired)), (float(low), float(high)))
