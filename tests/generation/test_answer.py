@@ -43,7 +43,7 @@ def cases(count: int) -> list[Case]:
 
 @pytest.mark.parametrize("together", [1, 2, 128])
 def test_answers_are_those_of_the_engine(aged, monkeypatch, together):
-    monkeypatch.setattr(answer_module, "IMAGES", together)
+    monkeypatch.setattr(answer_module, "PIXELS", {"cpu": together * 8 * 32})
     found = answer(aged, cases(3), DOS)
     assert len(found) == 3
     for case, dos, one in zip(cases(3), DOS, found, strict=True):
