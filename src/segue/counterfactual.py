@@ -53,10 +53,11 @@ def predict(
     """x* for each request pa*, from one abduction: at the posterior's mean, or averaged over `particles` > 1 draws."""
     images = [torch.zeros_like(x) for _ in requests]
     for _ in range(particles):
-        abduction, likelihood = mechanism.abduct(x, pa, weights, sample=particles > 1)
-        noise = likelihood.noise(x)
-        for image, requested in zip(images, requests, strict=True):
-            image += mechanism.counterfactual(abduction, noise, requested, weights) / particles
+        abduction = mechanism.infer(x, pa, weights, sample=particles > 1)
+        factual, *changed = mechanism.predict(abduction, [pa, *requests], weights)
+        noise = factual.noise(x)
+        for image, likelihood in zip(images, changed, strict=True):
+            image += likelihood.render(noise) / particles
     return images
 
 

@@ -15,9 +15,9 @@ import yaml
 from segue.anatomy import Variables, make_partition
 from segue.causal.parents import Conditioning
 from segue.errors import InputError
+from segue.hardware import Precision
 from segue.nets.segmentor import SegmentorArch
 from segue.training.cft import GuideKind
-from segue.training.loop import Precision
 
 
 @dataclass(frozen=True)
@@ -104,11 +104,12 @@ class Budget:
 
 @dataclass(frozen=True)
 class Segmentor:
-    """A segmentor: one of two unlike MONAI networks."""
+    """A segmentor: one of two unlike MONAI networks, at 1 / `patch` of the resolution."""
 
     arch: SegmentorArch
     budget: Budget
-    width: int = 32
+    width: int = 48
+    patch: int = 2
     augment: Augment = Augment()
 
 
@@ -132,7 +133,7 @@ class Hvae:
     latent: int = 8
     finest: int = 1
     reach: int = 3
-    head: int = 32
+    head: int = 64
     free_bits: float = 0.05
     beta_warmup: float = 0.2
     augment: Augment = Augment()
@@ -176,7 +177,7 @@ class Study:
         partitions: named partitions.
         variables: the partition that measures each structure.
         runs: the folder of all runs.
-        precision: of training; auto is bf16 where the hardware has it. Outside training, all is float32.
+        precision: of training and of the image model; auto is bf16 where the hardware has it. Areas are measured in float32.
     """
 
     name: str

@@ -17,7 +17,7 @@ from segue.cohort.phantom import STRUCTURES as PHANTOM_STRUCTURES
 from segue.errors import InputError
 from segue.nets.hvae import check_shape
 from segue.nets.segmentor import check_groups, check_segmentor
-from segue.study import Budget, Study, variables
+from segue.study import Budget, Segmentor, Study, variables
 
 
 def load_study(path: Path, overrides: Iterable[str] = ()) -> Study:
@@ -84,8 +84,8 @@ def check(study: Study, where: str) -> None:
     hvae = study.hvae
     shape = {"widths": hvae.widths, "depths": hvae.depths, "finest": hvae.finest, "reach": hvae.reach}
     fits: dict[str, Callable[[], None]] = {
-        "segmentor": partial(check_segmentor, study.segmentor.arch, study.segmentor.width, cohort.size),
-        "judge": partial(check_segmentor, study.judge.arch, study.judge.width, cohort.size),
+        "segmentor": fits_segmentor(study.segmentor, cohort.size),
+        "judge": fits_segmentor(study.judge, cohort.size),
         "regressor": partial(check_groups, study.regressor.width),
         "hvae": partial(check_shape, size=cohort.size, **shape),  # type: ignore[arg-type]
     }
@@ -95,6 +95,10 @@ def check(study: Study, where: str) -> None:
         except ValueError as error:
             raise InputError(f"{where}: {key}: {error}") from None
     variables(study)
+
+
+def fits_segmentor(settings: Segmentor, size: tuple[int, ...]) -> Callable[[], None]:
+    return partial(check_segmentor, settings.arch, settings.width, settings.patch, size)
 
 
 def keys(kind: type) -> list[str]:

@@ -41,16 +41,21 @@ class Painter(ImageMechanism):
         super().__init__(model=nn.Identity(), parents=parents, conditioning="map")
         self.spill = spill
 
-    def abduct(self, x, pa, weights, *, sample):
-        self.before = pa
+    def infer(self, x, pa, weights, *, sample):
+        self.before, self.x = pa, x
         none = torch.zeros(len(x), 1)
-        return Abduction([], none, none), Likelihood(torch.zeros_like(x), torch.zeros_like(x))
+        return Abduction([], none, none)
 
-    def counterfactual(self, abduction, noise, requested, weights):
-        """Where anything is changed, `spill` pixels of plaque appear on the right as well."""
-        spilt = torch.zeros_like(requested)
-        spilt[:, 3] = self.spill * (requested != self.before).any(1)
-        return paint(requested + spilt)
+    def predict(self, abduction, parents, weights):
+        """Where anything is changed, `spill` pixels of plaque appear on the right as well. (Noise u = x, location 0.)"""
+        found = []
+        for requested in parents:
+            changed = (requested != self.before).any(1)
+            spilt = torch.zeros_like(requested)
+            spilt[:, 3] = self.spill * changed
+            loc = changed[:, None, None, None] * (paint(requested + spilt) - self.x)
+            found.append(Likelihood(loc, torch.zeros_like(loc)))
+        return found
 
 
 def asked(pa, values, parents, index=None) -> Asked:

@@ -129,10 +129,10 @@ def locs(parents, factual, conditioning, **changes):
 
 def test_with_reach_one_a_painted_parent_acts_near_its_region_alone(parents, factual):
     # The left region ends at column 16. One residual block at half resolution reaches 2 x 2 pixels further, and the
-    # head's two convolutions 2 more.
+    # head's two convolutions, at half resolution too, 4 more.
     before, after = locs(parents, factual, "map", reach=1)
-    assert torch.equal(before[..., 22:], after[..., 22:])
-    assert not torch.equal(before[..., 21:22], after[..., 21:22])
+    assert torch.equal(before[..., 24:], after[..., 24:])
+    assert not torch.equal(before[..., 23:24], after[..., 23:24])
     assert (before - after)[..., :16].abs().amin(dim=(1, 2)).max() > 0
 
 
@@ -143,7 +143,7 @@ def test_a_broadcast_parent_acts_everywhere(parents, factual):
 
 def test_with_more_reach_a_painted_parent_acts_further(parents, factual):
     before, after = locs(parents, factual, "map", reach=2)
-    assert not torch.equal(before[..., 22:], after[..., 22:])
+    assert not torch.equal(before[..., 24:], after[..., 24:])
 
 
 def test_scales_are_bounded_whatever_comes_in():
@@ -218,3 +218,15 @@ def test_pool_undoes_double_and_averages(size):
     half = tuple(side // 2 for side in size)
     torch.testing.assert_close(pool(x, half).mean(), x.mean())
     assert pool(x, size) is x
+
+
+def test_several_parents_of_the_same_states_are_decoded_as_one_batch(parents, factual):
+    x, pa, weights, _ = factual
+    net = tiny.hvae(context=parents.context_channels("map"))
+    contexts = [parents.context(p, weights, "map") for p in (pa, pa.roll(1, 0), pa + 1)]
+    states = net.abduct(x, contexts[0], sample=False).states
+    together = net.predict(states, torch.cat(contexts))
+    for i, context in enumerate(contexts):
+        alone = net.predict(states, context)
+        for found, expected in zip(together, alone, strict=True):
+            torch.testing.assert_close(found.chunk(3)[i], expected, atol=1e-5, rtol=1e-5)

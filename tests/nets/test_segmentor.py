@@ -6,9 +6,9 @@ from segue.nets.segmentor import Regressor, Segmentor
 ARCHES = ["unet", "segresnet"]
 
 
-def segmentor(arch, dims=2, channels=1, seed=0):
+def segmentor(arch, dims=2, channels=1, seed=0, patch=1):
     torch.manual_seed(seed)
-    return Segmentor(arch=arch, spatial_dims=dims, structures=2, width=8, channels=channels).eval()
+    return Segmentor(arch=arch, spatial_dims=dims, structures=2, width=8, channels=channels, patch=patch).eval()
 
 
 def image(*shape, seed=0):
@@ -16,15 +16,26 @@ def image(*shape, seed=0):
 
 
 @pytest.mark.parametrize("arch", ARCHES)
-@pytest.mark.parametrize(("dims", "size"), [(2, (16, 32)), (3, (16, 16, 32))])
-def test_soft_masks_are_probabilities_without_the_background(arch, dims, size):
-    net = segmentor(arch, dims)
+@pytest.mark.parametrize(
+    ("dims", "size", "patch"), [(2, (16, 32), 1), (2, (32, 64), 2), (3, (16, 16, 32), 1), (3, (32, 32, 32), 2)]
+)
+def test_soft_masks_are_probabilities_without_the_background(arch, dims, size, patch):
+    net = segmentor(arch, dims, patch=patch)
     x = image(2, 1, *size)
     logits, soft = net(x), net.soft(x)
     assert logits.shape == (2, 3, *size) and soft.shape == (2, 2, *size)
     assert soft.min() >= 0
     background = logits.exp()[:, 0] / logits.exp().sum(1)
     torch.testing.assert_close(soft.sum(1) + background, torch.ones(2, *size))
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_patches_keep_their_place(dims):
+    """With the identity for a network, every pixel's class comes from that very pixel."""
+    net = Segmentor(arch="segresnet", spatial_dims=dims, structures=0, width=8)
+    net.net = torch.nn.Identity()
+    x = image(2, 1, *[16] * dims)
+    assert torch.equal(net(x), x)
 
 
 @pytest.mark.parametrize("arch", ARCHES)

@@ -4,6 +4,7 @@ An `ImageModel` supplies q(z | x, pa) and p(x | z, pa); the mechanism gives it i
 abducted as (x - loc) / scale, the null intervention returns x whatever the model has learned (composition).
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol, cast
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from segue.causal import gaussian
 from segue.causal.parents import Conditioning, Parents
+from segue.hardware import Precision, autocast
 
 
 class Abduction(NamedTuple):
@@ -56,29 +58,43 @@ class ImageModel(Protocol):
 
 
 class ImageMechanism(nn.Module):
-    """An image model together with the parents that it is conditioned on, and how they enter."""
+    """An image model together with the parents that it is conditioned on, and how they enter.
+
+    The model works in `precision`; parents are measured, and images rendered, in float32 always.
+    """
 
     model: ImageModel
 
-    def __init__(self, *, model: nn.Module, parents: Parents, conditioning: Conditioning) -> None:
+    def __init__(
+        self, *, model: nn.Module, parents: Parents, conditioning: Conditioning, precision: Precision = "no"
+    ) -> None:
         super().__init__()
         self.model, self.parents, self.conditioning = cast(ImageModel, model), parents, conditioning
+        self.precision: Precision = precision
 
     def context(self, pa: Tensor, weights: Tensor) -> Float[Tensor, "batch context *space"]:
         """The image of parents `pa` (batch, variable) on the regions `weights` (batch, measured, *space)."""
         return self.parents.context(pa, weights, self.conditioning)
 
+    def infer(self, x: Tensor, pa: Tensor, weights: Tensor, *, sample: bool) -> Abduction:
+        """z ~ q(z | x, pa), or its mean."""
+        context = self.context(pa, weights)
+        with autocast(x.device, self.precision):
+            return self.model.abduct(x, context, sample=sample)
+
+    def predict(self, abduction: Abduction, parents: Sequence[Tensor], weights: Tensor) -> list[Likelihood]:
+        """p(x | z, pa) for each of several parents (batch, variable) of the same images, decoded as one batch."""
+        contexts = torch.cat([self.context(pa, weights) for pa in parents])
+        with autocast(contexts.device, self.precision):
+            loc, log_scale = self.model.predict(abduction.states, contexts)
+        pairs = zip(loc.chunk(len(parents)), log_scale.chunk(len(parents)), strict=True)
+        return [Likelihood(*pair) for pair in pairs]
+
     def abduct(self, x: Tensor, pa: Tensor, weights: Tensor, *, sample: bool) -> tuple[Abduction, Likelihood]:
         """z ~ q(z | x, pa), or its mean, and p(x | z, pa), whose `noise(x)` is the abducted u."""
-        context = self.context(pa, weights)
-        abduction = self.model.abduct(x, context, sample=sample)
-        return abduction, self.model.predict(abduction.states, context)
-
-    def counterfactual(
-        self, abduction: Abduction, noise: Tensor, requested: Tensor, weights: Tensor
-    ) -> Float[Tensor, "batch channel *space"]:
-        """x* : the abducted z and u with parents pa* (batch, variable)."""
-        return self.model.predict(abduction.states, self.context(requested, weights)).render(noise)
+        abduction = self.infer(x, pa, weights, sample=sample)
+        (likelihood,) = self.predict(abduction, [pa], weights)
+        return abduction, likelihood
 
 
 def elbo(

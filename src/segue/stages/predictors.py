@@ -34,6 +34,7 @@ def train_segmentor(study: Study, directory: Path, *, which: str = "segmentor", 
         spatial_dims=len(store.size),
         structures=len(store.structures),
         width=settings.width,
+        patch=settings.patch,
         channels=store.channels,
     )
     objective = Segmentation(net, Augment(**asdict(settings.augment)))
