@@ -71,7 +71,8 @@ def answer_part(model: Model, cases: Sequence[Case], requests: Sequence[Sequence
     pa_star = torch.cat([act(model, pa[i : i + 1], do) for i, dos in enumerate(requests) for do in dos])
     images, achieved = [], []  # by request, the images' requests one after another
     for i, target in zip(owner.split(at_once(model)), pa_star.split(at_once(model)), strict=True):
-        x_star = model.mechanism.counterfactual(rows(abduction, i), noise[i], target, weights[i])
+        (likelihood,) = model.mechanism.predict(rows(abduction, i), [target], weights[i])
+        x_star = likelihood.render(noise[i])
         null = (target == pa[i]).all(1).reshape(-1, *[1] * (x.ndim - 1))
         x_star = torch.where(null, x[i], x_star)
         soft = model.parents.segmentor.soft(x_star)
