@@ -4,12 +4,16 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentParser, Namespace
 from rich.console import Console
 from rich.table import Table
 
-from segue.errors import InputError, TrainingDiverged
+from segue.errors import Ended, InputError, RanksLost, TrainingDiverged, exit_code
+
+if TYPE_CHECKING:
+    from segue.study import Study
 
 STAGES = {
     "run": "do everything that is missing of a study, to its report",
@@ -43,7 +47,7 @@ Any key of the study can be given after it: segue run studies/chest-zones.yaml -
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0, or 2 where the input was wrong (one line on stderr says what, and how to mend it), 1 where a
-    training diverged."""
+    training diverged or processes were lost."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or given[0] in ("-h", "--help", "help"):
         stages = "".join(f"  {f'{name} STUDY':<30} {text}\n" for name, text in STAGES.items())
@@ -61,35 +65,54 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if command not in commands:
             raise InputError(f"unknown command {command!r}; choose from {', '.join(commands)}")
         commands[command](rest)
-    except InputError as error:
+    except (InputError, TrainingDiverged, RanksLost) as error:
         print(f"segue: {error}", file=sys.stderr)
-        return 2
-    except TrainingDiverged as error:
-        print(f"segue: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
+        return exit_code(error)
+    except KeyboardInterrupt as error:
         print("segue: stopped; the same command goes on from here", file=sys.stderr)
-        return 130
+        return exit_code(error)
+    except Ended as error:
+        return error.code
     return 0
 
 
 def study_command(name: str, rest: list[str]) -> None:
-    """A stage, or all of them."""
-    from segue import stages
+    """A stage, or all of them, in this process, in as many as were asked for, or as one of those that torchrun made."""
+    from segue import launch, rendezvous
     from segue.study_file import load_study, study_parser
 
     if not rest or "-h" in rest or "--help" in rest:
         study_parser(f"segue {name} STUDY [--key.sub value ...]", STAGES[name]).print_help()
+        print(launch.HELP)
         return
-    cohort, rest = take(rest, "--cohort") if name == "evaluate" else (None, rest)
-    study = load_study(Path(rest[0]), rest[1:])
-    console = Console(stderr=True, highlight=False)
+    options, rest = take_all(rest, launch.OPTIONS)
+    placement = launch.place(options)
+    cohort, given = take(rest, "--cohort") if name == "evaluate" else (None, rest)
+    if not given:
+        raise InputError(f"segue {name}: give a study, e.g. studies/coronary-phantom.yaml")
+    if placement.spawns:
+        load_study(Path(given[0]), given[1:])  # refused once, not by every process
+        launch.launch(placement, [name, *rest])
+        return
+    with rendezvous.joined(timeout=placement.timeout, strategy=placement.strategy):
+        do_stages(name, load_study(Path(given[0]), given[1:]), cohort)
+
+
+def do_stages(name: str, study: "Study", cohort: str | None) -> None:
+    """A stage, or all of them; the main process says how it goes."""
+    from segue import hardware, processes, rendezvous, stages
+
+    hardware.keep_memory()
+    console = Console(stderr=True, highlight=False, quiet=not processes.is_main())
     if cohort is not None:
-        directory = stages.evaluate_elsewhere(study, Path(cohort))
+        directory = Path(rendezvous.alone(lambda: str(stages.evaluate_elsewhere(study, Path(cohort)))))
         console.print(f"report: {directory / 'report.html'}", soft_wrap=True)
-        print_summary(directory / "metrics.json")
+        if processes.is_main():
+            print_summary(directory / "metrics.json")
         return
     root = stages.run(study, only=None if name == "run" else name, say=lambda line: console.print(line, style="dim"))
+    if not processes.is_main():
+        return
     if name in ("run", "evaluate", "report"):
         print_summary(root / "evaluate" / "metrics.json")
     if name in ("run", "report"):
@@ -122,6 +145,16 @@ def take(rest: list[str], option: str) -> tuple[str | None, list[str]]:
         if argument == option:
             raise InputError(f"{option} needs a value")
     return None, rest
+
+
+def take_all(rest: list[str], options: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """The values of those of `options` that were given, by name, and what else was."""
+    found = {}
+    for option in options:
+        value, rest = take(rest, f"--{option}")
+        if value is not None:
+            found[option] = value
+    return found, rest
 
 
 def parse(parser: ArgumentParser, rest: list[str]) -> Namespace:

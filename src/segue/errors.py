@@ -10,3 +10,24 @@ class InputError(ValueError):
 
 class TrainingDiverged(RuntimeError):
     """Too many steps in a row had a non-finite or exploding gradient; the message names the worst term."""
+
+
+class RanksLost(RuntimeError):
+    """Processes that train together have lost some of their number; the message says which, and where they were."""
+
+
+class Ended(Exception):
+    """Another process ended the common work and has said why; this one ends with the same exit `code`, in silence."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"ended by another process with exit code {code}")
+        self.code = code
+
+
+def exit_code(error: BaseException) -> int:
+    """What the command line exits with: 2 for bad input, 130 where it was stopped, else 1."""
+    if isinstance(error, Ended):
+        return error.code
+    if isinstance(error, InputError):
+        return 2
+    return 130 if isinstance(error, KeyboardInterrupt) else 1

@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from segue import processes
+
 
 def bounded(raw: Tensor, limit: float) -> Tensor:
     """Squash `raw` smoothly into (-limit, limit), the identity near zero: log-scales that cannot run away."""
@@ -14,7 +16,7 @@ def bounded(raw: Tensor, limit: float) -> Tensor:
 
 def sample(mean: Float[Tensor, "*shape"], log_sd: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """One reparameterised draw, mean + exp(log_sd) * eps with eps ~ N(0, 1)."""
-    return mean + log_sd.exp() * torch.randn_like(mean)
+    return mean + log_sd.exp() * processes.randn(*mean.shape, device=mean.device).to(mean.dtype)
 
 
 def log_prob(

@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
 import torch
-from monai.metrics import DiceMetric
+from monai.metrics import compute_dice
 from torch import Tensor
 
 from segue.anatomy import measure
@@ -19,17 +19,16 @@ def floor(segmentor: SoftMasks, parents: Parents, batches: Iterator[dict[str, Te
     The areas are those that the study uses: regions from the guide's segmentation; the truth has its regions from the
     masks themselves.
     """
-    dice = DiceMetric(include_background=False, reduction="none", ignore_empty=True)
-    errors = []
+    dice, errors = [], []  # the function, since MONAI's class of that name waits for all processes, which are elsewhere
     for batch in batches:
         image, fractions, pixel_area = batch["image"], batch["fractions"], batch["pixel_area"]
         soft, size = segmentor.soft(image), tuple(image.shape[2:])
-        dice(hard(soft), hard(fractions))
+        dice.append(compute_dice(hard(soft), hard(fractions), include_background=False, ignore_empty=True))
         regions = parents.weights(parents.factual(image, pixel_area).frames, size)
         true_regions = parents.weights(parents.variables.frames(fractions), size)
         truth = measure(fractions, true_regions, parents.structure_of, pixel_area)
         errors.append((measure(soft, regions, parents.structure_of, pixel_area) - truth).abs())
-    by_structure = cast(Tensor, dice.aggregate()).nanmean(0).tolist()  # NaN where no image has the structure
+    by_structure = torch.cat(dice).nanmean(0).tolist()  # NaN where no image has the structure
     error = torch.cat(errors).mean(0)
     error_sd = error / parents.sd[: len(error)]
     names = parents.variables.names

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from segue import __version__, rendezvous
 from segue.cohort.folder import list_folder
 from segue.stages.common import Result, command, commit, write_text
 from segue.stages.image import finetune, method_name, pretrain
@@ -23,12 +24,16 @@ Work = Callable[[Study, Path], Result]
 
 @dataclass(frozen=True)
 class Stage:
-    """One piece of work: its `settings` and the fingerprints of what it `needs` decide whether it is done."""
+    """One piece of work: its `settings` and the fingerprints of what it `needs` decide whether it is done.
+
+    Where several processes do a study, what `trains` is done by all of them, the rest by the main one.
+    """
 
     name: str
     needs: tuple[str, ...]
     settings: Any
     work: Work
+    trains: bool = False
 
 
 def stages(study: Study) -> dict[str, Stage]:
@@ -38,22 +43,22 @@ def stages(study: Study) -> dict[str, Stage]:
     maps = [stamp(part.file) for part in study.partitions.values() if part.file is not None]
     listed = [
         Stage("prepare", (), [plain(cohort), source(study)], prepare),
-        Stage("segmentor", ("prepare",), [plain(study.segmentor), training], train_segmentor),
-        Stage("judge", ("prepare",), [plain(study.judge), training], train_judge),
+        Stage("segmentor", ("prepare",), [plain(study.segmentor), training], train_segmentor, True),
+        Stage("judge", ("prepare",), [plain(study.judge), training], train_judge, True),
         Stage("measure", ("segmentor",), [plain(study.partitions), study.variables, maps], measure_cohort),
     ]
     if "regressor" in tuning.guides:
-        listed.append(Stage("regressor", ("measure",), [plain(study.regressor), training], train_regressor))
+        listed.append(Stage("regressor", ("measure",), [plain(study.regressor), training], train_regressor, True))
     for conditioning in hvae.conditioning:
         shape = {k: v for k, v in plain(hvae).items() if k != "conditioning"}
-        listed.append(Stage(f"pretrain/{conditioning}", ("measure",), [shape, training], pretrain(conditioning)))
+        listed.append(Stage(f"pretrain/{conditioning}", ("measure",), [shape, training], pretrain(conditioning), True))
         for guide in tuning.guides:
             if guide == "none":
                 continue
             needs = (f"pretrain/{conditioning}", *(["regressor"] if guide == "regressor" else []))
             settings = [{k: v for k, v in plain(tuning).items() if k != "guides"}, training]
             method = method_name(guide, conditioning)
-            listed.append(Stage(f"finetune/{method}", needs, settings, finetune(guide, conditioning)))
+            listed.append(Stage(f"finetune/{method}", needs, settings, finetune(guide, conditioning), True))
     trained = tuple(s.name for s in listed if s.name != "prepare")
     listed.append(Stage("evaluate", trained, [plain(study.evaluate), list(tuning.guides)], evaluate))
     listed.append(Stage("report", ("evaluate",), study.name, report))
@@ -69,15 +74,16 @@ def run(study: Study, only: str | None = None, say: Callable[[str], None] = lamb
     todo = stages(study)
     wanted = set(todo) if only is None else needed(todo, only)
     root = study.directory
-    root.mkdir(parents=True, exist_ok=True)
-    write_text(root / "study.yaml", to_yaml(study))
+    rendezvous.alone(lambda: prepare_root(root, study))
     fingerprints: dict[str, str] = {}
     for name, stage in todo.items():
         fingerprints[name] = fingerprint([name, stage.settings, [fingerprints[need] for need in stage.needs]])
         if name not in wanted:
             continue
-        if (done := read_done(root / name)) and done["fingerprint"] == fingerprints[name]:
-            say(f"{name}: done before ({done['seconds']:.0f} s)")
+        done = rendezvous.alone(lambda name=name: read_done(root / name))  # type: ignore[misc]
+        if done and done["fingerprint"] == fingerprints[name]:
+            other = "" if done.get("version") == __version__ else ", by another version of segue"
+            say(f"{name}: done before{other} ({done['seconds']:.0f} s)")
             continue
         say(f"{name} ...")
         seconds = perform(study, stage, root / name, fingerprints[name])
@@ -85,21 +91,36 @@ def run(study: Study, only: str | None = None, say: Callable[[str], None] = lamb
     return root
 
 
+def prepare_root(root: Path, study: Study) -> None:
+    root.mkdir(parents=True, exist_ok=True)
+    write_text(root / "study.yaml", to_yaml(study))
+
+
 def perform(study: Study, stage: Stage, directory: Path, mark: str) -> float:
     """Run one stage in `directory`, keeping what an interrupted try at the same thing left there."""
+    rendezvous.alone(lambda: begin(directory, mark))
+    before = time.perf_counter()
+    result = stage.work(study, directory) if stage.trains else rendezvous.alone(lambda: stage.work(study, directory))
+    seconds = float(result.pop("seconds", time.perf_counter() - before))
+    rendezvous.alone(lambda: conclude(directory, {"fingerprint": mark, "seconds": seconds}, result))
+    return seconds
+
+
+def begin(directory: Path, mark: str) -> None:
+    """Make the directory ready: as it was left by the same work cut short, or empty."""
     started = directory / "started.json"
     if not started.exists() or json.loads(started.read_text())["fingerprint"] != mark:
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
         write_text(started, json.dumps({"fingerprint": mark}))
     (directory / "done.json").unlink(missing_ok=True)
-    before = time.perf_counter()
-    result = stage.work(study, directory)
-    seconds = float(result.pop("seconds", time.perf_counter() - before))
-    record = {"fingerprint": mark, "seconds": seconds, "commit": commit(), "command": command(), **result}
+
+
+def conclude(directory: Path, facts: dict[str, Any], result: Result) -> None:
+    """Leave done.json."""
+    record = {**facts, "version": __version__, "commit": commit(), "command": command(), **result}
     write_text(directory / "done.json", json.dumps(record, indent=1))
     (directory / "checkpoint.pt").unlink(missing_ok=True)  # until then, an interruption goes on from it
-    return seconds
 
 
 def needed(todo: dict[str, Stage], only: str) -> set[str]:

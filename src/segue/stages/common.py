@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from segue import processes, rendezvous
 from segue.causal.parents import Parents
 from segue.cohort import Store
 from segue.nets.segmentor import Segmentor
@@ -60,6 +61,8 @@ def stream(study: Study, store: Store, split: str, budget: Budget, **more: Any) 
         batch_size=budget.batch_size,
         seed=budget.seed,
         intensity=study.cohort.intensity,
+        rank=processes.rank(),
+        world=processes.world(),
         **more,
     )
 
@@ -102,7 +105,7 @@ def trained(
     title: str,
     **more: Any,
 ) -> Result:
-    """Fit, save the averaged weights, and say how it went."""
+    """Fit on all processes, save the averaged weights on the main one, and say how it went."""
     began = time.perf_counter()
     if len(batches.store.size) == 2:
         objective.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # guides too
@@ -118,8 +121,9 @@ def trained(
         **more,
     )
     net.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    net.save_pretrained(directory)  # type: ignore[operator]
-    return dataclasses.asdict(fitted) | {"seconds": max(fitted.seconds, time.perf_counter() - began)}
+    rendezvous.alone(lambda: net.save_pretrained(directory))  # type: ignore[operator]
+    seconds = max(fitted.seconds, time.perf_counter() - began)
+    return dataclasses.asdict(fitted) | {"seconds": seconds, "processes": processes.world()}
 
 
 def save_tensors(tensors: dict[str, Tensor], path: Path) -> None:

@@ -9,8 +9,10 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from segue import rendezvous
 from segue.causal.mechanism import ImageMechanism, elbo
 from segue.causal.parents import Conditioning, Parents
+from segue.hardware import channels_last
 from segue.nets.hvae import HVAE
 from segue.nets.segmentor import Regressor
 from segue.nets.weights import load_pretrained
@@ -62,7 +64,9 @@ def pretrain(conditioning: Conditioning) -> Callable[[Study, Path], Result]:
             reach=settings.reach,
             head=settings.head,
         )
-        mechanism = ImageMechanism(model=net, parents=parents, conditioning=conditioning)
+        mechanism = ImageMechanism(
+            model=net, parents=parents, conditioning=conditioning, precision=study.precision
+        )
         objective = Elbo(
             mechanism,
             augment=Augment(**asdict(settings.augment)),
@@ -74,8 +78,13 @@ def pretrain(conditioning: Conditioning) -> Callable[[Study, Path], Result]:
         result = trained(
             study, net, objective, batches, directory, settings.budget, title=title, ema=0.998, skip=1e3
         )
-        constraint = negative_elbo(study, mechanism, "guide", augment=objective.augment)
-        return result | {"constraint": constraint, "nelbo": negative_elbos(study, mechanism)}
+        measured = rendezvous.alone(
+            lambda: {
+                "constraint": negative_elbo(study, mechanism, "guide", augment=objective.augment),
+                "nelbo": negative_elbos(study, mechanism),
+            }
+        )
+        return result | measured
 
     return stage
 
@@ -101,7 +110,7 @@ def finetune(guide: GuideKind, conditioning: Conditioning) -> Callable[[Study, P
             study, cast(nn.Module, mechanism.model), objective, batches, directory, settings.budget,
             title=directory.name, clip=settings.clip, skip=1e4 * settings.clip, ema=0.99,
         )  # fmt: skip
-        return result | {"nelbo": negative_elbos(study, mechanism)}
+        return result | {"nelbo": rendezvous.alone(lambda: negative_elbos(study, mechanism))}
 
     return stage
 
@@ -115,9 +124,13 @@ def make_guide(study: Study, guide: GuideKind, parents: Parents, training: Tenso
 
 def load_mechanism(study: Study, directory: Path, conditioning: Conditioning) -> ImageMechanism:
     """A trained image model with its parents."""
-    return ImageMechanism(
-        model=load_pretrained(HVAE, directory), parents=load_parents(study), conditioning=conditioning
+    mechanism = ImageMechanism(
+        model=load_pretrained(HVAE, directory),
+        parents=load_parents(study),
+        conditioning=conditioning,
+        precision=study.precision,
     )
+    return channels_last(mechanism, len(study.cohort.size))
 
 
 def negative_elbos(study: Study, mechanism: ImageMechanism) -> dict[str, float]:

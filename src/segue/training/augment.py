@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from segue import processes
+
 
 def random_affine(
     batch: int, *, space: tuple[int, ...], rotate: float, scale: float, shift: float, flip_axes: tuple[int, ...]
@@ -26,7 +28,7 @@ def random_affine(
     turn[:, 1, 0], turn[:, 1, 1] = angle.sin() / aspect, angle.cos()
     for axis in flip_axes:
         column = dims - 1 - axis
-        matrix[:, :, column] *= torch.where(torch.rand(batch, 1) < 0.5, -1.0, 1.0)
+        matrix[:, :, column] *= torch.where(processes.rand(batch, 1) < 0.5, -1.0, 1.0)
     return torch.cat([turn @ matrix, (2 * shift * uniform(batch, dims)).unsqueeze(2)], dim=2)
 
 
@@ -42,10 +44,11 @@ def jitter(
     """Random contrast about zero, brightness, and white noise of random strength; `x` ranges over about [-1, 1]."""
     shape = (len(x), *[1] * (x.ndim - 1))
     gain = 1 + contrast * uniform(*shape).to(x)
-    strength = noise * torch.rand(shape).to(x)
-    return gain * x + brightness * uniform(*shape).to(x) + strength * torch.randn_like(x)
+    strength = noise * processes.rand(*shape).to(x)
+    white = processes.randn(*x.shape, device=x.device).to(x.dtype)
+    return gain * x + brightness * uniform(*shape).to(x) + strength * white
 
 
 def uniform(*shape: int) -> Tensor:
     """Uniform on [-1, 1), drawn on the host, so that every device sees the same stream."""
-    return 2 * torch.rand(*shape) - 1
+    return 2 * processes.rand(*shape) - 1

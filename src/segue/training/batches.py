@@ -7,7 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from segue import processes
 from segue.cohort import Store
+from segue.errors import InputError
 
 Batch = dict[str, Tensor]
 
@@ -27,10 +29,14 @@ def unscaled(image: Tensor, intensity: tuple[float, float]) -> Tensor:
 class Batches:
     """An endless, seeded stream of batches of one split, read from the store one step ahead.
 
-    Each epoch is a permutation of the split; processes of one step take disjoint slices of the same batch.
+    Each epoch is a permutation of the split. `batch_size` is that of all `world` processes together: a step sees the
+    same images on any number of them, each taking its slice (`processes.rows`).
 
     Args:
         extras: further tensors with one row for each image of the *store* (parents, frames, pixel areas).
+
+    Raises:
+        InputError: there are more processes than images in a batch.
     """
 
     def __init__(
@@ -46,6 +52,10 @@ class Batches:
         rank: int = 0,
         world: int = 1,
     ) -> None:
+        if batch_size < world:
+            raise InputError(
+                f"batch_size {batch_size} leaves some of {world} processes without an image: raise it, or use fewer"
+            )
         self.store, self.intensity, self.seed = store, intensity, seed
         self.batch_size, self.rank, self.world = batch_size, rank, world
         self.indices = store.indices(split)
@@ -61,8 +71,8 @@ class Batches:
         return ready
 
     def load(self, step: int) -> Batch:
-        first = step * self.batch_size + self.rank * self.batch_size // self.world
-        last = step * self.batch_size + (self.rank + 1) * self.batch_size // self.world
+        mine = processes.rows(self.batch_size, self.rank, self.world)
+        first, last = step * self.batch_size + mine.start, step * self.batch_size + mine.stop
         count = len(self.indices)
         epochs = {e: self.permutation(e) for e in range(first // count, (last - 1) // count + 1)}
         chosen = np.array([epochs[i // count][i % count] for i in range(first, last)])

@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from segue import processes
 from segue.anatomy import measure, structure_sums
 from segue.causal.mechanism import ImageMechanism, elbo
 from segue.causal.parents import Parents
@@ -81,15 +82,19 @@ class RegressorGuide(nn.Module):
 
 
 def intervene(parents: Float[Tensor, "batch variable"], measured: int) -> Float[Tensor, "batch variable"]:
-    """pa*: in each row one of the first `measured` variables takes the value it has in another row of the batch."""
-    batch = len(parents)
+    """pa*: in each row one of the first `measured` variables takes the value it has in another row of the batch.
+
+    Donors come from the whole batch, also where several processes share it.
+    """
+    whole = processes.gather(parents)
+    batch = len(whole)
     chosen, order = torch.randint(measured, (batch,)), torch.randperm(batch)
     donors = torch.empty_like(order)
     donors[order] = order.roll(1)  # a derangement: nobody is their own donor
     rows, chosen, donors = (index.to(parents.device) for index in (torch.arange(batch), chosen, donors))
-    requested = parents.clone()
-    requested[rows, chosen] = parents[donors, chosen]
-    return requested
+    requested = whole.clone()
+    requested[rows, chosen] = whole[donors, chosen]
+    return processes.mine(requested)
 
 
 class CounterfactualFineTuning(nn.Module):
@@ -122,11 +127,12 @@ class CounterfactualFineTuning(nn.Module):
     def forward(self, batch: Batch, progress: float) -> Loss:
         batch = augmented(batch, self.augment, self.mechanism.parents)
         x, weights, pa = batch["image"], batch["weights"], batch["parents"]
-        abduction, factual = self.mechanism.abduct(x, pa, weights, sample=True)
+        abduction = self.mechanism.infer(x, pa, weights, sample=True)
         requested = intervene(pa, weights.shape[1])
-        counterfactual = self.mechanism.counterfactual(abduction, factual.noise(x), requested, weights)
+        factual, changed = self.mechanism.predict(abduction, [pa, requested], weights)
+        counterfactual = changed.render(factual.noise(x))
         agreement = self.guide(counterfactual, weights, batch["pixel_area"], requested).mean()
-        violation = -elbo(x, abduction, factual).mean() - self.constraint
+        violation = processes.mean(-elbo(x, abduction, factual)) - self.constraint
         pull = (self.multiplier + self.damping * violation.detach()).clamp_min(0)
         loss = agreement + pull * violation
         if self.training and bool(violation.isfinite()):

@@ -1,22 +1,28 @@
-"""One training loop for every network: Accelerate, warm-up and cosine, clipping, skipping, EMA, exact resumption."""
+"""One training loop for every network: Accelerate, warm-up and cosine, clipping, skipping, EMA, exact resumption.
+
+Any number of processes train as one that holds the whole batch (`segue.processes`); the main one writes.
+"""
 
 import math
 import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
-from segue.errors import TrainingDiverged
+from segue import processes, rendezvous
+from segue.errors import InputError, TrainingDiverged
+from segue.hardware import Precision, resolve
 from segue.training.batches import Batches
 from segue.training.progress import track
+from segue.training.sharding import as_held, sharded, whole
 
-Precision = Literal["auto", "bf16", "no"]
 Terms = dict[str, Tensor]
 
 
@@ -52,38 +58,42 @@ def fit(
     A step whose gradient norm is not finite, or above `skip`, changes no weight and is counted; `patience` of them
     in a row raise TrainingDiverged naming the worst term. Each step reseeds torch by (seed, step), and the state
     (weights, EMA, optimiser, objective buffers) is written every `checkpoint_every` steps under a temporary name, so
-    that a run killed at any moment and started again ends where it would have.
+    that a run killed at any moment and started again ends where it would have, on any number of processes.
     """
-    accelerator = Accelerator(mixed_precision=resolve(precision))
-    objective.to(accelerator.device)
-    state = State.start(objective, lr=lr, weight_decay=weight_decay)
+    accelerator = make_accelerator(precision)
+    state = State.start(objective, accelerator.device, lr=lr, weight_decay=weight_decay)
     checkpoint = directory / "checkpoint.pt"
-    first = state.restore(checkpoint)
-    wrapped, optimiser = accelerator.prepare(objective, state.optimiser)
-    writer = SummaryWriter(str(directory / "logs"), purge_step=first) if accelerator.is_main_process else None
-    started, in_a_row = time.perf_counter(), 0
-    for step in track(range(first, steps), total=steps, title=title, describe=lambda: state.line()):
+    first = agreed(state.restore(checkpoint), checkpoint, accelerator.device)
+    wrapped, optimiser = state.prepared(accelerator)
+    main, total = processes.is_main(), batches.batch_size
+    writer = SummaryWriter(str(directory / "logs"), purge_step=first) if main else None
+    started, left = time.perf_counter(), range(first, steps)
+    for step in track(left, total=steps, title=title, describe=state.line) if main else left:
+        rendezvous.note(f"step {step} of {title}")
         torch.manual_seed(hash((seed, step)) % 2**63)
         batch = {k: v.to(accelerator.device, non_blocking=True) for k, v in batches.at(step).items()}
         rate = lr * schedule(step, steps=steps, warmup=warmup)
         for group in optimiser.param_groups:
             group["lr"] = rate
-        with accelerator.autocast():
+        with accelerator.autocast(), processes.sharing(total):
             loss, terms = wrapped(batch, step / steps)
-        accelerator.backward(loss)
-        norm = torch.as_tensor(accelerator.clip_grad_norm_(state.parameters, clip))
+        accelerator.backward(loss * processes.share(total))
+        norm = processes.of_main(whole(torch.as_tensor(accelerator.clip_grad_norm_(state.parameters, clip))))
         if math.isfinite(value := float(norm)) and value <= skip:
             optimiser.step()
             state.average(ema, step)
-            in_a_row = 0
+            state.in_a_row = 0
         else:
-            state.skipped, in_a_row = state.skipped + 1, in_a_row + 1
-            stop_if_diverged(in_a_row, patience, terms, value)
+            state.skipped, state.in_a_row = state.skipped + 1, state.in_a_row + 1
+            if state.in_a_row >= patience:
+                raise diverged(state.in_a_row, processes.averaged(terms, total), value)
         optimiser.zero_grad(set_to_none=True)
-        state.record({"loss": loss, "grad_norm": norm, **terms}, step, steps, writer)
-        if accelerator.is_main_process and (step + 1) % checkpoint_every == 0 and step + 1 < steps:
+        if logs(step, steps):
+            numbers = processes.averaged({"loss": loss, "grad_norm": norm, **terms}, total)
+            state.record(numbers, step, steps, writer)
+        if (step + 1) % checkpoint_every == 0 and step + 1 < steps:
             state.save(checkpoint, step + 1, time.perf_counter() - started)
-    state.use_average()
+    state.use_average(objective)
     if writer:
         writer.close()
     seconds = state.seconds + time.perf_counter() - started
@@ -98,23 +108,38 @@ def schedule(step: int, *, steps: int, warmup: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
 
 
-def resolve(precision: Precision) -> Literal["bf16", "no"]:
-    """`auto` is bf16 where the hardware multiplies it natively, else float32."""
-    if precision != "auto":
-        return precision
-    if torch.cuda.is_available():
-        return "bf16" if torch.cuda.is_bf16_supported() else "no"
-    return "bf16" if torch.cpu._is_avx512_bf16_supported() else "no"
+def make_accelerator(precision: Precision) -> Accelerator:
+    """Accelerate's device and precision."""
+    cpu = processes.world() > 1 and not torch.cuda.is_available()  # or it would take several CPU processes for one
+    ddp = DistributedDataParallelKwargs(gradient_as_bucket_view=True)
+    return Accelerator(mixed_precision=resolve(precision), cpu=cpu, kwargs_handlers=[ddp])
 
 
-def stop_if_diverged(in_a_row: int, patience: int, terms: Terms, norm: float) -> None:
-    if in_a_row < patience:
-        return
-    size = {name: abs(float(term.detach())) for name, term in terms.items()}
-    worst = max(size, key=lambda name: size[name] if math.isfinite(size[name]) else math.inf)
-    raise TrainingDiverged(
+def agreed(first: int, checkpoint: Path, device: torch.device) -> int:
+    """The step to go on from, if it is the same everywhere."""
+    main = int(processes.of_main(torch.tensor(first, device=device)))
+    if first != main:
+        raise InputError(
+            f"{checkpoint}: step {first} on rank {processes.rank()}, step {main} on the main process: "
+            "put runs on a file system that all machines share"
+        )
+    return first
+
+
+def logs(step: int, steps: int) -> bool:
+    """Every tenth step, and all of the last tenth, is logged."""
+    return step % 10 == 0 or in_tail(step, steps)
+
+
+def in_tail(step: int, steps: int) -> bool:
+    return step >= min(0.9 * steps, steps - 1)
+
+
+def diverged(in_a_row: int, terms: dict[str, float], norm: float) -> TrainingDiverged:
+    worst = max(terms, key=lambda name: abs(terms[name]) if math.isfinite(terms[name]) else math.inf)
+    return TrainingDiverged(
         f"{in_a_row} steps in a row skipped (gradient norm {norm:.3g}); the largest term is "
-        f"{worst} = {float(terms[worst].detach()):.3g}: lower lr, or raise skip"
+        f"{worst} = {terms[worst]:.3g}: lower lr, or raise skip"
     )
 
 
@@ -125,34 +150,40 @@ class State:
         self.objective, self.optimiser = objective, optimiser
         self.parameters: list[Tensor] = [p for p in objective.parameters() if p.requires_grad]
         self.mean = [p.detach().clone() for p in self.parameters]
-        self.skipped, self.seconds = 0, 0.0
+        self.skipped, self.in_a_row, self.seconds = 0, 0, 0.0
         self.recent: dict[str, float] = {}
         self.tail: dict[str, list[float]] = {}
 
     @classmethod
-    def start(cls, objective: nn.Module, *, lr: float, weight_decay: float) -> "State":
+    def start(cls, objective: nn.Module, device: torch.device, *, lr: float, weight_decay: float) -> "State":
+        objective = sharded(objective, device) if rendezvous.strategy() == "fsdp" else objective.to(device)
         trained = [p for p in objective.parameters() if p.requires_grad]
-        return cls(objective, torch.optim.AdamW(trained, lr=lr, weight_decay=weight_decay, betas=(0.9, 0.95)))
+        return cls(objective, torch.optim.AdamW(trained, lr=lr, weight_decay=weight_decay, betas=(0.9, 0.95), fused=True))
+
+    def prepared(self, accelerator: Accelerator) -> tuple[nn.Module, Any]:
+        """The objective and the optimiser as the loop calls them: under DDP, the objective averages gradients."""
+        optimiser = accelerator.prepare(self.optimiser)
+        return (self.objective if rendezvous.strategy() == "fsdp" else accelerator.prepare(self.objective)), optimiser
 
     def average(self, decay: float, step: int) -> None:
         """Exponential moving average, its memory growing with the first steps."""
         weight = 1 - min(decay, (1 + step) / (10 + step))
         torch._foreach_lerp_(self.mean, [p.detach() for p in self.parameters], weight)
 
-    def use_average(self) -> None:
+    def use_average(self, objective: nn.Module) -> None:
+        """Leave the average in `objective`, which is whole again if what was trained is a sharded copy of it."""
         with torch.no_grad():
             torch._foreach_copy_(self.parameters, self.mean)
+        if objective is not self.objective:
+            objective.load_state_dict(whole(self.objective.state_dict()))
+            objective.to(self.parameters[0].device)
 
-    def record(self, terms: Terms, step: int, steps: int, writer: SummaryWriter | None) -> None:
-        """Keep running values for the progress line and the tail's means; write every tenth step to TensorBoard."""
-        tail = step >= min(0.9 * steps, steps - 1)
-        if step % 10 and not tail:
-            return
-        for name, value in terms.items():
-            number = float(value.detach())
+    def record(self, terms: dict[str, float], step: int, steps: int, writer: SummaryWriter | None) -> None:
+        """Keep running values for the progress line and the tail's means, and write to TensorBoard."""
+        for name, number in terms.items():
             old = self.recent.get(name, number)
             self.recent[name] = 0.8 * old + 0.2 * number if math.isfinite(number) else old
-            if tail:
+            if in_tail(step, steps):
                 self.tail.setdefault(name, []).append(number)
             if writer:
                 writer.add_scalar(name, number, step)
@@ -165,29 +196,38 @@ class State:
         return {name: sum(values) / len(values) for name, values in self.tail.items()}
 
     def save(self, path: Path, step: int, seconds: float) -> None:
+        """Write the state, whole; every process calls this, the main one writes."""
         content = {
             "step": step,
             "objective": self.objective.state_dict(),
             "mean": self.mean,
             "optimiser": self.optimiser.state_dict(),
             "skipped": self.skipped,
+            "in_a_row": self.in_a_row,
             "seconds": self.seconds + seconds,
             "recent": self.recent,
             "tail": self.tail,
         }
-        temporary = path.with_suffix(".tmp")
-        torch.save(content, temporary)
-        os.replace(temporary, path)
+        content = whole(content)
+        if processes.is_main():
+            temporary = path.with_suffix(".tmp")
+            torch.save(content, temporary)
+            os.replace(temporary, path)
 
     def restore(self, path: Path) -> int:
         """Take the state up where `path` left it; the step to go on from (0 where there is none)."""
         if not path.exists():
             return 0
         content = torch.load(path, weights_only=True, map_location="cpu")
-        self.objective.load_state_dict(content["objective"])
+        held = self.objective.state_dict()
+        self.objective.load_state_dict({name: as_held(v, held[name]) for name, v in content["objective"].items()})
         with torch.no_grad():
-            torch._foreach_copy_(self.mean, content["mean"])
+            for mean, saved in zip(self.mean, content["mean"], strict=True):
+                mean.copy_(as_held(saved, mean))
+        moments = content["optimiser"]["state"]
+        for parameter, moment in zip(self.parameters, moments.values(), strict=bool(moments)):
+            moment |= {name: as_held(v, parameter) for name, v in moment.items() if v.shape == parameter.shape}
         self.optimiser.load_state_dict(content["optimiser"])
-        self.skipped, self.seconds = content["skipped"], content["seconds"]
+        self.skipped, self.in_a_row, self.seconds = content["skipped"], content["in_a_row"], content["seconds"]
         self.recent, self.tail = content["recent"], content["tail"]
         return content["step"]

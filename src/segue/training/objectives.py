@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from monai.losses import DiceLoss
 from torch import Tensor, nn
 
+from segue import processes
 from segue.causal.mechanism import ImageMechanism, elbo
 from segue.causal.parents import Parents
 from segue.nets.segmentor import Regressor, Segmentor
@@ -101,7 +102,7 @@ class Elbo(nn.Module):
         x = batch["image"]
         abduction, likelihood = self.mechanism.abduct(x, batch["parents"], batch["weights"], sample=True)
         beta = min(1.0, progress / self.beta_warmup) if self.beta_warmup else 1.0
-        pushed = abduction.kl_channels.mean(0).clamp_min(self.free_bits).sum()
+        pushed = processes.mean(abduction.kl_channels).clamp_min(self.free_bits).sum()
         loss = (beta * pushed - likelihood.log_prob(x).mean()) / x[0].numel()
         return loss, {
             "nelbo": -elbo(x, abduction, likelihood).mean(),
