@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STUDY ?= studies/coronary-phantom.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow lint types results clean
+.PHONY: help demo test slow lint types results bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -47,6 +47,12 @@ results: $(VENV)/ready ## what results/ holds, made anew (make results CHEST=fol
 	mkdir -p results/coronary-phantom results/chest-zones
 	cp $(KEPT:%=runs/long/coronary-phantom/evaluate/%) results/coronary-phantom/
 	cp $(KEPT:%=runs/chest-zones/evaluate/%) results/chest-zones/
+
+# Each takes --quick, --out and its own scale: .venv/bin/python -m benchmarks.step --help
+BENCHMARKS := step reference growth cohort precision generation
+
+bench: $(VENV)/ready ## speed and memory against references, to results/benchmarks (make bench QUICK=1: a few minutes)
+	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python -m benchmarks.$$name $(if $(QUICK),--quick); done
 
 clean: ## remove the environment and the caches; runs/ stays
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,4 +1,8 @@
-"""What one piece of work takes in a fresh process: `python -m benchmarks.alone MODULE:FUNCTION REPEATS JSON`."""
+"""One piece of work in a fresh process: `python -m benchmarks.alone MODULE:FUNCTION JSON`, a line on stdin a time.
+
+The arguments are the function's; it returns the work. Each line read does the work once and is answered by a line of
+JSON: the seconds it took, and the most memory that the process has held so far beyond what its imports took.
+"""
 
 import importlib
 import json
@@ -23,15 +27,16 @@ def high_water() -> float:
 
 
 def main() -> None:
-    """Import, note the baseline, make the work, do it, and print what it took beyond the baseline."""
+    """Import, note the baseline, make the work, and do it whenever asked."""
     module, _, name = sys.argv[1].partition(":")
     maker = getattr(importlib.import_module(module), name)
     before = high_water()
-    work = maker(**json.loads(sys.argv[3]))
-    began = time.perf_counter()
-    for _ in range(int(sys.argv[2])):
+    work = maker(**json.loads(sys.argv[2]))
+    for _ in sys.stdin:
+        began = time.perf_counter()
         work()
-    print(json.dumps({"peak_mb": high_water() - before, "seconds": time.perf_counter() - began}))
+        cost = {"seconds": time.perf_counter() - began, "peak_mb": high_water() - before}
+        print(json.dumps(cost), flush=True)
 
 
 if __name__ == "__main__":

@@ -7,10 +7,11 @@ import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from benchmarks.machine import Cost, alone
+from benchmarks.machine import Alone, Cost
 from benchmarks.record import Findings, Row, Statement, run, together
 from benchmarks.timing import Seconds, interleave, ratio, spread
 from segue.cohort import Store, read_folder, write_store
@@ -149,9 +150,11 @@ def growth_findings(folder: Path, cohorts: tuple[int, ...], size: tuple[int, int
     costs: dict[tuple[str, int], Cost] = {}
     for images in sorted(cohorts):
         path = str(folder / f"{images}.zarr")
-        spot = {"path": path, "images": images, "size": size}
-        costs["writing", images] = alone("benchmarks.cohort:write_cohort", repeats=1, **spot)
-        costs["reading", images] = alone("benchmarks.cohort:read_cohort", repeats=1, path=path)
+        spot: dict[str, Any] = {"path": path, "images": images, "size": size}
+        with Alone("benchmarks.cohort:write_cohort", **spot) as write:
+            costs["writing", images] = write()
+        with Alone("benchmarks.cohort:read_cohort", path=path) as read:
+            costs["reading", images] = read()
         shutil.rmtree(path)
     rows: list[Row] = []
     ratios: list[Statement] = []

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple, cast
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -21,10 +21,10 @@ Work = Callable[[], Any]
 
 
 class Cost(NamedTuple):
-    """What some work took: MB at its peak, and seconds from first call to last."""
+    """What some work took: seconds, and the MB that its process has held at most, beyond what its imports took."""
 
-    peak_mb: float
     seconds: float
+    peak_mb: float
 
 
 def description() -> dict[str, Any]:
@@ -67,14 +67,33 @@ def gflop(work: Work) -> float:
     return counter.get_total_flops() / 1e9
 
 
-def alone(maker: str, *, repeats: int = 3, **arguments: Any) -> Cost:
-    """Peak memory and time of some work in a process of its own, beyond what its imports took.
+class Alone:
+    """Some work in a process of its own, done once a call: settings that a process holds to meet side by side.
 
     Args:
         maker: "module:function"; called with `arguments` (which JSON can say) it returns the work.
-        repeats: calls of the work; a training's first step allocates the optimiser's state, the second meets it.
     """
-    command = [sys.executable, "-m", "benchmarks.alone", maker, str(repeats), json.dumps(arguments)]
-    env = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
-    done = subprocess.run(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True, check=True)
-    return Cost(**json.loads(done.stdout.strip().splitlines()[-1]))
+
+    def __init__(self, maker: str, **arguments: Any) -> None:
+        command = [sys.executable, "-m", "benchmarks.alone", maker, json.dumps(arguments)]
+        env = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
+        self.maker = maker
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def __enter__(self) -> "Alone":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+    def __call__(self) -> Cost:
+        """Do the work and say what it took; the first call also waits for the imports."""
+        stdin, stdout = cast(IO[str], self.process.stdin), cast(IO[str], self.process.stdout)
+        stdin.write("\n")
+        stdin.flush()
+        if not (answer := stdout.readline()):
+            raise RuntimeError(f"{self.maker}: its process ended with code {self.process.wait()}, its own words above")
+        return Cost(**json.loads(answer))

@@ -14,13 +14,13 @@ import polars as pl
 import torch
 from accelerate.state import AcceleratorState
 from jaxtyping import Float
-from torch import Tensor, nn
 
 from benchmarks.machine import ROOT
 from benchmarks.record import Findings, Row, Statement, run, together
-from segue.causal.mechanism import Abduction, ImageMechanism, ImageModel, Likelihood, elbo
+from segue.causal.mechanism import ImageMechanism, elbo
 from segue.evaluation.columns import method_title
 from segue.evaluation.effect import Asked, effects
+from segue.hardware import Precision
 from segue.nets.segmentor import Segmentor
 from segue.nets.weights import load_pretrained
 from segue.stages import fingerprint, perform, read_done, stages
@@ -30,7 +30,6 @@ from segue.stages.image import load_mechanism
 from segue.stages.judging import ask, methods
 from segue.study import Study
 from segue.study_file import load_study
-from segue.training.loop import Precision
 
 FULL = {
     "study": "studies/coronary-phantom.yaml",
@@ -69,26 +68,6 @@ class Scores(NamedTuple):
     elbo: Float[np.ndarray, " image"]
     outside: Float[np.ndarray, " image"]
     total: Float[np.ndarray, " image"]
-
-
-class Lowered(nn.Module):
-    """An image model that answers in bfloat16, as it was trained."""
-
-    def __init__(self, model: ImageModel) -> None:
-        super().__init__()
-        self.model = model
-
-    def abduct(self, x: Tensor, context: Tensor, *, sample: bool) -> Abduction:
-        with torch.autocast(x.device.type, torch.bfloat16):
-            return self.model.abduct(x, context, sample=sample)
-
-    def predict(self, states: list[Tensor], context: Tensor) -> Likelihood:
-        with torch.autocast(context.device.type, torch.bfloat16):
-            return self.model.predict(states, context)
-
-    def sample(self, context: Tensor) -> Likelihood:
-        with torch.autocast(context.device.type, torch.bfloat16):
-            return self.model.sample(context)
 
 
 def measure(
@@ -170,8 +149,7 @@ def loaded(study: Study, method: str, answers: Precision) -> ImageMechanism:
     """A trained mechanism that answers in float32 or bfloat16."""
     conditioning, path = methods(study)[method]
     mechanism = load_mechanism(study, path, conditioning).to(device()).eval().requires_grad_(False)
-    if answers == "bf16":
-        mechanism.model = Lowered(mechanism.model)
+    mechanism.precision = answers
     return mechanism
 
 

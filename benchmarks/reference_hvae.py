@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from segue.causal import gaussian
 from segue.causal.mechanism import Abduction, ImageMechanism, Likelihood
+from segue.hardware import autocast
 from segue.nets.hvae import LOG_SCALE, LOG_SD_LIMIT
 from segue.nets.layers import double, pool
 
@@ -155,8 +156,9 @@ class ReferenceHVAE(nn.Module):
         return self.decode(context, encoded=self.encode(x), sample=sample)
 
     def predict(self, states: list[Tensor], context: Float[Tensor, "batch context h w"]) -> Likelihood:
-        """p(x | z, pa): the whole decoder, z being given."""
-        return self.decode(context, given=states, sample=False)[1]
+        """p(x | z, pa): the whole decoder, z being given; `context` may be (k * batch, ...), as in segue's own."""
+        copies = [torch.cat([z] * (len(context) // len(z))) for z in states]
+        return self.decode(context, given=copies, sample=False)[1]
 
     def sample(self, context: Float[Tensor, "batch context h w"]) -> Likelihood:
         """p(x | z, pa) for z drawn from the prior."""
@@ -214,8 +216,21 @@ class ReferenceHVAE(nn.Module):
 
 
 class OnePass(ImageMechanism):
-    """A mechanism whose model gives abduction and factual likelihood together, without decoding twice."""
+    """A mechanism whose model infers z and decodes it in one pass, so that the factual parents need no second one."""
 
-    def abduct(self, x: Tensor, pa: Tensor, weights: Tensor, *, sample: bool) -> tuple[Abduction, Likelihood]:
+    def infer(self, x: Tensor, pa: Tensor, weights: Tensor, *, sample: bool) -> Abduction:
+        """As the base class has it; the states also hold `pa` and what it decoded to."""
         assert isinstance(self.model, ReferenceHVAE)
-        return self.model.infer(x, self.context(pa, weights), sample=sample)
+        context = self.context(pa, weights)
+        with autocast(x.device, self.precision):
+            abduction, likelihood = self.model.infer(x, context, sample=sample)
+        return abduction._replace(states=[*abduction.states, pa, *likelihood])
+
+    def predict(self, abduction: Abduction, parents: Sequence[Tensor], weights: Tensor) -> list[Likelihood]:
+        """As the base class has it; only parents other than those of the abduction are decoded."""
+        *latents, pa, loc, log_scale = abduction.states
+        changed = [requested for requested in parents if requested is not pa]
+        decoded: list[Likelihood] = []
+        if changed:
+            decoded = super().predict(abduction._replace(states=latents), changed, weights)
+        return [Likelihood(loc, log_scale) if one is pa else decoded.pop(0) for one in parents]

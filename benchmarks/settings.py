@@ -2,15 +2,15 @@
 
 import math
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from segue.hardware import channels_last, keep_memory, resolve
 from segue.training.batches import Batch
-from segue.training.loop import State, make_accelerator, resolve
+from segue.training.loop import State, make_accelerator
 
 Name = Literal["plain", "shipped"]
 Step = Callable[[Batch], None]
@@ -22,17 +22,21 @@ class Setting:
     """One way of computing the same thing.
 
     Attributes:
+        precision: of the image model, in training and in answering.
+        layout: memory format of a trained network's weights.
         step: (objective, learning rate, clip) to one whole optimiser step: forward, backward, clip, update, EMA.
-        infer: the context in which a trained network answers.
-        layout: the memory format of the networks' weights.
-        trains_in, infers_in: what most multiplications are in; that type's matrix-multiply rate is the yardstick.
+        process: done once in the process that works.
     """
 
-    step: Callable[[nn.Module, float, float], Step]
-    infer: Callable[[], AbstractContextManager[object]]
+    precision: Literal["bf16", "no"]
     layout: torch.memory_format
-    trains_in: torch.dtype
-    infers_in: torch.dtype
+    step: Callable[[nn.Module, float, float], Step]
+    process: Callable[[], None]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What most multiplications are in: that type's matrix-multiply rate is the yardstick."""
+        return torch.bfloat16 if self.precision == "bf16" else torch.float32
 
 
 def plain_step(objective: nn.Module, lr: float, clip: float) -> Step:
@@ -59,7 +63,7 @@ def plain_step(objective: nn.Module, lr: float, clip: float) -> Step:
 def shipped_step(objective: nn.Module, lr: float, clip: float) -> Step:
     """The body of `segue.training.loop.fit`, on an objective laid out as `segue.stages.common.trained` does."""
     accelerator = make_accelerator("auto")
-    objective.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    channels_last(objective, dims=2)
     state = State.start(objective, accelerator.device, lr=lr, weight_decay=WEIGHT_DECAY)
     wrapped, optimiser = state.prepared(accelerator)
 
@@ -77,18 +81,6 @@ def shipped_step(objective: nn.Module, lr: float, clip: float) -> Step:
 
 
 SETTINGS: dict[Name, Setting] = {
-    "plain": Setting(
-        step=plain_step,
-        infer=nullcontext,
-        layout=torch.contiguous_format,
-        trains_in=torch.float32,
-        infers_in=torch.float32,
-    ),
-    "shipped": Setting(
-        step=shipped_step,
-        infer=nullcontext,  # outside training all is float32 and contiguous, as `segue.load` gives it
-        layout=torch.contiguous_format,
-        trains_in=torch.bfloat16 if resolve("auto") == "bf16" else torch.float32,
-        infers_in=torch.float32,
-    ),
+    "plain": Setting("no", torch.contiguous_format, plain_step, lambda: None),
+    "shipped": Setting(resolve("auto"), torch.channels_last, shipped_step, keep_memory),
 }

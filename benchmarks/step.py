@@ -1,45 +1,54 @@
 """Training steps, abduction and prediction: the shipped setting against the plain one, and against matrix products."""
 
+from contextlib import ExitStack
 from typing import Any
 
 import torch
 
-from benchmarks.machine import alone, gflop, matmuls
-from benchmarks.record import Findings, Row, Statement, run
+from benchmarks.machine import Alone, gflop, matmuls
+from benchmarks.record import Findings, Row, Statement, run, together
 from benchmarks.settings import SETTINGS, Name
 from benchmarks.timing import Seconds, interleave, ratio, spread
-from benchmarks.workload import KINDS, STEPS, Kind, work
+from benchmarks.workload import KINDS, Kind, work
 
 FULL = {"rounds": 30, "warmup": 3, "batch": 32, "size": (32, 96)}
-QUICK = FULL | {"rounds": 5, "warmup": 1}
+QUICK = FULL | {"rounds": 3, "warmup": 1}
 
 
 def measure(*, rounds: int, warmup: int, batch: int, size: tuple[int, int]) -> Findings:
     """Images a second, peak memory and share of the machine's matrix-multiply rate, plain and shipped."""
-    spot: dict[str, Any] = {"batch": batch, "size": size}
-    works = {titled(kind, name): work(kind, name, **spot) for kind in KINDS for name in SETTINGS}
-    products = {dtype: matmuls(dtype) for dtype in {dtype_of(kind, name) for kind in KINDS for name in SETTINGS}}
-    works |= {title: call for some in products.values() for title, (call, _) in some.items()}
-    seconds = interleave(works, rounds=rounds, warmup=warmup, title="steps")
+    return together([compare(kind, rounds=rounds, warmup=warmup, batch=batch, size=size) for kind in KINDS])
+
+
+def compare(kind: Kind, *, rounds: int, warmup: int, batch: int, size: tuple[int, int]) -> Findings:
+    """One kind of work: each setting has a process of its own, and they take turns, with matrix products between."""
+    spot: dict[str, Any] = {"kind": kind, "batch": batch, "size": size}
+    products = {how.dtype: matmuls(how.dtype) for how in SETTINGS.values()}
+    multiply = {title: call for some in products.values() for title, (call, _) in some.items()}
+    with ExitStack() as stack:
+        apart = {
+            name: stack.enter_context(Alone("benchmarks.workload:work", setting=name, **spot)) for name in SETTINGS
+        }
+        for first in apart.values():
+            first()  # waits for the imports
+        seconds = interleave(apart | multiply, rounds=rounds, warmup=warmup, title=kind)
+        peaks = {name: call().peak_mb for name, call in apart.items()}
     rates = {
         dtype: max(((flop / seconds[title]) for title, (_, flop) in some.items()), key=median)
         for dtype, some in products.items()
     }
-    rows: list[Row] = []
-    ratios: list[Statement] = []
-    for kind in KINDS:
-        cost = gflop(work(kind, "plain", **spot))
-        peaks = {
-            name: alone("benchmarks.workload:work", kind=kind, setting=name, **spot).peak_mb for name in SETTINGS
-        }
-        for name in SETTINGS:
-            took, rate = seconds[titled(kind, name)], rates[dtype_of(kind, name)]
-            rows.append(row(kind, name, took, batch=batch, cost=cost, rate=rate, peak=peaks[name]))
-        plain, shipped = seconds[titled(kind, "plain")], seconds[titled(kind, "shipped")]
-        ratios.append(ratio(f"{kind}: images a second, shipped over plain", plain, shipped))
-        ratios.append(Statement(f"{kind}: peak memory, shipped over plain", peaks["shipped"] / peaks["plain"]))
-        reached = f"{kind}, shipped: FLOP a second over the best {called(dtype_of(kind, 'shipped'))} matrix product's"
-        ratios.append(ratio(reached, cost / shipped, rates[dtype_of(kind, "shipped")]))
+    cost = gflop(work(setting="plain", **spot))
+    rows = [
+        row(kind, name, seconds[name], batch=batch, cost=cost, rate=rates[how.dtype], peak=peaks[name])
+        for name, how in SETTINGS.items()
+    ]
+    plain, shipped, dtype = seconds["plain"], seconds["shipped"], SETTINGS["shipped"].dtype
+    reached = f"{kind}, shipped: FLOP a second over the best {called(dtype)} matrix product's"
+    ratios = [
+        ratio(f"{kind}: images a second, shipped over plain", plain, shipped),
+        Statement(f"{kind}: peak memory, shipped over plain", peaks["shipped"] / peaks["plain"]),
+        ratio(reached, cost / shipped, rates[dtype]),
+    ]
     return Findings(rows, ratios)
 
 
@@ -52,19 +61,10 @@ def row(kind: Kind, name: Name, took: Seconds, *, batch: int, cost: float, rate:
         "images_per_second": batch / median(took),
         "gflop": cost,
         "gflop_per_second": cost / median(took),
-        "matmul": called(dtype_of(kind, name)),
+        "matmul": called(SETTINGS[name].dtype),
         "matmul_gflop_per_second": median(rate),
         "peak_mb": peak,
     }
-
-
-def dtype_of(kind: Kind, name: Name) -> torch.dtype:
-    """What the work's multiplications are mostly in."""
-    return SETTINGS[name].trains_in if kind in STEPS else SETTINGS[name].infers_in
-
-
-def titled(kind: Kind, name: Name) -> str:
-    return f"{kind}, {name}"
 
 
 def called(dtype: torch.dtype) -> str:

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Literal
 
 import torch
@@ -31,6 +31,7 @@ KINDS: tuple[Kind, ...] = (*STEPS, "abduction", "prediction")
 THIRDS = 3
 
 
+@cache
 def the_study() -> Study:
     """The shipped study of the phantom."""
     return load_study(ROOT / "studies" / "coronary-phantom.yaml")
@@ -46,6 +47,7 @@ def untrained_parents(size: tuple[int, int], regions: int) -> Parents:
         spatial_dims=len(size),
         structures=len(STRUCTURES),
         width=study.segmentor.width,
+        patch=study.segmentor.patch,
     )
     return Parents(segmentor=net, variables=variables)
 
@@ -80,14 +82,17 @@ def work(
     image: Image = shipped_image,
 ) -> Callable[[], None]:
     """One call does `kind` once for a batch of images under a setting."""
+    how = SETTINGS[setting]
+    how.process()
     torch.manual_seed(0)
     grid = (size[0], size[1])
     parents = untrained_parents(grid, regions)
     data = phantom_batch(parents, batch, grid)
     mechanism = image(parents, grid)
+    mechanism.precision = how.precision
     if kind in STEPS:
-        return partial(SETTINGS[setting].step(*objective(kind, mechanism)), data)
-    return answer(kind, setting, mechanism, data)
+        return partial(how.step(*objective(kind, mechanism)), data)
+    return answer(kind, mechanism.to(memory_format=how.layout), data)  # type: ignore[call-overload]
 
 
 def objective(kind: Kind, mechanism: ImageMechanism) -> tuple[nn.Module, float, float]:
@@ -104,20 +109,18 @@ def objective(kind: Kind, mechanism: ImageMechanism) -> tuple[nn.Module, float, 
     return objective, tuning.budget.lr, tuning.clip
 
 
-def answer(kind: Kind, setting: Name, mechanism: ImageMechanism, data: Batch) -> Callable[[], None]:
+def answer(kind: Kind, mechanism: ImageMechanism, data: Batch) -> Callable[[], None]:
     """Abduction of z and u alone, or a whole counterfactual: abduction, action, prediction."""
-    how = SETTINGS[setting]
-    mechanism.eval().requires_grad_(False).to(memory_format=how.layout)  # type: ignore[call-overload]
+    mechanism.eval().requires_grad_(False)
     x, pa = data["image"], data["parents"]
     weights = mechanism.parents.weights(data["frames"], tuple(x.shape[2:]))
     requested = intervene(pa, weights.shape[1])
 
     @torch.inference_mode()
     def call() -> None:
-        with how.infer():
-            if kind == "abduction":
-                mechanism.abduct(x, pa, weights, sample=False)[1].noise(x)
-            else:
-                predict(mechanism, x, pa, weights, [requested])
+        if kind == "abduction":
+            mechanism.abduct(x, pa, weights, sample=False)[1].noise(x)
+        else:
+            predict(mechanism, x, pa, weights, [requested])
 
     return call

@@ -1,0 +1,326 @@
+"""Every benchmark at a tiny scale, its arithmetic on known numbers, and the reference HVAE that it races."""
+
+import importlib
+import json
+import math
+from contextlib import contextmanager
+from functools import partial
+
+import numpy as np
+import pytest
+import small_study
+import tiny
+import torch
+from torch import nn
+from torch.distributions import Normal, kl_divergence
+
+from benchmarks import cohort, growth, precision, reference, step, workload
+from benchmarks.machine import ROOT, Alone, Cost, gflop, matmuls
+from benchmarks.record import Findings, Statement, run, table, write
+from benchmarks.reference_hvae import Decoding, OnePass, ReferenceHVAE
+from benchmarks.settings import SETTINGS
+from benchmarks.timing import interleave, ratio
+from benchmarks.workload import phantom_batch, shipped_image, untrained_parents
+from segue.causal.mechanism import ImageMechanism
+from segue.counterfactual import predict
+from segue.study_file import load_study
+from segue.training.objectives import Augment, Elbo
+
+TINY = {"rounds": 3, "warmup": 0, "size": (32, 32)}
+SCALES = {
+    "step": (step, TINY | {"batch": 2}),
+    "reference": (reference, TINY | {"batch": 2}),
+    "cohort": (cohort, TINY | {"images": 40, "cohorts": (10, 70)}),
+    "growth": (growth, TINY | {"sides": (32, 64), "pixels": 2048, "regions": (1, 2), "batch": 2}),
+}
+
+
+@contextmanager
+def here(maker, **arguments):
+    """In place of `Alone`, which pays for its imports each time."""
+    module, _, name = maker.partition(":")
+    work = getattr(importlib.import_module(module), name)(**arguments)
+    yield lambda: work() or Cost(seconds=1.0, peak_mb=2.0)
+
+
+def hold(mb):
+    """Work for `Alone` that needs so many MB, and says nothing."""
+    return lambda: np.ones(mb << 17).fill(2)
+
+
+def fail():
+    """Work for `Alone` that goes wrong."""
+    raise ValueError("no such work")
+
+
+def numbers(content):
+    """All numbers of a JSON tree, by path."""
+    if isinstance(content, dict | list):
+        items = content.items() if isinstance(content, dict) else enumerate(content)
+        return {(key, *rest): n for key, value in items for rest, n in numbers(value).items()}
+    return {(): content} if isinstance(content, int | float) and not isinstance(content, bool) else {}
+
+
+def checked(directory, name):
+    """The JSON that a benchmark wrote, well formed, and all of its statements in the table beside it."""
+    content = json.loads((directory / f"{name}.json").read_text())
+    assert content["machine"].keys() >= {"cpu", "threads", "torch", "commit"} and content["rows"] and content["ratios"]
+    assert all(map(math.isfinite, numbers(content).values()))
+    for one in content["ratios"]:
+        assert one["value"] > 0
+        assert one["ci95"] is None or 0 < one["ci95"][0] <= one["ci95"][1]
+    page = (directory / "README.md").read_text()
+    assert all(one["what"] in page for one in content["ratios"] + content["differences"])
+    assert [path.name for path in directory.iterdir() if path.suffix not in (".json", ".md")] == []
+    return content
+
+
+@pytest.fixture
+def thin_study(monkeypatch):
+    """The phantom's study with thin networks, as many levels deep."""
+    thin = ("--hvae.widths", "[8,8,16,16]", "--hvae.depths", "[1,1,1,1]", "--hvae.head", "8", "--segmentor.width", "8")
+    study = load_study(ROOT / "studies" / "coronary-phantom.yaml", thin)
+    for module in (workload, reference):
+        monkeypatch.setattr(module, "the_study", lambda: study)
+
+
+@pytest.mark.parametrize("name", SCALES)
+def test_a_benchmark_writes_finite_positive_numbers(name, thin_study, tmp_path, monkeypatch, capsys):
+    module, scale = SCALES[name]
+    if hasattr(module, "Alone"):
+        monkeypatch.setattr(module, "Alone", here)
+    run(name, module.measure, full=scale, quick=scale, arguments=["--out", str(tmp_path)])
+    content = checked(tmp_path, name)
+    assert content["scale"] == json.loads(json.dumps(scale))
+    times = [row["seconds"] for row in content["rows"]]
+    assert min(times) > 0
+    said = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in said] == [one["what"].partition(":")[0] for one in content["ratios"]]
+
+
+def test_precision_compares_the_same_images_and_resumes(tmp_path, monkeypatch):
+    study = small_study.write_study(tmp_path)
+    out = ["--out", str(tmp_path / "out")]
+    scale = {
+        "study": str(study), "runs": str(tmp_path / "runs"), "images": 60,
+        "segmentor_steps": 3, "hvae_steps": 3, "finetune_steps": 2, "tested": 6,
+    }  # fmt: skip
+    run("precision", precision.measure, full=scale, quick=scale, arguments=out)
+    first = checked(tmp_path / "out", "precision")
+    quantities = {(row["compared"], row["quantity"]) for row in first["rows"]}
+    assert len(quantities) == len(first["rows"]) == len(first["differences"]) == 2 * 2 * 3
+
+    monkeypatch.setattr(precision, "perform", lambda *_: pytest.fail("a finished training was done again"))
+    run("precision", precision.measure, full=scale, quick=scale, arguments=out)
+    again = checked(tmp_path / "out", "precision")
+    assert again["rows"] == first["rows"] and again["differences"] == first["differences"]
+
+
+def test_bootstrap_of_precision_is_paired():
+    random = np.random.default_rng(0)
+    error, total = random.uniform(0, 9, 50), random.uniform(1, 2, 50)
+    before = precision.Scores(error_sd=error, elbo=-error, outside=total / 2, total=total)
+    after = before._replace(error_sd=error + 0.25, outside=total / 4)
+    found = precision.compare("x", before, after)
+    differences = {one.what.split(",")[0]: one for one in found.differences}
+    assert differences["x: error (sd)"].value == pytest.approx(0.25)
+    assert differences["x: error (sd)"].ci95 == pytest.approx((0.25, 0.25))  # unpaired, it would span 2
+    assert differences["x: leakage"].ci95 == pytest.approx((-0.25, -0.25))
+    assert found.rows[0]["float32"] == pytest.approx(error.mean())
+    assert found.rows[0]["inside"] == "yes" and found.rows[2]["inside"] == "no"
+
+
+# ---- what measures -----------------------------------------------------------------------------------------------
+
+
+def test_settings_take_turns_and_warm_up_is_not_kept():
+    order = []
+    works = {name: partial(order.append, name) for name in "ab"}
+    seconds = interleave(works, rounds=3, warmup=2, title="turns")
+    assert order == ["a", "b"] * 5
+    assert {name: len(times) for name, times in seconds.items()} == {"a": 3, "b": 3}
+
+
+def test_ratio_is_the_median_of_pairs_however_the_machine_drifts():
+    drift = np.array([1.0, 5.0, 2.0, 9.0, 3.0])
+    found = ratio("x", 3 * drift, drift, factor=0.5)
+    assert (found.value, found.ci95) == (1.5, (1.5, 1.5))
+    noisy = ratio("x", np.array([1.0, 2.0, 10.0]), np.ones(3))
+    assert noisy.value == 2 and noisy.ci95 == (1, 10)
+    assert ratio("x", drift[:2], drift[:2]).ci95 is None  # two rounds say nothing of an interval
+
+
+def test_flops_are_those_of_the_textbook():
+    layer, x = nn.Conv2d(3, 5, 3, padding=1, bias=False), torch.randn(2, 3, 8, 8)
+    forward = 2 * 2 * 8 * 8 * 3 * 5 * 9 / 1e9
+    assert gflop(lambda: layer(x)) == pytest.approx(forward)
+    assert gflop(lambda: layer(x).sum().backward()) == pytest.approx(2 * forward)  # x takes no gradient
+    for call, flop in matmuls(torch.float32).values():
+        assert gflop(call) == pytest.approx(flop)
+
+
+def test_peak_memory_is_what_the_work_holds(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(small_study.__file__).rpartition("/")[0])
+    ballast = np.ones(300 << 17)  # what the parent holds is not the child's
+    with Alone("test_benchmarks:hold", mb=200) as work:
+        assert 190 < work().peak_mb < 250
+        assert 190 < work().peak_mb < 250
+        assert len(ballast) and 0 < work().seconds < 60
+    with Alone("test_benchmarks:fail") as work, pytest.raises(RuntimeError, match="test_benchmarks:fail: its process"):
+        work()
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_setting_takes_the_step_that_adam_takes(name, monkeypatch):
+    monkeypatch.setattr("segue.training.loop.resolve", lambda precision: "no")
+    parents = tiny.bar_parents()
+    x = tiny.bars(6, seed=1)
+    areas, frames = parents.factual(x, torch.ones(6))
+    batch = {"image": x, "parents": areas, "frames": frames, "pixel_area": torch.ones(6)}
+
+    def objective():
+        net = tiny.hvae(context=parents.context_channels("map"))
+        mechanism = ImageMechanism(model=net, parents=parents, conditioning="map")
+        return Elbo(mechanism, augment=Augment(), free_bits=0.05, beta_warmup=0.2)
+
+    expected, trained = objective(), objective()
+    torch.manual_seed(3)
+    expected(batch, 0.5)[0].backward()
+    norm = torch.stack([p.grad.square().sum() for p in expected.parameters() if p.grad is not None]).sum().sqrt()
+    torch.manual_seed(3)
+    SETTINGS[name].step(trained, 1e-2, 1.0)(batch)
+    for before, after in zip(expected.parameters(), trained.parameters(), strict=True):
+        if before.grad is not None:  # the first step of AdamW by hand: m / sqrt(v) = g / |g|
+            g = before.grad / max(1.0, float(norm))
+            by_hand = before * (1 - 1e-2 * 0.01) - 1e-2 * g / (g.abs() + 1e-8)
+            clear = g.abs() > 1e-5  # below, rounding may turn the sign
+            assert torch.allclose(after[clear], by_hand[clear], atol=1e-3)
+
+
+def test_what_cannot_be_measured_is_refused_in_one_line(tmp_path, capsys):
+    def refused(*arguments):
+        with pytest.raises(SystemExit) as stop:
+            given = ["--out", str(tmp_path), *arguments]
+            run("growth", growth.measure, full=growth.FULL, quick=growth.QUICK, arguments=given)
+        assert stop.value.code == 2
+        return capsys.readouterr().err.strip()
+
+    assert refused("--rounds", "0") == "--rounds 0: give 1 or more"
+    assert refused("--sides", "32", "-64").startswith("--sides [32, -64]")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "notes.json").write_text('{"a": 1}')
+    assert "notes.json: not what a benchmark writes" in refused()
+
+
+def test_a_cohort_that_does_not_fit_on_the_disk_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"--cohorts 1000000000000: needs .* GB"):
+        cohort.check_disk(tmp_path, 10**12, (32, 96))
+
+
+def test_the_table_shows_all_results_of_a_folder(tmp_path):
+    for name, value in (("first", 1.5), ("second", 0.12342)):
+        found = Findings([{"work": name, "seconds": 1234.5}], [Statement(f"{name} over x", value, (1.0, 2.0))])
+        write(name, found, scale={"rounds": 3}, seconds=1.0, directory=tmp_path)
+    page = table(tmp_path)
+    assert "| first over x | 1.5 | 1 to 2 |" in page and "| second over x | 0.1234 | 1 to 2 |" in page
+    assert "| first | 1,234 |" in page and page == (tmp_path / "README.md").read_text()
+
+
+# ---- the reference HVAE ------------------------------------------------------------------------------------------
+
+SHAPE = {"size": (16, 32), "strides": (2, 4, 8), "widths": (8, 16, 16), "depths": (1, 2, 1), "latent": 3, "finest": 1}
+
+
+@pytest.fixture
+def net():
+    torch.manual_seed(0)
+    return ReferenceHVAE(context=2, **SHAPE)
+
+
+@pytest.fixture
+def x_and_context():
+    generator = torch.Generator().manual_seed(1)
+    context = torch.randn(4, 2, 1, 1, generator=generator).expand(-1, -1, 16, 32)
+    return torch.randn(4, 1, 16, 32, generator=generator), context
+
+
+@pytest.mark.parametrize("strides", reference.LADDERS.values())
+def test_reference_has_as_many_parameters_and_the_same_latents(strides):
+    size = (32, 96)
+    parents = untrained_parents(size, regions=3)
+    ours, theirs = shipped_image(parents, size), reference.reference_image(parents, size, strides=strides)
+    count = {m: sum(p.numel() for p in m.model.parameters()) for m in (ours, theirs)}
+    assert abs(count[theirs] / count[ours] - 1) < 0.02
+    batch = phantom_batch(parents, 2, size)
+    weights = parents.weights(batch["frames"], size)
+    with torch.no_grad():
+        one, other = (m.abduct(batch["image"], batch["parents"], weights, sample=True)[0] for m in (ours, theirs))
+    assert one.kl.shape == other.kl.shape and one.kl_channels.shape == other.kl_channels.shape
+    latents = [tuple(z.shape[1:]) for z in other.states[:-3]]  # then the parents, and what they decoded to
+    assert latents == 2 * [(8, 2, 6)] + 2 * [(8, 4, 12)] + 2 * [(8, 8, 24)]
+
+
+def spy(method, calls):
+    """The method, noting (is the block stochastic, what it returned) of every call."""
+
+    def called(self, *arguments):
+        calls.append((self.stochastic, method(self, *arguments)))
+        return calls[-1][1]
+
+    return called
+
+
+def test_reference_kl_is_that_of_its_gaussians(net, x_and_context, monkeypatch):
+    seen = {"forward_prior": [], "forward_posterior": []}
+    for name in seen:
+        monkeypatch.setattr(Decoding, name, spy(getattr(Decoding, name), seen[name]))
+    kl = net.abduct(*x_and_context, sample=True).kl
+    priors = [found[:2] for stochastic, found in seen["forward_prior"] if stochastic]
+    pairs = zip(seen["forward_posterior"], priors, strict=True)
+    expected = [
+        kl_divergence(Normal(q[0], q[1].exp()), Normal(p[0], p[1].exp())).sum((1, 2, 3)) for (_, q), p in pairs
+    ]
+    assert torch.allclose(kl, torch.stack(expected, dim=1), rtol=1e-4)
+    assert kl.shape == (4, 3) and bool((kl > 0).all())
+
+
+def test_reference_decodes_given_latents_to_what_inference_saw(net, x_and_context):
+    x, context = x_and_context
+    abduction, likelihood = net.infer(x, context, sample=True)
+    again = net.predict(abduction.states, context)
+    assert torch.equal(again.loc, likelihood.loc) and torch.equal(again.log_scale, likelihood.log_scale)
+    assert likelihood.loc.shape == x.shape
+    assert not torch.allclose(net.predict(abduction.states, -context).loc, likelihood.loc)
+
+
+def test_reference_prior_does_not_know_the_parents(net, x_and_context):
+    _, context = x_and_context
+    drawn = []
+    for parents in (context, -context):
+        torch.manual_seed(5)
+        drawn.append(net.decode(parents, sample=True)[0].states)
+    assert all(torch.equal(a, b) for a, b in zip(*drawn, strict=True))
+    torch.manual_seed(5)
+    assert bool(net.sample(context).loc.isfinite().all())
+
+
+def test_reference_is_trained_whole_and_returns_x_for_nothing_asked():
+    parents = tiny.bar_parents()
+    x = tiny.bars(6, seed=1)
+    areas, frames = parents.factual(x, torch.ones(6))
+    weights = parents.weights(frames, tiny.SIZE)
+    torch.manual_seed(0)
+    shape = SHAPE | {"size": tiny.SIZE}
+    net = ReferenceHVAE(context=parents.context_channels("broadcast"), **shape)
+    mechanism = OnePass(model=net, parents=parents, conditioning="broadcast")
+
+    batch = {"image": x, "parents": areas, "frames": frames, "pixel_area": torch.ones(6)}
+    Elbo(mechanism, augment=Augment(), free_bits=0.0, beta_warmup=0.0)(batch, 1.0)[0].backward()
+    still = [name for name, p in net.named_parameters() if p.grad is None or not bool(p.grad.abs().sum() > 0)]
+    assert still == []
+
+    null, changed = predict(mechanism, x, areas, weights, [areas.clone(), 2 * areas])
+    assert torch.allclose(null, x, atol=1e-5) and not torch.allclose(changed, x, atol=1e-2)
+    abduction = mechanism.infer(x, areas, weights, sample=False)
+    kept, anew = mechanism.predict(abduction, [areas, areas.clone()], weights)
+    assert torch.allclose(kept.loc, anew.loc, atol=1e-5)
