@@ -1,6 +1,7 @@
 """Types and tensor shapes are checked at run time in every test; fixtures give the smallest of everything."""
 
 import sys
+from pathlib import Path
 
 from jaxtyping import install_import_hook
 
@@ -39,12 +40,17 @@ def phantom_records() -> list[Record]:
 
 
 @pytest.fixture(scope="session")
-def phantom_store(phantom_records, tmp_path_factory) -> Store:
-    """24 phantoms, 12 of them in the split "guide"."""
+def phantom_path(phantom_records, tmp_path_factory) -> Path:
+    """A store of 24 phantoms, 12 of them in the split "guide"."""
     path = tmp_path_factory.mktemp("cohort") / "cohort.zarr"
     split = {"guide": 0.5, "judge": 0.25, "test": 0.25}
     write_store(path, phantom_records, structures=STRUCTURES, size=PHANTOM_SIZE, split=split, seed=0)
-    return Store(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def phantom_store(phantom_path) -> Store:
+    return Store(phantom_path)
 
 
 @pytest.fixture

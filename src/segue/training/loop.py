@@ -158,7 +158,8 @@ class State:
     def start(cls, objective: nn.Module, device: torch.device, *, lr: float, weight_decay: float) -> "State":
         objective = sharded(objective, device) if rendezvous.strategy() == "fsdp" else objective.to(device)
         trained = [p for p in objective.parameters() if p.requires_grad]
-        return cls(objective, torch.optim.AdamW(trained, lr=lr, weight_decay=weight_decay, betas=(0.9, 0.95), fused=True))
+        optimiser = torch.optim.AdamW(trained, lr=lr, weight_decay=weight_decay, betas=(0.9, 0.95), fused=True)
+        return cls(objective, optimiser)
 
     def prepared(self, accelerator: Accelerator) -> tuple[nn.Module, Any]:
         """The objective and the optimiser as the loop calls them: under DDP, the objective averages gradients."""
@@ -173,7 +174,8 @@ class State:
     def use_average(self, objective: nn.Module) -> None:
         """Leave the average in `objective`, which is whole again if what was trained is a sharded copy of it."""
         with torch.no_grad():
-            torch._foreach_copy_(self.parameters, self.mean)
+            for parameter, mean in zip(self.parameters, self.mean, strict=True):  # sharded tensors have no foreach copy
+                parameter.copy_(mean)
         if objective is not self.objective:
             objective.load_state_dict(whole(self.objective.state_dict()))
             objective.to(self.parameters[0].device)
