@@ -17,9 +17,9 @@ from segue.generation.plan import Do
 from segue.generation.source import Case
 from segue.training.batches import scaled, unscaled
 
-# Pixels that go through the networks side by side, which bounds their memory. On a CPU more is slower: at 32 x 96 and
-# one thread, 16 to 32 images at a time gave 65 counterfactuals a second, 64 gave 54 and 128 gave 44.
-PIXELS = {"cpu": 1 << 16, "cuda": 1 << 21}
+# Pixels that go through the networks side by side: bounds their memory. On a CPU more is no faster: at 32 x 96, 16, 32,
+# 64 and 128 images at a time gave 134, 140, 134 and 126 counterfactuals a second on one core.
+PIXELS = {"cpu": 1 << 17, "cuda": 1 << 21}
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ def follow(tallies: Generator[Tally, None, None], todo: int, shards: int) -> int
     began, made, bad = time.perf_counter(), 0, 0
 
     def state() -> str:
-        return f"{made / (time.perf_counter() - began):.1f} images/s" + (f", {bad} quarantined" if bad else "")
+        return f"{made / (time.perf_counter() - began):.1f} counterfactuals/s" + (f", {bad} quarantined" if bad else "")
 
     with closing(tallies):
         for _, tally in zip(track(range(todo), total=shards, title="generate", describe=state), tallies, strict=False):

@@ -29,6 +29,7 @@ from segue.generation.output import (
 from segue.generation.plan import REQUESTS, Listed, Plan, read_plan
 from segue.generation.source import Source, open_source
 from segue.generation.worker import Worker
+from segue.hardware import resolve
 from segue.run import load
 from segue.stages.common import write_text
 
@@ -63,7 +64,7 @@ def begin(job: Job, plan_file: Path) -> Worker:
         check_files(source.ids, job.format, channels=model.channels, dims=len(model.size))
     plan = dataclasses.replace(plan, shard=plan.shard or shard_length(plan.requests.most, model))
     identity = {
-        "run": ledger.weights_of(model),
+        **of_model(model),
         "cohort": hashed([source.identity(), job.split]),
         "plan": hashed([plain(plan), table_bytes(plan)]),
         "format": job.format,
@@ -79,10 +80,17 @@ def open_worker(job: Job) -> Worker:
         InputError: the run that this process sees is not the one that the job was begun with.
     """
     model = load(job.run, method=job.method)
-    if ledger.weights_of(model) != ledger.identity_of(job.out)["run"]:
-        raise InputError(f"{job.run}: holds other weights for this worker; let all nodes see one folder")
+    begun = ledger.identity_of(job.out)
+    for key, value in of_model(model).items():
+        if begun[key] != value:
+            raise InputError(f"{job.run}: a worker has another {key}; give all nodes one folder and like hardware")
     plan = read_plan(job.out / PLAN, model.variables)
     return assemble(job, model, open_source(job.cohort, model, split=job.split), plan)
+
+
+def of_model(model: Model) -> dict[str, str]:
+    """What must be the same for all workers."""
+    return {"run": ledger.weights_of(model), "precision": resolve(model.mechanism.precision)}
 
 
 def assemble(job: Job, model: Model, source: Source, plan: Plan) -> Worker:

@@ -19,7 +19,7 @@ Format = Literal["zarr", "nifti", "png"]
 STORE = "counterfactuals.zarr"
 FOLDER = "images"
 
-Images = Float[np.ndarray, "request channel *space"]
+Images = Float[np.ndarray, "_ channel *space"]  # as many requests as the image has
 
 
 @runtime_checkable
