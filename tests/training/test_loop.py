@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from segue.training.batches import Batches
-from segue.training.loop import TrainingDiverged, fit, resolve, schedule
+from segue.training.loop import TrainingDiverged, fit, schedule
 
 
 class Toy(nn.Module):
@@ -216,8 +216,3 @@ def test_a_short_run_warms_up_for_a_tenth_of_it_at_most(steps):
     rates = [schedule(step, steps=steps, warmup=50) for step in range(steps)]
     assert all(0 < rate <= 1 for rate in rates)
     assert rates[max(1, steps // 10) - 1] == 1
-
-
-def test_precision():
-    assert resolve("no") == "no" and resolve("bf16") == "bf16"
-    assert resolve("auto") in ("no", "bf16")
