@@ -1,3 +1,6 @@
+import copy
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -51,6 +54,23 @@ def test_each_epoch_is_a_permutation_of_the_split(phantom_store, batch_size):
     epochs = [seen[i * len(split) : (i + 1) * len(split)] for i in range(3)]
     assert all(sorted(epoch) == split for epoch in epochs)
     assert epochs[0] != epochs[1] != epochs[2]
+
+
+def test_a_large_split_is_mixed_within_windows_of_whole_chunks(phantom_store, monkeypatch):
+    monkeypatch.setattr("segue.training.batches.WINDOW", 4)
+    store = copy.copy(phantom_store)
+    store.chunk = 2
+    batches, split = make(store), store.indices("guide")
+    orders = [batches.permutation(epoch) for epoch in range(20)]
+    for order in orders:
+        assert sorted(order) == split.tolist()
+        # 4 images from chunks of 1 or 2: none comes back later, but for the chunk that a window's end may cut
+        windows = [set(window // 2) for window in np.split(order, range(4, len(order), 4))]
+        assert all(len(a & b) <= 1 for a, b in pairwise(windows))
+        assert not any(a & b for i, a in enumerate(windows) for b in windows[i + 2 :])
+    assert len({tuple(order) for order in orders}) == 20
+    assert len({order[0] for order in orders}) > 3
+    assert any(sorted(order[:2]) != list(order[:2]) for order in orders)
 
 
 @pytest.mark.parametrize(("batch_size", "world"), [(6, 2), (6, 3), (5, 2), (7, 3)])

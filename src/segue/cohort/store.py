@@ -204,7 +204,7 @@ class Store:
     Attributes:
         structures: names, in the order of the fractions.
         size: of the grid. channels: of an image.
-        channels: of the images.
+        chunk: images that are decoded together.
         unit: of a measurement, "mm2" or "mm3" where spacing is known, else "px".
         table: one row an image: id, subject, split, covariates.
 
@@ -229,8 +229,8 @@ class Store:
         self.structures: tuple[str, ...] = tuple(cast(Any, group.attrs["structures"]))
         self.size: tuple[int, ...] = tuple(cast(Any, group.attrs["size"]))
         self.unit = str(group.attrs["unit"])
-        self.channels: int = self._arrays["images"].shape[1]
         self.channels = int(self._arrays["images"].shape[1])
+        self.chunk = int(self._arrays["images"].chunks[0])
         chunk_bytes = sum(4 * math.prod(array.chunks) for array in self._arrays.values())
         self._chunk = lru_cache(maxsize=2 * (cache_bytes // chunk_bytes))(self._decode)
 
@@ -241,12 +241,14 @@ class Store:
         """Indices of the images of a split, ascending."""
         return np.flatnonzero((self.table["split"] == split).to_numpy())
 
-    def read(self, indices: Int[np.ndarray, " batch"]) -> dict[str, Float[Tensor, "batch ..."]]:
+    def read(
+        self, indices: Int[np.ndarray, " batch"], *, fractions: bool = True
+    ) -> dict[str, Float[Tensor, "batch ..."]]:
         """Read images by index, in the order given, repeats allowed; ranges are read fastest.
 
         Returns:
-            "image" (batch, channels, *space), "fractions" (batch, structures, *space) and "spacing"
-            (batch, dims) in mm, NaN where it is not known.
+            "image" (batch, channels, *space), "fractions" (batch, structures, *space) where they are wanted, and
+            "spacing" (batch, dims) in mm, NaN where it is not known.
 
         Raises:
             IndexError: an index is not in [0, len(self)).
@@ -256,11 +258,11 @@ class Store:
             raise IndexError(
                 f"indices from {indices.min()} to {indices.max()} in a store of {len(self)} images"
             )
-        return {
+        read = {
             "image": torch.from_numpy(self._take("images", indices)),
-            "fractions": torch.from_numpy(self._take("fractions", indices)),
             "spacing": torch.from_numpy(self._spacing[indices].astype(np.float32)),
         }
+        return read | ({"fractions": torch.from_numpy(self._take("fractions", indices))} if fractions else {})
 
     def pixel_area(self) -> Float[Tensor, " images"]:
         """Area (or volume) of a pixel of each image in `unit`: the product of its spacing, or 1 px."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from segue.cohort import Store
 from segue.errors import InputError
 
 Batch = dict[str, Tensor]
+WINDOW = 4096  # images that a shuffle mixes
 
 
 def scaled(image: Tensor, intensity: tuple[float, float]) -> Tensor:
@@ -29,7 +31,8 @@ def unscaled(image: Tensor, intensity: tuple[float, float]) -> Tensor:
 class Batches:
     """An endless, seeded stream of batches of one split, read from the store one step ahead.
 
-    Each epoch is a permutation of the split. `batch_size` is that of all `world` processes together: a step sees the
+    Each epoch is a permutation of the split; one larger than `WINDOW` is shuffled as a disk likes it: its chunks in random
+    order, then the images within each window, so that a chunk is decoded about once. `batch_size` is that of all `world` processes together: a step sees the
     same images on any number of them, each taking its slice (`processes.rows`).
 
     Args:
@@ -63,6 +66,7 @@ class Batches:
         self.with_fractions = with_fractions
         self.reader = ThreadPoolExecutor(max_workers=1)
         self.ahead: tuple[int, Future[Batch]] | None = None
+        self.permutation = lru_cache(maxsize=2)(self.shuffled)  # by epoch
 
     def at(self, step: int) -> Batch:
         """The batch of `step`."""
@@ -81,12 +85,19 @@ class Batches:
     def of(self, chosen: np.ndarray) -> Batch:
         """The batch of given store indices."""
         unique, inverse = np.unique(chosen, return_inverse=True)
-        read = self.store.read(unique)
+        read = self.store.read(unique, fractions=self.with_fractions)
         batch = {"image": scaled(read["image"], self.intensity)[inverse]}
         if self.with_fractions:
             batch["fractions"] = read["fractions"][inverse]
         rows = torch.from_numpy(chosen)
         return batch | {name: extra[rows] for name, extra in self.extras.items()}
 
-    def permutation(self, epoch: int) -> np.ndarray:
-        return np.random.default_rng((self.seed, epoch)).permutation(self.indices)
+    def shuffled(self, epoch: int) -> np.ndarray:
+        """The split in the order of an epoch."""
+        random = np.random.default_rng((self.seed, epoch))
+        if len(self.indices) <= WINDOW:
+            return random.permutation(self.indices)
+        chunks = np.split(self.indices, np.flatnonzero(np.diff(self.indices // self.store.chunk)) + 1)
+        order = np.concatenate([chunks[i] for i in random.permutation(len(chunks))])
+        windows = np.split(order, range(WINDOW, len(order), WINDOW))
+        return np.concatenate([random.permutation(window) for window in windows])
