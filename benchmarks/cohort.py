@@ -18,6 +18,7 @@ from segue.cohort import Store, read_folder, write_store
 from segue.cohort.phantom import STRUCTURES, draw, render, render_cohort, write_folder
 from segue.errors import InputError
 from segue.stages.prepare import following
+from segue.training.batches import Batches
 from segue.training.progress import track
 
 FULL = {"rounds": 7, "warmup": 1, "images": 1024, "size": (32, 96), "cohorts": (1000, 8000, 65706)}
@@ -146,7 +147,7 @@ def read_epoch(store: Store, order: np.ndarray) -> None:
 
 
 def growth_findings(folder: Path, cohorts: tuple[int, ...], size: tuple[int, int]) -> Findings:
-    """Writing a cohort as it is rendered, then an epoch of random batches, each in a process of its own."""
+    """Writing a cohort as it is rendered, then an epoch of training batches, each in a process of its own."""
     costs: dict[tuple[str, int], Cost] = {}
     for images in sorted(cohorts):
         path = str(folder / f"{images}.zarr")
@@ -189,13 +190,16 @@ def write_cohort(path: Path | str, images: int, size: tuple[int, int]) -> Work:
 
 
 def read_cohort(path: str) -> Work:
-    """An epoch of random batches of a store."""
+    """An epoch of a store, images and maps, as training streams it."""
     store = Store(Path(path))
-    parts = batches(np.random.default_rng(0).permutation(len(store)))
+    stream = Batches(
+        store=store, split="guide", batch_size=BATCH, seed=0, intensity=(-200.0, 1200.0), with_fractions=True
+    )
+    steps = len(store) // BATCH
 
     def read() -> None:
-        for chosen in track(parts, total=len(parts), title=f"reading {len(store)}, in batches"):
-            store.read(chosen)
+        for step in track(range(steps), total=steps, title=f"reading {len(store)}, in batches"):
+            stream.at(step)
 
     return read
 
