@@ -21,6 +21,7 @@ from small_study import VARIABLES, trained, trained_chest
 import segue
 from segue.cli import main
 from segue.cohort import Store
+from segue.generation import output
 
 pytestmark = pytest.mark.xdist_group("small_study")
 
@@ -233,6 +234,28 @@ def test_killed_in_the_middle_nothing_is_lost_nor_done_twice(tmp_path):
 def chunk_times(out: Path, shard: int) -> list[int]:
     files = (out / "counterfactuals.zarr" / "images" / "c" / str(shard)).rglob("*")
     return [path.stat().st_mtime_ns for path in files if path.is_file()]
+
+
+def test_a_full_disk_is_one_line_and_the_same_command_goes_on(tmp_path, capsys, monkeypatch):
+    arguments = command(trained()[1], cohort(), write(tmp_path, PLAN), tmp_path / "out")
+    plain = output.ZarrOutput.write
+
+    def full(self, shard, *more):
+        if shard == 4:
+            raise OSError(28, "No space left on device")
+        plain(self, shard, *more)
+
+    monkeypatch.setattr(output.ZarrOutput, "write", full)
+    assert "No space left on device" in refused(capsys, arguments)
+    monkeypatch.undo()
+    assert main(arguments) == 0
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["shards_done_before"] == 4
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path, capsys):
+    (tmp_path / "file").write_text("in the way")
+    arguments = command(trained()[1], cohort(), write(tmp_path, PLAN), tmp_path / "file" / "out")
+    assert "name another folder" in refused(capsys, arguments)
 
 
 def test_a_finished_folder_is_left_alone(tmp_path):

@@ -51,13 +51,20 @@ def test_a_worker_that_dies_is_replaced_and_its_shard_done_once_more(tmp_path):
     assert len(list(tmp_path.glob("*.done"))) == 8
 
 
-def test_an_actors_mistake_of_the_user_is_the_users_one_line(tmp_path):
-    def opened():
-        raise InputError("runs/x: holds other weights for this worker; let all nodes see one folder")
+@pytest.mark.parametrize("when", ["opening", "working"])
+def test_what_only_an_actor_sees_reaches_the_user_in_one_line(tmp_path, when):
+    def refuse(number: int = 0) -> Tally:
+        raise InputError("out: cannot be written; mend that")
 
+    opened = refuse if when == "opening" else lambda: refuse
     with pytest.raises(InputError) as raised:
         list(pool.on_ray(opened, range(2), workers=1, address=None, log=tmp_path / "log"))
-    assert str(raised.value) == "runs/x: holds other weights for this worker; let all nodes see one folder"
+    assert str(raised.value) == "out: cannot be written; mend that"
+
+
+def test_no_cluster_at_the_address(tmp_path, capsys):
+    arguments = command(trained()[1], cohort(), write(tmp_path, PLAN), tmp_path / "out", "--address", "auto")
+    assert "--address auto: no Ray cluster answers there" in refused(capsys, arguments)
 
 
 def test_without_ray_the_extra_is_named(tmp_path, capsys, monkeypatch):

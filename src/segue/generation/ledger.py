@@ -34,14 +34,15 @@ def begin(out: Path, identity: dict[str, Any], fill: Callable[[Path], None]) -> 
         return
     partial = out.with_name(out.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
-    (partial / PARTS).mkdir(parents=True)
     try:
+        (partial / PARTS).mkdir(parents=True)
         fill(partial)
         write_text(partial / IDENTITY, json.dumps(identity, indent=1))
         partial.replace(out)
-    except BaseException:
+    except OSError as error:
+        raise InputError(f"{out}: cannot be made ({error}); name another folder with --out") from None
+    finally:
         shutil.rmtree(partial, ignore_errors=True)
-        raise
 
 
 def resume(out: Path, identity: dict[str, Any]) -> None:

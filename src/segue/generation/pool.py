@@ -97,18 +97,25 @@ class Actor:
 
     def __init__(self, open_worker: Callable[[], Worker], threads: int) -> None:
         torch.set_num_threads(threads)
-        self.problem = ""
+        self.worker: Callable[[int], Tally] | None = None
         try:
             self.worker = open_worker()
         except InputError as error:
             self.problem = str(error)
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, list[int] | list[str]]:
-        tallies = [Tally(0, 0) if self.problem else self.worker(int(number)) for number in batch["item"]]
+        (number,) = batch["item"]
+        tally, problem = Tally(0, 0), ""
+        try:
+            if self.worker is None:
+                raise InputError(self.problem)
+            tally = self.worker(int(number))
+        except InputError as error:
+            problem = str(error)
         return {
-            "counterfactuals": [tally.counterfactuals for tally in tallies],
-            "quarantined": [tally.quarantined for tally in tallies],
-            "problem": [self.problem for _ in tallies],
+            "counterfactuals": [tally.counterfactuals],
+            "quarantined": [tally.quarantined],
+            "problem": [problem],
         }
 
 

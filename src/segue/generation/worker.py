@@ -41,6 +41,13 @@ class Worker:
         self.out, self.shard = out, shard
 
     def __call__(self, number: int) -> Tally:
+        """Do a shard.
+
+        Raises:
+            InputError: the output cannot be written: the disk is full, or gone.
+        """
+        if part(self.out, number).exists():  # done by a worker that died before it could say so
+            return tally(pl.read_parquet(part(self.out, number)))
         ids = self.source.ids
         span = range(number * self.shard, min((number + 1) * self.shard, len(ids)))
         cases: dict[int, Case] = {}
@@ -54,12 +61,14 @@ class Worker:
                 refused[place] = reason(error)
         answers, failed = answer_all(self.model, cases, {place: self.requests.of(ids[place]) for place in cases})
         refused |= failed
-        self.output.write(
-            number, list(answers), [cases[place] for place in answers], [one.images for one in answers.values()]
-        )
         table = self.table(answers, refused)
-        write_part(self.out, number, table)
-        return Tally(len(table) - len(refused), len(refused))
+        chosen = [cases[place] for place in answers]
+        try:
+            self.output.write(number, list(answers), chosen, [one.images for one in answers.values()])
+            write_part(self.out, number, table)
+        except OSError as error:
+            raise InputError(f"{self.out}: cannot be written ({error}); then the same command goes on") from None
+        return tally(table)
 
     def table(self, answers: dict[int, Answer], refused: dict[int, str]) -> pl.DataFrame:
         """One row a counterfactual, and one for each image that was refused, with the reason."""
@@ -139,6 +148,11 @@ def reason(error: Exception) -> str:
     """One line; of a mistake in the input the message alone."""
     said = one_line(error)
     return said if isinstance(error, InputError) else f"{type(error).__name__}: {said}"
+
+
+def tally(table: pl.DataFrame) -> Tally:
+    refused = len(table) - table["reason"].null_count()
+    return Tally(len(table) - refused, refused)
 
 
 def part(out: Path, number: int) -> Path:
