@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from segue import processes, rendezvous
 from segue.causal.mechanism import ImageMechanism
 from segue.causal.parents import Parents
 from segue.cohort import Store
-from segue.errors import Ended, RanksLost, exit_code
+from segue.errors import Ended, InputError, RanksLost, exit_code
 from segue.training.batches import Batches
 from segue.training.cft import CounterfactualFineTuning, RegionGuide
 from segue.training.loop import fit
@@ -51,6 +52,15 @@ def run(world: int, folder: Path, *tasks: Task, **how: Any) -> None:
     assert process.returncode == 0, err
 
 
+def last_word(world: int, folder: Path, *tasks: Task, **how: Any) -> str:
+    """The one line that is left of what must fail."""
+    process = start(world, folder, *tasks, **how)
+    _, err = process.communicate(timeout=300)
+    assert process.returncode != 0, err
+    (line,) = [line for line in err.splitlines() if line.startswith("segue: ")]
+    return line
+
+
 def draw_and_combine(folder: Path, total: int = 7) -> None:
     """Everything in `segue.processes`, on a batch that all processes know whole."""
     whole = torch.arange(2.0 * total).reshape(total, 2) ** 2
@@ -66,6 +76,24 @@ def draw_and_combine(folder: Path, total: int = 7) -> None:
     save_file({k: v.contiguous() for k, v in found.items()}, folder / f"{processes.rank()}.safetensors")
 
 
+def outwait(folder: Path, seconds: float) -> None:
+    """The main process works for longer than a collective would wait; the others get what it found."""
+
+    def work() -> dict[str, list[int]]:
+        time.sleep(seconds)
+        return {"found": [1, 2]}
+
+    (folder / f"{processes.rank()}.json").write_text(json.dumps(rendezvous.alone(work)))
+
+
+def refuse(folder: Path) -> None:
+    """One process finds something wrong with what it was given, while the others wait for it."""
+    if processes.rank() == 1:
+        raise InputError("one.yaml: wrong here")
+    rendezvous.alone(lambda: time.sleep(2))
+    processes.of_main(torch.zeros(1))
+
+
 def train(
     folder: Path,
     store: str = "",
@@ -77,7 +105,7 @@ def train(
     kill: str = "",
     hang: str = "",
 ) -> None:
-    """Train a tiny image model and write its losses and weights; `kill` and `hang` say where that happens, as rank:step."""
+    """Train a tiny image model and write its losses and weights; `kill` and `hang` happen at rank:step."""
     directory, cohort = folder / name, Store(Path(store))
     rendezvous.alone(lambda: directory.mkdir(exist_ok=True))
     objective, extras = make(kind, cohort)
@@ -127,9 +155,14 @@ def make(kind: str, store: Store) -> tuple[Elbo | CounterfactualFineTuning, dict
     mechanism = ImageMechanism(model=net, parents=parents, conditioning="map")
     extras = {"parents": areas, "frames": frames, "pixel_area": torch.ones(count)}
     if kind == "elbo":
-        return Elbo(mechanism, augment=Augment(**MOVED), free_bits=0.05, beta_warmup=0.2), extras
+        return Elbo(mechanism, augment=Augment(**MOVED), free_bits=0.5, beta_warmup=0.2), extras
     settings = {"constraint": 0.5, "damping": 1.0, "rate": 0.1, "start": 0.5}
     return CounterfactualFineTuning(mechanism, RegionGuide(parents), augment=Augment(**MOVED), **settings), extras
+
+
+TASKS: dict[str, Callable[..., None]] = {
+    "draw_and_combine": draw_and_combine, "outwait": outwait, "refuse": refuse, "train": train
+}  # fmt: skip
 
 
 def main() -> int:
@@ -137,8 +170,8 @@ def main() -> int:
     try:
         with rendezvous.joined(timeout=float(timeout), strategy="fsdp" if strategy == "fsdp" else "ddp"):
             for task in json.loads(tasks):
-                {"draw_and_combine": draw_and_combine, "train": train}[task.pop("task")](Path(folder), **task)
-    except RanksLost as error:
+                TASKS[task.pop("task")](Path(folder), **task)
+    except (RanksLost, InputError) as error:
         print(f"segue: {error}", file=sys.stderr)
         return exit_code(error)
     except Ended as error:

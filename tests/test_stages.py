@@ -168,6 +168,15 @@ def test_running_again_does_nothing(copied, capsys):
     assert capsys.readouterr().err.count("done before") == len(times(run))
 
 
+def test_what_another_version_did_stands_and_says_so(copied, capsys):
+    study, run = copied
+    done = run / "judge" / "done.json"
+    done.write_text(json.dumps(json.loads(done.read_text()) | {"version": "0.0.1"}))
+    assert redone(study, run) == set()
+    err = capsys.readouterr().err
+    assert "judge: done before, by another version" in err and err.count("another version") == 1
+
+
 @pytest.mark.parametrize(
     ("change", "expected"),
     [

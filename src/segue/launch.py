@@ -87,6 +87,7 @@ def launch(placement: Placement, command: list[str]) -> None:
     share = max(1, (os.cpu_count() or 1) // placement.devices)
     os.environ.setdefault("OMP_NUM_THREADS", str(share))
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # what failed says so itself
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # the same, of torch's sockets
     several = {"rdzv_backend": "static", "rdzv_configs": {"rank": placement.node_rank, "timeout": placement.timeout}}
     one = {"rdzv_backend": "c10d", "rdzv_configs": {"timeout": placement.timeout}}
     where: dict[str, Any] = several if placement.nodes > 1 else one

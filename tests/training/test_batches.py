@@ -7,6 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from segue.errors import InputError
 from segue.training.batches import Batches, scaled, unscaled
 
 CT = (-200.0, 800.0)
@@ -79,6 +80,12 @@ def test_ranks_partition_the_batch_of_one_process(phantom_store, batch_size, wor
         whole = rows(make(phantom_store, batch_size=batch_size), step)
         parts = [rows(make(phantom_store, batch_size=batch_size, rank=r, world=world), step) for r in range(world)]
         assert [row for part in parts for row in part] == whole
+
+
+def test_more_processes_than_images_are_refused(phantom_store):
+    make(phantom_store, batch_size=3, world=3)
+    with pytest.raises(InputError, match="batch_size 3 leaves some of 4 processes without an image"):
+        make(phantom_store, batch_size=3, world=4)
 
 
 def test_a_batch_holds_what_the_store_holds(phantom_store):

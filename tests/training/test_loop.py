@@ -129,6 +129,16 @@ def test_patience_ends_the_run_and_names_the_term(run):
         run(Toy(always=1e9), "other", patience=2, skip=1e4)
 
 
+def test_patience_survives_a_kill(run):
+    faults = dict.fromkeys(range(5, 14), math.nan) | {12: Killed()}
+    with pytest.raises(Killed):
+        run(Toy(faults=faults), patience=9)
+    second = Toy(always=math.nan)
+    with pytest.raises(TrainingDiverged, match="9 steps in a row"):
+        run(second, patience=9)
+    assert second.calls == 6  # steps 5, 6 and 7 were skipped before the checkpoint at 8
+
+
 def test_only_steps_in_a_row_end_the_run(run):
     faults = dict.fromkeys([1, 2, 4, 5, 7, 8], math.nan)
     assert run(Toy(faults=faults), patience=3).skipped == 6

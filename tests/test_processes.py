@@ -1,0 +1,62 @@
+import pytest
+import several
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import load_file
+
+from segue import processes
+
+
+@given(st.integers(1, 60), st.integers(1, 9))
+def test_rows_partition_the_batch_evenly(total, world):
+    slices = [processes.rows(total, rank, world) for rank in range(world)]
+    assert [row for part in slices for row in range(total)[part]] == list(range(total))
+    sizes = [part.stop - part.start for part in slices]
+    assert max(sizes) - min(sizes) <= 1
+
+
+@given(st.integers(1, 60), st.integers(1, 9))
+def test_shares_weight_rows_alike(total, world):
+    rows = range(total)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(processes, "world", lambda: world)
+        means = []
+        for rank in range(min(total, world)):
+            patch.setattr(processes, "rank", lambda rank=rank: rank)
+            mine = rows[processes.rows(total, rank, world)]
+            means.append(processes.share(total) * sum(mine) / max(len(mine), 1))
+    if total >= world:
+        assert sum(means) / world == pytest.approx(sum(rows) / total)
+
+
+def test_one_process_is_torch_itself():
+    x = torch.randn(5, 2, requires_grad=True)
+    with processes.sharing(5):
+        torch.manual_seed(1)
+        drawn = processes.rand(5, 3), processes.randn(5, 3)
+        torch.manual_seed(1)
+        assert torch.equal(drawn[0], torch.rand(5, 3)) and torch.equal(drawn[1], torch.randn(5, 3))
+        assert torch.equal(processes.mean(x), x.mean(0))
+        assert processes.gather(x) is x and processes.mine(x) is x
+        assert processes.share(5) == 1 and processes.world() == 1 and processes.is_main()
+    assert processes.averaged({"a": torch.tensor(2.0)}, 5) == {"a": 2.0}
+
+
+def test_three_processes_see_the_whole_batch(tmp_path):
+    """Seven rows on three processes, against one that holds them all."""
+    several.run(3, tmp_path, {"task": "draw_and_combine", "total": 7})
+    ranks = [load_file(tmp_path / f"{rank}.safetensors") for rank in range(3)]
+    assert [len(rank["drawn"]) for rank in ranks] == [2, 2, 3]
+    torch.manual_seed(3)
+    drawn = torch.cat([torch.rand(7, 2), torch.randn(7, 2)], dim=1)
+    assert torch.equal(torch.cat([rank["drawn"] for rank in ranks]), drawn)
+    whole = (torch.arange(14.0).reshape(7, 2) ** 2).requires_grad_()
+    (gradient,) = torch.autograd.grad((whole.mean(0) ** 3).sum(), whole)
+    # DDP divides the sum of gradients by the number of processes; each row is on one of them
+    torch.testing.assert_close(torch.cat([rank["gradient"] for rank in ranks]) / 3, gradient)
+    for rank in ranks:
+        assert torch.equal(rank["gathered"], whole.detach())
+        torch.testing.assert_close(rank["mean"][0], whole.detach().mean(0))
+        torch.testing.assert_close(rank["averaged"], torch.stack([whole.mean(), whole[:, 0].mean()]).detach())
+        assert rank["main"].tolist() == [0]
