@@ -16,6 +16,16 @@ from segue.generation.worker import Tally
 pytestmark = pytest.mark.xdist_group("small_study")
 
 
+@pytest.fixture(scope="module")
+def cluster():
+    """A local Ray that several tests share: starting one takes seconds."""
+    pool.start(2, None)
+    import ray
+
+    yield
+    ray.shutdown()
+
+
 @pytest.mark.parametrize(
     ("cores", "workers", "threads"),
     [([2], 1, 2), ([2], 2, 1), ([8], 3, 2), ([8, 8, 8], 4, 4), ([8, 3], 3, 3), ([1], 4, 1), ([], 2, 1)],
@@ -33,7 +43,12 @@ def test_two_workers_leave_what_one_leaves(tmp_path):
     assert {p.name for p in (tmp_path / "1").iterdir()} == {p.name for p in (tmp_path / "2").iterdir()}
 
 
-def test_a_worker_that_dies_is_replaced_and_its_shard_done_once_more(tmp_path):
+def test_no_cluster_at_the_address(tmp_path, capsys):
+    arguments = command(trained()[1], cohort(), write(tmp_path, PLAN), tmp_path / "out", "--address", "auto")
+    assert "--address auto: no Ray cluster answers there" in refused(capsys, arguments)
+
+
+def test_a_worker_that_dies_is_replaced_and_its_shard_done_once_more(tmp_path, cluster):
     def opened():
         def work(number: int) -> Tally:
             marker = tmp_path / "died"
@@ -52,7 +67,7 @@ def test_a_worker_that_dies_is_replaced_and_its_shard_done_once_more(tmp_path):
 
 
 @pytest.mark.parametrize("when", ["opening", "working"])
-def test_what_only_an_actor_sees_reaches_the_user_in_one_line(tmp_path, when):
+def test_what_only_an_actor_sees_reaches_the_user_in_one_line(tmp_path, when, cluster):
     def refuse(number: int = 0) -> Tally:
         raise InputError("out: cannot be written; mend that")
 
@@ -60,11 +75,6 @@ def test_what_only_an_actor_sees_reaches_the_user_in_one_line(tmp_path, when):
     with pytest.raises(InputError) as raised:
         list(pool.on_ray(opened, range(2), workers=1, address=None, log=tmp_path / "log"))
     assert str(raised.value) == "out: cannot be written; mend that"
-
-
-def test_no_cluster_at_the_address(tmp_path, capsys):
-    arguments = command(trained()[1], cohort(), write(tmp_path, PLAN), tmp_path / "out", "--address", "auto")
-    assert "--address auto: no Ray cluster answers there" in refused(capsys, arguments)
 
 
 def test_without_ray_the_extra_is_named(tmp_path, capsys, monkeypatch):

@@ -95,6 +95,7 @@ def follow(tallies: Generator[Tally, None, None], todo: int, shards: int) -> int
     with closing(tallies):
         for _, tally in zip(track(range(todo), total=shards, title="generate", describe=state), tallies, strict=False):
             made, bad = made + tally.counterfactuals, bad + tally.quarantined
+        next(tallies, None)  # lets the pool see its end, rather than be stopped
     return made
 
 

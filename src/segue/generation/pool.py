@@ -44,12 +44,12 @@ def on_ray(
         open_worker: called once in each actor.
         log: a file for what Ray's own processes say.
     """
+    quiet_environment()
     import ray
     from ray.data import ActorPoolStrategy, DataContext
 
     with aside(log):
-        mine = not ray.is_initialized()
-        if mine:
+        if mine := not ray.is_initialized():
             start(workers, address)
         try:
             quiet(DataContext.get_current())
@@ -121,9 +121,9 @@ class Actor:
 
 def start(workers: int, address: str | None) -> None:
     """Join a cluster, or start one that lives as long as this process."""
+    quiet_environment()
     import ray
 
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     quietly: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     if address is None:
         cores = max(workers, torch.get_num_threads())
@@ -133,6 +133,13 @@ def start(workers: int, address: str | None) -> None:
         ray.init(address=address, **quietly)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise InputError(f"--address {address}: no Ray cluster answers there ({first_line(error)})") from None
+
+
+def quiet_environment() -> None:
+    """Before Ray is imported: no usage statistics; and no second cluster, which a thread of Ray Data that outlives an
+    error would start with the next thing that it asks for."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"
 
 
 def quiet(context: Any) -> None:
