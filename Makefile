@@ -49,7 +49,7 @@ results: $(VENV)/ready ## what results/ holds, made anew (make results CHEST=fol
 	cp $(KEPT:%=runs/chest-zones/evaluate/%) results/chest-zones/
 
 # Each takes --quick, --out and its own scale: .venv/bin/python -m benchmarks.step --help
-BENCHMARKS := step reference growth cohort precision generation
+BENCHMARKS := step requests reference backends growth cohort precision generation
 
 bench: $(VENV)/ready-dev ## speed and memory against references, to results/benchmarks (make bench QUICK=1: a few minutes)
 	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python -m benchmarks.$$name $(if $(QUICK),--quick); done

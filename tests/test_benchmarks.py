@@ -3,6 +3,8 @@
 import importlib
 import json
 import math
+import subprocess
+import sys
 from contextlib import contextmanager
 from functools import partial
 
@@ -13,7 +15,7 @@ import tiny
 import torch
 from torch import nn
 
-from benchmarks import cohort, growth, precision, reference, step, workload
+from benchmarks import cohort, growth, precision, reference, requests, step, workload
 from benchmarks.machine import ROOT, Alone, Cost, gflop, matmuls
 from benchmarks.record import Findings, Statement, run, table, write
 from benchmarks.settings import SETTINGS
@@ -25,6 +27,7 @@ from segue.training.objectives import Augment, Elbo
 TINY = {"rounds": 3, "warmup": 0, "size": (32, 32)}
 SCALES = {
     "step": (step, TINY | {"batch": 2}),
+    "requests": (requests, TINY | {"images": 2}),
     "reference": (reference, TINY | {"batch": 2}),
     "cohort": (cohort, TINY | {"images": 40, "cohorts": (10, 70)}),
     "growth": (growth, TINY | {"sides": (32, 64), "pixels": 2048, "regions": (1, 2), "batch": 2}),
@@ -76,8 +79,17 @@ def thin_study(monkeypatch):
     """The phantom's study with thin networks, as many levels deep."""
     thin = ("--hvae.widths", "[8,8,16,16]", "--hvae.depths", "[1,1,1,1]", "--hvae.head", "8", "--segmentor.width", "8")
     study = load_study(ROOT / "studies" / "coronary-phantom.yaml", thin)
-    for module in (workload, reference):
+    for module in (workload, reference, requests):
         monkeypatch.setattr(module, "the_study", lambda: study)
+
+
+@pytest.mark.slow  # torch.compile takes a minute
+def test_every_backend_computes_and_is_compared(tmp_path):
+    scale = "--rounds 3 --warmup 0 --batch 2 --size 32 32".split()
+    alone = [sys.executable, "-m", "benchmarks.backends"]  # the compiler cannot see through the tests' type checks
+    subprocess.run([*alone, *scale, "--out", str(tmp_path)], cwd=ROOT, check=True)
+    found = {row["work"] for row in checked(tmp_path, "backends")["rows"]}
+    assert found == {"decoding", "measuring", "fine-tuning step"}
 
 
 @pytest.mark.parametrize("name", SCALES)
