@@ -85,7 +85,7 @@ def thin_study(monkeypatch):
 
 @pytest.mark.slow  # torch.compile takes a minute
 def test_every_backend_computes_and_is_compared(tmp_path):
-    scale = "--rounds 3 --warmup 0 --batch 2 --size 32 32".split()
+    scale = ["--rounds", "3", "--warmup", "0", "--batch", "2", "--size", "32", "32"]
     alone = [sys.executable, "-m", "benchmarks.backends"]  # the compiler cannot see through the tests' type checks
     subprocess.run([*alone, *scale, "--out", str(tmp_path)], cwd=ROOT, check=True)
     found = {row["work"] for row in checked(tmp_path, "backends")["rows"]}
