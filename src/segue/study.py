@@ -177,7 +177,8 @@ class Study:
         partitions: named partitions.
         variables: the partition that measures each structure.
         runs: the folder of all runs.
-        precision: of training and of the image model; auto is bf16 where the hardware has it. Areas are measured in float32.
+        precision: of training and of the image model; auto is bf16 where the hardware has it. Areas are always measured
+            in float32.
     """
 
     name: str

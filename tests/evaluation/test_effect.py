@@ -47,7 +47,7 @@ class Painter(ImageMechanism):
         return Abduction([], none, none)
 
     def predict(self, abduction, parents, weights):
-        """Where anything is changed, `spill` pixels of plaque appear on the right as well. (Noise u = x, location 0.)"""
+        """Where anything is changed, `spill` pixels of plaque appear on the right too (location 0, hence u = x)."""
         found = []
         for requested in parents:
             changed = (requested != self.before).any(1)

@@ -43,9 +43,10 @@ def test_two_workers_leave_what_one_leaves(tmp_path):
     assert {p.name for p in (tmp_path / "1").iterdir()} == {p.name for p in (tmp_path / "2").iterdir()}
 
 
-def test_no_cluster_at_the_address(tmp_path, capsys):
-    arguments = command(trained()[1], cohort(), write(tmp_path, PLAN), tmp_path / "out", "--address", "auto")
-    assert "--address auto: no Ray cluster answers there" in refused(capsys, arguments)
+@pytest.mark.parametrize("address", ["auto", "127.0.0.1:1", "nowhere"])
+def test_no_cluster_at_the_address(tmp_path, capsys, address):
+    arguments = command(trained()[1], cohort(), write(tmp_path, PLAN), tmp_path / "out", "--address", address)
+    assert f"--address {address}: no Ray cluster answers there" in refused(capsys, arguments)
 
 
 def test_a_worker_that_dies_is_replaced_and_its_shard_done_once_more(tmp_path, cluster):

@@ -7,6 +7,7 @@ memory is bounded by one shard a worker, however large the cohort is.
 import importlib.util
 import logging
 import os
+import socket
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -130,9 +131,17 @@ def start(workers: int, address: str | None) -> None:
         ray.init(address="local", num_cpus=cores, object_store_memory=OBJECT_STORE, include_dashboard=False, **quietly)
         return
     try:
+        knock(address)
         ray.init(address=address, **quietly)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise InputError(f"--address {address}: no Ray cluster answers there ({first_line(error)})") from None
+
+
+def knock(address: str) -> None:
+    """Raise OSError where nothing listens at `host:port`: Ray itself would wait for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=10).close()
 
 
 def quiet_environment() -> None:

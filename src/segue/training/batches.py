@@ -31,9 +31,10 @@ def unscaled(image: Tensor, intensity: tuple[float, float]) -> Tensor:
 class Batches:
     """An endless, seeded stream of batches of one split, read from the store one step ahead.
 
-    Each epoch is a permutation of the split; one larger than `WINDOW` is shuffled as a disk likes it: its chunks in random
-    order, then the images within each window, so that a chunk is decoded about once. `batch_size` is that of all `world` processes together: a step sees the
-    same images on any number of them, each taking its slice (`processes.rows`).
+    Each epoch is a permutation of the split; one larger than `WINDOW` is shuffled as a disk likes it: its chunks in
+    random order, then the images within each window, so that a chunk is decoded about once. `batch_size` is that of all
+    `world` processes together: a step sees the same images on any number of them, each taking its slice
+    (`processes.rows`).
 
     Args:
         extras: further tensors with one row for each image of the *store* (parents, frames, pixel areas).
