@@ -62,7 +62,8 @@ partitions:
   whole: {{kind: whole}}
 variables: {{left_lung: zones, right_lung: zones, heart: whole}}
 segmentor:
-  {{arch: unet, width: 8, patch: 1, budget: {{steps: 20, batch_size: 4, lr: 0.01}}, augment: {{rotate: 5, noise: 0.02}}}}
+  {{arch: unet, width: 8, patch: 1, budget: {{steps: 20, batch_size: 4, lr: 0.01}},
+   augment: {{rotate: 5, noise: 0.02}}}}
 judge: {{arch: segresnet, width: 8, patch: 1, budget: {{steps: 3, batch_size: 4}}}}
 regressor: {{width: 8, budget: {{steps: 3, batch_size: 4}}}}
 hvae: {{widths: [8, 16], depths: [1, 1], latent: 2, reach: 2, head: 8, budget: {{steps: 3, batch_size: 4}}}}
