@@ -24,6 +24,7 @@ from segue.cli import main
 from segue.cohort import write_store
 from segue.cohort.phantom import STRUCTURES, render_cohort
 from segue.errors import InputError
+from segue.generation.job import SHARD_IMAGES
 from segue.generation.output import STORE
 from segue.generation.worker import PARTS
 from segue.stages.prepare import following
@@ -54,7 +55,7 @@ def measure(*, images: int, interventions: int) -> Findings:
         folder = Path(scratch)
         check_disk(folder, images, interventions)
         study_run = make_run(folder / "runs")
-        write_plan(folder / "plan.yaml", interventions)
+        write_plan(folder / "plan.yaml", interventions, images)
         few = max(1, images // 10)
         for name, count in (("few", few), ("all", images)):
             write_cohort(folder / f"{name}.zarr", count)
@@ -124,11 +125,11 @@ def make_run(runs: Path) -> Path:
     return runs / STUDY.stem
 
 
-def write_plan(path: Path, interventions: int) -> None:
-    """So many requests an image: each variable in turn, by ever more."""
+def write_plan(path: Path, interventions: int, images: int) -> None:
+    """So many requests an image, each variable in turn, by ever more; enough shards for a kill between them."""
     names = [f"{structure}@{third}" for structure in STRUCTURES for third in ("proximal", "mid", "distal")]
     requests = [{names[i % 9]: f"+{1 + i // 9}sd"} for i in range(interventions)]
-    path.write_text(yaml.safe_dump({"interventions": requests}))
+    path.write_text(yaml.safe_dump({"interventions": requests, "shard": max(1, min(SHARD_IMAGES, images // 8))}))
 
 
 def write_cohort(path: Path, images: int) -> None:

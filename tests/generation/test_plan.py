@@ -1,10 +1,13 @@
 """Plans: what each form asks of an image, and that whatever is wrong is named."""
 
 import itertools
+import re
+from pathlib import Path
 
 import pytest
 import yaml
 
+from segue.cohort.phantom import STRUCTURES
 from segue.errors import InputError
 from segue.generation.plan import Listed, Plan, read_plan
 
@@ -133,3 +136,16 @@ def test_what_is_wrong_is_named_in_one_line(tmp_path, text, message):
 def test_no_plan(tmp_path):
     with pytest.raises(InputError, match="no such plan"):
         read_plan(tmp_path / "plan.yaml", NAMES)
+
+
+def test_the_plans_in_the_documentation_are_plans(tmp_path):
+    text = (Path(__file__).parents[2] / "docs" / "generate.md").read_text()
+    plans = re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
+    names = tuple(f"{structure}@{third}" for structure in STRUCTURES for third in ("proximal", "mid", "distal"))
+    lines = text[text.index("    id,lumen@mid") :].splitlines()[:4]
+    (tmp_path / "requests.csv").write_text("\n".join(line.strip() for line in lines))
+    asked = []
+    for plan in plans:
+        (tmp_path / "plan.yaml").write_text(plan)
+        asked.append(len(read_plan(tmp_path / "plan.yaml", names).requests.of("phantom_000007")))
+    assert asked == [3, 4, 18, 9, 2]

@@ -133,8 +133,9 @@ def start(workers: int, address: str | None) -> None:
     try:
         knock(address)
         ray.init(address=address, **quietly)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise InputError(f"--address {address}: no Ray cluster answers there ({first_line(error)})") from None
+    except (OSError, ValueError, RuntimeError, SystemExit) as error:  # Ray exits where a stale address misleads it
+        why = f"no Ray cluster answers there ({first_line(error)}); start one, or set its RAY_AUTH_TOKEN"
+        raise InputError(f"--address {address}: {why}") from None
 
 
 def knock(address: str) -> None:
