@@ -22,7 +22,7 @@ from segue.causal.mechanism import ImageMechanism
 from segue.hardware import autocast, channels_last
 from segue.training.batches import Batch
 
-FULL = {"rounds": 20, "warmup": 2, "batch": 32, "size": (32, 96)}
+FULL = {"rounds": 10, "warmup": 2, "batch": 32, "size": (32, 96)}
 QUICK = FULL | {"rounds": 3, "warmup": 1}
 Work = Callable[[], Any]
 

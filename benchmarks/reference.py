@@ -15,7 +15,7 @@ from benchmarks.workload import KINDS, Image, shipped_image, the_study, untraine
 from segue.causal.mechanism import ImageMechanism
 from segue.causal.parents import Parents
 
-FULL = {"rounds": 20, "warmup": 2, "batch": 32, "size": (32, 96)}
+FULL = {"rounds": 10, "warmup": 2, "batch": 32, "size": (32, 96)}
 QUICK = FULL | {"rounds": 3, "warmup": 1}
 MULTIPLE = 8  # of the reference's widths: odd ones would be slow for reasons of layout alone
 # Resolutions of the reference by level, as the image's over the level's: those of segue; and, as published, with

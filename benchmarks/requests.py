@@ -15,7 +15,7 @@ from segue.generation.answer import answer
 from segue.generation.source import Case
 from segue.training.batches import unscaled
 
-FULL = {"rounds": 10, "warmup": 1, "images": 64, "size": (32, 96)}
+FULL = {"rounds": 8, "warmup": 1, "images": 64, "size": (32, 96)}
 QUICK = FULL | {"rounds": 3}
 REQUEST = "+10%"
 

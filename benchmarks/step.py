@@ -11,7 +11,7 @@ from benchmarks.settings import SETTINGS, Name
 from benchmarks.timing import Seconds, interleave, ratio, spread
 from benchmarks.workload import KINDS, Kind, work
 
-FULL = {"rounds": 30, "warmup": 3, "batch": 32, "size": (32, 96)}
+FULL = {"rounds": 15, "warmup": 2, "batch": 32, "size": (32, 96)}
 QUICK = FULL | {"rounds": 3, "warmup": 1}
 
 
