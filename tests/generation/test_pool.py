@@ -43,7 +43,7 @@ def test_two_workers_leave_what_one_leaves(tmp_path):
     assert {p.name for p in (tmp_path / "1").iterdir()} == {p.name for p in (tmp_path / "2").iterdir()}
 
 
-@pytest.mark.parametrize("address", ["auto", "127.0.0.1:1", "nowhere"])
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "nowhere"])
 def test_no_cluster_at_the_address(tmp_path, capsys, address):
     arguments = command(trained()[1], cohort(), write(tmp_path, PLAN), tmp_path / "out", "--address", address)
     assert f"--address {address}: no Ray cluster answers there" in refused(capsys, arguments)
