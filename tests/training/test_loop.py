@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from segue.errors import InputError
 from segue.training.batches import Batches
 from segue.training.loop import TrainingDiverged, fit, schedule
 
@@ -104,6 +105,16 @@ def test_a_checkpoint_holds_no_pickled_code_and_leaves_no_temporary_file(run, tm
     assert content["step"] == 24
     assert content["objective"].keys() == toy.state_dict().keys()
     assert {path.name for path in (tmp_path / "run").iterdir()} == {"checkpoint.pt", "logs"}
+
+
+def test_a_checkpoint_of_another_version_is_refused_in_one_line(run, tmp_path):
+    run(Toy())
+    path = tmp_path / "run" / "checkpoint.pt"
+    content = torch.load(path, weights_only=True)
+    del content["in_a_row"]
+    torch.save(content, path)
+    with pytest.raises(InputError, match=r"checkpoint\.pt: another version of segue left it .*remove it to start anew"):
+        run(Toy())
 
 
 # ---- steps that must not be taken --------------------------------------------------------------------------------

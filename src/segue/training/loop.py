@@ -221,6 +221,14 @@ class State:
         if not path.exists():
             return 0
         content = torch.load(path, weights_only=True, map_location="cpu")
+        try:
+            self.take_up(content)
+        except (KeyError, ValueError, RuntimeError) as error:
+            raise InputError(f"{path}: another version of segue left it ({error}); remove it to start anew") from None
+        return content["step"]
+
+    def take_up(self, content: dict[str, Any]) -> None:
+        """Be as `content` says."""
         held = self.objective.state_dict()
         self.objective.load_state_dict({name: as_held(v, held[name]) for name, v in content["objective"].items()})
         with torch.no_grad():
@@ -232,4 +240,3 @@ class State:
         self.optimiser.load_state_dict(content["optimiser"])
         self.skipped, self.in_a_row, self.seconds = content["skipped"], content["in_a_row"], content["seconds"]
         self.recent, self.tail = content["recent"], content["tail"]
-        return content["step"]
