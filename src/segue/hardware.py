@@ -33,7 +33,7 @@ def channels_last(net: Net, dims: int) -> Net:
 
 def keep_memory() -> None:
     """Have the C library keep freed memory: activations of megabytes come and go each step, and fetching them anew from
-    the kernel, page by page, costs a sixth of a training step on the CPU. Elsewhere than on glibc nothing happens."""
+    the kernel, page by page, is a good part of a training step on the CPU. Elsewhere than on glibc nothing happens."""
     if not sys.platform.startswith("linux"):
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

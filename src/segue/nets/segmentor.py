@@ -24,8 +24,7 @@ class Segmentor(nn.Module, PyTorchModelHubMixin):
     Args:
         width: channels of the finest level; a multiple of 8.
         patch: side of the pixel patches that are seen and labelled at once (Shi et al., CVPR 2016). At 2 the network
-            works at half resolution: a quarter of the work at the same width, and with twice the width it measured
-            areas better than at full resolution. 1 is for small images.
+            works at half resolution: a quarter of the work at the same width. 1 is for small images.
     """
 
     def __init__(
