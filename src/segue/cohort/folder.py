@@ -9,12 +9,11 @@ import numpy as np
 from jaxtyping import Float32
 
 from segue.cohort.image_file import (
-    SUFFIXES,
     Pixels,
     decode_image,
     decode_labels,
+    image_files,
     spacing_on_grid,
-    split_suffix,
     to_grid,
 )
 from segue.cohort.record import Record
@@ -105,21 +104,13 @@ def _compile(subject_pattern: str | None) -> re.Pattern[str] | None:
 
 
 def _files(folder: Path) -> dict[str, Path]:
-    """The image files of a folder by stem; hidden files and other formats are passed over."""
+    """`image_files` of a cohort's folder, none of them empty."""
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; a cohort has images/ and masks/")
-    files: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        stem, suffix = split_suffix(path.name)
-        if not suffix or path.name.startswith("."):
-            continue
-        if stem in files:
-            raise InputError(f"{path}: has the same name as {files[stem].name}; keep one of them")
+    files = image_files(folder)
+    for path in files.values():
         if path.stat().st_size == 0:
             raise InputError(f"{path}: the file is empty; export it again")
-        files[stem] = path
-    if not files:
-        raise InputError(f"{folder}: holds no images; add files ending in {', '.join(SUFFIXES)}")
     return files
 
 

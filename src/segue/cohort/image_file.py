@@ -36,6 +36,30 @@ def split_suffix(name: str) -> tuple[str, str]:
     return name, ""
 
 
+def image_files(folder: Path) -> dict[str, Path]:
+    """The image files of a folder by stem, in the order of the stems; hidden files and other formats are passed over.
+
+    Raises:
+        InputError: there are none, or two have one stem.
+    """
+    files: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        stem, suffix = split_suffix(path.name)
+        if not suffix or path.name.startswith("."):
+            continue
+        if stem in files:
+            raise InputError(f"{path}: has the same name as {files[stem].name}; keep one of them")
+        files[stem] = path
+    if not files:
+        raise InputError(f"{folder}: holds no images; add files ending in {', '.join(SUFFIXES)}")
+    return dict(sorted(files.items()))
+
+
+def stamp(path: Path) -> list[Any]:
+    """What identifies a file's content without reading it."""
+    return [path.name, path.stat().st_size, path.stat().st_mtime_ns]
+
+
 def read_image(
     path: Path, size: tuple[int, ...]
 ) -> tuple[Float32[np.ndarray, "1 *space"], tuple[float, ...] | None]:

@@ -18,6 +18,11 @@ def bits_of(intensity: tuple[float, float]) -> int:
     return 8 if intensity[1] <= 255 else 16
 
 
+def scaled_axes(spacing: tuple[float, ...] | None) -> Float[np.ndarray, "4 4"]:
+    """The affine of a grid of which only the spacing is known."""
+    return np.diag([*(spacing or ()), 1.0, 1.0, 1.0][:3] + [1.0])
+
+
 def write_nifti(path: Path, image: Shaped[np.ndarray, "*space"], affine: Float[np.ndarray, "4 4"]) -> None:
     """float32, mm."""
     written = nibabel.Nifti1Image(image.astype(np.float32, copy=False), affine)
@@ -30,5 +35,4 @@ def write_image(path: Path, image: np.ndarray, spacing: tuple[float, ...] | None
     if path.suffix == ".png":
         Image.fromarray(grey(image, bits=bits)).save(path)
     else:
-        sides = [*(spacing or (1.0,) * image.ndim), 1.0, 1.0][:3]
-        write_nifti(path, image, np.diag([*sides, 1.0]))
+        write_nifti(path, image, scaled_axes(spacing))

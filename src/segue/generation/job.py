@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import json
 import math
 import shutil
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from segue.generation.source import Source, open_source
 from segue.generation.worker import Worker
 from segue.hardware import resolve
 from segue.run import load
+from segue.stages import fingerprint
 from segue.stages.common import write_text
 
 PLAN = "plan.yaml"
@@ -65,8 +65,8 @@ def begin(job: Job, plan_file: Path) -> Worker:
     plan = dataclasses.replace(plan, shard=plan.shard or shard_length(plan.requests.most, model))
     identity = {
         **of_model(model),
-        "cohort": hashed([source.identity(), job.split]),
-        "plan": hashed([plain(plan), table_bytes(plan)]),
+        "cohort": fingerprint([source.identity(), job.split]),
+        "plan": fingerprint([plain(plan), table_bytes(plan)]),
         "format": job.format,
     }
     ledger.begin(job.out, identity, partial(fill, job=job, model=model, source=source, plan=plan))
@@ -143,7 +143,3 @@ def plain(plan: Plan) -> dict[str, Any]:
 def table_bytes(plan: Plan) -> str | None:
     """The table's fingerprint, where there is one."""
     return hashlib.sha256(plan.requests.table.read_bytes()).hexdigest() if isinstance(plan.requests, Listed) else None
-
-
-def hashed(content: Any) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -9,8 +9,9 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from segue.cohort import Store
-from segue.cohort.image_file import SUFFIXES, decode_image, spacing_on_grid, split_suffix, to_grid
+from segue.cohort.image_file import decode_image, image_files, spacing_on_grid, stamp, to_grid
 from segue.cohort.table import Row, read_table
+from segue.cohort.write_file import scaled_axes
 from segue.counterfactual import Model
 from segue.errors import InputError
 
@@ -89,7 +90,7 @@ class StoreImages:
         return Case(self.ids[index], read["image"][0].numpy(), spacing, scaled_axes(spacing), covariates)
 
     def identity(self) -> Any:
-        return [*stamps([self.path / "table.parquet", self.path / "zarr.json"]), self.ids]
+        return [*map(stamp, [self.path / "table.parquet", self.path / "zarr.json"]), self.ids]
 
 
 def check_fit(path: Path, store: Store, model: Model) -> None:
@@ -113,7 +114,7 @@ class FolderImages:
             raise InputError(f"{path}: no such cohort; give a prepared store (.../cohort.zarr) or a folder of images")
         if model.channels != 1:
             raise InputError(f"{path}: image files have one channel, the run's images {model.channels}; give a store")
-        self.files = list_images(folder)
+        self.files = image_files(folder)
         self.ids = list(self.files)
         self.size = model.size
         self.path = path / "table.csv"
@@ -129,32 +130,7 @@ class FolderImages:
         return Case(id, image, spacing, geometry(file, old, spacing), row.covariates)
 
     def identity(self) -> Any:
-        return stamps([*self.files.values(), *([self.path] if self.path.exists() else [])])
-
-
-def list_images(folder: Path) -> dict[str, Path]:
-    """The image files of a folder by id, in the order of the ids; what is damaged shows when it is read."""
-    files: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        id, suffix = split_suffix(path.name)
-        if not suffix or path.name.startswith("."):
-            continue
-        if id in files:
-            raise InputError(f"{path}: has the same name as {files[id].name}; keep one of them")
-        files[id] = path
-    if not files:
-        raise InputError(f"{folder}: holds no images; add files ending in {', '.join(SUFFIXES)}")
-    return dict(sorted(files.items()))
-
-
-def stamps(paths: list[Path]) -> list[Any]:
-    """What identifies the content of files without reading them."""
-    return [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in paths]
-
-
-def scaled_axes(spacing: tuple[float, ...] | None) -> Float[np.ndarray, "4 4"]:
-    """The affine of a grid of which only the spacing is known."""
-    return np.diag([*(spacing or ()), 1.0, 1.0, 1.0][:3] + [1.0])
+        return [stamp(path) for path in [*self.files.values(), *([self.path] if self.path.exists() else [])]]
 
 
 def geometry(

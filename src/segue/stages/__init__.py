@@ -11,6 +11,7 @@ from typing import Any
 
 from segue import __version__, rendezvous
 from segue.cohort.folder import list_folder
+from segue.cohort.image_file import stamp
 from segue.stages.common import Result, command, commit, write_text
 from segue.stages.image import finetune, method_name, pretrain
 from segue.stages.judging import evaluate, evaluate_elsewhere, report
@@ -145,11 +146,6 @@ def source(study: Study) -> Any:
     paths = [path for case in cases for path in (case.image, case.mask)]
     table = cohort.folder / "table.csv"
     return [stamp(path) for path in [*paths, *([table] if table.exists() else [])]]
-
-
-def stamp(path: Path) -> Any:
-    """What identifies a file's content without reading it."""
-    return [path.name, path.stat().st_size, path.stat().st_mtime_ns]
 
 
 def fingerprint(content: Any) -> str:
