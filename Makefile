@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STUDY ?= studies/coronary-phantom.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow lint types results bench clean
+.PHONY: help demo test slow lint types results models bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -48,8 +48,21 @@ results: $(VENV)/ready ## what results/ holds, made anew (make results CHEST=fol
 	cp $(KEPT:%=runs/long/coronary-phantom/evaluate/%) results/coronary-phantom/
 	cp $(KEPT:%=runs/chest-zones/evaluate/%) results/chest-zones/
 
+RUNS ?= runs
+MODELS := src/segue/models
+# Radiographs may not be published, simulated images may.
+EXPORT_coronary-phantom := --examples 4 --license apache-2.0
+EXPORT_chest-zones := --license other
+
+models: $(VENV)/ready ## the models that the package ships, from the runs of both studies (RUNS=folder of the runs)
+	@set -e; $(foreach name,coronary-phantom chest-zones,\
+	  rm -rf $(RUNS)/$(name)/export; \
+	  $(BIN)/segue export $(RUNS)/$(name) --out $(RUNS)/$(name)/export --notes studies/$(name).md $(EXPORT_$(name)); \
+	  mkdir -p $(MODELS); rm -rf $(MODELS)/$(name); mv $(RUNS)/$(name)/export $(MODELS)/$(name);)
+	du -sh $(MODELS)/*
+
 # Each takes --quick, --out and its own scale: .venv/bin/python -m benchmarks.step --help
-BENCHMARKS := step requests reference backends growth cohort precision generation
+BENCHMARKS := step finetuning requests reference backends growth cohort precision generation
 
 bench: $(VENV)/ready-dev ## speed and memory against references, to results/benchmarks (make bench QUICK=1: a few minutes)
 	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python -m benchmarks.$$name $(if $(QUICK),--quick); done

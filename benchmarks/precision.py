@@ -128,7 +128,7 @@ def train(shared: Study, precision: Precision) -> Study:
             done = read_done(place)
             if done is None or done["fingerprint"] != mark:
                 AcceleratorState._reset_state(True)  # Accelerate holds a process to its first precision
-                perform(study, stage, place, mark)
+                perform(study, stage, place, {"fingerprint": mark})
     return study
 
 

@@ -164,6 +164,10 @@ class ReferenceHVAE(nn.Module):
         """p(x | z, pa) for z drawn from the prior."""
         return self.decode(context, sample=True)[1]
 
+    def prediction(self) -> list[nn.Module]:
+        """All of it: parents enter every block, and the decoder infers z as it goes down."""
+        return [self]
+
     def encode(self, x: Tensor) -> list[Tensor]:
         """Features by level, fine to coarse."""
         x = self.stem(x)

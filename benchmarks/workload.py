@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from torch import nn
 
+from benchmarks.as_published import AsPublished
 from benchmarks.machine import ROOT
 from benchmarks.settings import SETTINGS, Name
 from segue.anatomy import AxisPartition, Variables
@@ -24,10 +25,9 @@ from segue.training.batches import Batch, scaled
 from segue.training.cft import CounterfactualFineTuning, RegionGuide, intervene
 from segue.training.objectives import Augment, Elbo
 
-Kind = Literal["ELBO step", "fine-tuning step", "abduction", "prediction"]
+Kind = Literal["ELBO step", "fine-tuning step", "fine-tuning step as published", "abduction", "prediction"]
 Image = Callable[[Parents, tuple[int, int]], ImageMechanism]
-STEPS: tuple[Kind, ...] = ("ELBO step", "fine-tuning step")
-KINDS: tuple[Kind, ...] = (*STEPS, "abduction", "prediction")
+KINDS: tuple[Kind, ...] = ("ELBO step", "fine-tuning step", "abduction", "prediction")
 THIRDS = 3
 
 
@@ -90,7 +90,7 @@ def work(
     data = phantom_batch(parents, batch, grid)
     mechanism = image(parents, grid)
     mechanism.precision = how.precision
-    if kind in STEPS:
+    if kind not in ("abduction", "prediction"):
         return partial(how.step(*objective(kind, mechanism)), data)
     return answer(kind, mechanism.to(memory_format=how.layout), data)  # type: ignore[call-overload]
 
@@ -102,7 +102,7 @@ def objective(kind: Kind, mechanism: ImageMechanism) -> tuple[nn.Module, float, 
         elbo = Elbo(mechanism, augment=Augment(), free_bits=study.hvae.free_bits, beta_warmup=study.hvae.beta_warmup)
         return elbo, study.hvae.budget.lr, 1.0
     tuning = study.finetune
-    objective = CounterfactualFineTuning(
+    objective = (AsPublished if kind == "fine-tuning step as published" else CounterfactualFineTuning)(
         mechanism, RegionGuide(mechanism.parents), augment=Augment(), constraint=0.0,
         damping=tuning.damping, rate=tuning.rate, start=tuning.multiplier,
     )  # fmt: skip

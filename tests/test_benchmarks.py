@@ -15,18 +15,21 @@ import tiny
 import torch
 from torch import nn
 
-from benchmarks import cohort, growth, precision, reference, requests, step, workload
+from benchmarks import cohort, finetuning, growth, precision, reference, requests, step, workload
+from benchmarks.as_published import AsPublished
 from benchmarks.machine import ROOT, Alone, Cost, gflop, matmuls
 from benchmarks.record import Findings, Statement, run, table, write
 from benchmarks.settings import SETTINGS
 from benchmarks.timing import interleave, ratio
 from segue.causal.mechanism import ImageMechanism
 from segue.study_file import load_study
+from segue.training.cft import CounterfactualFineTuning, RegionGuide
 from segue.training.objectives import Augment, Elbo
 
 TINY = {"rounds": 3, "warmup": 0, "size": (32, 32)}
 SCALES = {
     "step": (step, TINY | {"batch": 2}),
+    "finetuning": (finetuning, TINY | {"batch": 2}),
     "requests": (requests, TINY | {"images": 2}),
     "reference": (reference, TINY | {"batch": 2}),
     "cohort": (cohort, TINY | {"images": 40, "cohorts": (10, 70)}),
@@ -203,6 +206,25 @@ def test_a_setting_takes_the_step_that_adam_takes(name, monkeypatch):
             by_hand = before * (1 - 1e-2 * 0.01) - 1e-2 * g / (g.abs() + 1e-8)
             clear = g.abs() > 1e-5  # below, rounding may turn the sign
             assert torch.allclose(after[clear], by_hand[clear], atol=1e-3)
+
+
+def test_fine_tuning_as_published_minimises_the_same_lagrangian(monkeypatch):
+    monkeypatch.setattr("segue.causal.gaussian.sample", lambda mean, log_sd: mean)  # it draws z twice, segue once
+    parents = tiny.bar_parents()
+    x = tiny.bars(6, seed=1)
+    areas, frames = parents.factual(x, torch.ones(6))
+    batch = {"image": x, "parents": areas, "frames": frames, "pixel_area": torch.ones(6)}
+    losses = []
+    for objective in (CounterfactualFineTuning, AsPublished):
+        net = tiny.hvae(context=parents.context_channels("map"))
+        mechanism = ImageMechanism(model=net, parents=parents, conditioning="map")
+        settings = {"augment": Augment(), "constraint": -1.0, "damping": 10.0, "rate": 0.5, "start": 2.0}
+        made = objective(mechanism, RegionGuide(parents), **settings)
+        torch.manual_seed(0)
+        losses.append(made(batch, 0.0)[0].detach())
+        tuned = [p.requires_grad for p in net.parameters()]
+        assert any(tuned) and all(tuned) == (objective is AsPublished)
+    torch.testing.assert_close(*losses)
 
 
 def test_what_cannot_be_measured_is_refused_in_one_line(tmp_path, capsys):

@@ -56,6 +56,10 @@ class ImageModel(Protocol):
 
     def sample(self, context: Tensor) -> Likelihood: ...
 
+    def prediction(self) -> Sequence[nn.Module]:
+        """What a counterfactual recomputes; all else infers z."""
+        ...
+
 
 class ImageMechanism(nn.Module):
     """An image model together with the parents that it is conditioned on, and how they enter.

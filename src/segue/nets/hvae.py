@@ -169,6 +169,10 @@ class HVAE(nn.Module, PyTorchModelHubMixin):
             states.append(s)
         return self.predict(states[-self.reach :], context)
 
+    def prediction(self) -> list[nn.Module]:
+        """The image stream and its head."""
+        return [self.read, self.rise, self.inject, self.image, self.head]
+
     def encode(self, x: Tensor) -> list[Tensor]:
         """Bottom-up features, fine to coarse."""
         features = []
