@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from segue.counterfactual import Counterfactual, Model
     from segue.errors import InputError
+    from segue.portable.locate import shipped
     from segue.run import load
 
 __version__ = "0.1.0"
-__all__ = ["Counterfactual", "InputError", "Model", "load"]
+__all__ = ["Counterfactual", "InputError", "Model", "load", "shipped"]
 
 _HOME = {
     "Counterfactual": "segue.counterfactual",
     "InputError": "segue.errors",
     "Model": "segue.counterfactual",
     "load": "segue.run",
+    "shipped": "segue.portable.locate",
 }
 
 

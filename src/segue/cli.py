@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from segue.errors import Ended, InputError, RanksLost, TrainingDiverged, exit_code
+from segue.portable.command import export_command
+from segue.portable.locate import shipped
 
 if TYPE_CHECKING:
     from segue.study import Study
@@ -33,10 +35,11 @@ usage: segue COMMAND ...
 
 A study, from its YAML file to its report (each stage first does what it needs; what is done is not done again):
 {stages}
-With a trained run (a folder runs/<study>):
-  counterfactual RUN IMAGE ...   write the counterfactual of image files: --do "lumen@mid=+20%" --out FOLDER
-  generate RUN ...               counterfactuals of a whole cohort: --cohort STORE --do plan.yaml --out FOLDER
-  variables RUN                  what can be intervened on, with units and training range
+With a MODEL: a trained run (a folder runs/<study>), an exported folder, or a shipped model ({shipped}):
+  counterfactual MODEL IMAGE ... write the counterfactual of image files: --do "lumen@mid=+20%" --out FOLDER
+  generate MODEL ...             counterfactuals of a whole cohort: --cohort STORE --do plan.yaml --out FOLDER
+  variables MODEL                what can be intervened on, with units and training range
+  export RUN                     write a run's model to a folder that travels, with its card: --out FOLDER
 
 Data to try it on:
   phantom OUT                    write a folder of simulated coronary CT images and masks: --images 20 --seed 0
@@ -51,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or given[0] in ("-h", "--help", "help"):
         stages = "".join(f"  {f'{name} STUDY':<30} {text}\n" for name, text in STAGES.items())
-        print(HELP.format(stages=stages))
+        print(HELP.format(stages=stages, shipped=", ".join(shipped()) or "none"))
         return 0
     command, rest = given[0], given[1:]
     commands: dict[str, Callable[[list[str]], None]] = {
@@ -59,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "counterfactual": counterfactual_command,
         "generate": generate_command,
         "variables": variables_command,
+        "export": export_command,
         "phantom": phantom_command,
     }
     try:
@@ -168,12 +172,12 @@ def parse(parser: ArgumentParser, rest: list[str]) -> Namespace:
 def counterfactual_command(rest: list[str]) -> None:
     """Counterfactuals of image files."""
     parser = ArgumentParser(exit_on_error=False, prog="segue counterfactual")
-    parser.add_argument("run", type=Path, help="a trained run, runs/<study>")
+    parser.add_argument("run", type=Path, help="a run, runs/<study>, an exported folder or a shipped model")
     parser.add_argument("images", type=Path, nargs="+", help="PNG or NIfTI files")
     parser.add_argument("--do", type=str, action="append", required=True, help='"variable=request", may be repeated')
     parser.add_argument("--given", type=str, action="append", default=[], help='"covariate=value", as it is in fact')
     parser.add_argument("--out", type=Path, default=Path("counterfactuals"), help="folder to write")
-    parser.add_argument("--method", type=str | None, default=None, help="a key of metrics.json")
+    parser.add_argument("--method", type=str | None, default=None, help="of a run, a key of metrics.json")
     parser.add_argument("--particles", type=int, default=1, help="posterior samples to average")
     options = parse(parser, rest)
     import torch
@@ -237,7 +241,7 @@ def generate_command(rest: list[str]) -> None:
 def variables_command(rest: list[str]) -> None:
     """What a run's images can be asked."""
     parser = ArgumentParser(exit_on_error=False, prog="segue variables")
-    parser.add_argument("run", type=Path, help="a trained run, runs/<study>")
+    parser.add_argument("run", type=Path, help="a run, runs/<study>, an exported folder or a shipped model")
     options = parse(parser, rest)
     from segue.run import load
 

@@ -68,6 +68,7 @@ class Model:
         intensity: the raw values that the networks see as -1 and +1.
         marginal: training parents, (sample, variable), in their units.
         pixel_area: of one pixel of the study's grid, where all training images agree; else None.
+        examples: images to try it on, in the source's units.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class Model:
         unit: str,
         pixel_area: float | None,
         channels: int = 1,
+        examples: Float[Tensor, "example channel *space"] | None = None,
         device: str | torch.device = "cpu",
     ) -> None:
         self.device = torch.device(device)
@@ -88,12 +90,24 @@ class Model:
         self.size, self.intensity, self.unit, self.pixel_area = size, intensity, unit, pixel_area
         self.channels = channels
         self.marginal = marginal.sort(dim=0).values.to(self.device)
+        self._examples = examples
         self.structures = self.parents.variables.structures
 
     @property
     def variables(self) -> tuple[str, ...]:
         """What can be intervened on, `structure@region` first, then covariates."""
         return self.parents.names
+
+    def examples(self) -> Float[Tensor, "example channel *space"]:
+        """Images of the study's test subjects, for `counterfactual` (their covariates, if the study has any, are not
+        with them).
+
+        Raises:
+            InputError: the model was exported without.
+        """
+        if self._examples is None or not len(self._examples):
+            raise InputError("this model has no example images; model.read(path) reads yours")
+        return self._examples
 
     def read(self, path: Path | str) -> tuple[Float[Tensor, "1 channel *space"], tuple[float, ...] | None]:
         """An image file on the study's grid, and its spacing there (mm), for `counterfactual`."""

@@ -1,36 +1,51 @@
-"""Open a trained run."""
+"""Open a trained model: of a run, of an exported folder, or one that ships with the package."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
+from segue.causal.parents import Conditioning
 from segue.counterfactual import Model
 from segue.errors import InputError
+from segue.portable.folder import read_model
+from segue.portable.locate import EXPORTED, RUN, locate
 from segue.stages.common import device as default_device
 from segue.stages.common import load_measured, open_store
 from segue.stages.image import load_mechanism
 from segue.stages.judging import methods
+from segue.study import Study
 from segue.study_file import load_study
 
+EXAMPLES = 4
 
-def load(run: Path | str, *, method: str | None = None, device: str | torch.device | None = None) -> Model:
-    """The trained model of a run (`runs/<study>`), ready for counterfactuals.
+
+class Trained(NamedTuple):
+    """A method of a run: its study, its key in metrics.json, how parents enter, and where its weights are."""
+
+    study: Study
+    method: str
+    conditioning: Conditioning
+    directory: Path
+
+
+def load(model: Path | str, *, method: str | None = None, device: str | torch.device | None = None) -> Model:
+    """A trained model, ready for counterfactuals.
 
     Args:
-        method: a key of metrics.json; by default `pos_seg_cft`, or else the study's last method.
+        model: a run's folder (`runs/<study>`), a folder that `segue export` wrote, or a name among `segue.shipped()`.
+            A folder of that name comes before a shipped model.
+        method: of a run, a key of metrics.json; by default `pos_seg_cft`, or else the study's last method.
 
     Raises:
-        InputError: no such run, or the method is not trained in it.
+        InputError: no such model, the method is not trained in it, or an exported folder is damaged.
     """
-    run = Path(run)
-    if not (run / "study.yaml").is_file():
-        raise InputError(f"{run}: no run here (study.yaml is missing); train one with `segue run STUDY`")
-    study = load_study(run / "study.yaml", ["--runs", str(run.parent), "--name", run.name])
-    trained = {name: spot for name, spot in methods(study).items() if (spot[1] / "done.json").exists()}
-    chosen = method or ("pos_seg_cft" if "pos_seg_cft" in trained else next(reversed(trained), None))
-    if chosen not in trained:
-        raise InputError(f"{run}: {chosen or 'no method'} is not trained; there is: {', '.join(trained) or 'nothing'}")
-    conditioning, directory = trained[chosen]
+    folder, device = locate(model), device or default_device()
+    if (folder / EXPORTED).is_file():
+        return read_model(folder, method=method, device=device)
+    study, _, conditioning, directory = open_run(folder, method)
     measured, store = load_measured(study), open_store(study)
     areas = measured["pixel_area"]
     return Model(
@@ -41,5 +56,30 @@ def load(run: Path | str, *, method: str | None = None, device: str | torch.devi
         marginal=measured["training"],
         unit=store.unit,
         pixel_area=float(areas[0]) if torch.allclose(areas, areas[0]) else None,
-        device=device or default_device(),
+        examples=telling(study, EXAMPLES),
+        device=device,
     )
+
+
+def open_run(run: Path, method: str | None) -> Trained:
+    """What is trained in a run.
+
+    Raises:
+        InputError: the method is not trained in it, or nothing is.
+    """
+    study = load_study(run / RUN, ["--runs", str(run.parent), "--name", run.name])
+    trained = {name: spot for name, spot in methods(study).items() if (spot[1] / "done.json").exists()}
+    chosen = method or ("pos_seg_cft" if "pos_seg_cft" in trained else next(reversed(trained), None))
+    if chosen not in trained:
+        raise InputError(f"{run}: {chosen or 'no method'} is not trained; there is: {', '.join(trained) or 'nothing'}")
+    return Trained(study, chosen, *trained[chosen])
+
+
+def telling(study: Study, count: int) -> Float[Tensor, "example channel *space"]:
+    """Test images that have something of every variable, so that a change in percent has something to change."""
+    measured, store = load_measured(study), open_store(study)
+    areas = slice(len(measured["mean"]) - len(study.cohort.covariates))
+    test = torch.from_numpy(store.indices("test"))
+    relative = measured["parents"][test, areas] / measured["mean"][areas].clamp_min(1e-6)
+    chosen = test[relative.clamp(0, 1).sum(1).argsort(descending=True, stable=True)[:count]]
+    return store.read(chosen.numpy(), fractions=False)["image"]

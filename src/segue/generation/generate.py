@@ -13,6 +13,7 @@ from segue.generation import ledger, pool
 from segue.generation.job import Job, begin, open_worker
 from segue.generation.output import Format
 from segue.generation.worker import Tally
+from segue.portable.locate import locate
 from segue.stages.common import command, commit
 from segue.training.progress import track
 
@@ -35,7 +36,7 @@ def generate(
     and the result is the same, as it is for any number of workers.
 
     Args:
-        run: a trained run. method: a key of its metrics.json (see `segue.load`).
+        run: a run, an exported folder or a shipped model's name. method: of a run (see `segue.load`).
         cohort: a prepared store, or a folder of PNG or NIfTI files. split: of a store, the images of one split.
         plan: a YAML file (see `segue.generation.plan`).
         out: the folder to write: images, table.parquet, quarantine.csv, summary.json.
@@ -51,7 +52,7 @@ def generate(
     if distributed := workers > 1 or address is not None:
         pool.check_ray()
     began = time.perf_counter()
-    job = Job(Path(run).absolute(), method, Path(cohort).absolute(), split, Path(out).absolute(), format)
+    job = Job(locate(run).absolute(), method, Path(cohort).absolute(), split, Path(out).absolute(), format)
     worker = begin(job, Path(plan))
     if done := ledger.finished(job.out):
         return done

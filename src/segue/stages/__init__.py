@@ -78,7 +78,8 @@ def run(study: Study, only: str | None = None, say: Callable[[str], None] = lamb
     rendezvous.alone(lambda: prepare_root(root, study))
     fingerprints: dict[str, str] = {}
     for name, stage in todo.items():
-        fingerprints[name] = fingerprint([name, stage.settings, [fingerprints[need] for need in stage.needs]])
+        needs = {need: fingerprints[need] for need in stage.needs}
+        fingerprints[name] = fingerprint([name, stage.settings, list(needs.values())])
         if name not in wanted:
             continue
         done = rendezvous.alone(lambda name=name: read_done(root / name))  # type: ignore[misc]
@@ -87,7 +88,7 @@ def run(study: Study, only: str | None = None, say: Callable[[str], None] = lamb
             say(f"{name}: done before{other} ({done['seconds']:.0f} s)")
             continue
         say(f"{name} ...")
-        seconds = perform(study, stage, root / name, fingerprints[name])
+        seconds = perform(study, stage, root / name, {"fingerprint": fingerprints[name], "needs": needs})
         say(f"{name}: {seconds:.0f} s")
     return root
 
@@ -97,13 +98,17 @@ def prepare_root(root: Path, study: Study) -> None:
     write_text(root / "study.yaml", to_yaml(study))
 
 
-def perform(study: Study, stage: Stage, directory: Path, mark: str) -> float:
-    """Run one stage in `directory`, keeping what an interrupted try at the same thing left there."""
-    rendezvous.alone(lambda: begin(directory, mark))
+def perform(study: Study, stage: Stage, directory: Path, facts: dict[str, Any]) -> float:
+    """Run one stage in `directory`, keeping what an interrupted try at the same thing left there.
+
+    Args:
+        facts: of done.json: the stage's fingerprint, and those of what it needs.
+    """
+    rendezvous.alone(lambda: begin(directory, facts["fingerprint"]))
     before = time.perf_counter()
     result = stage.work(study, directory) if stage.trains else rendezvous.alone(lambda: stage.work(study, directory))
     seconds = float(result.pop("seconds", time.perf_counter() - before))
-    rendezvous.alone(lambda: conclude(directory, {"fingerprint": mark, "seconds": seconds}, result))
+    rendezvous.alone(lambda: conclude(directory, {**facts, "seconds": seconds}, result))
     return seconds
 
 
