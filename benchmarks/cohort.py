@@ -25,6 +25,7 @@ FULL = {"rounds": 7, "warmup": 1, "images": 1024, "size": (32, 96), "cohorts": (
 QUICK = FULL | {"rounds": 3, "images": 256, "cohorts": (1000, 4000)}
 BATCH = 32
 TOGETHER = 64
+RENDERED = (48, 144)  # grid on which rendering is timed
 Work = Callable[[], None]
 
 
@@ -36,7 +37,7 @@ def measure(
         folder = Path(scratch)
         check_disk(folder, max(images, *cohorts), size)
         parts = [
-            render_findings(rounds, warmup, size),
+            render_findings(rounds, warmup),
             read_findings(folder, rounds, warmup, images, size),
             growth_findings(folder, cohorts, size),
         ]
@@ -61,15 +62,16 @@ def image_bytes(size: tuple[int, int]) -> int:
 # ---- rendering ---------------------------------------------------------------------------------------------------
 
 
-def render_findings(rounds: int, warmup: int, size: tuple[int, int]) -> Findings:
-    """Phantoms on one core: many together, as `render_cohort` does, against one by one."""
+def render_findings(rounds: int, warmup: int) -> Findings:
+    """Phantoms on one core: as `render_cohort` does, many at a time, against one by one."""
 
     def together() -> None:
-        render(draw(TOGETHER, seed=0), size)
+        for _ in render_cohort(TOGETHER, size=RENDERED):
+            pass
 
     def singly() -> None:
         for i in range(TOGETHER):
-            render(draw(1, seed=0, start=i), size)
+            render(draw(1, seed=0, start=i), RENDERED)
 
     names = {"together": f"rendering, {TOGETHER} together", "singly": "rendering, one by one"}
     works = {names["together"]: together, names["singly"]: singly}

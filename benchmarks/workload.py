@@ -14,8 +14,7 @@ from benchmarks.settings import SETTINGS, Name
 from segue.anatomy import AxisPartition, Variables
 from segue.causal.mechanism import ImageMechanism
 from segue.causal.parents import Parents
-from segue.cohort.phantom import STRUCTURES, draw, render
-from segue.cohort.phantom_noise import ACROSS, ALONG
+from segue.cohort.phantom import ACROSS, ALONG, STRUCTURES, draw, render
 from segue.counterfactual import predict
 from segue.nets.hvae import HVAE
 from segue.nets.segmentor import Segmentor

@@ -132,9 +132,10 @@ def print_summary(path: Path) -> None:
     for name, method in metrics["methods"].items():
         mean = method["mean"]
         low, high = mean["ci95"]
+        reversibility = method.get("reversibility")  # the oracle abducts nothing
         table.add_row(
             name, f"{mean['error_sd']:.3f}", f"{low:.3f} to {high:.3f}", f"{mean['off_target_sd']:.3f}",
-            f"{mean['leakage']:.3f}", f"{method['reversibility']:.4f}",
+            f"{mean['leakage']:.3f}", "–" if reversibility is None else f"{reversibility:.4f}",
         )  # fmt: skip
     Console(width=None if sys.stdout.isatty() else 120).print(table)
 
@@ -257,15 +258,17 @@ def variables_command(rest: list[str]) -> None:
 
 def phantom_command(rest: list[str]) -> None:
     """A folder of simulated images and masks, as a user would have."""
+    from segue.cohort.phantom import Law, write_folder
+
     parser = ArgumentParser(exit_on_error=False, prog="segue phantom")
     parser.add_argument("out", type=Path, help="folder to write: images/ and masks/, NIfTI")
     parser.add_argument("--images", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--size", type=tuple[int, int], default=(32, 96))
+    parser.add_argument("--law", type=Law, default="independent")
     options = parse(parser, rest)
-    from segue.cohort.phantom import write_folder
 
     if options.out.exists():
         raise InputError(f"{options.out}: exists already; name a new folder")
-    write_folder(options.out, options.images, size=options.size, seed=options.seed)
+    write_folder(options.out, options.images, size=options.size, seed=options.seed, law=options.law)
     print(options.out)

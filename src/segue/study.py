@@ -14,6 +14,7 @@ import yaml
 
 from segue.anatomy import Variables, make_partition
 from segue.causal.parents import Conditioning
+from segue.cohort.phantom import Law
 from segue.errors import InputError
 from segue.hardware import Precision
 from segue.nets.segmentor import SegmentorArch
@@ -22,10 +23,11 @@ from segue.training.cft import GuideKind
 
 @dataclass(frozen=True)
 class Phantom:
-    """A simulated coronary cohort: how many images, and the seed that fixes them all."""
+    """A simulated coronary cohort: how many images, the seed that fixes them all, and the law of their areas."""
 
     images: int = 2000
     seed: int = 0
+    law: Law = "independent"
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ def prepare(study: Study, directory: Path) -> Result:
     if cohort.folder is not None:
         return prepare_folder(study, cohort.folder, directory, split=cohort.split)
     assert cohort.phantom is not None  # checked with the study
-    count = cohort.phantom.images
+    count, seed, law = cohort.phantom.images, cohort.phantom.seed, cohort.phantom.law
     height, width = cohort.size  # checked with the study too
-    records = render_cohort(count, size=(height, width), seed=cohort.phantom.seed)
+    records = render_cohort(count, size=(height, width), seed=seed, law=law)
     return store_records(study, records, count, directory, split=cohort.split)
 
 
