@@ -1,5 +1,8 @@
 """The phantom against what does not come from it: quadrature, closed forms, published ranges, the folder reader."""
 
+import os
+import subprocess
+import sys
 from dataclasses import fields, is_dataclass, replace
 
 import nibabel as nib
@@ -173,6 +176,19 @@ def test_an_image_depends_on_seed_index_and_law_alone(law):
         assert (found.id, found.covariates) == (expected.id, expected.covariates)
         assert found.image.tobytes() == expected.image.tobytes()
         assert found.fractions.tobytes() == expected.fractions.tobytes()
+
+
+def test_no_bit_depends_on_the_number_of_threads():
+    code = (
+        "import hashlib, numpy; from segue.cohort.phantom import render_cohort as cohort;"
+        "records = cohort(20, size=(48, 144));"
+        "print(hashlib.sha256(b''.join(r.image.tobytes() + r.fractions.tobytes() for r in records)).hexdigest())"
+    )
+    found = set()
+    for threads in "12":
+        env = os.environ | {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
+        found.add(subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, check=True).stdout)
+    assert len(found) == 1
 
 
 def test_the_noise_of_a_record_renders_the_record():

@@ -79,7 +79,8 @@ def calibre(
     shape = _wave(noise.ripple, x) - sum(
         noise.stenosis[:, r, None] * np.exp(-0.5 * ((x - noise.place[:, r, None]) / SPREAD) ** 2) for r in range(3)
     )
-    jacobian = step * sums.T.astype(float) @ blend.T  # (third of the area, third of the level)
+    # (third of the area, third of the level); einsum, since a matrix product's last bit depends on threads
+    jacobian = step * np.einsum("xs,rx->sr", sums.astype(float), blend)
     levels = areas / THIRD
     for _ in range(NEWTON_STEPS):
         diameter = np.maximum(np.einsum("br,rx->bx", levels, blend) + shape, NARROWEST)
