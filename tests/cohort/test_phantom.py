@@ -25,7 +25,7 @@ from segue.cohort.phantom import (
     render_cohort,
     write_folder,
 )
-from segue.cohort.phantom.geometry import calibre, lesion
+from segue.cohort.phantom.geometry import Lumen, lesion
 from segue.cohort.phantom.render import VISIBLE
 from segue.errors import InputError
 
@@ -61,9 +61,7 @@ def still(noise, **changes):
 def test_every_structure_has_its_area_in_every_third(size, law):
     noise = draw(60, seed=0, law=law)
     wanted = areas(noise)
-    held = wanted[:, 2] > 13  # the coupled law asks for a few distal lumens that are too narrow to be held
-    np.testing.assert_allclose(measured(render(noise, size)[1])[held], wanted[held], atol=1e-3)
-    assert held.mean() > 0.9
+    np.testing.assert_allclose(measured(render(noise, size)[1]), wanted, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", VARIABLES)
@@ -103,9 +101,9 @@ def test_the_lumens_border_is_continuous_also_where_thirds_meet():
     truth = counterfactual(noise, {"lumen@mid": 1.3 * areas(noise)[:, 1]}, (32, 192))
     width = truth.fractions[:, 0].sum(1) * ACROSS / 32  # mm, by column
     slope = np.abs(np.diff(width, axis=1)) / (ALONG / 192)
-    assert slope.max() < 0.8  # mm a mm; a jump would be many times that
+    assert slope.max() < 1.2 and slope[:, [63, 127]].max() < 0.3  # mm a mm; a jump would be many times that
     x = (np.arange(192) + 0.5) * ALONG / 192
-    np.testing.assert_allclose(calibre(truth.areas[:, :3], noise, x), width, atol=0.02)
+    np.testing.assert_allclose(Lumen(noise, x).of(truth.areas[:, :3]), width, atol=0.02)
 
 
 # ---- nothing else changes ----------------------------------------------------------------------------------------
@@ -120,15 +118,35 @@ def test_doing_nothing_returns_the_factual_image():
     assert truth.well_posed.all()
 
 
-def test_outside_its_third_a_plaque_changes_nothing_beyond_the_blurs_reach():
+@pytest.mark.parametrize(
+    ("structure", "area", "least"),
+    [("lumen", 44.0, 50), ("calcified_plaque", 8.0, 50), ("noncalcified_plaque", 9.0, 10)],
+)
+def test_outside_its_third_nothing_changes_beyond_the_blurs_reach(structure, area, least):
     noise = draw(30, seed=7)
     image, _ = render(noise, SIZE)
-    changed = counterfactual(noise, {"calcified_plaque@mid": 8.0}, SIZE).image
+    changed = counterfactual(noise, {f"{structure}@mid": area}, SIZE).image
     difference = np.abs(changed - image)[:, 0]
-    reach = int(np.ceil(4 * 0.7 / 2.355 / SPACING[1]))
+    reach = int(np.ceil(4.5 * np.hypot(0.7 / 2.355, 0.35) / SPACING[1]))  # of point spread function and blooming
     outside = np.concatenate([difference[..., : 32 - reach], difference[..., 64 + reach :]], axis=2)
-    assert outside.max() < 1.0  # HU
-    assert difference[..., 32:64].max(axis=(1, 2)).min() > 50
+    assert outside.max() < 0.1  # HU
+    assert np.median(difference[..., 32:64].max(axis=(1, 2))) > least
+
+
+@pytest.mark.parametrize("scale", [0.7, 1.3])
+def test_a_lumen_that_changes_leaves_its_neighbours_as_they_were(scale):
+    noise = draw(40, seed=11)
+    _, before = render(noise, SIZE)
+    after = counterfactual(noise, {"lumen@mid": scale * areas(noise)[:, 1]}, SIZE).fractions
+    np.testing.assert_array_equal(np.delete(after, range(32, 64), axis=3), np.delete(before, range(32, 64), axis=3))
+
+
+def test_a_lesion_of_any_size_has_its_area():
+    noise = draw(8, seed=0)
+    for size in ((16, 48), (30, 93)):
+        for area in (1e-3, 0.02, 0.3, 1.0, 4.0):
+            wanted = np.hstack([areas(noise)[:, :3], np.full((8, 6), area)])
+            np.testing.assert_allclose(measured(render(noise, size, wanted)[1]), wanted, rtol=1e-4, atol=1e-5)
 
 
 def test_the_grain_of_the_scan_is_kept():
@@ -165,7 +183,31 @@ def test_unknown_variables_are_refused_by_name():
         counterfactual(draw(1, seed=0), {"lumen@middle": 1.0}, SIZE)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.ones(3)])
+def test_values_that_are_none_are_refused(value):
+    with pytest.raises(InputError, match=r"lumen@mid: .* give a number, or one for each of the 2 images"):
+        counterfactual(draw(2, seed=0), {"lumen@mid": value}, SIZE)
+
+
+def test_plaque_that_leaves_the_field_of_view_is_flagged():
+    noise = draw(200, seed=1)
+    do = {"lumen@mid": 42.0, "calcified_plaque@mid": 12.0, "noncalcified_plaque@mid": 12.0}
+    truth = counterfactual(noise, do, SIZE)
+    cut = np.abs(measured(truth.fractions) - truth.areas).max(axis=1) > 1e-3
+    assert cut.any() and truth.well_posed.any() and not (cut & truth.well_posed).any()
+
+
 # ---- the cohort --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [(32, 96), (31, 97)])
+@pytest.mark.parametrize("law", ["independent", "coupled"])
+def test_no_bit_depends_on_the_batch(law, size):
+    image, fractions = render(draw(12, seed=3, law=law), size)
+    for first, count in ((0, 1), (3, 2), (5, 7)):
+        one = render(draw(count, seed=3, start=first, law=law), size)
+        assert one[0].tobytes() == image[first : first + count].tobytes()
+        assert one[1].tobytes() == fractions[first : first + count].tobytes()
 
 
 @pytest.mark.parametrize("law", ["independent", "coupled"])

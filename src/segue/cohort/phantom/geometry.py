@@ -4,29 +4,31 @@ In every column the tissues lie one above another, so a structure is the set bet
 a pixel that it covers is exact across the vessel and supersampled along it. From the lumen outwards, on both sides:
 calcified plaque, non-calcified plaque, wall, fat; towards the heart, the myocardium. A plaque keeps to its third.
 
-The areas are met by solving for the shapes. A plaque's profile has a closed integral, which gives its thickness; it
-grows outwards (positive remodelling), so that the lumen keeps its area. The lumen's calibre blends the levels of its
-three thirds; the areas are linear in the levels but for the narrowest lumen allowed, so Newton's steps meet them.
+The areas are met by solving for the shapes, third by third, so that what is asked of one third stays in it. A plaque's
+profile has a closed integral, which gives its thickness; it grows outwards (positive remodelling), so that the lumen
+keeps its area. The lumen has a level in each third and, where two thirds meet, a calibre that belongs to the noise: the
+area of a third depends on its own level alone.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Float32, Int
+from jaxtyping import Bool, Float, Float32, Int
 from scipy.special import beta
 
+from segue.cohort.phantom.law import healthy
 from segue.cohort.phantom.noise import ACROSS, ALONG, PLAQUES, THIRD, Branches, Noise
 
 SUPERSAMPLING = 3  # columns rendered for each column of the image
-FADE = 6.0  # mm over which one third's calibre becomes the next one's
-NARROWEST = 0.5  # mm, the lumen's diameter however tight the stenosis
+FADE = 4.0  # mm over which a third's calibre leaves its level for that of its border
+NARROWEST, WIDEST = 0.5, 5.0  # mm: of a third's level; the former also of the lumen however tight the stenosis
 NEWTON_STEPS = 8
+COARSE = 144  # columns on which limits are checked
 SPREAD = 2.0  # mm, standard deviation of a stenosis along the vessel
 REFERENCE = 5.0  # mm2, the area at which a lesion has its noise's length; length and thickness grow alike
 SMALLEST = 0.1  # mm2: what is smaller gets thinner, and no shorter
 MARGIN = 0.2  # mm that a lesion keeps from its third's ends
 THICKEST = 2.5  # mm of plaque
-NARROWEST_AREA, WIDEST_AREA = 1.0 * THIRD, 5.0 * THIRD  # mm2 of lumen in a third
 
 
 class Tissue(NamedTuple):
@@ -42,58 +44,95 @@ class Tissue(NamedTuple):
 
 def feasible(areas: Float[np.ndarray, "batch 9"], noise: Noise) -> Float[np.ndarray, "batch 9"]:
     """The nearest areas that the geometry can hold, mm2."""
-    longest = _longest(noise)
-    most = THICKEST * longest * _profile_mean(noise.lesions.bluntness)
-    lumen = areas[:, :3].clip(NARROWEST_AREA, WIDEST_AREA)
-    return np.concatenate([lumen, areas[:, 3:].clip(0, most.reshape(len(areas), -1))], axis=1)
+    most = THICKEST * _longest(noise) * _profile_mean(noise.lesions.bluntness)
+    lumen = Lumen(noise, _places(COARSE))
+    narrowest, widest = (lumen.areas(np.full((len(noise), 3), level)) for level in (NARROWEST, WIDEST))
+    return np.concatenate(
+        [areas[:, :3].clip(narrowest, widest), areas[:, 3:].clip(0, most.reshape(len(areas), -1))], axis=1
+    )
 
 
 def tissues(areas: Float[np.ndarray, "batch 9"], noise: Noise, size: tuple[int, int]) -> Tissue:
     """Shapes whose structure x region areas are those given (see `feasible`), on a grid of `size`."""
-    x = (np.arange(size[1] * SUPERSAMPLING) + 0.5) * ALONG / (size[1] * SUPERSAMPLING)
-    radius = calibre(areas[:, :3], noise, x) / 2
-    layers = {side: [_plaque(areas, noise, x, k, side) for k in range(len(PLAQUES))] for side in (-1, 1)}
-    wall = np.broadcast_to(noise.wall[:, None], radius.shape)
-    centre = ACROSS / 2 + _wave(noise.course, x)
-    upper, lower = (
-        [centre + side * y for y in np.cumsum([radius, *layers[side], wall], axis=0)] for side in (-1, 1)
-    )
+    x = _places(size[1] * SUPERSAMPLING)
+    upper, lower = _borders(areas, noise, x)
     above, below = [_share_above(y, size) for y in upper], [_share_above(y, size) for y in lower]
     calcified, soft, ring = ((above[k - 1] - above[k]) + (below[k] - below[k - 1]) for k in (1, 2, 3))
     outside = 1 - (below[-1] - above[-1])
-    branch = _branches(noise.branches, centre, size) * outside
+    branch = _branches(noise.branches, ACROSS / 2 + _wave(noise.course, x), size) * outside
     heart = _heart(noise, x, upper[-1], lower[-1], size)
     return Tissue(below[0] - above[0], calcified, soft, ring, branch, np.minimum(heart, outside) * (1 - branch))
+
+
+def in_view(areas: Float[np.ndarray, "batch 9"], noise: Noise) -> Bool[np.ndarray, " batch"]:
+    """Whether all plaque lies within the field of view."""
+    upper, lower = _borders(areas, noise, _places(COARSE))
+    return (upper[2].min(axis=1) >= 0) & (lower[2].max(axis=1) <= ACROSS)
+
+
+def _borders(
+    areas: Float[np.ndarray, "batch 9"], noise: Noise, x: Float[np.ndarray, " x"]
+) -> list[Float[np.ndarray, "border batch x"]]:
+    """Outer borders of lumen, calcified, non-calcified plaque and wall above the centre line, and below it, mm."""
+    radius = Lumen(noise, x).of(areas[:, :3]) / 2
+    wall = np.broadcast_to(noise.wall[:, None], radius.shape)
+    centre = ACROSS / 2 + _wave(noise.course, x)
+    outwards = (
+        np.cumsum([radius, *(_plaque(areas, noise, x, k, side) for k in range(len(PLAQUES))), wall], axis=0)
+        for side in (-1, 1)
+    )
+    return [centre + side * y for side, y in zip((-1, 1), outwards, strict=True)]
 
 
 # ---- the lumen ---------------------------------------------------------------------------------------------------
 
 
-def calibre(
-    areas: Float[np.ndarray, "batch 3"], noise: Noise, x: Float[np.ndarray, " x"]
-) -> Float[np.ndarray, "batch x"]:
-    """Lumen diameter, mm: one level a third, blended between thirds, with a ripple and a stenosis; of given areas."""
-    blend = _blend(x)
-    sums = third_of(x)[:, None] == np.arange(3)  # (x, third)
-    step = ALONG / len(x)
-    shape = _wave(noise.ripple, x) - sum(
-        noise.stenosis[:, r, None] * np.exp(-0.5 * ((x - noise.place[:, r, None]) / SPREAD) ** 2) for r in range(3)
-    )
-    # (third of the area, third of the level); einsum, since a matrix product's last bit depends on threads
-    jacobian = step * np.einsum("xs,rx->sr", sums.astype(float), blend)
-    levels = areas / THIRD
-    for _ in range(NEWTON_STEPS):
-        diameter = np.maximum(np.einsum("br,rx->bx", levels, blend) + shape, NARROWEST)
-        missing = areas - step * np.einsum("bx,xr->br", diameter, sums.astype(float))
-        levels = levels + np.einsum("sr,br->bs", np.linalg.inv(jacobian), missing)
-    return np.maximum(np.einsum("br,rx->bx", levels, blend) + shape, NARROWEST)
+class Lumen:
+    """The lumen's diameter along the vessel, mm: d(x) = max(w(x) level + (1 - w(x)) border + shape(x), NARROWEST).
+
+    The level is its third's; the border's calibre is the mean of the two healthy ones that meet there; w is 1 but near
+    a border, where it falls to 0 within `FADE`; the shape is the noise's ripple and stenosis.
+    """
+
+    def __init__(self, noise: Noise, x: Float[np.ndarray, " x"]) -> None:
+        """At the places x, mm, evenly spaced, as many in each third."""
+        near = (np.abs(x - np.array([[THIRD], [2 * THIRD]])).min(axis=0) / FADE).clip(0, 1)
+        level = near**2 * (3 - 2 * near)
+        calibre = healthy(noise)
+        border = ((calibre[:, :-1] + calibre[:, 1:]) / 2)[:, (x > ALONG / 2).astype(int)]
+        fixed = (1 - level) * border + _wave(noise.ripple, x)
+        for r in range(3):
+            offset = (x - noise.place[:, r, None]) / SPREAD
+            fixed = fixed - noise.stenosis[:, r, None] * np.exp(-0.5 * offset**2)
+        self.step = ALONG / len(x)
+        self.weight, self.fixed = level.reshape(3, -1), fixed.reshape(len(noise), 3, -1)
+
+    def diameter(self, levels: Float[np.ndarray, "batch 3"]) -> Float[np.ndarray, "batch 3 x"]:
+        """mm, third by third."""
+        return np.maximum(self.weight * levels[..., None] + self.fixed, NARROWEST)
+
+    def areas(self, levels: Float[np.ndarray, "batch 3"]) -> Float[np.ndarray, "batch 3"]:
+        """mm2 of each third."""
+        return self.step * self.diameter(levels).sum(-1)
+
+    def of(self, areas: Float[np.ndarray, "batch 3"]) -> Float[np.ndarray, "batch x"]:
+        """The diameter of given areas, mm.
+
+        An area is convex and piecewise linear in its level, so Newton's steps come down from the level that would do
+        were no place at its narrowest, and end at the solution.
+        """
+        levels = (areas / self.step - self.fixed.sum(-1)) / self.weight.sum(-1)
+        for _ in range(NEWTON_STEPS):
+            diameter = self.diameter(levels)
+            slope = np.where(diameter > NARROWEST, self.weight, 0).sum(-1)
+            excess = diameter.sum(-1) - areas / self.step
+            levels = levels - np.divide(excess, slope, out=np.zeros_like(levels), where=slope > 0)
+        return self.diameter(levels).reshape(len(areas), -1)
 
 
-def _blend(x: Float[np.ndarray, " x"]) -> Float[np.ndarray, "3 x"]:
-    """How much of each third's level the calibre has at x: 1 in sum, a smooth step at the borders."""
-    t = ((x - np.array([[THIRD], [2 * THIRD]])) / FADE + 0.5).clip(0, 1)
-    first, second = t**2 * (3 - 2 * t)
-    return np.stack([1 - first, first - second, second])
+def _places(count: int) -> Float[np.ndarray, " x"]:
+    """The middles of so many equal parts of the vessel, mm."""
+    return (np.arange(count) + 0.5) * ALONG / count
 
 
 # ---- plaques -----------------------------------------------------------------------------------------------------

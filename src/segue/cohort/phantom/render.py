@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32
 
 from segue.cohort.phantom import law
-from segue.cohort.phantom.geometry import feasible, tissues
+from segue.cohort.phantom.geometry import feasible, in_view, tissues
 from segue.cohort.phantom.law import COVARIATES, VARIABLES, as_matrix, solve
 from segue.cohort.phantom.noise import Noise
 from segue.cohort.phantom.scan import scan
@@ -59,19 +59,14 @@ def counterfactual(
     Not every request has an answer that the factual image determines. `well_posed` is false where
         - a plaque of less than `VISIBLE` mm2 is asked to be larger than that: no image tells where it would be, and the
           truth shows the place that the noise happens to hold;
-        - an area is asked for that the geometry cannot hold (negative, a lumen below 1 or above 5 mm wide on average, a
-          plaque over 2.5 mm thick): the truth shows the nearest one that it can.
+        - an area is asked for that the geometry cannot hold (negative, a lumen below 0.5 or above 5 mm wide within its
+          third, a plaque over 2.5 mm thick): the truth shows the nearest one that it can;
+        - plaque leaves the field of view, where it is cut off.
 
     Raises:
-        InputError: there is no variable of that name.
+        InputError: there is no variable of that name, or its values are not finite, or not one an image.
     """
-    known = VARIABLES if noise.law == "independent" or not propagate else (*COVARIATES, *VARIABLES)
-    for name in do:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=3, cutoff=0.3) or known
-            raise InputError(f"phantom: unknown variable {name!r}: did you mean {', '.join(near)}?")
-    wanted = {name: np.broadcast_to(np.asarray(value, dtype=float), len(noise)) for name, value in do.items()}
-    factual = law.areas(noise)
+    factual, wanted = law.areas(noise), _checked(noise, do)
     asked = as_matrix(solve(noise, wanted), VARIABLES) if propagate else factual.copy()
     for name, value in wanted.items():
         if name in VARIABLES:
@@ -79,4 +74,22 @@ def counterfactual(
     held = feasible(asked, noise)
     from_nothing = (factual[:, 3:] < VISIBLE) & (asked[:, 3:] >= VISIBLE)
     fits = np.isclose(held, asked, rtol=0, atol=1e-6) | np.isclose(asked, factual)
-    return Truth(*render(noise, size, held), held, ~from_nothing.any(1) & fits.all(1))
+    return Truth(*render(noise, size, held), held, ~from_nothing.any(1) & fits.all(1) & in_view(held, noise))
+
+
+def _checked(
+    noise: Noise, do: Mapping[str, float | Float[np.ndarray, " batch"]]
+) -> dict[str, Float[np.ndarray, " batch"]]:
+    """One value an image of each variable that is done. Age and burden act through areas alone: see `propagate`."""
+    known = (*COVARIATES, *VARIABLES) if noise.law == "coupled" else VARIABLES
+    wanted = {}
+    for name, value in do.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=3, cutoff=0.3) or known
+            raise InputError(f"phantom: unknown variable {name!r}: did you mean {', '.join(near)}?")
+        values = np.asarray(value, dtype=float)
+        if values.shape not in ((), (len(noise),)) or not np.isfinite(values).all():
+            found = f"shape {values.shape}" if np.isfinite(values).all() else "a value that is not finite"
+            raise InputError(f"phantom: {name}: {found}: give a number, or one for each of the {len(noise)} images")
+        wanted[name] = np.broadcast_to(values, (len(noise),))
+    return wanted
