@@ -31,6 +31,7 @@ def draw_figure(out: Path) -> None:
             axis.tick_params(length=2, labelsize=6)
     axes[0, 0].set_title("factual (proximal left)", fontsize=9)
     axes[0, 2].set_title("difference, ±600 HU", fontsize=9)
+    axes[-1, 0].set_xlabel("mm", fontsize=7)
     part = out.with_name(f".{out.name}")
     figure.savefig(part, dpi=90, format="png")
     plt.close(figure)
