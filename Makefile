@@ -36,16 +36,13 @@ types: $(VENV)/ready-dev ## mypy
 	$(BIN)/mypy
 
 CHEST ?= data/cxr_jsrt
-LONG := --cohort.phantom.images 4000 --segmentor.budget.steps 500 --judge.budget.steps 500 \
-  --regressor.budget.steps 600 --hvae.conditioning '[map,broadcast]' --hvae.budget.steps 800 \
-  --finetune.budget.steps 200 --evaluate.images 120
 KEPT := metrics.json table1.md figure1.png
 
 results: $(VENV)/ready ## what results/ holds, made anew (make results CHEST=folder of the JSRT radiographs)
-	$(BIN)/segue run studies/coronary-phantom.yaml --runs runs/long $(LONG)
+	$(BIN)/segue run studies/coronary-phantom.yaml
 	$(BIN)/segue run studies/chest-zones.yaml --cohort.folder $(CHEST)
 	mkdir -p results/coronary-phantom results/chest-zones
-	cp $(KEPT:%=runs/long/coronary-phantom/evaluate/%) results/coronary-phantom/
+	cp $(KEPT:%=runs/coronary-phantom/evaluate/%) results/coronary-phantom/
 	cp $(KEPT:%=runs/chest-zones/evaluate/%) results/chest-zones/
 
 RUNS ?= runs

@@ -11,6 +11,7 @@ from torch import nn
 from benchmarks.as_published import AsPublished
 from benchmarks.machine import ROOT
 from benchmarks.settings import SETTINGS, Name
+from segue import study as settings
 from segue.anatomy import AxisPartition, Variables
 from segue.causal.mechanism import ImageMechanism
 from segue.causal.parents import Parents
@@ -18,7 +19,6 @@ from segue.cohort.phantom import ACROSS, ALONG, STRUCTURES, draw, render
 from segue.counterfactual import predict
 from segue.nets.hvae import HVAE
 from segue.nets.segmentor import Segmentor
-from segue.study import Study
 from segue.study_file import load_study
 from segue.training.batches import Batch, scaled
 from segue.training.cft import CounterfactualFineTuning, RegionGuide, intervene
@@ -31,9 +31,14 @@ THIRDS = 3
 
 
 @cache
-def the_study() -> Study:
-    """The shipped study of the phantom."""
-    return load_study(ROOT / "studies" / "coronary-phantom.yaml")
+def the_study() -> settings.Study:
+    """The study of the phantom, with networks of the default size: its own are thinner."""
+    study = load_study(ROOT / "studies" / "coronary-phantom.yaml")
+    return dataclasses.replace(
+        study,
+        segmentor=dataclasses.replace(study.segmentor, width=settings.Segmentor.width),
+        hvae=dataclasses.replace(study.hvae, widths=settings.Hvae.widths, depths=settings.Hvae.depths),
+    )
 
 
 def untrained_parents(size: tuple[int, int], regions: int) -> Parents:
