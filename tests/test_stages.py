@@ -10,14 +10,19 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 import torch
 from safetensors.torch import load_file
 from small_study import METHODS, VARIABLES, trained, trained_chest, write_chest
 
+import segue
 from segue.cli import main
-from segue.cohort import Store
+from segue.cohort import Store, phantom
+from segue.nets.segmentor import Segmentor
+from segue.nets.weights import load_pretrained
+from segue.training.batches import scaled
 
 pytestmark = pytest.mark.xdist_group("small_study")
 
@@ -61,23 +66,41 @@ def test_every_stage_leaves_its_output():
     assert not list(run.rglob("*.tmp")) and not list(run.rglob("checkpoint.pt"))
 
 
+DISTANCES = {"ci95", "n_requests"} | {
+    f"{key}{part}" for key in ("mae", "psnr", "ssim") for part in ("", "_inside", "_outside")
+}
+TESTS = {"frechet", "kernel"}
+
+
 def test_metrics_follow_the_contract():
     metrics = metrics_of(trained()[1])
     assert set(metrics) == {
-        "study", "n_images", "n_subjects", "unit", "variables", "sd", "methods", "segmentors",
-        "seconds", "commit", "command",
+        "study", "n_images", "n_subjects", "unit", "variables", "sd", "methods", "segmentors", "well_posed",
+        "truth_of_doing_nothing", "realism_of_facts", "seconds", "commit", "command",
     }  # fmt: skip
     assert (metrics["study"], metrics["n_images"], metrics["n_subjects"]) == ("small", 8, 8)
     assert metrics["unit"] == "mm2" and metrics["variables"] == VARIABLES and list(metrics["sd"]) == VARIABLES
-    assert list(metrics["methods"]) == METHODS
+    assert list(metrics["methods"]) == [*METHODS, "oracle"]
     keys = {
         "error", "error_sd", "ci95", "off_target_sd", "leakage", "change_outside", "change_inside", "guide_error_sd",
+        "error_sd_well_posed",
     }  # fmt: skip
-    for method in metrics["methods"].values():
-        assert set(method) == {"variables", "mean", "composition", "reversibility", "realism"}
+    for name, method in metrics["methods"].items():
+        learned = set() if name == "oracle" else {"composition", "reversibility", "truth"}
+        assert set(method) == {"variables", "mean", "realism", *learned}
         assert list(method["variables"]) == VARIABLES and set(method["mean"]) == keys
         assert all(set(one) == keys for one in method["variables"].values())
-        assert set(method["realism"]) == {"nelbo", "nelbo_factual", "nelbo_counterfactual"}
+        likelihoods = {"nelbo", "nelbo_factual", "nelbo_counterfactual"} if learned else set()
+        tuned = {f"{kind}_over_no_cft" for kind in TESTS} if learned and not name.startswith("no_cft") else set()
+        assert set(method["realism"]) == likelihoods | TESTS | tuned
+        for kind in TESTS:
+            assert set(method["realism"][kind]) == {"value", "ci95", "over_facts"}
+        for one in [method["realism"][kind]["over_facts"] for kind in TESTS] + [method["realism"][k] for k in tuned]:
+            assert set(one) == {"value", "ci95"}
+        assert set(method.get("truth", DISTANCES)) == DISTANCES
+    assert set(metrics["truth_of_doing_nothing"]) == DISTANCES and 0 < metrics["well_posed"] <= 1
+    assert set(metrics["realism_of_facts"]) == TESTS
+    assert all(set(one) == {"value", "band"} for one in metrics["realism_of_facts"].values())
     for segmentor in ("guide", "judge"):
         floor = metrics["segmentors"][segmentor]
         assert list(floor["dice"]) == ["lumen", "calcified_plaque", "noncalcified_plaque"]
@@ -87,19 +110,60 @@ def test_metrics_follow_the_contract():
 
 def test_metrics_agree_with_one_another():
     metrics = metrics_of(trained()[1])
-    for method in metrics["methods"].values():
-        for name, one in method["variables"].items():
-            assert one["error_sd"] == pytest.approx(one["error"] / metrics["sd"][name])
+    for name, method in metrics["methods"].items():
+        for variable, one in method["variables"].items():
+            assert one["error_sd"] == pytest.approx(one["error"] / metrics["sd"][variable])
             assert 0 <= one["leakage"] <= 1
             assert one["ci95"][0] <= one["error_sd"] <= one["ci95"][1]
         mean = sum(one["error_sd"] for one in method["variables"].values()) / len(VARIABLES)
         assert method["mean"]["error_sd"] == pytest.approx(mean)
         # Doing nothing changes nothing, whatever was learned: the pixel noise is abducted exactly.
-        assert method["composition"] < 1e-6
+        assert name == "oracle" or method["composition"] < 1e-6
+        realism = method["realism"]
+        for kind, facts in metrics["realism_of_facts"].items():
+            over = realism[kind]["over_facts"]["value"]
+            assert over == pytest.approx(realism[kind]["value"] - facts["value"])
     # The pre-trained model's own likelihood of the facts is its negative ELBO.
     for name in ("no_cft", "no_cft_broadcast"):
         realism = metrics["methods"][name]["realism"]
         assert realism["nelbo"] == pytest.approx(realism["nelbo_factual"], rel=1e-5)
+        tuned = metrics["methods"][name.replace("no", "pos_seg")]["realism"]
+        over = tuned["frechet_over_no_cft"]["value"]
+        assert over == pytest.approx(tuned["frechet"]["value"] - realism["frechet"]["value"])
+
+
+def test_the_oracle_is_the_phantom_with_one_area_changed():
+    """The rows that were kept, against the phantom itself: what the judge sees in it, and what is well-posed."""
+    _, run = trained()
+    metrics, store = metrics_of(run), Store(run / "prepare" / "cohort.zarr")
+    rows = pl.read_parquet(run / "evaluate" / "effects-oracle.parquet").filter(pl.col("variable") == "lumen@mid")
+    noise = phantom.noise_of([store.table["id"][i] for i in rows["image"]], seed=0)
+    truth = phantom.counterfactual(noise, {"lumen@mid": rows["requested"].to_numpy()}, (16, 48))
+    assert rows["well_posed"].to_list() == truth.well_posed.tolist()
+    assert rows["truth_mae"].max() == 0
+    judge = load_pretrained(Segmentor, run / "judge").eval()
+    with torch.inference_mode():
+        mask = judge.soft(scaled(torch.from_numpy(truth.image), (-200.0, 1200.0)))[:, 0]
+    areas = mask[:, :, 16:32].sum((1, 2)) * (12 / 16) * (36 / 48)
+    torch.testing.assert_close(areas.double(), torch.tensor(rows["judge"].to_list()).double(), rtol=1e-4, atol=1e-4)
+    assert metrics["methods"]["oracle"]["mean"]["off_target_sd"] > 0  # by a judge that hardly learned
+
+
+def test_a_method_is_as_far_from_the_truth_as_its_images_are():
+    """By the images themselves, made anew through `segue.load`."""
+    _, run = trained()
+    metrics, store = metrics_of(run), Store(run / "prepare" / "cohort.zarr")
+    kept = pl.read_parquet(run / "evaluate" / "effects-pos_seg_cft.parquet")
+    expected = kept.filter(pl.col("well_posed"))["truth_mae"].mean() * 1400
+    assert metrics["methods"]["pos_seg_cft"]["truth"]["mae"] == pytest.approx(expected)
+    row = kept.filter((pl.col("variable") == "lumen@distal") & pl.col("well_posed")).row(0, named=True)
+    x = store.read(np.array([row["image"]]), fractions=False)["image"]
+    answer = segue.load(run, method="pos_seg_cft").counterfactual(x, {"lumen@distal": row["requested"]}).image
+    noise = phantom.noise_of([store.table["id"][row["image"]]], seed=0)
+    truth = phantom.counterfactual(noise, {"lumen@distal": row["requested"]}, (16, 48)).image
+    assert np.abs(answer.numpy() - truth).mean() / 1400 == pytest.approx(row["truth_mae"], rel=1e-3)
+    factual, _ = phantom.render(noise, (16, 48))
+    np.testing.assert_array_equal(factual, x.numpy())  # the truth starts from the very image
 
 
 def test_errors_are_those_of_the_effects():
@@ -140,6 +204,8 @@ def test_a_folder_without_spacing_measures_pixels():
         "left_lung@upper", "left_lung@lower", "right_lung@upper", "right_lung@lower", "heart@whole",
     ]  # fmt: skip
     assert all(math.isfinite(number) for number in numbers(metrics))
+    assert metrics["well_posed"] is metrics["truth_of_doing_nothing"] is None  # nobody knows
+    assert metrics["realism_of_facts"] is None  # too few subjects to tell
     assert not (run / "regressor").exists()  # no guide asks for it
 
 
@@ -240,7 +306,7 @@ def test_a_trained_study_is_judged_on_another_folder(copied, tmp_path, capsys):
     assert "6 test images" in capsys.readouterr().out
     there = run / "elsewhere" / "other"
     metrics = json.loads((there / "metrics.json").read_text())
-    assert metrics["n_images"] == 6 and metrics["unit"] == "mm2" and list(metrics["methods"]) == METHODS
+    assert metrics["n_images"] == 6 and metrics["unit"] == "mm2" and list(metrics["methods"]) == METHODS  # no oracle
     assert {"table1.md", "figure1.png", "report.html"} <= {path.name for path in there.iterdir()}
     assert redone(study, run) == set()  # the study itself is as it was
 

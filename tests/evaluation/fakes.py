@@ -20,9 +20,25 @@ def fake_metrics() -> dict[str, Any]:
             "leakage": draw(0, 0.6),
             "change_outside": draw(0, 0.01),
             "change_inside": draw(0.01, 0.1),
+            "error_sd_well_posed": 0.8 * sd,
         }
 
-    def method() -> dict[str, Any]:
+    def distance() -> dict[str, Any]:
+        parts = ("", "_inside", "_outside")
+        ranges = {"mae": (5, 30), "psnr": (20, 40), "ssim": (0.5, 1)}
+        found = {f"{key}{part}": draw(*ends) for part in parts for key, ends in ranges.items()}
+        return found | {"n_requests": 300, "ci95": [0.9 * found["mae"], 1.1 * found["mae"]]}
+
+    def two_sample() -> dict[str, Any]:
+        value = draw(0.1, 2)
+        over = {"value": value - 0.1, "ci95": [value - 0.2, value]}
+        return {"value": value, "ci95": [value - 0.1, value + 0.1], "over_facts": over}
+
+    def realism() -> dict[str, Any]:
+        over = {f"{kind}_over_no_cft": {"value": 0.05, "ci95": [-0.01, 0.11]} for kind in ("frechet", "kernel")}
+        return {"nelbo": draw(-3, -2), "frechet": two_sample(), "kernel": two_sample()} | over
+
+    def method(name: str) -> dict[str, Any]:
         variables = {name: entry() for name in VARIABLES}
         entries = list(variables.values())
         keys = [key for key in entries[0] if key != "ci95"]
@@ -30,9 +46,10 @@ def fake_metrics() -> dict[str, Any]:
         checks = {
             "composition": draw(0, 1e-7),
             "reversibility": draw(0, 0.02),
-            "realism": {"nelbo": draw(-3, -2)},
+            "realism": realism(),
         }
-        return {"variables": variables, "mean": mean, **checks}
+        truth = {} if name == "oracle" else {"truth": distance()}
+        return {"variables": variables, "mean": mean, **checks, **truth}
 
     segmentor = {
         "dice": {"lumen": 0.931, "calcified_plaque": 0.842},
@@ -45,7 +62,10 @@ def fake_metrics() -> dict[str, Any]:
         "n_subjects": 48,
         "unit": "mm2",
         "variables": VARIABLES,
-        "methods": {name: method() for name in METHODS},
+        "methods": {name: method(name) for name in METHODS},
+        "well_posed": 0.75,
+        "truth_of_doing_nothing": distance(),
+        "realism_of_facts": {kind: {"value": 0.1, "band": [0.05, 0.15]} for kind in ("frechet", "kernel")},
         "segmentors": {"guide": segmentor, "judge": segmentor},
         "seconds": 7384.0,
         "commit": "abc1234",

@@ -1,71 +1,25 @@
 """Effects of a mechanism that paints exactly what it is asked for, and of ones that err by a known amount."""
 
-import math
-
 import polars as pl
 import pytest
 import tiny
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import nn
+from painter import NAMES, PA, VALUES, Painter, asked, paint
 
-from segue.causal.mechanism import Abduction, ImageMechanism, Likelihood
-from segue.causal.parents import Parents
-from segue.evaluation.effect import Asked, act, change, consistency, draw_requests, effects, realism
-
-HEIGHT, WIDTH = SIZE = (8, 16)
-NAMES = ("lumen@left", "lumen@right", "plaque@left", "plaque@right")
-SD = torch.tensor([2.0, 4, 1, 5])
-
-
-def paint(pixels: torch.Tensor) -> torch.Tensor:
-    """Masks (batch, 2, 8, 16) with so many pixels of lumen and plaque on the left and right, from the top row down.
-
-    Lumen keeps to the upper half of the image and plaque to the lower: 32 pixels of room for each variable.
-    """
-    order = torch.arange(32).reshape(4, 8)
-    image = torch.zeros(len(pixels), 2, HEIGHT, WIDTH)
-    for v in range(4):
-        rows, columns = slice(4 * (v // 2), 4 * (v // 2) + 4), slice(8 * (v % 2), 8 * (v % 2) + 8)
-        image[:, v // 2, rows, columns] = (order < pixels[:, v, None, None]).float()
-    return image
-
-
-class Painter(ImageMechanism):
-    """The mechanism x = paint(pa): no noise, and every intervention is met to the pixel."""
-
-    def __init__(self, spill: int = 0) -> None:
-        parents = Parents(segmentor=tiny.Channels(), variables=tiny.variables("lumen", "plaque"))
-        parents.sd.copy_(SD)
-        super().__init__(model=nn.Identity(), parents=parents, conditioning="map")
-        self.spill = spill
-
-    def infer(self, x, pa, weights, *, sample):
-        self.before, self.x = pa, x
-        none = torch.zeros(len(x), 1)
-        return Abduction([], none, none)
-
-    def predict(self, abduction, parents, weights):
-        """Where anything is changed, `spill` pixels of plaque appear on the right too (location 0, hence u = x)."""
-        found = []
-        for requested in parents:
-            changed = (requested != self.before).any(1)
-            spilt = torch.zeros_like(requested)
-            spilt[:, 3] = self.spill * changed
-            loc = changed[:, None, None, None] * (paint(requested + spilt) - self.x)
-            found.append(Likelihood(loc, torch.zeros_like(loc)))
-        return found
-
-
-def asked(pa, values, parents, index=None) -> Asked:
-    weights = parents.weights(torch.zeros(len(pa), 0), SIZE)
-    index = torch.arange(len(pa)) if index is None else torch.tensor(index)
-    return Asked(index, paint(pa), pa, weights, torch.ones(len(pa)), values)
-
-
-PA = torch.tensor([[3.0, 10, 5, 20], [8.0, 2, 0, 31], [0.0, 0, 7, 9]])
-VALUES = torch.tensor([[5.0, 10, 1, 0], [8.0, 30, 4, 11], [2.0, 1, 0, 9]])
+from segue.evaluation.effect import (
+    Asked,
+    act,
+    change,
+    distances_of,
+    draw_requests,
+    effects,
+    judged,
+    nothing,
+    oracle,
+)
+from segue.evaluation.truth import Truth
 
 
 def table(mechanism, values=VALUES, particles=1) -> pl.DataFrame:
@@ -174,41 +128,51 @@ def test_act_sets_one_variable():
     assert PA[0, 2] == 5
 
 
-# ---- axioms ------------------------------------------------------------------------------------------------------
+# ---- the truth ---------------------------------------------------------------------------------------------------
 
 
-def test_an_exact_mechanism_is_consistent():
-    mechanism = Painter()
-    batches = [asked(PA[rows], VALUES[rows], mechanism.parents) for rows in (slice(0, 1), slice(1, 3))]
-    found = consistency(mechanism, iter(batches))
-    assert found["composition"] == pytest.approx(0, abs=1e-6)
-    assert found["reversibility"] == pytest.approx(0, abs=1e-6)
-    # -log N(x; 0, 1) for masks of PA.sum() ones among 2 x 8 x 16 pixels
-    expected = 0.5 * math.log(2 * math.pi) + 0.5 * float(PA.sum()) / (3 * 2 * HEIGHT * WIDTH)
-    assert found["nelbo"] == pytest.approx(expected, rel=1e-5)
+def knowing(parents, well_posed) -> Asked:
+    """`asked`, and the true answer to each request."""
+    images = torch.stack([paint(act(PA, v, VALUES[:, v])) for v in range(4)], dim=1)
+    return asked(PA, VALUES, parents)._replace(truth=Truth(images, torch.tensor(well_posed)))
 
 
-def test_a_mechanism_that_spills_is_not_reversible():
-    mechanism = Painter(spill=3)
-    values = PA + 1  # each image has one variable set: image i variable i
-    found = consistency(mechanism, iter([asked(PA, values.clamp(max=20), mechanism.parents)]))
-    assert found["composition"] == pytest.approx(0, abs=1e-6)
-    # on the way back 3 pixels of plaque appear on the right; the second image has room for 1
-    assert found["reversibility"] == pytest.approx((3 + 1 + 3) / 3 / (2 * HEIGHT * WIDTH) / 2, rel=1e-5)
+WELL_POSED = [[True, True, True, True], [True, False, True, True], [False, True, True, True]]
 
 
-def test_an_untrained_network_is_consistent_where_it_must_be(mechanism, factual):
-    x, pa, weights, area = factual
-    found = consistency(mechanism, iter([Asked(torch.arange(6), x, pa, weights, area, pa.roll(1, 0))]))
-    assert found["composition"] < 1e-6 < found["reversibility"]
+def test_an_oracle_meets_every_request_and_goes_nowhere_else():
+    parents = Painter().parents
+    found = judged(oracle, parents, tiny.Channels(), iter([knowing(parents, WELL_POSED)]))
+    for measured in ("judge", "guide"):
+        assert (found[measured] - found["requested"]).abs().max() < 1e-4
+    assert found["off_target"].max() < 1e-4 and found["outside"].max() < 1e-5
+    assert found["truth_mae"].max() == found["truth_mse"].max() == 0
+    assert found["truth_ssim"].min() == pytest.approx(1)
+    for i, v in ((0, 0), (1, 1), (2, 0)):
+        row = found.row(by_predicate=(pl.col("image") == i) & (pl.col("variable") == NAMES[v]), named=True)
+        assert row["well_posed"] == WELL_POSED[i][v]
 
 
-def test_realism_by_hand():
-    mechanism = Painter()
-    found = realism(mechanism, mechanism, iter([asked(PA, VALUES, mechanism.parents)]))
-    changed = PA.clone()
-    for i in range(3):
-        changed[i, i + 1] = VALUES[i, i + 1]  # one variable an image, in turn
-    for name, pixels in (("nelbo_factual", PA), ("nelbo_counterfactual", changed)):
-        expected = 0.5 * math.log(2 * math.pi) + 0.5 * float(pixels.sum()) / (3 * 2 * HEIGHT * WIDTH)
-        assert found[name] == pytest.approx(expected, rel=1e-5)
+def test_a_method_that_gives_the_truth_is_at_no_distance_and_one_that_spills_is_by_hand():
+    parents = Painter().parents
+    batch = knowing(parents, WELL_POSED)
+    exact = effects(Painter(), tiny.Channels(), iter([batch]), particles=1)
+    assert exact["truth_mae"].max() < 1e-6
+    spilt = effects(Painter(spill=3), tiny.Channels(), iter([batch]), particles=1)
+    row = spilt.row(by_predicate=(pl.col("image") == 0) & (pl.col("variable") == "lumen@left"), named=True)
+    # 3 pixels in one of two channels, by 1 of the range 2, all of them on the right
+    assert row["truth_mae"] == pytest.approx(3 / 2 / 2 / 128)
+    assert row["truth_mae_outside"] == pytest.approx(3 / 2 / 2 / 64) and row["truth_mae_inside"] < 1e-6
+    assert row["truth_mse"] == pytest.approx(3 / 4 / 2 / 128)
+
+
+def test_doing_nothing_is_as_far_from_the_truth_as_the_truth_is_from_the_fact():
+    parents = Painter().parents
+    found = distances_of(nothing, iter([knowing(parents, WELL_POSED)]))
+    pixels = (VALUES - PA).abs().T.flatten()  # by variable, then image
+    assert found["truth_mae"].to_list() == pytest.approx((pixels / 2 / 2 / 128).tolist(), abs=1e-6)
+    assert "judge" not in found.columns
+
+
+def test_nothing_is_said_of_a_truth_that_is_not_known():
+    assert not [name for name in table(Painter()).columns if "truth" in name or name == "well_posed"]

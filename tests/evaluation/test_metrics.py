@@ -116,3 +116,16 @@ def test_summary_by_hand():
 def test_leakage_is_a_share_of_all_change():
     assert share(EFFECTS) == 1 / 8
     assert share(EFFECTS.filter(pl.col("variable") == "b")) == 0  # nothing changed at all
+
+
+def test_well_posed_requests_have_an_error_of_their_own():
+    table = EFFECTS.with_columns(well_posed=pl.Series([True, False, False, False]))
+    subjects = ["-", "-", "anna", "-", "bert"]
+    found = summarise(table, sd={"a": 2.0, "b": 3.0}, subjects=subjects, bootstrap=10, seed=0)
+    # anna's |2 - 1| / 2 is the only one; no request for b is well-posed
+    assert found["variables"]["a"]["error_sd_well_posed"] == found["mean"]["error_sd_well_posed"] == 0.5
+    assert found["variables"]["b"]["error_sd_well_posed"] is None
+    assert found["variables"]["a"]["error_sd"] == 1.0  # over all, as ever
+    nobody = EFFECTS.with_columns(well_posed=pl.lit(False))
+    found = summarise(nobody, sd={"a": 2.0, "b": 3.0}, subjects=subjects, bootstrap=10, seed=0)
+    assert found["mean"]["error_sd_well_posed"] is None

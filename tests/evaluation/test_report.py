@@ -85,6 +85,8 @@ def test_tables_hold_every_method_and_number(tmp_path, figure):
         assert errors == pytest.approx(expected, abs=5e-3)
         assert float(means[1]) == pytest.approx(metrics["methods"][method]["mean"]["error"], abs=5e-3)
     assert any(row[:2] == ["judge", "0.931"] for row in rows)
+    for name in ("doing nothing", "facts alone"):
+        assert [row[0] for row in rows].count(name) == 1
 
 
 def test_sparse_metrics_still_make_a_page(tmp_path):

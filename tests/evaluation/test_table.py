@@ -69,6 +69,41 @@ def test_floors_and_caption():
     assert "96 images of 48 subjects" in text and "mm²" in text and "Lower is better" in text
 
 
+def test_distances_to_the_truth_have_a_row_to_compare_with_and_none_for_the_oracle():
+    metrics = fake_metrics()
+    text = table1(metrics)
+    ((_, rows),) = [found for found in parse(text) if found[0].startswith("**distance to the true")]
+    assert list(rows) == ["doing nothing", *(method_title(m) for m in METHODS if m != "oracle")]
+    truths = {method_title(m): one["truth"] for m, one in metrics["methods"].items() if "truth" in one}
+    for name, truth in (truths | {"doing nothing": metrics["truth_of_doing_nothing"]}).items():
+        cells = rows[name]
+        assert float(cells["whole image: MAE"].strip("*").split(" [")[0]) == pytest.approx(truth["mae"], abs=0.06)
+        assert float(cells["outside: SSIM"].strip("*")) == pytest.approx(truth["ssim_outside"], abs=6e-4)
+    for head, key, best in (("whole image: MAE", "mae", min), ("in the region: PSNR (dB)", "psnr_inside", max)):
+        bold = [name for name, cells in rows.items() if cells[head].startswith("**")]
+        assert bold == [best(truths, key=lambda name, key=key: truths[name][key])]
+
+
+def test_realism_has_the_facts_for_a_row():
+    ((_, rows),) = [found for found in parse(table1(fake_metrics())) if found[0].startswith("**realism")]
+    assert list(rows) == ["facts alone", *map(method_title, METHODS)]
+    assert rows["facts alone"]["Frechet distance: over facts alone"] == "–"
+
+    def cell(row, head):
+        return [float(x) for x in re.findall(r"-?[\d.]+", rows[row][head])]
+
+    assert cell("facts alone", "Frechet distance: to facts") == [0.1, 0.05, 0.15]
+    assert cell("No-CFT", "kernel distance: over No-CFT") == [0.05, -0.01, 0.11]
+
+
+def test_an_error_over_well_posed_requests_stands_beside_that_over_all():
+    metrics = fake_metrics()
+    ((_, rows),) = [found for found in parse(table1(metrics)) if found[0].startswith("**mean")]
+    expected = metrics["methods"]["oracle"]["mean"]["error_sd_well_posed"]
+    assert float(rows["Oracle"]["error, well-posed (sd)"]) == pytest.approx(expected, abs=5e-3)
+    assert "Well-posed" in table1(metrics)
+
+
 def test_names_for_readers():
     assert method_title("pos_seg_cft_broadcast") == "Pos-Seg-CFT (broadcast parents)"
     assert [method_title(m) for m in ("no_cft", "reg_cft", "seg_cft")] == ["No-CFT", "Reg-CFT", "Seg-CFT"]

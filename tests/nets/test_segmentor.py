@@ -77,3 +77,14 @@ def test_a_regressor_tells_places_and_absolute_intensities_apart(size):
     assert net(x).shape == (2, 3)
     assert (net(x) - net(x.roll(size[-1] // 2, -1))).abs().max() > 1e-3
     assert (net(x) - net(x + 0.5)).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize(("arch", "deepest"), [("unet", "down_4"), ("segresnet", "down_layers.3")])
+@pytest.mark.parametrize(("dims", "size", "patch"), [(2, (32, 64), 2), (3, (16, 16, 16), 1)])
+def test_features_are_what_the_deepest_level_says_while_it_segments(arch, deepest, dims, size, patch):
+    net, x, seen = segmentor(arch, dims, patch=patch), image(2, 1, *size), []
+    net.net.get_submodule(deepest).register_forward_hook(lambda module, inputs, output: seen.append(output))
+    net(x)
+    features = net.features(x)
+    assert features.shape == (2, 64)
+    torch.testing.assert_close(features, seen[0].mean(tuple(range(2, dims + 2))))

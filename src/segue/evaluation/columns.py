@@ -1,7 +1,7 @@
 """What table and report show of `metrics.json`: columns of numbers, one row a method or a segmentor."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,8 @@ METHODS = {
 BROADCAST = "_broadcast"
 IDEAL = "oracle"  # the truth, not a competitor: never the best of a column
 MISSING = "–"
+NOTHING, FACTS = "doing nothing", "facts alone"  # rows to compare with, that are no methods
+WITH_INTERVAL = {"error_sd", "mae", "value"}
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ def mean_columns(metrics: Mapping[str, Any], competing: list[bool]) -> list[Colu
     heads = {
         "error": f"error ({unit_of(metrics)})",
         "error_sd": "error (sd)",
+        "error_sd_well_posed": "error, well-posed (sd)",
         "off_target_sd": "off-target (sd)",
         "leakage": "leakage",
         "change_outside": "change outside",
@@ -100,16 +103,71 @@ def floor_columns(metrics: Mapping[str, Any]) -> list[Column]:
     return [one for one in columns if any(value is not None for value in one.values)]
 
 
+def truth_rows(metrics: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """By name for readers: distances of the factual image, then of every method's, from the true counterfactual."""
+    methods = {method_title(key): method["truth"] for key, method in methods_of(metrics).items() if method.get("truth")}
+    nothing = metrics.get("truth_of_doing_nothing")
+    return ({NOTHING: nothing} if nothing else {}) | methods
+
+
+def truth_columns(metrics: Mapping[str, Any]) -> list[Column]:
+    """Distance to the true counterfactual: one row of `truth_rows` each; [] where the truth is not known."""
+    rows = truth_rows(metrics)
+    competing = [name != NOTHING for name in rows]
+    return [
+        column(group, title, list(rows.values()), key + part, competing, best_of)
+        for part, group in (("", "whole image"), ("_inside", "in the region"), ("_outside", "outside"))
+        for key, title, best_of in (("mae", "MAE", min), ("psnr", "PSNR (dB)", max), ("ssim", "SSIM", max))
+        if rows
+    ]
+
+
+def realism_rows(metrics: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """By name for readers: what sampling alone makes of the facts, then every method's `realism`."""
+    facts = {kind: one | {"ci95": one["band"]} for kind, one in (metrics.get("realism_of_facts") or {}).items()}
+    methods = {method_title(key): method.get("realism") or {} for key, method in methods_of(metrics).items()}
+    return ({FACTS: facts} if facts else {}) | methods
+
+
+def realism_columns(metrics: Mapping[str, Any]) -> list[Column]:
+    """Likelihoods and two-sample distances, one row of `realism_rows` each; what no row has is left out."""
+    rows = list(realism_rows(metrics).values())
+    nobody = [False] * len(rows)
+    columns = [
+        column("negative ELBO (nats/pixel)", title, rows, key, nobody)
+        for key, title in (
+            ("nelbo", "of facts"),
+            ("nelbo_factual", "of facts, pre-trained"),
+            ("nelbo_counterfactual", "of counterfactuals, pre-trained"),
+        )
+    ]
+    for kind, title in (("frechet", "Frechet distance"), ("kernel", "kernel distance")):
+        of = [row.get(kind) or {} for row in rows]
+        over = [one.get("over_facts") or {} for one in of]
+        over_no_cft = [row.get(f"{kind}_over_no_cft") or {} for row in rows]
+        columns += [
+            column(title, "to facts", of, "value", nobody),
+            column(title, "over facts alone", over, "value", nobody),
+            column(title, "over No-CFT", over_no_cft, "value", nobody),
+        ]
+    return [one for one in columns if any(value is not None for value in one.values)]
+
+
 def column(
-    group: str, title: str, entries: Sequence[Mapping[str, Any]], key: str, competing: list[bool]
+    group: str,
+    title: str,
+    entries: Sequence[Mapping[str, Any]],
+    key: str,
+    competing: list[bool],
+    best_of: Callable[[list[float]], float] = min,
 ) -> Column:
-    """The `key` of every row's entry; the lowest of the rows that compete is the best."""
+    """The `key` of every row's entry; the lowest (or what `best_of` says) of the rows that compete is the best."""
     values = tuple(finite(entry.get(key)) for entry in entries)
-    intervals = tuple(interval(entry.get("ci95")) if key == "error_sd" else None for entry in entries)
+    intervals = tuple(interval(entry.get("ci95")) if key in WITH_INTERVAL else None for entry in entries)
     ranked = [value for value, races in zip(values, competing, strict=True) if races and value is not None]
     digits = decimals([value for value in values if value is not None])
-    lowest = number(min(ranked), digits) if len(ranked) > 1 else None  # as shown: ties are all the best
-    best = frozenset(i for i, value in enumerate(values) if competing[i] and number(value, digits) == lowest)
+    winner = number(best_of(ranked), digits) if len(ranked) > 1 else None  # as shown: ties are all the best
+    best = frozenset(i for i, value in enumerate(values) if competing[i] and number(value, digits) == winner)
     return Column(group, title, values, intervals, best)
 
 

@@ -1,6 +1,6 @@
 """What an intervention did, image by image: measured by guide and judge, and compared pixel by pixel."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import polars as pl
@@ -9,9 +9,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from segue.anatomy import measure
-from segue.causal.mechanism import ImageMechanism, elbo
+from segue.causal.mechanism import ImageMechanism
 from segue.causal.parents import Parents, SoftMasks
 from segue.counterfactual import predict
+from segue.evaluation.truth import Truth, distances
 from segue.nets.segmentor import Segmentor
 
 
@@ -20,7 +21,7 @@ class Asked(NamedTuple):
 
     Attributes:
         chosen: places in the store. image: scaled to [-1, 1]. pa: parents. weights: regions, held fixed.
-        values: requested, one a variable.
+        values: requested, one a variable. truth: the true answers, where the cohort knows them.
     """
 
     chosen: Int[Tensor, " batch"]
@@ -29,6 +30,11 @@ class Asked(NamedTuple):
     weights: Float[Tensor, "batch measured *space"]
     pixel_area: Float[Tensor, " batch"]
     values: Float[Tensor, "batch measured"]
+    truth: Truth | None = None
+
+
+Answers = Callable[[Asked], list[Tensor]]
+"""A method: from a batch to its counterfactuals (batch, channel, *space), one a variable."""
 
 
 def draw_requests(measured: Float[Tensor, "image measured"], seed: int) -> Float[Tensor, "image measured"]:
@@ -41,33 +47,52 @@ def draw_requests(measured: Float[Tensor, "image measured"], seed: int) -> Float
     return requests
 
 
-@torch.inference_mode()
+def answers(mechanism: ImageMechanism, particles: int) -> Answers:
+    """What an image mechanism answers, each image abducted once."""
+
+    def ask(asked: Asked) -> list[Tensor]:
+        requests = [act(asked.pa, v, asked.values[:, v]) for v in range(asked.values.shape[1])]
+        return predict(mechanism, asked.image, asked.pa, asked.weights, requests, particles=particles)
+
+    return ask
+
+
+def oracle(asked: Asked) -> list[Tensor]:
+    """The true counterfactuals."""
+    assert asked.truth is not None
+    return list(asked.truth.image.unbind(1))
+
+
+def nothing(asked: Asked) -> list[Tensor]:
+    """The factual image, whatever was asked."""
+    return [asked.image] * asked.values.shape[1]
+
+
 def effects(
-    mechanism: ImageMechanism,
-    judge: Segmentor,
-    batches: Iterator[Asked],
-    *,
-    particles: int,
+    mechanism: ImageMechanism, judge: Segmentor, batches: Iterator[Asked], *, particles: int
 ) -> pl.DataFrame:
+    """`judged` of an image mechanism."""
+    return judged(answers(mechanism, particles), mechanism.parents, judge, batches)
+
+
+@torch.inference_mode()
+def judged(answer: Answers, parents: Parents, judge: Segmentor, batches: Iterator[Asked]) -> pl.DataFrame:
     """One row for each image x variable: what was asked, what guide and judge measured, and where the image changed.
 
     Columns: image, variable; factual, requested, guide, judge, judge_factual (in the unit); `off_target`, mean
     |change| of the judge's other variables in sd; `outside`, `total`, sums of |x* - x| where the region's weight is
     below one half and everywhere; `change_outside`, `change_inside`, their means as shares of the intensity range.
+    Where the truth is known, those of `from_truth` too.
     """
-    frames = [rows(mechanism, judge, asked, particles) for asked in batches]
-    return pl.concat(frames)
+    return pl.concat([rows(answer, parents, judge, asked) for asked in batches])
 
 
-def rows(mechanism: ImageMechanism, judge: Segmentor, asked: Asked, particles: int) -> pl.DataFrame:
-    """`effects` of one batch."""
-    parents, x = mechanism.parents, asked.image
-    names = parents.variables.names
+def rows(answer: Answers, parents: Parents, judge: Segmentor, asked: Asked) -> pl.DataFrame:
+    """`judged` of one batch."""
+    x, names = asked.image, parents.variables.names
     before = areas(judge, asked, x, parents)
-    requests = [act(asked.pa, v, asked.values[:, v]) for v in range(len(names))]
-    images = predict(mechanism, x, asked.pa, asked.weights, requests, particles=particles)
     parts = []
-    for v, image in enumerate(images):
+    for v, image in enumerate(answer(asked)):
         after = areas(judge, asked, image, parents)
         moved = ((after - before) / parents.sd[: len(names)]).abs()
         others = [w for w in range(len(names)) if w != v]
@@ -79,10 +104,34 @@ def rows(mechanism: ImageMechanism, judge: Segmentor, asked: Asked, particles: i
             "judge_factual": before[:, v],
             "off_target": moved[:, others].mean(1) if others else torch.zeros(len(x)),
             **change(x, image, asked.weights[:, v]),
+            **from_truth(asked, v, image),
         }
-        table = pl.DataFrame({name: column.cpu().double().numpy() for name, column in columns.items()})
-        parts.append(table.with_columns(image=pl.Series(asked.chosen.tolist()), variable=pl.lit(names[v])))
+        parts.append(table(asked, columns).with_columns(variable=pl.lit(names[v])))
     return pl.concat(parts)
+
+
+@torch.inference_mode()
+def distances_of(answer: Answers, batches: Iterator[Asked]) -> pl.DataFrame:
+    """How far from the truth answers are, without a judge: image, and the columns of `from_truth`."""
+    return pl.concat(
+        table(asked, from_truth(asked, v, image))
+        for asked in batches
+        for v, image in enumerate(answer(asked))
+    )
+
+
+def from_truth(asked: Asked, variable: int, image: Tensor) -> dict[str, Tensor]:
+    """`well_posed`, and the `distances` of an answer from the true one; {} where that is not known."""
+    if asked.truth is None:
+        return {}
+    truth, region = asked.truth.image[:, variable], asked.weights[:, variable]
+    return {"well_posed": asked.truth.well_posed[:, variable], **distances(image, truth, region)}
+
+
+def table(asked: Asked, columns: dict[str, Tensor]) -> pl.DataFrame:
+    """Columns with one value an image."""
+    ready = {name: (c if c.dtype == torch.bool else c.double()).cpu().numpy() for name, c in columns.items()}
+    return pl.DataFrame(ready).with_columns(image=pl.Series(asked.chosen.tolist()))
 
 
 def act(pa: Tensor, variable: int, value: Tensor) -> Float[Tensor, "batch variable"]:
@@ -114,51 +163,3 @@ def change(
         "change_outside": (difference * outside).sum(1) / outside.sum(1).clamp_min(1),
         "change_inside": (difference * inside).sum(1) / inside.sum(1).clamp_min(1),
     }
-
-
-@torch.inference_mode()
-def consistency(mechanism: ImageMechanism, batches: Iterator[Asked]) -> dict[str, float]:
-    """Axioms of counterfactuals (Monteiro et al., ICLR 2023), in shares of the intensity range, at the posterior mean.
-
-    `composition`: mean |x*(null) - x|. `reversibility`: mean |x' - x|, x' having the value set back to the factual
-    after the intervention, from a new abduction of x*; one variable an image, in turn. `nelbo`: nats per pixel of
-    the factual images at the posterior's mean.
-    """
-    sums = {"composition": 0.0, "reversibility": 0.0, "nelbo": 0.0}
-    count = 0
-    for asked in batches:
-        x, pa, weights = asked.image, asked.pa, asked.weights
-        turn = torch.arange(len(x)) % weights.shape[1]
-        requested = pa.clone()
-        requested[torch.arange(len(x)), turn] = asked.values[torch.arange(len(x)), turn]
-        null, changed = predict(mechanism, x, pa, weights, [pa, requested])
-        (back,) = predict(mechanism, changed, requested, weights, [pa])
-        abduction, likelihood = mechanism.abduct(x, pa, weights, sample=False)
-        sums["composition"] += float((null - x).abs().flatten(1).mean(1).sum()) / 2
-        sums["reversibility"] += float((back - x).abs().flatten(1).mean(1).sum()) / 2
-        sums["nelbo"] += float(-elbo(x, abduction, likelihood).sum())
-        count += len(x)
-    return {name: total / count for name, total in sums.items()}
-
-
-@torch.inference_mode()
-def realism(
-    pretrained: ImageMechanism, mechanism: ImageMechanism, batches: Iterator[Asked]
-) -> dict[str, float]:
-    """The pre-trained model's negative ELBO (nats per pixel) of factual images, and of this method's counterfactuals.
-
-    Each image has one variable set, in turn; a counterfactual that looks like the cohort costs no more than a fact.
-    """
-    sums = {"nelbo_factual": 0.0, "nelbo_counterfactual": 0.0}
-    count = 0
-    for asked in batches:
-        x, pa, weights = asked.image, asked.pa, asked.weights
-        rows_, turn = torch.arange(len(x)), (torch.arange(len(x)) + 1) % weights.shape[1]
-        requested = pa.clone()
-        requested[rows_, turn] = asked.values[rows_, turn]
-        (changed,) = predict(mechanism, x, pa, weights, [requested])
-        for name, image, parents in (("nelbo_factual", x, pa), ("nelbo_counterfactual", changed, requested)):
-            abduction, likelihood = pretrained.abduct(image, parents, weights, sample=False)
-            sums[name] += float(-elbo(image, abduction, likelihood).sum())
-        count += len(x)
-    return {name: total / count for name, total in sums.items()}

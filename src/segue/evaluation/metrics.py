@@ -8,6 +8,7 @@ import polars as pl
 from jaxtyping import Float
 
 KEYS = ("error", "error_sd", "off_target_sd", "leakage", "change_outside", "change_inside", "guide_error_sd")
+WELL_POSED, WELL_POSED_ERROR = "well_posed", "error_sd_well_posed"
 
 
 def summarise(
@@ -19,7 +20,7 @@ def summarise(
         effects: as `segue.evaluation.effect.effects` gives them.
         sd: training sd of each variable. subjects: of each image index.
     """
-    variables = {}
+    variables: dict[str, dict[str, Any]] = {}
     for name, deviation in sd.items():
         table = effects.filter(pl.col("variable") == name)
         error = (table["judge"] - table["requested"]).abs().to_numpy()
@@ -34,13 +35,25 @@ def summarise(
             "change_outside": mean(table["change_outside"]),
             "change_inside": mean(table["change_inside"]),
             "guide_error_sd": mean((table["guide"] - table["requested"]).abs()) / deviation,
+            **well_posed_error(table, deviation),
         }
     overall: dict[str, Any] = {key: float(np.mean([v[key] for v in variables.values()])) for key in KEYS}
     deviations = np.array([sd[name] for name in effects["variable"]])
     errors = (effects["judge"] - effects["requested"]).abs().to_numpy() / deviations
     of = np.array([subjects[i] for i in effects["image"]])
     overall["ci95"] = list(bootstrap_ci(errors, of, draws=bootstrap, seed=seed))
+    if WELL_POSED in effects.columns:
+        known = [v[WELL_POSED_ERROR] for v in variables.values() if v[WELL_POSED_ERROR] is not None]
+        overall[WELL_POSED_ERROR] = float(np.mean(known)) if known else None
     return {"variables": variables, "mean": overall}
+
+
+def well_posed_error(table: pl.DataFrame, deviation: float) -> dict[str, float | None]:
+    """`error_sd` over the well-posed requests alone, None where none is; {} where that is not known."""
+    if WELL_POSED not in table.columns:
+        return {}
+    well = table.filter(pl.col(WELL_POSED))
+    return {WELL_POSED_ERROR: mean((well["judge"] - well["requested"]).abs()) / deviation if len(well) else None}
 
 
 def mean(column: pl.Series) -> float:

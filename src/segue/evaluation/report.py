@@ -18,15 +18,18 @@ from segue.evaluation.columns import (
     Column,
     finite,
     floor_columns,
-    human,
     method_columns,
     method_title,
     methods_of,
+    realism_columns,
+    realism_rows,
     split_name,
+    truth_columns,
+    truth_rows,
     unit_of,
     variables_of,
 )
-from segue.evaluation.table import caption, floor_caption, segmentor_names
+from segue.evaluation.table import caption, floor_caption, realism_caption, segmentor_names, truth_caption
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,10 @@ def report(
         figure=embed(figure) if figure.is_file() else None,
         floors=grid("segmentor", segmentor_names(metrics), floor_columns(metrics)),
         floor_caption=floor_caption(),
-        realism=realism(metrics),
+        truth=grid("method", list(truth_rows(metrics)), truth_columns(metrics)),
+        truth_caption=truth_caption(),
+        realism=grid("method", list(realism_rows(metrics)), realism_columns(metrics)),
+        realism_caption=realism_caption(),
         extra_figures={title: embed(file) for title, file in extra_figures.items()},
         reproduce=reproduce(metrics),
         study_yaml=study_yaml,
@@ -112,19 +118,6 @@ def grid(corner: str, names: list[str], columns: list[Column]) -> Grid | None:
     ]
     groups = [({"mean": "mean over all variables"}.get(name, name), count) for name, count in groups]
     return Grid(corner, groups, [column.title for column in columns], rows)
-
-
-def realism(metrics: Mapping[str, Any]) -> Grid | None:
-    """Whatever the file says of each method's realism."""
-    methods = methods_of(metrics)
-    entries = [method.get("realism") or {} for method in methods.values()]
-    keys = dict.fromkeys(key for entry in entries for key in entry)
-    nothing = (None,) * len(entries)
-    columns = [
-        Column("realism", human(key), tuple(finite(e.get(key)) for e in entries), nothing) for key in keys
-    ]
-    known = [column for column in columns if any(value is not None for value in column.values)]
-    return grid("method", [method_title(key) for key in methods], known)
 
 
 def grouped_variables(metrics: Mapping[str, Any]) -> dict[str, list[str]]:

@@ -1,6 +1,7 @@
 """The table: every method's error by structure and region, and what else an edit did, in Markdown."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
@@ -12,8 +13,14 @@ from segue.evaluation.columns import (
     method_columns,
     method_title,
     methods_of,
+    realism_columns,
+    realism_rows,
+    truth_columns,
+    truth_rows,
     unit_of,
 )
+
+WELL_POSED = "error, well-posed (sd)"
 
 
 def table1(metrics: Mapping[str, Any]) -> str:
@@ -37,10 +44,20 @@ def table1(metrics: Mapping[str, Any]) -> str:
         if group == "covariates":
             head = "covariates: error (sd) [95% interval]"
         parts += [f"**{head}**", markdown("method", names, list(columns))]
+    for head, rows, more in (
+        (f"distance to the true counterfactual** {truth_caption()}", truth_rows(metrics), truth_columns(metrics)),
+        (f"realism** {realism_caption()}", realism_rows(metrics), realism_columns(metrics)),
+    ):
+        if more:
+            parts += [f"**{head}", markdown("method", list(rows), named(more))]
     if floors := floor_columns(metrics):
-        named = [Column(one.group, f"{one.group}: {one.title}", one.values, one.intervals) for one in floors]
-        parts += [f"**segmentors** {floor_caption()}", markdown("segmentor", segmentor_names(metrics), named)]
+        parts += [f"**segmentors** {floor_caption()}", markdown("segmentor", segmentor_names(metrics), named(floors))]
     return "\n\n".join(parts) + "\n"
+
+
+def named(columns: list[Column]) -> list[Column]:
+    """Heads that say their group too, for a table without a row of groups."""
+    return [replace(one, title=f"{one.group}: {one.title}") for one in columns]
 
 
 def markdown(corner: str, rows: list[str], columns: list[Column]) -> str:
@@ -63,7 +80,7 @@ def caption(metrics: Mapping[str, Any]) -> str:
     """How to read the table, in a paragraph."""
     counts = {"images": metrics.get("n_images"), "subjects": metrics.get("n_subjects")}
     counted = " of ".join(f"{count} {word}" for word, count in counts.items() if count)
-    inside = ", but for the change inside" if has_changes(metrics) else ""
+    inside = ", but for the change inside" if has(metrics, "change inside") else ""
     oracle = " (the oracle aside)" if IDEAL in methods_of(metrics) else ""
     sentences = [
         "Error: distance between the value asked for and the one that the independent judge measures on the "
@@ -72,15 +89,33 @@ def caption(metrics: Mapping[str, Any]) -> str:
         "Leakage: share of the image's change that falls outside the intervened region; change outside and "
         "inside: its mean per pixel, as a fraction of the intensity range.",
         "Composition and reversibility: distance from the factual after doing nothing, and there and back.",
+        *(["Well-posed: over the requests that the factual image determines."] if has(metrics, WELL_POSED) else []),
         f"Lower is better{inside}; bold is the best of its column{oracle}.",
         "Intervals: 95%, by bootstrap over subjects.",
     ]
     return " ".join(sentences) + (f" {counted}." if counted else "")
 
 
-def has_changes(metrics: Mapping[str, Any]) -> bool:
-    """Whether the table has a column that has no better and worse."""
-    return any(column.title == "change inside" for column in method_columns(metrics))
+def truth_caption() -> str:
+    """How to read the distances to the truth."""
+    return (
+        "over the requests that the factual image determines: mean absolute difference (MAE, in the image's units), "
+        "PSNR and SSIM of the answer; the row `doing nothing` is the factual image itself"
+    )
+
+
+def realism_caption() -> str:
+    """How to read the two-sample test."""
+    return (
+        "distances, to the judge's eye, between facts of one half of the subjects and counterfactuals of the other; "
+        "the row `facts alone` is that between the facts of both halves, with the band that holds 95% of halvings. "
+        "Over: the difference, with its interval; where that holds 0, the test tells nothing apart"
+    )
+
+
+def has(metrics: Mapping[str, Any], title: str) -> bool:
+    """Whether the table has a column of that head."""
+    return any(column.title == title for column in method_columns(metrics))
 
 
 def floor_caption() -> str:

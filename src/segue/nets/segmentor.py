@@ -57,6 +57,16 @@ class Segmentor(nn.Module, PyTorchModelHubMixin):
         """Soft masks s_k in [0, 1], the background dropped."""
         return torch.softmax(self(image), dim=1)[:, 1:]
 
+    def features(self, image: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch feature"]:
+        """The deepest level's activations, averaged over the image: what the network makes of it as a whole."""
+        x = pixelunshuffle(image, self.spatial_dims, self.patch)
+        if isinstance(self.net, SegResNet):
+            x, _ = self.net.encode(x)
+        else:
+            for level in ("conv_0", "down_1", "down_2", "down_3", "down_4"):
+                x = getattr(self.net, level)(x)
+        return x.float().flatten(2).mean(2)
+
 
 def check_segmentor(arch: SegmentorArch, width: int, patch: int, size: Sequence[int]) -> None:
     """Raise ValueError where the network does not fit the image."""

@@ -47,6 +47,17 @@ def method_name(guide: GuideKind, conditioning: Conditioning) -> str:
     return METHODS[guide] + ("" if conditioning == "map" else f"_{conditioning}")
 
 
+def methods(study: Study) -> dict[str, tuple[Conditioning, Path]]:
+    """Every trained method: how its parents enter, and where its weights are."""
+    found = {}
+    for conditioning in study.hvae.conditioning:
+        for guide in study.finetune.guides:
+            name = method_name(guide, conditioning)
+            stage = f"pretrain/{conditioning}" if guide == "none" else f"finetune/{name}"
+            found[name] = (conditioning, study.directory / stage)
+    return found
+
+
 def pretrain(conditioning: Conditioning) -> Callable[[Study, Path], Result]:
     """The stage that trains the image model by its ELBO, its parents entering by `conditioning`."""
 

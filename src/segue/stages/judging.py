@@ -5,26 +5,24 @@ import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import polars as pl
 import torch
 from torch import Tensor
 
 from segue.causal.mechanism import ImageMechanism
-from segue.causal.parents import Conditioning, Parents
 from segue.cohort import Store
 from segue.counterfactual import predict
 from segue.errors import InputError
-from segue.evaluation.effect import Asked, act, consistency, draw_requests, effects, realism
+from segue.evaluation.columns import IDEAL
+from segue.evaluation.effect import act
 from segue.evaluation.figure import FigureRow, figure1
 from segue.evaluation.floor import floor
-from segue.evaluation.metrics import summarise
 from segue.evaluation.report import report as write_report
 from segue.evaluation.table import table1
 from segue.nets.segmentor import Segmentor
 from segue.nets.weights import load_pretrained
+from segue.stages.asking import Oracle, ask
 from segue.stages.common import (
     Result,
     command,
@@ -35,26 +33,17 @@ from segue.stages.common import (
     open_store,
     write_text,
 )
-from segue.stages.image import load_mechanism, method_name
+from segue.stages.image import load_mechanism, methods
 from segue.stages.prepare import prepare_folder
+from segue.stages.scoring import against_truth, score
+from segue.stages.truth import known_oracle
 from segue.study import Study, to_yaml
 from segue.training.batches import unscaled
 
 
-def methods(study: Study) -> dict[str, tuple[Conditioning, Path]]:
-    """Every trained method: how its parents enter, and where its weights are."""
-    found = {}
-    for conditioning in study.hvae.conditioning:
-        for guide in study.finetune.guides:
-            name = method_name(guide, conditioning)
-            stage = f"pretrain/{conditioning}" if guide == "none" else f"finetune/{name}"
-            found[name] = (conditioning, study.directory / stage)
-    return found
-
-
 def evaluate(study: Study, directory: Path) -> Result:
     """Judge on the study's own test subjects."""
-    return judge_cohort(study, open_store(study), directory)
+    return judge_cohort(study, open_store(study), directory, oracle=known_oracle(study))
 
 
 def evaluate_elsewhere(study: Study, folder: Path) -> Path:
@@ -87,8 +76,8 @@ def judge_folder(study: Study, folder: Path, directory: Path) -> None:
     make_report(study, directory, directory)
 
 
-def judge_cohort(study: Study, store: Store, directory: Path) -> Result:
-    """Floors, then each method; metrics.json is the contract for tables, plots and checks."""
+def judge_cohort(study: Study, store: Store, directory: Path, *, oracle: Oracle | None = None) -> Result:
+    """Floors, then each method, and the oracle if there is one; metrics.json is the contract for all that shows it."""
     began = time.perf_counter()
     parents = load_parents(study).to(device())
     judge = load_pretrained(Segmentor, study.directory / "judge").eval().requires_grad_(False).to(device())
@@ -96,38 +85,22 @@ def judge_cohort(study: Study, store: Store, directory: Path) -> Result:
     chosen = chosen[np.linspace(0, len(chosen) - 1, min(len(chosen), study.evaluate.images)).round().astype(int)]
     if len(chosen) < 2:
         raise InputError(f"{directory}: {len(chosen)} test images; give at least 2, so that values can be exchanged")
-    asked = ask(study, store, parents, chosen)
+    asked = ask(study, store, parents, chosen, oracle)
     floors = {
         name: floor(segmentor, parents, in_order(study, store, chosen, title=f"{name}'s floor", fractions=True))
         for name, segmentor in (("guide", parents.segmentor), ("judge", judge))
     }
-    subjects = store.table["subject"].to_list()
-    sd = dict(zip(parents.variables.names, parents.sd.tolist(), strict=False))
-    results = {}
-    for name, (conditioning, path) in methods(study).items():
-        mechanism = load_mechanism(study, path, conditioning).to(device()).eval().requires_grad_(False)
-        pretrained = load_mechanism(study, study.directory / "pretrain" / conditioning, conditioning).to(device())
-        table = kept(
-            directory / f"effects-{name}.parquet",
-            lambda m=mechanism, n=name: effects(
-                m, judge, asked(title=f"judge {n}"), particles=study.evaluate.particles
-            ),
-        )
-        checks = consistency(mechanism, asked(title=f"axioms {name}"))
-        nelbo = checks.pop("nelbo")
-        results[name] = {
-            **summarise(table, sd=sd, subjects=subjects, bootstrap=study.evaluate.bootstrap, seed=0),
-            **checks,
-            "realism": realism(pretrained.eval(), mechanism, asked(title=f"realism {name}")) | {"nelbo": nelbo},
-        }
+    results, facts = score(study, asked, judge, directory)
     metrics = {
         "study": study.name,
         "n_images": len(chosen),
-        "n_subjects": len({subjects[i] for i in chosen}),
+        "n_subjects": len({asked.subjects[i] for i in chosen}),
         "unit": store.unit,
         "variables": list(parents.variables.names),
-        "sd": sd,
+        "sd": asked.sd,
         "methods": results,
+        "realism_of_facts": facts,
+        **against_truth(study, asked),
         "segmentors": floors,
         "seconds": round(time.perf_counter() - began + spent(study), 1),
         "commit": commit(),
@@ -149,43 +122,6 @@ def done_files(study: Study) -> Iterator[tuple[str, Path]]:
         yield str(path.parent.relative_to(study.directory)), path
 
 
-def kept(path: Path, make: Any) -> pl.DataFrame:
-    """A table that an interrupted run need not make again."""
-    if not path.exists():
-        temporary = path.with_suffix(".tmp")
-        make().write_parquet(temporary)
-        temporary.replace(path)
-    return pl.read_parquet(path)
-
-
-class ask:
-    """The chosen images with one request for each variable, as batches; the same for every method.
-
-    Called with a title, it gives the batches anew; parents are measured once.
-    """
-
-    def __init__(self, study: Study, store: Store, parents: Parents, chosen: np.ndarray) -> None:
-        self.study, self.store, self.parents, self.chosen = study, store, parents, chosen
-        measured = [
-            parents.factual(batch["image"], batch["pixel_area"])
-            for batch in in_order(study, store, chosen, title="measure")
-        ]
-        areas = torch.cat([m.areas for m in measured])
-        covariates = store.table[chosen.tolist()].select(study.cohort.covariates).to_numpy().astype(np.float32)
-        given = torch.from_numpy(covariates).reshape(len(chosen), -1).to(areas)
-        self.pa = torch.cat([areas, given], dim=1)
-        self.frames = torch.cat([m.frames for m in measured])
-        self.values = draw_requests(areas.cpu(), study.evaluate.seed).to(areas)
-
-    def __call__(self, title: str) -> Iterator[Asked]:
-        first = 0
-        for batch in in_order(self.study, self.store, self.chosen, title=title):
-            rows = slice(first, first := first + len(batch["image"]))
-            weights = self.parents.weights(self.frames[rows], self.store.size)
-            index = torch.from_numpy(self.chosen[rows])
-            yield Asked(index, batch["image"], self.pa[rows], weights, batch["pixel_area"], self.values[rows])
-
-
 # ---- the figure --------------------------------------------------------------------------------------------------
 
 
@@ -198,7 +134,7 @@ def draw(study: Study, store: Store, judge: Segmentor, asked: ask, path: Path) -
         i = telling(asked, v, row)
         rows.append(figure_row(study, store, judge, asked, i, v, names[v]))
     if rows:
-        figure1(path, rows=rows, methods=list(methods(study)), intensity=study.cohort.intensity)
+        figure1(path, rows=rows, methods=list(rows[0].counterfactuals), intensity=study.cohort.intensity)
 
 
 def telling(asked: ask, v: int, rank: int) -> int:
@@ -222,6 +158,8 @@ def figure_row(
         mechanism: ImageMechanism = load_mechanism(study, path, conditioning).to(device()).eval()
         (image,) = predict(mechanism, x, pa, weights, [requested])
         images[method] = shown(image, study)
+    if asked.truth is not None:
+        images[IDEAL] = shown(asked.truth.image[i : i + 1, v], study)
     old, new = float(pa[0, v]), float(requested[0, v])
     change = f" ({100 * (new / old - 1):+.0f}%)" if old > 0 else ""
     title = f"do({name} = {new:.3g} {store.unit}{change})"
