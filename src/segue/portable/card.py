@@ -49,8 +49,8 @@ def model_card(folder: Path, run: Path, trained: Trained, *, notes: str, license
     """
     settings = json.loads((folder / EXPORTED).read_text())
     study, method, unit = trained.study, trained.method, settings["unit"]
-    judged = run / "evaluate" / "metrics.json"
-    metrics = json.loads(judged.read_text()) if judged.exists() else {}
+    judged = read_done(run / "evaluate") is not None
+    metrics = json.loads((run / "evaluate" / "metrics.json").read_text()) if judged else {}
     environment = Environment(
         loader=PackageLoader("segue.portable"), trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
     )
