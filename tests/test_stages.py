@@ -1,5 +1,6 @@
 """A study from end to end: what it leaves, what it does again, and what a kill costs."""
 
+import dataclasses
 import json
 import math
 import os
@@ -20,8 +21,11 @@ from small_study import METHODS, VARIABLES, trained, trained_chest, write_chest
 import segue
 from segue.cli import main
 from segue.cohort import Store, phantom
+from segue.errors import InputError
 from segue.nets.segmentor import Segmentor
 from segue.nets.weights import load_pretrained
+from segue.stages.truth import known_oracle
+from segue.study_file import load_study
 from segue.training.batches import scaled
 
 pytestmark = pytest.mark.xdist_group("small_study")
@@ -130,6 +134,16 @@ def test_metrics_agree_with_one_another():
         tuned = metrics["methods"][name.replace("no", "pos_seg")]["realism"]
         over = tuned["frechet_over_no_cft"]["value"]
         assert over == pytest.approx(tuned["frechet"]["value"] - realism["frechet"]["value"])
+
+
+def test_images_that_the_phantom_would_draw_otherwise_have_no_oracle():
+    file, run = trained()
+    study = load_study(file, ["--runs", str(run.parent)])
+    assert known_oracle(study) is not None
+    drawn = dataclasses.replace(study.cohort.phantom, seed=1)
+    other = dataclasses.replace(study, cohort=dataclasses.replace(study.cohort, phantom=drawn))
+    with pytest.raises(InputError, match="another version of the phantom drew these images; remove it"):
+        known_oracle(other)
 
 
 def test_the_oracle_is_the_phantom_with_one_area_changed():

@@ -2,15 +2,18 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from segue.anatomy import AxisPartition
-from segue.cohort.phantom import REGIONS, VARIABLES, counterfactual, noise_of
+from segue.cohort.phantom import REGIONS, VARIABLES, counterfactual, noise_of, render
+from segue.errors import InputError
 from segue.evaluation.truth import Truth
 from segue.stages.asking import Oracle
-from segue.study import Study, variables
+from segue.stages.common import open_store
+from segue.study import Phantom, Study, variables
 from segue.training.batches import scaled
 
 
@@ -24,6 +27,7 @@ def known_oracle(study: Study) -> Oracle | None:
         return None
     height, width = size
     names = variables(study).names
+    check_store(study, phantom, (height, width))
 
     def answer(ids: Sequence[str], values: Float[Tensor, "batch measured"]) -> Truth:
         noise = noise_of(ids, seed=phantom.seed, law=phantom.law)
@@ -34,6 +38,15 @@ def known_oracle(study: Study) -> Oracle | None:
         return Truth(scaled(images, study.cohort.intensity), well_posed)
 
     return answer
+
+
+def check_store(study: Study, phantom: Phantom, size: tuple[int, int]) -> None:
+    """Raise InputError where the stored images are not those that the phantom draws now: its truth is of others."""
+    store = open_store(study)
+    image, _ = render(noise_of(store.table["id"][:1].to_list(), seed=phantom.seed, law=phantom.law), size)
+    if not np.array_equal(store.read(np.arange(1), fractions=False)["image"].numpy(), image):
+        where = study.directory / "prepare"
+        raise InputError(f"{where}: another version of the phantom drew these images; remove it to draw and train anew")
 
 
 def measured_as_drawn(study: Study) -> bool:
