@@ -135,7 +135,7 @@ class Hvae:
     latent: int = 8
     finest: int = 1
     reach: int = 3
-    head: int = 64
+    head: int = 32
     free_bits: float = 0.05
     beta_warmup: float = 0.2
     augment: Augment = Augment()

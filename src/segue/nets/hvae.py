@@ -16,7 +16,6 @@ from typing import Any
 import torch
 from huggingface_hub import PyTorchModelHubMixin
 from jaxtyping import Float
-from monai.networks.utils import pixelshuffle, pixelunshuffle
 from torch import Tensor, nn
 
 from segue.causal import gaussian
@@ -64,7 +63,7 @@ class HVAE(nn.Module, PyTorchModelHubMixin):
         finest: the finest stochastic level. 0 is half resolution: latents that fine also carry the pixel noise, which
             makes the likelihood so sharp that fine-tuning cannot move without breaking its constraint.
         reach: number of finest levels at which the parents enter.
-        head: channels of the likelihood's head, at half resolution.
+        head: channels of the likelihood's head, at full resolution.
     """
 
     encoder: Any  # by level, a list of blocks: more than torch's types can say
@@ -82,7 +81,7 @@ class HVAE(nn.Module, PyTorchModelHubMixin):
         latent: int = 8,
         finest: int = 1,
         reach: int = 3,
-        head: int = 64,
+        head: int = 32,
     ) -> None:
         super().__init__()
         check_shape(size=size, widths=widths, depths=depths, finest=finest, reach=reach)
@@ -198,26 +197,24 @@ class Inject(nn.Module):
 
 
 class Head(nn.Module):
-    """From half resolution to the pixel likelihood, all pixels of a 2 x 2 patch at once (Shi et al., CVPR 2016).
+    """From half resolution to the pixel likelihood; the last convolution in float32, where rounding would show.
 
-    Convolutions at full resolution would have few channels, which is slow. The parents enter pixel by pixel all the
-    same; the last convolution is in float32, where rounding would show.
+    At full resolution, though convolutions of few channels are slow there: a head that gives the four pixels of a patch
+    at once can tell them apart, and fine-tuning then draws checkerboards that please the guide.
     """
 
     def __init__(self, *, spatial_dims: int, width: int, context: int, hidden: int, channels: int) -> None:
         super().__init__()
-        self.spatial_dims = spatial_dims
-        patch = 2**spatial_dims
         self.narrow = conv(spatial_dims, width, hidden, 1)
-        self.inject = conv(spatial_dims, patch * context, hidden, 1)
+        self.inject = conv(spatial_dims, context, hidden, 1)
         self.mix = conv(spatial_dims, hidden, hidden)
-        self.out = conv(spatial_dims, hidden, patch * 2 * channels)
+        self.out = conv(spatial_dims, hidden, 2 * channels)
 
     def forward(self, h: Tensor, context: Tensor) -> Likelihood:
-        h = self.narrow(h) + self.inject(pixelunshuffle(context, self.spatial_dims, 2))
+        h = double(self.narrow(h)) + self.inject(context)
         h = nn.functional.silu(self.mix(nn.functional.silu(h)))
         with torch.autocast(h.device.type, enabled=False):
-            loc, raw = pixelshuffle(self.out(h.float()), self.spatial_dims, 2).chunk(2, dim=1)
+            loc, raw = self.out(h.float()).chunk(2, dim=1)
         low, high = LOG_SCALE
         return Likelihood(loc, low + (high - low) * torch.sigmoid(raw))
 
