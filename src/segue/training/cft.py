@@ -10,7 +10,7 @@ The constraint is held by the modified differential method of multipliers (Platt
 climbs the violation g = -ELBO - c, and a damping term keeps the pair from orbiting the solution.
 
 What abducts stays as the ELBO left it, and only what predicts is tuned: a factual image has the same z and KL under
-every guide, methods differ in their predictions alone, and a step costs a third less.
+every guide, methods differ in their predictions alone, and a step costs less.
 """
 
 from collections.abc import Callable
