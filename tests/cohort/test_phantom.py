@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.fft import dctn
 
 from segue.cohort.folder import read_folder
 from segue.cohort.phantom import (
@@ -158,6 +159,23 @@ def test_the_grain_of_the_scan_is_kept():
 
 
 # ---- what is ill-posed is flagged --------------------------------------------------------------------------------
+
+
+def test_the_calibre_between_thirds_is_tied_to_no_area():
+    noise = draw(4000, seed=11)
+    correlation = np.corrcoef(np.concatenate([noise.borders, areas(noise)], axis=1).T)[:2, 2:]
+    assert np.abs(correlation).max() < 4.5 / 4000**0.5
+
+
+def test_a_finer_grid_shows_the_same_noise():
+    noise = draw(3, seed=8)
+    loud, quiet = replace(noise, texture_hu=np.zeros(3)), still(noise, motion=noise.motion, blooming=noise.blooming)
+    coarse, fine = (
+        dctn(render(loud, size)[0][:, 0] - render(quiet, size)[0][:, 0], axes=(1, 2), norm="ortho")
+        for size in ((32, 96), (64, 192))
+    )
+    np.testing.assert_allclose(fine[:, :32, :96] / 2, coarse, atol=0.02)  # HU; float32 of images of 1000 HU
+    assert coarse.std() > 5
 
 
 def test_growing_what_is_not_there_is_ill_posed():

@@ -16,7 +16,6 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
 from scipy.special import beta
 
-from segue.cohort.phantom.law import healthy
 from segue.cohort.phantom.noise import ACROSS, ALONG, PLAQUES, THIRD, Branches, Noise
 
 SUPERSAMPLING = 3  # columns rendered for each column of the image
@@ -90,16 +89,15 @@ def _borders(
 class Lumen:
     """The lumen's diameter along the vessel, mm: d(x) = max(w(x) level + (1 - w(x)) border + shape(x), NARROWEST).
 
-    The level is its third's; the border's calibre is the mean of the two healthy ones that meet there; w is 1 but near
-    a border, where it falls to 0 within `FADE`; the shape is the noise's ripple and stenosis.
+    The level is its third's; the border's calibre, where two thirds meet, is the noise's, and nothing else depends on
+    it; w is 1 but near a border, where it falls to 0 within `FADE`; the shape is the noise's ripple and stenosis.
     """
 
     def __init__(self, noise: Noise, x: Float[np.ndarray, " x"]) -> None:
         """At the places x, mm, evenly spaced, as many in each third."""
         near = (np.abs(x - np.array([[THIRD], [2 * THIRD]])).min(axis=0) / FADE).clip(0, 1)
         level = near**2 * (3 - 2 * near)
-        calibre = healthy(noise)
-        border = ((calibre[:, :-1] + calibre[:, 1:]) / 2)[:, (x > ALONG / 2).astype(int)]
+        border = noise.borders[:, (x > ALONG / 2).astype(int)]
         fixed = (1 - level) * border + _wave(noise.ripple, x)
         for r in range(3):
             offset = (x - noise.place[:, r, None]) / SPREAD

@@ -77,6 +77,7 @@ class Noise:
 
     Attributes:
         law: which equations turn `scalars` into areas. scalars: their noise.
+        borders: the lumen's calibre where two thirds meet, mm.
         stenosis: narrowing of the lumen at its third's tightest place, mm; place: that place, mm from the proximal end.
         ripple, course, relief: waves, mm: of the calibre, of the centre line (what straightening leaves of the
             tortuosity), of the myocardium's surface.
@@ -91,11 +92,12 @@ class Noise:
         motion: standard deviation of the blur that motion adds across the vessel, mm.
         blooming: standard deviation of the blur that calcium's excess over the lumen suffers besides, mm.
         noise_hu: standard deviation of the image noise, HU.
-        grain: seed of the white noise fields, which only exist once a pixel grid is chosen.
+        grain: seed of the fields of texture and image noise.
     """
 
     law: Law
     scalars: Scalars
+    borders: Float[np.ndarray, "batch 2"]
     stenosis: Float[np.ndarray, "batch 3"]
     place: Float[np.ndarray, "batch 3"]
     ripple: Float[np.ndarray, "batch harmonic 2"]
@@ -176,6 +178,7 @@ def draw_images(indices: Sequence[int], *, seed: int, law: Law) -> Noise:
     return Noise(
         law=law,
         scalars=scalars,
+        borders=np.array([2.75, 2.15]) + dice.uniform(0.0, 0.6, 2),
         stenosis=dice.uniform(0.0, 0.5, 3),
         place=np.arange(3) * THIRD + dice.uniform(4.0, 8.0, 3),
         ripple=dice.wave(0.08),
