@@ -29,9 +29,7 @@ class AsPublished(CounterfactualFineTuning):
         requested = intervene(pa, weights.shape[1])
         counterfactual = self.counterfactual(x, pa, weights, requested)
         agreement = self.guide(counterfactual, weights, batch["pixel_area"], requested).mean()
-        pull = (self.multiplier + self.damping * violation.detach()).clamp_min(0)
-        self.multiplier.add_(self.rate * violation.detach()).clamp_(min=0)
-        return agreement + pull * violation, {"agreement": agreement}
+        return self.lagrangian(agreement, violation), {"agreement": agreement}
 
     def counterfactual(self, x: Tensor, pa: Tensor, weights: Tensor, requested: Tensor) -> Tensor:
         abduction, factual = self.mechanism.abduct(x, pa, weights, sample=True)

@@ -248,6 +248,20 @@ def test_running_again_does_nothing(copied, capsys):
     assert capsys.readouterr().err.count("done before") == len(times(run))
 
 
+def test_two_commands_do_not_work_in_one_folder(copied, capsys):
+    study, run = copied
+    holder = "import sys, filelock; filelock.FileLock(sys.argv[1]).acquire(); print(flush=True); sys.stdin.read()"
+    other = subprocess.Popen(
+        [sys.executable, "-c", holder, str(run / ".lock")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    other.stdout.readline()
+    assert main(["run", str(study), "--runs", str(run.parent)]) == 2
+    assert "another command is at work" in capsys.readouterr().err
+    other.kill()  # and a command that died holds nothing
+    other.wait()
+    assert redone(study, run) == set()
+
+
 def test_what_another_version_did_stands_and_says_so(copied, capsys):
     study, run = copied
     done = run / "judge" / "done.json"

@@ -1,5 +1,8 @@
 """The exceptions that are raised on purpose, for the user to read."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class InputError(ValueError):
     """Bad input, said in one line: what was given, where, and how to mend it.
@@ -31,3 +34,9 @@ def exit_code(error: BaseException) -> int:
     if isinstance(error, InputError):
         return 2
     return 130 if isinstance(error, KeyboardInterrupt) else 1
+
+
+def nearest(name: str, known: Iterable[str], stem: str = "") -> str:
+    """The end of a message about an unknown `name`: what is known and looks like it, or else all that is known."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {stem}{near[0]}?" if near else f"; choose from {', '.join(known)}"

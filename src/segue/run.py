@@ -14,8 +14,7 @@ from segue.portable.folder import read_model
 from segue.portable.locate import EXPORTED, RUN, locate
 from segue.stages.common import device as default_device
 from segue.stages.common import load_measured, open_store
-from segue.stages.image import load_mechanism
-from segue.stages.judging import methods
+from segue.stages.image import load_mechanism, weights_of
 from segue.study import Study
 from segue.study_file import load_study
 
@@ -68,7 +67,7 @@ def open_run(run: Path, method: str | None) -> Trained:
         InputError: the method is not trained in it, or nothing is.
     """
     study = load_study(run / RUN, ["--runs", str(run.parent), "--name", run.name])
-    trained = {name: spot for name, spot in methods(study).items() if (spot[1] / "done.json").exists()}
+    trained = {name: spot for name, spot in weights_of(study).items() if (spot[1] / "done.json").exists()}
     chosen = method or ("pos_seg_cft" if "pos_seg_cft" in trained else next(reversed(trained), None))
     if chosen not in trained:
         raise InputError(f"{run}: {chosen or 'no method'} is not trained; there is: {', '.join(trained) or 'nothing'}")

@@ -142,17 +142,37 @@ class Hvae:
 
 
 @dataclass(frozen=True)
+class Variant:
+    """A fine-tuning of one's own: a guide, and what is added to the papers' objective (`segue.training.cft`).
+
+    Args:
+        at_once: variables that are asked to change in an image of the training.
+        look: random changes under which the guide reads a counterfactual.
+        outside: weight of the mean absolute change outside the regions that are asked to change.
+        minimal: weight of the mean absolute change.
+    """
+
+    guide: GuideKind = "region"
+    at_once: int = 1
+    look: Augment = Augment()
+    outside: float = 0.0
+    minimal: float = 0.0
+
+
+@dataclass(frozen=True)
 class Finetune:
     """Counterfactual fine-tuning.
 
     Args:
         guides: none (No-CFT), regressor (Reg-CFT), structure (Seg-CFT), region (Pos-Seg-CFT).
+        variants: further methods, by name.
         damping: weight of the constraint's quadratic term. rate: the multiplier's step. multiplier: its start.
         clip: gradient norm; its gradients are 10 to 100 times those of the ELBO, and a clip at 1 strangles it.
     """
 
     budget: Budget
     guides: tuple[GuideKind, ...] = ("none", "regressor", "structure", "region")
+    variants: dict[str, Variant] = field(default_factory=dict)
     damping: float = 10.0
     rate: float = 0.05
     multiplier: float = 0.1

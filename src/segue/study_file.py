@@ -1,7 +1,6 @@
 """Read a study from its YAML file and the command line, and check it as a whole before anything runs."""
 
 import dataclasses
-import difflib
 import math
 import types
 import typing
@@ -14,7 +13,7 @@ import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
 from segue.cohort.phantom import STRUCTURES as PHANTOM_STRUCTURES
-from segue.errors import InputError
+from segue.errors import InputError, nearest
 from segue.nets.hvae import check_shape
 from segue.nets.segmentor import check_groups, check_segmentor
 from segue.study import Budget, Segmentor, Study, variables
@@ -140,11 +139,6 @@ def dataclasses_in(hint: Any) -> list[type]:
     if typing.get_origin(hint) in (dict, types.UnionType, typing.Union):
         return [inner for argument in typing.get_args(hint) for inner in dataclasses_in(argument)]
     return []
-
-
-def nearest(name: str, known: Iterable[str], stem: str = "") -> str:
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {stem}{near[0]}?" if near else f"; choose from {', '.join(known)}"
 
 
 def one_line(error: BaseException) -> str:

@@ -39,7 +39,7 @@ def test_names_and_indices_follow_the_partitions(variables):
 
 
 def test_an_unknown_name_is_told_its_neighbours(variables):
-    with pytest.raises(InputError, match="nearest: lumen@mid"):
+    with pytest.raises(InputError, match="did you mean lumen@mid"):
         variables.index("lumen@middle")
     with pytest.raises(InputError, match="'bone' is no structure"):
         Variables(structures=STRUCTURES, partitions={"bone": WholePartition()})

@@ -130,7 +130,7 @@ def test_outside_its_third_nothing_changes_beyond_the_blurs_reach(structure, are
     difference = np.abs(changed - image)[:, 0]
     reach = int(np.ceil(4.5 * np.hypot(0.7 / 2.355, 0.35) / SPACING[1]))  # of point spread function and blooming
     outside = np.concatenate([difference[..., : 32 - reach], difference[..., 64 + reach :]], axis=2)
-    assert outside.max() < 0.1  # HU
+    assert outside.max() < 0.2  # HU
     assert np.median(difference[..., 32:64].max(axis=(1, 2))) > least
 
 
@@ -197,7 +197,7 @@ def test_what_the_geometry_cannot_hold_is_clamped_and_flagged(name, value):
 
 
 def test_unknown_variables_are_refused_by_name():
-    with pytest.raises(InputError, match=r"unknown variable 'lumen@middle': did you mean lumen@mid"):
+    with pytest.raises(InputError, match=r"unknown variable 'lumen@middle'; did you mean lumen@mid"):
         counterfactual(draw(1, seed=0), {"lumen@middle": 1.0}, SIZE)
 
 

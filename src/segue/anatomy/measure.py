@@ -1,6 +1,5 @@
 """How much: variables named `structure@region`, measured on soft masks, and painted back as images."""
 
-import difflib
 from collections.abc import Mapping
 
 import torch
@@ -8,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from segue.anatomy.partition import Partition
-from segue.errors import InputError
+from segue.errors import InputError, nearest
 
 
 class Variables:
@@ -53,8 +52,7 @@ class Variables:
         """
         if name in self.names:
             return self.names.index(name)
-        near = difflib.get_close_matches(name, self.names, n=3, cutoff=0.0)
-        raise InputError(f"variable {name!r} is not known; nearest: {', '.join(near)}")
+        raise InputError(f"unknown variable {name!r}{nearest(name, self.names)}")
 
     def frames(self, soft: Float[Tensor, "batch structure *space"]) -> Float[Tensor, "batch params"]:
         """What the partitions read of each image, each of its own structure's channel, side by side.

@@ -1,6 +1,5 @@
 """What may be asked of a variable: an absolute value, a change, or a quantile of the training marginal."""
 
-import difflib
 import math
 import re
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor
 
-from segue.errors import InputError
+from segue.errors import InputError, nearest
 
 Request = float | int | str | Tensor
 Kind = Literal["value", "percent", "sd", "quantile"]
@@ -59,5 +58,4 @@ def position(name: str, names: tuple[str, ...]) -> int:
     """The index of variable `name`; InputError naming the nearest ones where there is none."""
     if name in names:
         return names.index(name)
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.3) or names
-    raise InputError(f"unknown variable {name!r}: did you mean {', '.join(near)}?")
+    raise InputError(f"unknown variable {name!r}{nearest(name, names)}")

@@ -205,10 +205,10 @@ def variables_of(metrics: Mapping[str, Any]) -> list[str]:
 
 def method_title(key: str) -> str:
     """A method's name for readers: `pos_seg_cft_broadcast` is "Pos-Seg-CFT (broadcast parents)"."""
-    stem = key.removesuffix(BROADCAST)
-    if stem != key:
-        return f"{METHODS.get(stem, stem)} (broadcast parents)"
-    return METHODS.get(key, key)
+    if key.endswith(BROADCAST):
+        return f"{method_title(key.removesuffix(BROADCAST))} (broadcast parents)"
+    stem = next((stem for stem in METHODS if key.startswith(f"{stem}_")), None)
+    return METHODS.get(key) or (f"{METHODS[stem]} {key.removeprefix(stem)[1:].replace('_', ' ')}" if stem else key)
 
 
 def split_name(variable: str) -> tuple[str, str]:

@@ -4,16 +4,20 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from segue import __version__, rendezvous
+from filelock import FileLock, Timeout
+
+from segue import __version__, processes, rendezvous
 from segue.cohort.folder import list_folder
 from segue.cohort.image_file import stamp
+from segue.errors import InputError
 from segue.stages.common import Result, command, commit, write_text
-from segue.stages.image import finetune, method_name, pretrain
+from segue.stages.image import finetune, methods, pretrain
 from segue.stages.judging import evaluate, evaluate_elsewhere, report
 from segue.stages.predictors import measure_cohort, train_judge, train_regressor, train_segmentor
 from segue.stages.prepare import prepare
@@ -48,20 +52,19 @@ def stages(study: Study) -> dict[str, Stage]:
         Stage("judge", ("prepare",), [plain(study.judge), training], train_judge, True),
         Stage("measure", ("segmentor",), [plain(study.partitions), study.variables, maps], measure_cohort),
     ]
-    if "regressor" in tuning.guides:
+    tuned = {name: (method, method.tuning) for name, method in methods(study).items() if method.tuning}
+    if any(variant.guide == "regressor" for _, variant in tuned.values()):
         listed.append(Stage("regressor", ("measure",), [plain(study.regressor), training], train_regressor, True))
+    shape = {k: v for k, v in plain(hvae).items() if k != "conditioning"}
     for conditioning in hvae.conditioning:
-        shape = {k: v for k, v in plain(hvae).items() if k != "conditioning"}
         listed.append(Stage(f"pretrain/{conditioning}", ("measure",), [shape, training], pretrain(conditioning), True))
-        for guide in tuning.guides:
-            if guide == "none":
-                continue
-            needs = (f"pretrain/{conditioning}", *(["regressor"] if guide == "regressor" else []))
-            settings = [{k: v for k, v in plain(tuning).items() if k != "guides"}, training]
-            method = method_name(guide, conditioning)
-            listed.append(Stage(f"finetune/{method}", needs, settings, finetune(guide, conditioning), True))
+    common = {k: v for k, v in plain(tuning).items() if k not in ("guides", "variants")}
+    for name, (method, variant) in tuned.items():
+        needs = (method.before, *(["regressor"] if variant.guide == "regressor" else []))
+        settings = [common, plain(variant), training]
+        listed.append(Stage(f"finetune/{name}", needs, settings, finetune(method), True))
     trained = tuple(s.name for s in listed if s.name != "prepare")
-    listed.append(Stage("evaluate", trained, [plain(study.evaluate), list(tuning.guides)], evaluate))
+    listed.append(Stage("evaluate", trained, [plain(study.evaluate), list(methods(study))], evaluate))
     listed.append(Stage("report", ("evaluate",), study.name, report))
     return {stage.name: stage for stage in listed}
 
@@ -72,10 +75,31 @@ def run(study: Study, only: str | None = None, say: Callable[[str], None] = lamb
     Each finished stage leaves done.json. One that was cut short goes on from its checkpoint; one whose inputs or
     settings changed starts anew.
     """
-    todo = stages(study)
-    wanted = set(todo) if only is None else needed(todo, only)
     root = study.directory
-    rendezvous.alone(lambda: prepare_root(root, study))
+    with held(root):
+        rendezvous.alone(lambda: write_text(root / "study.yaml", to_yaml(study)))
+        work_through(study, only, say)
+    return root
+
+
+@contextmanager
+def held(root: Path) -> Iterator[None]:
+    """Make a run's folder, and keep every other command out of it; a command that dies lets go of it."""
+    if not processes.is_main():
+        yield
+        return
+    root.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(root / ".lock", timeout=0):
+            yield
+    except Timeout:
+        raise InputError(f"{root}: another command is at work in it: wait for it, or choose another --runs") from None
+
+
+def work_through(study: Study, only: str | None, say: Callable[[str], None]) -> None:
+    """What `run` does, in a folder of its own."""
+    todo, root = stages(study), study.directory
+    wanted = set(todo) if only is None else needed(todo, only)
     fingerprints: dict[str, str] = {}
     for name, stage in todo.items():
         needs = {need: fingerprints[need] for need in stage.needs}
@@ -90,12 +114,6 @@ def run(study: Study, only: str | None = None, say: Callable[[str], None] = lamb
         say(f"{name} ...")
         seconds = perform(study, stage, root / name, {"fingerprint": fingerprints[name], "needs": needs})
         say(f"{name}: {seconds:.0f} s")
-    return root
-
-
-def prepare_root(root: Path, study: Study) -> None:
-    root.mkdir(parents=True, exist_ok=True)
-    write_text(root / "study.yaml", to_yaml(study))
 
 
 def perform(study: Study, stage: Stage, directory: Path, facts: dict[str, Any]) -> float:

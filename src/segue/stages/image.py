@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +27,7 @@ from segue.stages.common import (
     stream,
     trained,
 )  # fmt: skip
-from segue.study import Study
+from segue.study import Study, Variant
 from segue.training.cft import (
     CounterfactualFineTuning,
     GuideKind,
@@ -42,20 +42,35 @@ METHODS: dict[GuideKind, str] = {
 }  # fmt: skip
 
 
-def method_name(guide: GuideKind, conditioning: Conditioning) -> str:
-    """The key of a method in metrics.json; parents as maps are the default and go unsaid."""
-    return METHODS[guide] + ("" if conditioning == "map" else f"_{conditioning}")
+class Method(NamedTuple):
+    """A row of the tables: a pre-trained model, and the fine-tuning of it, if any."""
+
+    conditioning: Conditioning
+    tuning: Variant | None
+
+    @property
+    def before(self) -> str:
+        """The stage of the pre-trained model."""
+        return f"pretrain/{self.conditioning}"
 
 
-def methods(study: Study) -> dict[str, tuple[Conditioning, Path]]:
-    """Every trained method: how its parents enter, and where its weights are."""
-    found = {}
-    for conditioning in study.hvae.conditioning:
-        for guide in study.finetune.guides:
-            name = method_name(guide, conditioning)
-            stage = f"pretrain/{conditioning}" if guide == "none" else f"finetune/{name}"
-            found[name] = (conditioning, study.directory / stage)
-    return found
+def methods(study: Study) -> dict[str, Method]:
+    """Every method of a study by its key in metrics.json; parents as maps are the default and go unsaid."""
+    tuning = study.finetune
+    named = {METHODS[guide]: None if guide == "none" else Variant(guide) for guide in tuning.guides}
+    return {
+        name + ("" if conditioning == "map" else f"_{conditioning}"): Method(conditioning, variant)
+        for conditioning in study.hvae.conditioning
+        for name, variant in (named | tuning.variants).items()
+    }
+
+
+def weights_of(study: Study) -> dict[str, tuple[Conditioning, Path]]:
+    """For every method: how its parents enter, and where its weights are."""
+    return {
+        name: (method.conditioning, study.directory / (f"finetune/{name}" if method.tuning else method.before))
+        for name, method in methods(study).items()
+    }
 
 
 def pretrain(conditioning: Conditioning) -> Callable[[Study, Path], Result]:
@@ -100,21 +115,27 @@ def pretrain(conditioning: Conditioning) -> Callable[[Study, Path], Result]:
     return stage
 
 
-def finetune(guide: GuideKind, conditioning: Conditioning) -> Callable[[Study, Path], Result]:
+def finetune(method: Method) -> Callable[[Study, Path], Result]:
     """The stage that fine-tunes the pre-trained model with one guide, its ELBO held at the pre-trained model's."""
+    variant = method.tuning
+    assert variant is not None
 
     def stage(study: Study, directory: Path) -> Result:
         store, settings, measured = open_store(study), study.finetune, load_measured(study)
-        before = study.directory / "pretrain" / conditioning
-        mechanism = load_mechanism(study, before, conditioning)
+        before = study.directory / method.before
+        mechanism = load_mechanism(study, before, method.conditioning)
         objective = CounterfactualFineTuning(
             mechanism,
-            make_guide(study, guide, mechanism.parents, measured["training"]),
+            make_guide(study, variant.guide, mechanism.parents, measured["training"]),
             augment=Augment(**asdict(study.hvae.augment)),
             constraint=json.loads((before / "done.json").read_text())["constraint"],
             damping=settings.damping,
             rate=settings.rate,
             start=settings.multiplier,
+            at_once=variant.at_once,
+            look=Augment(**asdict(variant.look)),
+            outside=variant.outside,
+            minimal=variant.minimal,
         )
         batches = stream(study, store, "guide", settings.budget, extras=per_image(measured))
         result = trained(

@@ -15,7 +15,7 @@ from segue.evaluation.two_sample import Features, realism
 from segue.nets.segmentor import Segmentor
 from segue.stages.asking import ask
 from segue.stages.common import device
-from segue.stages.image import load_mechanism, method_name, methods
+from segue.stages.image import load_mechanism, methods, weights_of
 from segue.study import Study
 
 
@@ -30,7 +30,7 @@ def score(
 
     results: dict[str, Any] = {}
     features: dict[str, Features] = {}
-    for name, (conditioning, path) in methods(study).items():
+    for name, (conditioning, path) in weights_of(study).items():
         mechanism, pretrained = (
             load_mechanism(study, weights, conditioning).to(device()).eval().requires_grad_(False)
             for weights in (path, study.directory / "pretrain" / conditioning)
@@ -84,12 +84,12 @@ def against_truth(study: Study, asked: ask) -> dict[str, Any]:
 
 def pretrained_of(study: Study) -> dict[str, str]:
     """For each fine-tuned method the pre-trained model that it began as, if that is judged too."""
-    found = {}
-    for name, (conditioning, _) in methods(study).items():
-        before = method_name("none", conditioning)
-        if name != before and before in methods(study):
-            found[name] = before
-    return found
+    begun = {m.conditioning: name for name, m in methods(study).items() if m.tuning is None}
+    return {
+        name: begun[m.conditioning]
+        for name, m in methods(study).items()
+        if m.tuning is not None and m.conditioning in begun
+    }
 
 
 def kept(path: Path, make: Callable[[], pl.DataFrame]) -> pl.DataFrame:

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Literal, cast
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from segue import processes
@@ -84,20 +84,29 @@ class RegressorGuide(nn.Module):
         return (self.regressor(image) - self.parents.standardise(requested)).square().sum(1)
 
 
-def intervene(parents: Float[Tensor, "batch variable"], measured: int) -> Float[Tensor, "batch variable"]:
-    """pa*: in each row one of the first `measured` variables takes the value it has in another row of the batch.
+def intervene(
+    parents: Float[Tensor, "batch variable"], measured: int, at_once: int = 1
+) -> Float[Tensor, "batch variable"]:
+    """pa*: in each row `at_once` of the first `measured` variables take the values they have in another row.
 
     Donors come from the whole batch, also where several processes share it.
     """
     whole = processes.gather(parents)
     batch = len(whole)
-    chosen, order = torch.randint(measured, (batch,)), torch.randperm(batch)
+    chosen, order = torch.rand(batch, measured).argsort(1)[:, :at_once], torch.randperm(batch)
     donors = torch.empty_like(order)
     donors[order] = order.roll(1)  # a derangement: nobody is their own donor
-    rows, chosen, donors = (index.to(parents.device) for index in (torch.arange(batch), chosen, donors))
-    requested = whole.clone()
-    requested[rows, chosen] = whole[donors, chosen]
+    chosen, donors = chosen.to(parents.device), donors.to(parents.device)
+    requested = whole.scatter(1, chosen, whole[donors].gather(1, chosen))
     return processes.mine(requested)
+
+
+def elsewhere(
+    weights: Float[Tensor, "batch measured *space"], changed: Bool[Tensor, "batch measured"]
+) -> Float[Tensor, "batch 1 *space"]:
+    """1 where no region lies whose variable is asked to change, 0 where one does; between the two on soft edges."""
+    asked = changed.to(weights).reshape(*changed.shape, *[1] * (weights.ndim - 2))
+    return 1 - (asked * weights).amax(1, keepdim=True)
 
 
 class CounterfactualFineTuning(nn.Module):
@@ -107,6 +116,11 @@ class CounterfactualFineTuning(nn.Module):
         guide: the frozen predictor's squared errors.
         constraint: c, the pre-trained model's negative ELBO in nats per pixel.
         damping: the quadratic term's weight. `rate`: the multiplier's step.
+        at_once: how many variables are asked to change in an image.
+        look: random changes under which the guide reads the counterfactual (expectation over transformation, Athalye
+            et al., ICML 2018): a pattern that pleases it on one phase of its grid, or without noise, earns less.
+        outside: weight of the mean absolute change where no change is asked for.
+        minimal: weight of the mean absolute change.
     """
 
     multiplier: Tensor
@@ -121,6 +135,10 @@ class CounterfactualFineTuning(nn.Module):
         damping: float,
         rate: float,
         start: float,
+        at_once: int = 1,
+        look: Augment | None = None,
+        outside: float = 0.0,
+        minimal: float = 0.0,
     ) -> None:
         super().__init__()
         cast(nn.Module, mechanism.model).requires_grad_(False)
@@ -128,24 +146,33 @@ class CounterfactualFineTuning(nn.Module):
             part.requires_grad_(True)
         self.mechanism, self.guide, self.augment = mechanism, guide, augment
         self.constraint, self.damping, self.rate = constraint, damping, rate
+        self.at_once, self.look, self.outside, self.minimal = at_once, look or Augment(), outside, minimal
         self.register_buffer("multiplier", torch.tensor(start))
 
     def forward(self, batch: Batch, progress: float) -> Loss:
         batch = augmented(batch, self.augment, self.mechanism.parents)
         x, weights, pa = batch["image"], batch["weights"], batch["parents"]
         abduction = self.mechanism.infer(x, pa, weights, sample=True)
-        requested = intervene(pa, weights.shape[1])
+        requested = intervene(pa, weights.shape[1], self.at_once)
         factual, changed = self.mechanism.predict(abduction, [pa, requested], weights)
         counterfactual = changed.render(factual.noise(x))
-        agreement = self.guide(counterfactual, weights, batch["pixel_area"], requested).mean()
+        seen, regions = self.look(counterfactual, weights)
+        agreement = self.guide(seen, regions, batch["pixel_area"], requested).mean()
+        change = (counterfactual - x).abs()
+        away = (elsewhere(weights, (requested != pa)[:, : weights.shape[1]]) * change).mean()
         violation = processes.mean(-elbo(x, abduction, factual)) - self.constraint
-        pull = (self.multiplier + self.damping * violation.detach()).clamp_min(0)
-        loss = agreement + pull * violation
-        if self.training and bool(violation.isfinite()):
-            self.multiplier.add_(self.rate * violation.detach()).clamp_(min=0)
+        loss = self.lagrangian(agreement + self.outside * away + self.minimal * change.mean(), violation)
         return loss, {
             "agreement": agreement,
             "nelbo": violation + self.constraint,
             "multiplier": self.multiplier.clone(),
-            "change": (counterfactual - x).abs().mean(),
+            "change": change.mean(),
+            "elsewhere": away,
         }
+
+    def lagrangian(self, agreement: Tensor, violation: Tensor) -> Tensor:
+        """What is minimised; in training, the multiplier takes its step."""
+        pull = (self.multiplier + self.damping * violation.detach()).clamp_min(0)
+        if self.training and bool(violation.isfinite()):
+            self.multiplier.add_(self.rate * violation.detach()).clamp_(min=0)
+        return agreement + pull * violation

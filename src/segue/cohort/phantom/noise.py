@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from jaxtyping import Float, Int
+
+from segue.errors import InputError, nearest
 
 Law = Literal["independent", "coupled"]
 ACROSS, ALONG = 12.0, 36.0  # field of view: mm across the vessel (rows), mm along it (columns)
@@ -165,7 +167,13 @@ def draw(n: int, *, seed: int, start: int = 0, law: Law = "independent") -> Nois
 
 
 def draw_images(indices: Sequence[int], *, seed: int, law: Law) -> Noise:
-    """`draw` for images of any indices."""
+    """`draw` for images of any indices.
+
+    Raises:
+        InputError: the law is none of `Law`.
+    """
+    if law not in get_args(Law):
+        raise InputError(f"phantom: unknown law {law!r}{nearest(law, get_args(Law))}")
     dice = _Dice(indices, seed)
     scalars = Scalars(
         age=dice.uniform(0.0, 1.0, 1)[:, 0],

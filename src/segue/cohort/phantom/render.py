@@ -1,6 +1,5 @@
 """Images of given areas, and true counterfactuals: the same noise with other areas."""
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,7 +11,7 @@ from segue.cohort.phantom.geometry import feasible, in_view, tissues
 from segue.cohort.phantom.law import COVARIATES, VARIABLES, as_matrix, solve
 from segue.cohort.phantom.noise import Noise
 from segue.cohort.phantom.scan import scan
-from segue.errors import InputError
+from segue.errors import InputError, nearest
 
 VISIBLE = 0.5  # mm2: smaller plaques cannot be told from noise
 Pair = tuple[Float32[np.ndarray, "batch 1 height width"], Float32[np.ndarray, "batch 3 height width"]]
@@ -85,8 +84,7 @@ def _checked(
     wanted = {}
     for name, value in do.items():
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=3, cutoff=0.3) or known
-            raise InputError(f"phantom: unknown variable {name!r}: did you mean {', '.join(near)}?")
+            raise InputError(f"phantom: unknown variable {name!r}{nearest(name, known)}")
         values = np.asarray(value, dtype=float)
         if values.shape not in ((), (len(noise),)) or not np.isfinite(values).all():
             found = f"shape {values.shape}" if np.isfinite(values).all() else "a value that is not finite"
