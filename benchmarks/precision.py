@@ -26,7 +26,7 @@ from segue.nets.weights import load_pretrained
 from segue.stages import fingerprint, perform, read_done, stages
 from segue.stages import run as run_study
 from segue.stages.common import device, load_parents, open_store
-from segue.stages.image import load_mechanism, weights_of
+from segue.stages.image import load_mechanism, methods
 from segue.stages.judging import ask
 from segue.study import Study
 from segue.study_file import load_study
@@ -102,7 +102,7 @@ def measure(
     asked = ask(shared, store, parents, store.indices("test")[:tested])
     judge = load_pretrained(Segmentor, shared.directory / "judge").eval().requires_grad_(False).to(device())
     found = [Findings([], [training_seconds(trained)])]
-    for method in weights_of(shared):
+    for method in methods(shared):
         scores = {
             case: score(loaded(trained[case.trained], method, case.answers), judge, asked, f"{method}, {case}")
             for case in (FLOAT, TRAINED, ALL)
@@ -147,8 +147,8 @@ def training_seconds(trained: dict[Precision, Study]) -> Statement:
 
 def loaded(study: Study, method: str, answers: Precision) -> ImageMechanism:
     """A trained mechanism that answers in float32 or bfloat16."""
-    conditioning, path = weights_of(study)[method]
-    mechanism = load_mechanism(study, path, conditioning).to(device()).eval().requires_grad_(False)
+    chosen = methods(study)[method]
+    mechanism = load_mechanism(study, chosen.directory, chosen).to(device()).eval().requires_grad_(False)
     mechanism.precision = answers
     return mechanism
 

@@ -34,13 +34,15 @@ hvae:
   reach: 2
   head: 8
   budget: {steps: 6, batch_size: 4}
-finetune: {budget: {steps: 3, batch_size: 4}}
+finetune:
+  variants: {segue: {at_once: 3, look: {noise: 0.02}, outside: 1.0, minimal: 1.0, shrinkage: 0.01}}
+  budget: {steps: 3, batch_size: 4}
 evaluate: {images: 8, rows: 2, bootstrap: 50}
 """
 
 METHODS = [
-    *("no_cft", "reg_cft", "seg_cft", "pos_seg_cft"),
-    *("no_cft_broadcast", "reg_cft_broadcast", "seg_cft_broadcast", "pos_seg_cft_broadcast"),
+    *("no_cft", "reg_cft", "seg_cft", "pos_seg_cft", "segue"),
+    *("no_cft_broadcast", "reg_cft_broadcast", "seg_cft_broadcast", "pos_seg_cft_broadcast", "segue_broadcast"),
 ]
 VARIABLES = [
     f"{structure}@{region}"

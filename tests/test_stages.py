@@ -277,7 +277,7 @@ def test_what_another_version_did_stands_and_says_so(copied, capsys):
         (["--evaluate.bootstrap", "60"], {"evaluate", "report"}),
         (
             ["--finetune.guides", "[none,region]", "--finetune.rate", "0.5"],
-            {"finetune/pos_seg_cft", "finetune/pos_seg_cft_broadcast", "evaluate", "report"},
+            {f"finetune/{m}{p}" for m in ("pos_seg_cft", "segue") for p in ("", "_broadcast")} | {"evaluate", "report"},
         ),
         (["--judge.budget.steps", "4", "--finetune.guides", "[none]"], {"judge", "evaluate", "report"}),
     ],

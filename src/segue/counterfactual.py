@@ -55,9 +55,8 @@ def predict(
     for _ in range(particles):
         abduction = mechanism.infer(x, pa, weights, sample=particles > 1)
         factual, *changed = mechanism.predict(abduction, [pa, *requests], weights)
-        noise = factual.noise(x)
         for image, likelihood in zip(images, changed, strict=True):
-            image += likelihood.render(noise) / particles
+            image += mechanism.counterfactual(x, factual, likelihood) / particles
     return images
 
 

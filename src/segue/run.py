@@ -7,14 +7,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from segue.causal.parents import Conditioning
 from segue.counterfactual import Model
 from segue.errors import InputError
 from segue.portable.folder import read_model
 from segue.portable.locate import EXPORTED, RUN, locate
 from segue.stages.common import device as default_device
 from segue.stages.common import load_measured, open_store
-from segue.stages.image import load_mechanism, weights_of
+from segue.stages.image import Method, load_mechanism, methods
 from segue.study import Study
 from segue.study_file import load_study
 
@@ -22,12 +21,11 @@ EXAMPLES = 4
 
 
 class Trained(NamedTuple):
-    """A method of a run: its study, its key in metrics.json, how parents enter, and where its weights are."""
+    """A method of a run: its study, its key in metrics.json, and what it is."""
 
     study: Study
-    method: str
-    conditioning: Conditioning
-    directory: Path
+    name: str
+    method: Method
 
 
 def load(model: Path | str, *, method: str | None = None, device: str | torch.device | None = None) -> Model:
@@ -36,7 +34,7 @@ def load(model: Path | str, *, method: str | None = None, device: str | torch.de
     Args:
         model: a run's folder (`runs/<study>`), a folder that `segue export` wrote, or a name among `segue.shipped()`.
             A folder of that name comes before a shipped model.
-        method: of a run, a key of metrics.json; by default `pos_seg_cft`, or else the study's last method.
+        method: of a run, a key of metrics.json; by default the study's last, its parents entering as in its first.
 
     Raises:
         InputError: no such model, the method is not trained in it, or an exported folder is damaged.
@@ -44,11 +42,11 @@ def load(model: Path | str, *, method: str | None = None, device: str | torch.de
     folder, device = locate(model), device or default_device()
     if (folder / EXPORTED).is_file():
         return read_model(folder, method=method, device=device)
-    study, _, conditioning, directory = open_run(folder, method)
+    study, _, chosen = open_run(folder, method)
     measured, store = load_measured(study), open_store(study)
     areas = measured["pixel_area"]
     return Model(
-        load_mechanism(study, directory, conditioning),
+        load_mechanism(study, chosen.directory, chosen),
         size=store.size,
         channels=store.channels,
         intensity=study.cohort.intensity,
@@ -67,11 +65,12 @@ def open_run(run: Path, method: str | None) -> Trained:
         InputError: the method is not trained in it, or nothing is.
     """
     study = load_study(run / RUN, ["--runs", str(run.parent), "--name", run.name])
-    trained = {name: spot for name, spot in weights_of(study).items() if (spot[1] / "done.json").exists()}
-    chosen = method or ("pos_seg_cft" if "pos_seg_cft" in trained else next(reversed(trained), None))
+    trained = {name: m for name, m in methods(study).items() if (m.directory / "done.json").exists()}
+    first = study.hvae.conditioning[0]
+    chosen = method or next((name for name in reversed(trained) if trained[name].conditioning == first), None)
     if chosen not in trained:
         raise InputError(f"{run}: {chosen or 'no method'} is not trained; there is: {', '.join(trained) or 'nothing'}")
-    return Trained(study, chosen, *trained[chosen])
+    return Trained(study, chosen, trained[chosen])
 
 
 def telling(study: Study, count: int) -> Float[Tensor, "example channel *space"]:

@@ -150,6 +150,7 @@ class Variant:
         look: random changes under which the guide reads a counterfactual.
         outside: weight of the mean absolute change outside the regions that are asked to change.
         minimal: weight of the mean absolute change.
+        shrinkage: size of change, as a share of the intensity range, that is taken for none, now and ever after.
     """
 
     guide: GuideKind = "region"
@@ -157,6 +158,7 @@ class Variant:
     look: Augment = Augment()
     outside: float = 0.0
     minimal: float = 0.0
+    shrinkage: float = 0.0
 
 
 @dataclass(frozen=True)

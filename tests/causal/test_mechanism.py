@@ -11,7 +11,7 @@ from torch import nn
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
 from segue.causal import gaussian
-from segue.causal.mechanism import Abduction, ImageMechanism, Likelihood, elbo
+from segue.causal.mechanism import Abduction, ImageMechanism, Likelihood, elbo, shrunk
 
 SPACE, LATENTS = (2, 3), 3
 PIXELS = math.prod(SPACE)
@@ -132,6 +132,29 @@ def test_abduction_infers_and_prediction_renders(mechanism, factual):
     null, other = (q.render(p.noise(x)) for q in mechanism.predict(abduction, [pa, pa.roll(1, 0)], weights))
     torch.testing.assert_close(null, x, atol=1e-5, rtol=0)
     assert (other - x).abs().max() > 1e-3
+
+
+@given(st.floats(-2, 2), st.floats(1e-3, 1))
+def test_shrinkage_keeps_what_is_large_and_drops_what_is_small(change, size):
+    (found,) = shrunk(torch.tensor([change], dtype=torch.float64), size).tolist()
+    assert found * change >= 0 and abs(found) <= abs(change)
+    if abs(change) < size / 10:
+        assert abs(found) <= abs(change) / 100
+    if abs(change) > 10 * size:
+        assert found == pytest.approx(change - size**2 / change, rel=1e-3)
+
+
+def test_a_mechanism_shrinks_what_changes_and_returns_what_does_not(mechanism, factual):
+    x, pa, weights, _ = factual
+    abduction, p = mechanism.abduct(x, pa, weights, sample=False)
+    null, other = mechanism.predict(abduction, [pa, pa.roll(1, 0)], weights)
+    plain = mechanism.counterfactual(x, p, other)
+    torch.testing.assert_close(plain, other.render(p.noise(x)))
+    mechanism.shrinkage = 0.5 * float((plain - x).abs().max())
+    torch.testing.assert_close(mechanism.counterfactual(x, p, null), x, atol=1e-5, rtol=0)
+    less = mechanism.counterfactual(x, p, other)
+    torch.testing.assert_close(less - x, shrunk(plain - x, mechanism.shrinkage))
+    assert (less - x).abs().mean() < 0.5 * (plain - x).abs().mean()
 
 
 def test_gradients_reach_the_model_and_not_what_measures(mechanism, factual):

@@ -237,7 +237,7 @@ def test_the_card_may_be_edited(small, tmp_path):
 
 
 def test_another_method_than_the_exported(small):
-    with pytest.raises(segue.InputError, match="no_cft is not in it; this exported model is pos_seg_cft"):
+    with pytest.raises(segue.InputError, match="no_cft is not in it; this exported model is segue"):
         segue.load(small, method="no_cft")
 
 
@@ -248,8 +248,8 @@ def test_a_run_of_several_minds_is_not_exported(tmp_path):
     with pytest.raises(segue.InputError, match="measure was done with an earlier segmentor"):
         export(run, tmp_path / "out")
     shutil.copy(trained()[1] / "segmentor" / "done.json", run / "segmentor")
-    edit(run / "finetune" / "pos_seg_cft" / "done.json", fingerprint="another")
-    with pytest.raises(segue.InputError, match="evaluate was done with an earlier finetune/pos_seg_cft"):
+    edit(run / "finetune" / "segue" / "done.json", fingerprint="another")
+    with pytest.raises(segue.InputError, match="evaluate was done with an earlier finetune/segue"):
         export(run, tmp_path / "out")
     assert {path.name for path in tmp_path.iterdir()} == {"small"}
 

@@ -16,6 +16,7 @@ from segue.training.cft import (
     RegionGuide,
     RegressorGuide,
     StructureGuide,
+    elsewhere,
     intervene,
 )
 from segue.training.loop import fit
@@ -24,20 +25,20 @@ from segue.training.objectives import Augment
 # ---- which counterfactuals are asked for -------------------------------------------------------------------------
 
 
-@given(st.integers(2, 12), st.integers(1, 4), st.integers(0, 2), st.integers(0, 1000))
-def test_each_row_takes_one_value_of_another_row(batch, measured, covariates, seed):
+@given(st.integers(2, 12), st.integers(1, 4), st.integers(0, 2), st.integers(1, 4), st.integers(0, 1000))
+def test_each_row_takes_values_of_one_other_row(batch, measured, covariates, at_once, seed):
     torch.manual_seed(seed)
     parents = torch.arange(batch * (measured + covariates), dtype=torch.float32).reshape(batch, -1)  # all different
-    requested = intervene(parents, measured)
+    requested = intervene(parents, measured, at_once)
     changed = requested != parents
-    assert changed.sum(1).tolist() == [1] * batch
+    assert changed.sum(1).tolist() == [min(at_once, measured)] * batch
     assert not changed[:, measured:].any()
-    donors = []
+    donors: dict[int, set[int]] = {}
     for row, column in changed.nonzero().tolist():
         (donor,) = (parents[:, column] == requested[row, column]).nonzero()[:, 0].tolist()
         assert donor != row
-        donors.append(donor)
-    assert sorted(donors) == list(range(batch))
+        donors.setdefault(row, set()).add(donor)
+    assert sorted(donor for (donor,) in donors.values()) == list(range(batch))
 
 
 def test_an_image_alone_has_nobody_to_take_a_value_from():
@@ -50,6 +51,14 @@ def test_every_variable_and_every_donor_has_its_turn():
     parents = torch.arange(12.0).reshape(4, 3)
     seen = {tuple(intervene(parents, 3)[0].tolist()) for _ in range(300)}
     assert len(seen) == 9  # one of 3 variables, from one of 3 other rows
+
+
+def test_elsewhere_is_what_no_changed_region_covers():
+    weights = torch.tensor([[[[1.0, 1, 0.25, 0]], [[0, 0, 0.75, 1]], [[1, 1, 1, 1]]]])  # left, right, whole
+    none, left, both, whole = ([[bool(int(c)) for c in code]] for code in ("000", "100", "110", "001"))
+    for changed, expected in [(none, [1, 1, 1, 1]), (left, [0, 0, 0.75, 1]), (both, [0, 0, 0.25, 0]), (whole, [0] * 4)]:
+        found = elsewhere(weights, torch.tensor(changed))
+        torch.testing.assert_close(found, torch.tensor([[[expected]]], dtype=torch.float32))
 
 
 # ---- guides, on images that are their own masks ------------------------------------------------------------------
@@ -170,6 +179,43 @@ def test_the_loss_by_hand(mechanism):
     torch.testing.assert_close(loss, terms["agreement"] + (2 + 10 * violation) * violation)
     torch.testing.assert_close(objective.multiplier, 2 + 0.5 * violation.detach())
     assert terms["change"] > 0
+
+
+def test_change_costs_what_it_is_said_to_cost(mechanism):
+    batch = batch_of(mechanism.parents)
+
+    def terms(**weights):
+        torch.manual_seed(0)
+        loss, said = make(mechanism, **weights)(batch, 0.0)
+        return float(loss.detach()), {name: float(value.detach()) for name, value in said.items()}
+
+    (plain, said), (outside, _), (minimal, _) = terms(), terms(outside=3.0), terms(minimal=3.0)
+    assert 0 < said["elsewhere"] < said["change"]
+    assert outside - plain == pytest.approx(3 * said["elsewhere"], rel=0.01)
+    assert minimal - plain == pytest.approx(3 * said["change"], rel=0.01)
+
+
+def test_the_guide_looks_at_image_and_regions_alike(mechanism):
+    seen = []
+
+    class Watch(nn.Module):
+        def forward(self, image, weights, pixel_area, requested):
+            seen.append((image.detach(), weights))
+            return image.flatten(1).mean(1)
+
+    batch = batch_of(mechanism.parents)
+    for look in (None, Augment(flip_axes=(1,)), Augment(noise=0.5)):
+        torch.manual_seed(0)
+        settings = {"augment": Augment(), "constraint": 0.0, "damping": 1.0, "rate": 0.1, "start": 1.0}
+        CounterfactualFineTuning(mechanism, Watch(), look=look, **settings)(batch, 0.0)
+    (plain, regions), (flipped, with_it), (noisy, same) = seen
+    turned = (flipped - plain).flatten(1).abs().amax(1) > 1e-4
+    assert turned.any() and not turned.all()  # each image is flipped, or is not
+    for i in range(len(plain)):
+        axes = [2] if turned[i] else []
+        torch.testing.assert_close(flipped[i], plain[i].flip(axes), atol=1e-4, rtol=0)
+        torch.testing.assert_close(with_it[i], regions[i].flip(axes), atol=1e-4, rtol=0)
+    assert (noisy - plain).std() > 0.05 and torch.equal(same, regions)
 
 
 def test_the_gradient_is_the_augmented_lagrangians(mechanism):

@@ -57,8 +57,7 @@ def axioms(
         requested = in_turn(asked)
         abduction = mechanism.infer(x, pa, weights, sample=False)
         factual, changed = mechanism.predict(abduction, [pa, requested], weights)
-        noise = factual.noise(x)
-        null, image = factual.render(noise), changed.render(noise)
+        null, image = (mechanism.counterfactual(x, factual, likelihood) for likelihood in (factual, changed))
         (back,) = predict(mechanism, image, requested, weights, [pa])
         by_image = {
             "composition": (null - x).abs().flatten(1).mean(1) / 2,

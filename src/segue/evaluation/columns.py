@@ -14,6 +14,7 @@ METHODS = {
     "reg_cft": "Reg-CFT",
     "seg_cft": "Seg-CFT",
     "pos_seg_cft": "Pos-Seg-CFT",
+    "segue": "segue",
     "oracle": "Oracle",
 }
 BROADCAST = "_broadcast"

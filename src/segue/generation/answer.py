@@ -11,7 +11,7 @@ from torch import Tensor
 
 from segue.anatomy import measure
 from segue.causal.intervention import parse, position
-from segue.causal.mechanism import Abduction
+from segue.causal.mechanism import Abduction, Likelihood
 from segue.counterfactual import Model
 from segue.generation.plan import Do
 from segue.generation.source import Case
@@ -65,14 +65,13 @@ def answer_part(model: Model, cases: Sequence[Case], requests: Sequence[Sequence
     measured, frames = model.parents.factual(x, area)
     pa = torch.cat([measured, covariates(model, cases).to(measured)], dim=1)
     weights = model.parents.weights(frames, model.size)
-    abduction, likelihood = model.mechanism.abduct(x, pa, weights, sample=False)
-    noise = likelihood.noise(x)
+    abduction, factual = model.mechanism.abduct(x, pa, weights, sample=False)
     owner = torch.tensor([i for i, dos in enumerate(requests) for _ in dos], device=x.device)
     pa_star = torch.cat([act(model, pa[i : i + 1], do) for i, dos in enumerate(requests) for do in dos])
     images, achieved = [], []  # by request, the images' requests one after another
     for i, target in zip(owner.split(at_once(model)), pa_star.split(at_once(model)), strict=True):
-        (likelihood,) = model.mechanism.predict(rows(abduction, i), [target], weights[i])
-        x_star = likelihood.render(noise[i])
+        (changed,) = model.mechanism.predict(rows(abduction, i), [target], weights[i])
+        x_star = model.mechanism.counterfactual(x[i], Likelihood(*(part[i] for part in factual)), changed)
         null = (target == pa[i]).all(1).reshape(-1, *[1] * (x.ndim - 1))
         x_star = torch.where(null, x[i], x_star)
         soft = model.parents.segmentor.soft(x_star)
@@ -82,8 +81,8 @@ def answer_part(model: Model, cases: Sequence[Case], requests: Sequence[Sequence
     columns = (torch.cat(images), pa_star, torch.cat(achieved))
     parts = zip(*([part.cpu().numpy() for part in column.split(each)] for column in columns), strict=True)
     return [
-        Answer(x_star, factual.cpu().numpy(), requested, reached)
-        for factual, (x_star, requested, reached) in zip(pa, parts, strict=True)
+        Answer(x_star, own.cpu().numpy(), requested, reached)
+        for own, (x_star, requested, reached) in zip(pa, parts, strict=True)
     ]
 
 

@@ -48,7 +48,7 @@ def model_card(folder: Path, run: Path, trained: Trained, *, notes: str, license
         notes: Markdown of the study's own.
     """
     settings = json.loads((folder / EXPORTED).read_text())
-    study, method, unit = trained.study, trained.method, settings["unit"]
+    study, method, unit = trained.study, trained.name, settings["unit"]
     judged = read_done(run / "evaluate") is not None
     metrics = json.loads((run / "evaluate" / "metrics.json").read_text()) if judged else {}
     environment = Environment(
@@ -75,7 +75,7 @@ def model_card(folder: Path, run: Path, trained: Trained, *, notes: str, license
         variable=names[0],
         variables=table("variable", names, {**levels, "sd": sd}),
         stages=stage_table(run, study, trained),
-        nelbo=(read_done(trained.directory) or {}).get("nelbo", {}),
+        nelbo=(read_done(trained.method.directory) or {}).get("nelbo", {}),
         metrics=metrics,
         errors=error_table(metrics, method) if metrics else "",
         means=mean_table(metrics) if metrics else "",
@@ -101,8 +101,8 @@ def splits(study: Study) -> str:
 
 def stage_table(run: Path, study: Study, trained: Trained) -> str:
     """What was trained: steps, images a step, seconds, and the revision of the code."""
-    stages = ["segmentor", "judge", f"pretrain/{trained.conditioning}"]
-    last = str(trained.directory.relative_to(study.directory))
+    stages = ["segmentor", "judge", f"pretrain/{trained.method.conditioning}"]
+    last = str(trained.method.directory.relative_to(study.directory))
     done = {name: read_done(run / name) for name in dict.fromkeys([*stages, last])}
     known = {name: facts for name, facts in done.items() if facts}
     section = {"pretrain": "hvae"}  # of the study, where it is not called as its stage

@@ -51,14 +51,14 @@ def export(
     if not (run / RUN).is_file():
         raise InputError(f"{run}: no run here ({RUN} is missing); give a run's folder, runs/<study>")
     trained = open_run(run, method)
-    check_whole(run, str(trained.directory.relative_to(trained.study.directory)))
+    check_whole(run, str(trained.method.directory.relative_to(trained.study.directory)))
     if (run / "evaluate" / "done.json").exists():
         check_whole(run, "evaluate")
     partial = out.with_name(out.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
-        fill(partial, trained, load(run, method=trained.method), examples)
+        fill(partial, trained, load(run, method=trained.name), examples)
         write_text(partial / "README.md", model_card(partial, run, trained, notes=notes, license=license))
         partial.rename(out)
     except OSError as error:
@@ -95,9 +95,9 @@ def fill(folder: Path, trained: Trained, model: Model, examples: int) -> None:
     settings: dict[str, Any] = {
         "format": FORMAT,
         "name": study.name,
-        "method": trained.method,
+        "method": trained.name,
         "segue": __version__,
-        "commit": (read_done(trained.directory) or {}).get("commit"),
+        "commit": (read_done(trained.method.directory) or {}).get("commit"),
         "size": list(model.size),
         "channels": model.channels,
         "intensity": list(model.intensity),
@@ -107,10 +107,11 @@ def fill(folder: Path, trained: Trained, model: Model, examples: int) -> None:
         "partitions": partitions,
         "variables": study.variables,
         "covariates": list(study.cohort.covariates),
-        "conditioning": trained.conditioning,
+        "conditioning": trained.method.conditioning,
+        "shrinkage": model.mechanism.shrinkage,
         "precision": study.precision,
         "networks": {
-            "image": network_arguments(trained.directory),
+            "image": network_arguments(trained.method.directory),
             "segmentor": network_arguments(study.directory / "segmentor"),
         },
         "files": {path.name: sha256(path) for path in sorted(folder.iterdir())},

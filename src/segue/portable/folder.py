@@ -84,6 +84,7 @@ def build(folder: Path, settings: Mapping[str, Any], tensors: dict[str, Tensor])
         parents=parents,
         conditioning=settings["conditioning"],
         precision=settings["precision"],
+        shrinkage=settings["shrinkage"],
     )
     return channels_last(mechanism, len(settings["size"]))
 

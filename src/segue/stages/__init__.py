@@ -60,7 +60,7 @@ def stages(study: Study) -> dict[str, Stage]:
         listed.append(Stage(f"pretrain/{conditioning}", ("measure",), [shape, training], pretrain(conditioning), True))
     common = {k: v for k, v in plain(tuning).items() if k not in ("guides", "variants")}
     for name, (method, variant) in tuned.items():
-        needs = (method.before, *(["regressor"] if variant.guide == "regressor" else []))
+        needs = (f"pretrain/{method.conditioning}", *(["regressor"] if variant.guide == "regressor" else []))
         settings = [common, plain(variant), training]
         listed.append(Stage(f"finetune/{name}", needs, settings, finetune(method), True))
     trained = tuple(s.name for s in listed if s.name != "prepare")

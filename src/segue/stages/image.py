@@ -43,34 +43,25 @@ METHODS: dict[GuideKind, str] = {
 
 
 class Method(NamedTuple):
-    """A row of the tables: a pre-trained model, and the fine-tuning of it, if any."""
+    """A row of the tables: a pre-trained model, and its fine-tuning, if any."""
 
     conditioning: Conditioning
     tuning: Variant | None
-
-    @property
-    def before(self) -> str:
-        """The stage of the pre-trained model."""
-        return f"pretrain/{self.conditioning}"
+    directory: Path  # of its weights
+    before: Path  # of those it began as
 
 
 def methods(study: Study) -> dict[str, Method]:
     """Every method of a study by its key in metrics.json; parents as maps are the default and go unsaid."""
-    tuning = study.finetune
-    named = {METHODS[guide]: None if guide == "none" else Variant(guide) for guide in tuning.guides}
-    return {
-        name + ("" if conditioning == "map" else f"_{conditioning}"): Method(conditioning, variant)
-        for conditioning in study.hvae.conditioning
-        for name, variant in (named | tuning.variants).items()
-    }
-
-
-def weights_of(study: Study) -> dict[str, tuple[Conditioning, Path]]:
-    """For every method: how its parents enter, and where its weights are."""
-    return {
-        name: (method.conditioning, study.directory / (f"finetune/{name}" if method.tuning else method.before))
-        for name, method in methods(study).items()
-    }
+    tuning, root = study.finetune, study.directory
+    tunings = {METHODS[guide]: None if guide == "none" else Variant(guide) for guide in tuning.guides} | tuning.variants
+    found = {}
+    for conditioning in study.hvae.conditioning:
+        before = root / "pretrain" / conditioning
+        for stem, variant in tunings.items():
+            name = stem + ("" if conditioning == "map" else f"_{conditioning}")
+            found[name] = Method(conditioning, variant, root / "finetune" / name if variant else before, before)
+    return found
 
 
 def pretrain(conditioning: Conditioning) -> Callable[[Study, Path], Result]:
@@ -122,13 +113,12 @@ def finetune(method: Method) -> Callable[[Study, Path], Result]:
 
     def stage(study: Study, directory: Path) -> Result:
         store, settings, measured = open_store(study), study.finetune, load_measured(study)
-        before = study.directory / method.before
-        mechanism = load_mechanism(study, before, method.conditioning)
+        mechanism = load_mechanism(study, method.before, method)
         objective = CounterfactualFineTuning(
             mechanism,
             make_guide(study, variant.guide, mechanism.parents, measured["training"]),
             augment=Augment(**asdict(study.hvae.augment)),
-            constraint=json.loads((before / "done.json").read_text())["constraint"],
+            constraint=json.loads((method.before / "done.json").read_text())["constraint"],
             damping=settings.damping,
             rate=settings.rate,
             start=settings.multiplier,
@@ -154,13 +144,14 @@ def make_guide(study: Study, guide: GuideKind, parents: Parents, training: Tenso
     return StructureGuide(parents, training) if guide == "structure" else RegionGuide(parents)
 
 
-def load_mechanism(study: Study, directory: Path, conditioning: Conditioning) -> ImageMechanism:
-    """A trained image model with its parents."""
+def load_mechanism(study: Study, directory: Path, method: Method) -> ImageMechanism:
+    """The method's image model, of the weights in `directory`, with its parents."""
     mechanism = ImageMechanism(
         model=load_pretrained(HVAE, directory),
         parents=load_parents(study),
-        conditioning=conditioning,
+        conditioning=method.conditioning,
         precision=study.precision,
+        shrinkage=2 * method.tuning.shrinkage if method.tuning else 0.0,  # the networks see a range of 2
     )
     return channels_last(mechanism, len(study.cohort.size))
 

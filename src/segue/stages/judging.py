@@ -33,7 +33,7 @@ from segue.stages.common import (
     open_store,
     write_text,
 )
-from segue.stages.image import load_mechanism, weights_of
+from segue.stages.image import load_mechanism, methods
 from segue.stages.prepare import prepare_folder
 from segue.stages.scoring import against_truth, score
 from segue.stages.truth import known_oracle
@@ -48,7 +48,7 @@ def evaluate(study: Study, directory: Path) -> Result:
 
 def evaluate_elsewhere(study: Study, folder: Path) -> Path:
     """Judge a trained study on another cohort of the same anatomy, all of it, without retraining."""
-    if missing := [name for name, (_, path) in weights_of(study).items() if not (path / "done.json").exists()]:
+    if missing := [name for name, m in methods(study).items() if not (m.directory / "done.json").exists()]:
         raise InputError(f"{study.directory}: {missing[0]} is not trained; run `segue run` on the study first")
     directory = study.directory / "elsewhere" / folder.resolve().name
     partial = directory.with_name(directory.name + ".partial")
@@ -154,10 +154,10 @@ def figure_row(
     weights = asked.parents.weights(asked.frames[i : i + 1], store.size)
     requested = act(pa, v, asked.values[i : i + 1, v])
     images = {}
-    for method, (conditioning, path) in weights_of(study).items():
-        mechanism: ImageMechanism = load_mechanism(study, path, conditioning).to(device()).eval()
+    for key, method in methods(study).items():
+        mechanism: ImageMechanism = load_mechanism(study, method.directory, method).to(device()).eval()
         (image,) = predict(mechanism, x, pa, weights, [requested])
-        images[method] = shown(image, study)
+        images[key] = shown(image, study)
     if asked.truth is not None:
         images[IDEAL] = shown(asked.truth.image[i : i + 1, v], study)
     old, new = float(pa[0, v]), float(requested[0, v])

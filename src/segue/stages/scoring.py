@@ -15,7 +15,7 @@ from segue.evaluation.two_sample import Features, realism
 from segue.nets.segmentor import Segmentor
 from segue.stages.asking import ask
 from segue.stages.common import device
-from segue.stages.image import load_mechanism, methods, weights_of
+from segue.stages.image import load_mechanism, methods
 from segue.study import Study
 
 
@@ -30,10 +30,10 @@ def score(
 
     results: dict[str, Any] = {}
     features: dict[str, Features] = {}
-    for name, (conditioning, path) in weights_of(study).items():
+    for name, method in methods(study).items():
         mechanism, pretrained = (
-            load_mechanism(study, weights, conditioning).to(device()).eval().requires_grad_(False)
-            for weights in (path, study.directory / "pretrain" / conditioning)
+            load_mechanism(study, weights, method).to(device()).eval().requires_grad_(False)
+            for weights in (method.directory, method.before)
         )
         table = rows(name, answers(mechanism, study.evaluate.particles))
         found = axioms(mechanism, pretrained, judge, asked(title=f"axioms {name}"))

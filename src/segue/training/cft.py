@@ -155,7 +155,7 @@ class CounterfactualFineTuning(nn.Module):
         abduction = self.mechanism.infer(x, pa, weights, sample=True)
         requested = intervene(pa, weights.shape[1], self.at_once)
         factual, changed = self.mechanism.predict(abduction, [pa, requested], weights)
-        counterfactual = changed.render(factual.noise(x))
+        counterfactual = self.mechanism.counterfactual(x, factual, changed)
         seen, regions = self.look(counterfactual, weights)
         agreement = self.guide(seen, regions, batch["pixel_area"], requested).mean()
         change = (counterfactual - x).abs()
