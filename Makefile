@@ -38,8 +38,11 @@ types: $(VENV)/ready-dev ## mypy
 CHEST ?= data/cxr_jsrt
 KEPT := metrics.json table1.md figure1.png
 
+# segue's own method, and its parts one by one
+ABLATION := {segue: {at_once: 6, shrinkage: 0.03}, segue_without_shrinkage: {at_once: 6}, segue_one_at_once: {shrinkage: 0.03}}
+
 results: $(VENV)/ready ## what results/ holds, made anew (make results CHEST=folder of the JSRT radiographs)
-	$(BIN)/segue run studies/coronary-phantom.yaml
+	$(BIN)/segue run studies/coronary-phantom.yaml --finetune.variants "$(ABLATION)"
 	$(BIN)/segue run studies/chest-zones.yaml --cohort.folder $(CHEST)
 	mkdir -p results/coronary-phantom results/chest-zones
 	cp $(KEPT:%=runs/coronary-phantom/evaluate/%) results/coronary-phantom/

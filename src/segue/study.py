@@ -147,17 +147,13 @@ class Variant:
 
     Args:
         at_once: variables that are asked to change in an image of the training.
-        look: random changes under which the guide reads a counterfactual.
         outside: weight of the mean absolute change outside the regions that are asked to change.
-        minimal: weight of the mean absolute change.
         shrinkage: size of change, as a share of the intensity range, that is taken for none, now and ever after.
     """
 
     guide: GuideKind = "region"
     at_once: int = 1
-    look: Augment = Augment()
     outside: float = 0.0
-    minimal: float = 0.0
     shrinkage: float = 0.0
 
 

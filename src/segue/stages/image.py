@@ -123,9 +123,7 @@ def finetune(method: Method) -> Callable[[Study, Path], Result]:
             rate=settings.rate,
             start=settings.multiplier,
             at_once=variant.at_once,
-            look=Augment(**asdict(variant.look)),
             outside=variant.outside,
-            minimal=variant.minimal,
         )
         batches = stream(study, store, "guide", settings.budget, extras=per_image(measured))
         result = trained(

@@ -117,10 +117,7 @@ class CounterfactualFineTuning(nn.Module):
         constraint: c, the pre-trained model's negative ELBO in nats per pixel.
         damping: the quadratic term's weight. `rate`: the multiplier's step.
         at_once: how many variables are asked to change in an image.
-        look: random changes under which the guide reads the counterfactual (expectation over transformation, Athalye
-            et al., ICML 2018): a pattern that pleases it on one phase of its grid, or without noise, earns less.
         outside: weight of the mean absolute change where no change is asked for.
-        minimal: weight of the mean absolute change.
     """
 
     multiplier: Tensor
@@ -136,9 +133,7 @@ class CounterfactualFineTuning(nn.Module):
         rate: float,
         start: float,
         at_once: int = 1,
-        look: Augment | None = None,
         outside: float = 0.0,
-        minimal: float = 0.0,
     ) -> None:
         super().__init__()
         cast(nn.Module, mechanism.model).requires_grad_(False)
@@ -146,7 +141,7 @@ class CounterfactualFineTuning(nn.Module):
             part.requires_grad_(True)
         self.mechanism, self.guide, self.augment = mechanism, guide, augment
         self.constraint, self.damping, self.rate = constraint, damping, rate
-        self.at_once, self.look, self.outside, self.minimal = at_once, look or Augment(), outside, minimal
+        self.at_once, self.outside = at_once, outside
         self.register_buffer("multiplier", torch.tensor(start))
 
     def forward(self, batch: Batch, progress: float) -> Loss:
@@ -156,12 +151,11 @@ class CounterfactualFineTuning(nn.Module):
         requested = intervene(pa, weights.shape[1], self.at_once)
         factual, changed = self.mechanism.predict(abduction, [pa, requested], weights)
         counterfactual = self.mechanism.counterfactual(x, factual, changed)
-        seen, regions = self.look(counterfactual, weights)
-        agreement = self.guide(seen, regions, batch["pixel_area"], requested).mean()
+        agreement = self.guide(counterfactual, weights, batch["pixel_area"], requested).mean()
         change = (counterfactual - x).abs()
         away = (elsewhere(weights, (requested != pa)[:, : weights.shape[1]]) * change).mean()
         violation = processes.mean(-elbo(x, abduction, factual)) - self.constraint
-        loss = self.lagrangian(agreement + self.outside * away + self.minimal * change.mean(), violation)
+        loss = self.lagrangian(agreement + self.outside * away, violation)
         return loss, {
             "agreement": agreement,
             "nelbo": violation + self.constraint,
