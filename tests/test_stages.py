@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -248,9 +249,25 @@ def test_running_again_does_nothing(copied, capsys):
     assert capsys.readouterr().err.count("done before") == len(times(run))
 
 
+def test_a_stage_that_another_run_has_done_alike_is_taken_from_it(copied, capsys):
+    study, run = copied
+    weights = (run / "judge" / "model.safetensors").read_bytes()
+    changes = ["--name", "other", "--hvae.budget.steps", "5", "--finetune", "{guides: [none], budget: {steps: 1}}"]
+    assert main(["run", str(study), "--runs", str(run.parent), *changes]) == 0
+    err, other = capsys.readouterr().err, run.parent / "other"
+    taken = re.findall(r"(\S+): the same as small has done", err)
+    assert taken == ["prepare", "segmentor", "judge", "measure"]
+    for name in taken:
+        assert (other / name / "done.json").read_bytes() == (run / name / "done.json").read_bytes()
+    assert "oracle" in json.loads((other / "evaluate" / "metrics.json").read_text())["methods"]
+    assert main(["judge", str(study), "--runs", str(run.parent), "--name", "other", "--judge.budget.steps", "2"]) == 0
+    assert (other / "judge" / "model.safetensors").read_bytes() != weights
+    assert (run / "judge" / "model.safetensors").read_bytes() == weights
+
+
 def test_two_commands_do_not_work_in_one_folder(copied, capsys):
     study, run = copied
-    holder = "import sys, filelock; filelock.FileLock(sys.argv[1]).acquire(); print(flush=True); sys.stdin.read()"
+    holder = "import sys, filelock; a = filelock.FileLock(sys.argv[1]); a.acquire(); print(flush=True); input()"
     other = subprocess.Popen(
         [sys.executable, "-c", holder, str(run / ".lock")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )

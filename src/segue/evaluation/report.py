@@ -138,7 +138,7 @@ def explain(key: str) -> str:
         "seg_cft": "fine-tuned to obey a segmentor's area of each structure, blind to where.",
         "pos_seg_cft": "fine-tuned to obey a segmentor's area of each structure in each region.",
         "oracle": "the true counterfactual, where it is known.",
-    }.get(stem, "")
+    }.get(stem, "a fine-tuning of the study's own: see finetune.variants.")
     return sentence
 
 

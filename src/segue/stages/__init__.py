@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -64,8 +65,8 @@ def stages(study: Study) -> dict[str, Stage]:
         settings = [common, plain(variant), training]
         listed.append(Stage(f"finetune/{name}", needs, settings, finetune(method), True))
     trained = tuple(s.name for s in listed if s.name != "prepare")
-    listed.append(Stage("evaluate", trained, [plain(study.evaluate), list(methods(study))], evaluate))
-    listed.append(Stage("report", ("evaluate",), study.name, report))
+    listed.append(Stage("evaluate", trained, [study.name, plain(study.evaluate), list(methods(study))], evaluate))
+    listed.append(Stage("report", ("evaluate",), None, report))
     return {stage.name: stage for stage in listed}
 
 
@@ -73,7 +74,7 @@ def run(study: Study, only: str | None = None, say: Callable[[str], None] = lamb
     """Do what is missing of a study, or of the stage `only` and what it needs; return the run's folder.
 
     Each finished stage leaves done.json. One that was cut short goes on from its checkpoint; one whose inputs or
-    settings changed starts anew.
+    settings changed starts anew; one that another run in the same folder has done alike is taken from there.
     """
     root = study.directory
     with held(root):
@@ -111,9 +112,34 @@ def work_through(study: Study, only: str | None, say: Callable[[str], None]) -> 
             other = "" if done.get("version") == __version__ else ", by another version of segue"
             say(f"{name}: done before{other} ({done['seconds']:.0f} s)")
             continue
+        if other_run := rendezvous.alone(lambda name=name: borrowed(root, name, fingerprints[name])):  # type: ignore[misc]
+            say(f"{name}: the same as {other_run} has done")
+            continue
         say(f"{name} ...")
         seconds = perform(study, stage, root / name, {"fingerprint": fingerprints[name], "needs": needs})
         say(f"{name}: {seconds:.0f} s")
+
+
+def borrowed(root: Path, name: str, mark: str) -> str | None:
+    """Take a stage from a neighbouring run that did the same with the same; the name of that run, if there is one."""
+    for path in sorted(root.parent.glob(f"*/{name}/done.json")):
+        if json.loads(path.read_text())["fingerprint"] != mark:
+            continue
+        taken = root / f"{name}.tmp"
+        shutil.rmtree(taken, ignore_errors=True)
+        shutil.copytree(path.parent, taken, copy_function=link)
+        shutil.rmtree(root / name, ignore_errors=True)
+        taken.rename(root / name)
+        return path.relative_to(root.parent).parts[0]
+    return None
+
+
+def link(source: str, target: str) -> None:
+    """The same file under another name, or a copy where the file system knows no links: no stage writes into a file."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def perform(study: Study, stage: Stage, directory: Path, facts: dict[str, Any]) -> float:
