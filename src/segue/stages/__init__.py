@@ -62,7 +62,7 @@ def stages(study: Study) -> dict[str, Stage]:
             listed.append(Stage(f"finetune/{method}", needs, settings, finetune(guide, conditioning), True))
     trained = tuple(s.name for s in listed if s.name != "prepare")
     listed.append(Stage("evaluate", trained, [plain(study.evaluate), list(tuning.guides)], evaluate))
-    listed.append(Stage("report", ("evaluate",), study.name, report))
+    listed.append(Stage("report", ("evaluate",), [study.name, study.notes], report))
     return {stage.name: stage for stage in listed}
 
 
