@@ -82,6 +82,7 @@ def test_metrics_follow_the_contract():
     assert set(metrics) == {
         "study", "n_images", "n_subjects", "unit", "variables", "sd", "methods", "segmentors", "well_posed",
         "truth_of_doing_nothing", "realism_of_facts", "seconds", "commit", "command",
+        "fallbacks",
     }  # fmt: skip
     assert (metrics["study"], metrics["n_images"], metrics["n_subjects"]) == ("small", 8, 8)
     assert metrics["unit"] == "mm2" and metrics["variables"] == VARIABLES and list(metrics["sd"]) == VARIABLES
@@ -90,8 +91,10 @@ def test_metrics_follow_the_contract():
         "error", "error_sd", "ci95", "off_target_sd", "leakage", "change_outside", "change_inside", "guide_error_sd",
         "error_sd_well_posed",
     }  # fmt: skip
+    assert metrics["fallbacks"] == {}  # an `axis` reads nothing of an image
+    splits = {"guide", "validation", "test"}
     for name, method in metrics["methods"].items():
-        learned = set() if name == "oracle" else {"composition", "reversibility", "truth"}
+        learned = set() if name == "oracle" else {"composition", "reversibility", "truth", "nelbo"}
         assert set(method) == {"variables", "mean", "realism", *learned}
         assert list(method["variables"]) == VARIABLES and set(method["mean"]) == keys
         assert all(set(one) == keys for one in method["variables"].values())
@@ -103,6 +106,7 @@ def test_metrics_follow_the_contract():
         for one in [method["realism"][kind]["over_facts"] for kind in TESTS] + [method["realism"][k] for k in tuned]:
             assert set(one) == {"value", "ci95"}
         assert set(method.get("truth", DISTANCES)) == DISTANCES
+        assert set(method.get("nelbo", splits)) == splits
     assert set(metrics["truth_of_doing_nothing"]) == DISTANCES and 0 < metrics["well_posed"] <= 1
     assert set(metrics["realism_of_facts"]) == TESTS
     assert all(set(one) == {"value", "band"} for one in metrics["realism_of_facts"].values())
@@ -209,6 +213,19 @@ def test_no_subject_is_in_two_splits():
     by_subject = table.group_by("subject").agg(pl.col("split").n_unique(), pl.col("id").len())
     assert by_subject["split"].max() == 1 and by_subject["id"].min() == by_subject["id"].max() == 2
     assert {"guide", "judge", "test"} == set(table["split"])
+
+
+def test_images_without_a_structure_are_counted():
+    _, run, _ = trained_chest()
+    done = json.loads((run / "measure" / "done.json").read_text())
+    assert set(done["fallbacks"]) == set(metrics_of(run)["fallbacks"]) == {"left_lung", "right_lung"}
+    # The extent of a lung that is not there is the whole image, [0, 1] along both axes.
+    store, frames = (
+        Store(run / "prepare" / "cohort.zarr"), load_file(run / "measure" / "measured.safetensors")["frames"],
+    )  # fmt: skip
+    whole = torch.tensor([0.0, 1.0, 0.0, 1.0])
+    lost = [int((part == whole).all(1).sum()) for part in frames.split(4, dim=1)]
+    assert list(done["fallbacks"].values()) == lost and done["images"] == len(store)
 
 
 def test_a_folder_without_spacing_measures_pixels():

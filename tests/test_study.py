@@ -58,6 +58,8 @@ def test_options_override_the_file(tmp_path):
         ("kind: whole", "kind: label_map, file: none.png", "partitions.whole: file: none.png is not there"),
         ("axis: 0", "axis: 2", "partitions.zones: axis: 2 is not an axis"),
         ("[upper, lower]", "[upper, upper]", "partitions.zones: regions: upper named more than once"),
+        ("kind: whole", "kind: polar, towards: hart", "whole: towards: 'hart' is no structure; choose from left_lung"),
+        ("kind: whole", "kind: polar, axis: 1", "partitions.whole: axis: 1"),
         ("[32, 32]", "[32, 36]", "multiples of 8"),
     ],
 )

@@ -7,12 +7,14 @@ import dataclasses
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import yaml
 
 from segue.anatomy import Variables, make_partition
+from segue.anatomy.partition import Kind
+from segue.anatomy.partition import Partition as Made
 from segue.causal.parents import Conditioning
 from segue.cohort.phantom import Law
 from segue.errors import InputError
@@ -61,23 +63,33 @@ class Cohort:
 
 @dataclass(frozen=True)
 class Partition:
-    """Where: regions along an axis of the image, along a structure's extent, from a label map, or the whole.
+    """Where: regions along an axis of the image or a structure's extent, around a centroid, from a map, or the whole.
 
     Args:
-        axis: the axis that is cut (0 = rows).
-        regions: names, in the axis' direction.
-        cuts: fractions at which the axis or extent is cut; equal parts by default.
-        softness: width of a soft edge as a fraction of the axis or extent; 0 is hard.
+        axis: the axis that is cut (0 = rows); for `polar` of three axes, the one that sectors turn around.
+        regions: names, in the axis' direction; for `polar` in the direction of counting, inner ring first.
+        cuts: fractions at which the axis, extent or turn is cut; equal parts by default.
+        softness: width of a soft edge as a fraction of the axis, extent or turn; 0 is hard.
         margin: for `extent`: cover only the structure's box across the axis, grown by this fraction of the image.
+        rings: for `polar`: fractions of the structure's radius at which rings are cut.
+        around: for `polar`: structures whose common centroid is the centre; the measured one by default.
+        towards: for `polar`: the structure at whose edge, seen from the centre, the first sector begins.
+        start: for `polar`: where it begins without that structure, in degrees counter-clockwise from rightwards.
+        clockwise: for `polar`: the direction of counting, as images are shown.
         file: for `label_map`.
     """
 
-    kind: Literal["axis", "extent", "whole", "label_map"]
+    kind: Kind
     axis: int = 0
     regions: tuple[str, ...] = ("whole",)
     cuts: tuple[float, ...] | None = None
     softness: float = 0.0
     margin: float | None = None
+    rings: tuple[float, ...] = ()
+    around: tuple[str, ...] = ()
+    towards: str | None = None
+    start: float = 0.0
+    clockwise: bool = False
     file: Path | None = None
 
 
@@ -194,6 +206,7 @@ class Study:
 
     Args:
         name: results land in runs/<name>.
+        notes: what a reader of the report has to know about the data.
         partitions: named partitions.
         variables: the partition that measures each structure.
         runs: the folder of all runs.
@@ -211,6 +224,7 @@ class Study:
     hvae: Hvae
     finetune: Finetune
     evaluate: Evaluate = Evaluate()
+    notes: str = ""
     runs: Path = Path("runs")
     precision: Precision = "auto"
 
@@ -229,14 +243,24 @@ def variables(study: Study) -> Variables:
             arguments |= {"axis": 0}
         try:
             made[name] = make_partition(**arguments)
-            blank = torch.zeros(1, *study.cohort.size)
-            made[name].weights(made[name].frame(blank), study.cohort.size)  # refuses an axis that is not there
+            check_partition(made[name], study.cohort)
         except InputError as error:
             raise InputError(f"partitions.{name}: {str(error).removeprefix('partition.')}") from None
     return Variables(
         structures=tuple(study.cohort.structures),
         partitions={structure: made[name] for structure, name in study.variables.items()},
     )
+
+
+def check_partition(part: Made, cohort: Cohort) -> None:
+    """Refuse an axis that images do not have, and a structure that masks do not have."""
+    for name in part.reads:
+        if name not in cohort.structures:
+            key = "around" if name in getattr(part, "around", ()) else "towards"
+            known = ", ".join(cohort.structures)
+            raise InputError(f"partition.{key}: {name!r} is no structure; choose from {known}")
+    blank = torch.zeros(1, *cohort.size)
+    part.weights(part.frame(blank, *[blank] * len(part.reads)), cohort.size)
 
 
 def plain(value: Any) -> Any:

@@ -89,6 +89,22 @@ def test_tables_hold_every_method_and_number(tmp_path, figure):
         assert [row[0] for row in rows].count(name) == 1
 
 
+def test_what_a_reader_has_to_know(tmp_path, figure):
+    metrics = fake_metrics() | {"fallbacks": {"left_lung": 12, "heart": 0}}
+    for i, method in enumerate(("no_cft", "pos_seg_cft")):
+        metrics["methods"][method]["nelbo"] = {"guide": -2.5 - i, "validation": -2.25, "test": -2.25}
+    path = tmp_path / "report.html"
+    report(path, metrics=metrics, figure=figure, study_yaml="", notes="Outlines are <wide>.\n")
+    page = Page(path.read_text())
+    text = "\n".join(page.text)
+    assert "Outlines are <wide>." in text and "In 12 of 96 images" in text
+    assert "left lung" in text and "regions of heart" not in text
+    gaps = {row[0]: row[1:] for row in page.rows if row[0] in ("No-CFT", "Pos-Seg-CFT") and len(row) == 5}
+    assert {name: [float(cell) for cell in row] for name, row in gaps.items()} == {
+        "No-CFT": [-2.5, -2.25, -2.25, 0.25], "Pos-Seg-CFT": [-3.5, -2.25, -2.25, 1.25],
+    }  # fmt: skip
+
+
 def test_sparse_metrics_still_make_a_page(tmp_path):
     metrics = {"methods": {"no_cft": {"variables": {"heart@whole": {}}}}, "seconds": None}
     report(tmp_path / "report.html", metrics=metrics, figure=tmp_path / "none.png", study_yaml="a: 1")

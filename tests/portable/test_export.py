@@ -160,6 +160,7 @@ def test_many_training_values_become_quantiles():
     [
         Partition(kind="axis", axis=1, regions=("a", "b"), cuts=(0.4,), softness=0.1),
         Partition(kind="extent", axis=0, regions=("a", "b", "c"), margin=0.06),
+        Partition(kind="polar", regions=tuple("abcd"), rings=(0.4,), start=30.0, clockwise=True, softness=0.1),
         Partition(kind="whole", axis=1),
         Partition(kind="label_map", regions=("a", "b"), file=Path("rings.v2.npy")),
     ],
@@ -173,7 +174,7 @@ def test_partitions_come_back(tmp_path, part):
     assert str(tmp_path) not in json.dumps(written)
     found = partition(tmp_path / "out", written)
     arguments = {"axis": part.axis} if part.kind in ("axis", "extent") else {}
-    arguments |= {k: v for k in ("cuts", "margin", "file") if (v := getattr(part, k)) is not None}
+    arguments |= {k: v for k in ("cuts", "margin", "file", "rings", "start", "clockwise") if (v := getattr(part, k))}
     expected = make_partition(part.kind, regions=part.regions, softness=part.softness, **arguments)
     mask = torch.zeros(1, 8, 12)
     mask[:, 2:7, 3:9] = 1

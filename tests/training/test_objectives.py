@@ -9,6 +9,7 @@ from torch import nn
 from segue.causal.mechanism import Abduction, ImageMechanism, Likelihood, elbo
 from segue.causal.parents import Parents
 from segue.nets.segmentor import Regressor, Segmentor
+from segue.training.augment import random_affine
 from segue.training.objectives import Augment, Elbo, Regression, Segmentation, augmented
 
 KL = torch.tensor([[0.1, 3.0, 0.0], [0.3, 5.0, 0.1]])  # two images, three latent channels
@@ -102,6 +103,23 @@ def test_an_augmented_batch_is_measured_anew(augment, batch):
     torch.testing.assert_close(found["parents"][:, :2], expected)
     assert found["parents"][:, 2].tolist() == [30, 70]
     assert not found["image"].requires_grad and not found["parents"].requires_grad
+
+
+def test_parents_are_the_areas_after_the_geometry():
+    """The image is the mask of a disc in each half: a warp divides its area by the determinant of its inverse map."""
+    y, x = torch.meshgrid(torch.arange(48.0) - 23.5, torch.arange(96.0) - 47.5, indexing="ij")
+    discs = ((10.5 - torch.hypot(y, x.abs() - 24)).clamp(0, 1))[None, None].expand(6, -1, -1, -1)
+    parents = Parents(segmentor=tiny.Channels(), variables=tiny.variables("disc"))
+    area = torch.full((6,), 0.5)
+    measured, frames = parents.factual(discs, area)
+    batch = {"image": discs, "parents": measured, "frames": frames, "pixel_area": area}
+    torch.manual_seed(3)
+    affine = random_affine(6, space=(48, 96), rotate=5.0, scale=0.15, shift=0.02, flip_axes=(1,))
+    torch.manual_seed(3)
+    found = augmented(batch, Augment(rotate=5.0, scale=0.15, shift=0.02, flip_axes=(1,)), parents)["parents"]
+    expected = measured / torch.linalg.det(affine[:, :, :2]).abs()[:, None]
+    torch.testing.assert_close(found, expected, rtol=0.02, atol=0)
+    assert (found / measured - 1).abs().max() > 0.1
 
 
 # ---- segmentation and regression ---------------------------------------------------------------------------------

@@ -1,14 +1,17 @@
 """Where, what and how much: partitions, structures and their differentiable measurements."""
 
+from segue.anatomy.axis import AxisPartition, ExtentPartition
 from segue.anatomy.label_map import LabelMapPartition
 from segue.anatomy.measure import Variables, measure, paint, structure_sums
-from segue.anatomy.partition import AxisPartition, ExtentPartition, Partition, WholePartition, make_partition
+from segue.anatomy.partition import Partition, WholePartition, make_partition
+from segue.anatomy.polar import PolarPartition
 
 __all__ = [
     "AxisPartition",
     "ExtentPartition",
     "LabelMapPartition",
     "Partition",
+    "PolarPartition",
     "Variables",
     "WholePartition",
     "make_partition",

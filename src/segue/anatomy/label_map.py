@@ -9,12 +9,13 @@ from jaxtyping import Float, Integer
 from PIL import Image
 from torch import Tensor
 
+from segue.anatomy.cohort_wide import CohortWide
 from segue.anatomy.names import check_regions
 from segue.cohort.resample import area_resample
 from segue.errors import InputError
 
 
-class LabelMapPartition:
+class LabelMapPartition(CohortWide):
     """Regions read off a label image: label i + 1 is region i, 0 is covered by none.
 
     At another resolution, a pixel's weight is the share of its area that bears the label.
@@ -46,14 +47,6 @@ class LabelMapPartition:
             InputError: where the file is missing, of another kind, unreadable, or does not fit `regions`.
         """
         return cls(regions=regions, map=read_labels(path), source=f"partition.file: {path}")
-
-    def params(self, dims: int) -> int:
-        """0: one map for the cohort."""
-        return 0
-
-    def frame(self, mask: Float[Tensor, "batch *space"]) -> Float[Tensor, "batch 0"]:
-        """Empty."""
-        return mask.new_zeros(len(mask), 0)
 
     def weights(
         self, frame: Float[Tensor, "batch 0"], size: tuple[int, ...]

@@ -1,9 +1,9 @@
 """How much: variables named `structure@region`, measured on soft masks, and painted back as images."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from segue.anatomy.partition import Partition
@@ -23,6 +23,12 @@ class Variables:
             raise InputError(
                 f"variables: {unknown[0]!r} is no structure; choose from {', '.join(structures)}"
             )
+        for name, part in partitions.items():
+            if unknown := [read for read in part.reads if read not in structures]:
+                raise InputError(
+                    f"variables.{name}: its partition reads {unknown[0]!r}, which is no structure; "
+                    f"choose from {', '.join(structures)}"
+                )
         if not partitions:
             raise InputError(f"variables: no structure is measured; choose from {', '.join(structures)}")
         self.structures = tuple(structures)
@@ -55,13 +61,21 @@ class Variables:
         raise InputError(f"unknown variable {name!r}{nearest(name, self.names)}")
 
     def frames(self, soft: Float[Tensor, "batch structure *space"]) -> Float[Tensor, "batch params"]:
-        """What the partitions read of each image, each of its own structure's channel, side by side.
+        """What the partitions read of each image, each of its own structure's channel (and
+        those of further structures that it reads), side by side.
 
         Carries no gradient: the ruler is not to be bent by what it measures.
         """
-        channels = [self.structures.index(name) for name in self.partitions]
-        parts = zip(channels, self.partitions.values(), strict=True)
-        return torch.cat([part.frame(soft[:, channel].detach()) for channel, part in parts], dim=1)
+        return torch.cat([part.frame(*masks) for part, masks in self.read(soft)], dim=1)
+
+    def missing(self, soft: Float[Tensor, "batch structure *space"]) -> Bool[Tensor, "batch measured_structure"]:
+        """For each measured structure, the images whose regions are its partition's fall-back."""
+        return torch.stack([part.missing(*masks) for part, masks in self.read(soft)], dim=1)
+
+    def read(self, soft: Float[Tensor, "batch structure *space"]) -> Iterator[tuple[Partition, list[Tensor]]]:
+        """Each partition and the masks that its frame is read from, its own structure's first."""
+        for name, part in self.partitions.items():
+            yield part, [soft[:, self.structures.index(one)].detach() for one in (name, *part.reads)]
 
     def weights(
         self, frames: Float[Tensor, "batch params"], size: tuple[int, ...]

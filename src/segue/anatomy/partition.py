@@ -1,40 +1,56 @@
 """Where: partitions of an image into named regions, as weight maps w of shape (region, *space) in [0, 1].
 
-A partition reads what it needs of an image's mask once (`frame`), and turns the frame into weights at any
+A partition reads what it needs of an image's masks once (`frame`), and turns the frame into weights at any
 resolution (`weights`). The frame belongs to the factual image: held fixed, it measures the counterfactual
 with the same ruler.
-
-Positions along an axis are fractions of its length, 0 at the outer edge of the first pixel and 1 at the outer
-edge of the last, so that they mean the same at every resolution. A pixel that an edge crosses gets the exact
-share of it.
 """
 
-from itertools import pairwise
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
-import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
-from segue.anatomy.edges import beyond, extent, within
+from segue.anatomy.axis import AxisPartition, ExtentPartition
+from segue.anatomy.cohort_wide import CohortWide
 from segue.anatomy.label_map import LabelMapPartition
 from segue.anatomy.names import check_regions
+from segue.anatomy.polar import PolarPartition
 from segue.errors import InputError
+
+Kind = Literal["axis", "extent", "polar", "whole", "label_map"]
 
 
 @runtime_checkable
 class Partition(Protocol):
-    """Named regions, and how much of every pixel belongs to each."""
+    """Named regions, and how much of every pixel belongs to each.
+
+    Attributes:
+        regions: their names.
+        reads: structures that the frame is read from beside the one that is measured.
+    """
 
     regions: tuple[str, ...]
+    reads: tuple[str, ...]
 
     def params(self, dims: int) -> int:
         """Numbers in a frame, for images of `dims` axes; 0 where the whole cohort shares one map."""
         ...
 
-    def frame(self, mask: Float[Tensor, "batch *space"]) -> Float[Tensor, "batch params"]:
-        """What the partition reads of each image; `mask` is its structure, soft or hard, cut at 0.5."""
+    def frame(
+        self, mask: Float[Tensor, "batch *space"], *further: Float[Tensor, "batch *space"]
+    ) -> Float[Tensor, "batch params"]:
+        """What the partition reads of each image, soft or hard masks cut at 0.5.
+
+        Args:
+            mask: of the structure that is measured. further: of those that it `reads`, in that order.
+        """
+        ...
+
+    def missing(
+        self, mask: Float[Tensor, "batch *space"], *further: Float[Tensor, "batch *space"]
+    ) -> Bool[Tensor, " batch"]:
+        """Images that lack what the frame is read from, so that their frame is the partition's fall-back."""
         ...
 
     def weights(
@@ -44,7 +60,7 @@ class Partition(Protocol):
         ...
 
 
-class WholePartition:
+class WholePartition(CohortWide):
     """One region, the whole image.
 
     Args:
@@ -58,14 +74,6 @@ class WholePartition:
                 f"partition.regions: kind 'whole' has one region, got {len(self.regions)}; name one"
             )
 
-    def params(self, dims: int) -> int:
-        """0: one map for the cohort."""
-        return 0
-
-    def frame(self, mask: Float[Tensor, "batch *space"]) -> Float[Tensor, "batch 0"]:
-        """Empty."""
-        return mask.new_zeros(len(mask), 0)
-
     def weights(
         self, frame: Float[Tensor, "batch 0"], size: tuple[int, ...]
     ) -> Float[Tensor, "batch 1 *space"]:
@@ -73,121 +81,29 @@ class WholePartition:
         return frame.new_ones(()).expand(len(frame), 1, *size)
 
 
-class AxisPartition:
-    """The image cut across one axis at fixed fractions: w_r = H(t - c_r) - H(t - c_{r+1}).
-
-    H is a step, or a linear ramp with the cut at its middle; neighbours sum to one.
-
-    Args:
-        regions: names along the axis, from its first pixel to its last.
-        axis: the axis of the image (0 the first) that is cut.
-        cuts: len(regions) - 1 increasing fractions in (0, 1); equal parts without.
-        softness: width of the ramp, a fraction of the axis' length; 0 is a hard edge.
-    """
-
-    def __init__(
-        self,
-        *,
-        regions: tuple[str, ...],
-        axis: int,
-        cuts: tuple[float, ...] | None = None,
-        softness: float = 0.0,
-    ) -> None:
-        self.regions = check_regions(regions)
-        self.axis = check_axis(axis)
-        self.cuts = check_cuts(cuts, len(self.regions), softness)
-        self.softness = softness
-
-    def params(self, dims: int) -> int:
-        """0: one map for the cohort."""
-        return 0
-
-    def frame(self, mask: Float[Tensor, "batch *space"]) -> Float[Tensor, "batch 0"]:
-        """Empty."""
-        return mask.new_zeros(len(mask), 0)
-
-    def weights(
-        self, frame: Float[Tensor, "batch 0"], size: tuple[int, ...]
-    ) -> Float[Tensor, "batch region *space"]:
-        """The same map for every image, expanded (not copied) over the batch and the other axes."""
-        check_axis(self.axis, len(size))
-        profile = slabs(frame.new_tensor([self.cuts]), frame.new_tensor([self.softness]), size[self.axis])
-        return along(profile, self.axis, len(size)).expand(len(frame), -1, *size)
-
-
-class ExtentPartition:
-    """The image cut across one axis at fractions of a structure's own extent: thirds of each lung.
-
-    The extent runs from the outer edge of the first pixel to that of the last, after 0.5% of the structure's
-    area has been set aside at either end: specks do not move it. A solid rectangle shorter than 200 pixels is
-    met exactly, a longer one to within 0.5% of its length; a disc loses about 4% of its radius at either
-    pole. Where the mask is empty, the extent is the whole image. The first and the last region reach the
-    image's border, so that a structure that grows still falls in a region.
-
-    With a `margin`, the partition covers only the structure's box across the axis, grown by the margin on
-    both sides: left and right lung, cut along the vertical, get territories of their own.
-
-    Args:
-        regions: names along the axis, from its first pixel to its last.
-        axis: the axis of the image (0 the first) that is cut.
-        cuts: len(regions) - 1 increasing fractions of the extent, in (0, 1); equal parts without.
-        softness: width of the ramp between neighbours, a fraction of the extent; 0 is a hard edge.
-        margin: growth of the box across, a fraction of the image's size there; None covers the whole image.
-    """
-
-    def __init__(
-        self,
-        *,
-        regions: tuple[str, ...],
-        axis: int,
-        cuts: tuple[float, ...] | None = None,
-        softness: float = 0.0,
-        margin: float | None = None,
-    ) -> None:
-        self.regions = check_regions(regions)
-        self.axis = check_axis(axis)
-        self.cuts = check_cuts(cuts, len(self.regions), softness)
-        self.softness = softness
-        if margin is not None and margin < 0:
-            raise InputError(f"partition.margin: {margin} is negative; give a fraction of the image's size")
-        self.margin = margin
-
-    def params(self, dims: int) -> int:
-        """2 (start and stop along the axis), or 2 for every axis with a margin."""
-        return 2 if self.margin is None else 2 * dims
-
-    def frame(self, mask: Float[Tensor, "batch *space"]) -> Float[Tensor, "batch params"]:
-        """[start, stop] along the axis, then (with a margin) along the others, as fractions of the image."""
-        dims = mask.ndim - 1
-        check_axis(self.axis, dims)
-        axes = [self.axis] if self.margin is None else [self.axis, *others(self.axis, dims)]
-        inside = (mask >= 0.5).to(mask.dtype)
-        return torch.cat([extent(inside, axis) for axis in axes], dim=1)
-
-    def weights(
-        self, frame: Float[Tensor, "batch params"], size: tuple[int, ...]
-    ) -> Float[Tensor, "batch region *space"]:
-        """Slabs between the cuts, times the grown box across where there is a margin."""
-        dims = len(size)
-        check_axis(self.axis, dims)
-        start, length = frame[:, :1], frame[:, 1:2] - frame[:, :1]
-        cuts = start + length * frame.new_tensor([self.cuts])
-        weights = along(slabs(cuts, length[:, 0] * self.softness, size[self.axis]), self.axis, dims)
-        if self.margin is not None:
-            for axis, box in zip(others(self.axis, dims), frame[:, 2:].split(2, dim=1), strict=True):
-                inside = within(box[:, 0] - self.margin, box[:, 1] + self.margin, size[axis])
-                weights = weights * along(inside[:, None], axis, dims)
-        return weights.expand(-1, -1, *size)
+TAKEN: dict[Kind, set[str]] = {
+    "axis": {"axis", "cuts", "softness"},
+    "extent": {"axis", "cuts", "softness", "margin"},
+    "polar": {"axis", "cuts", "softness", "rings", "around", "towards", "start", "clockwise"},
+    "whole": set(),
+    "label_map": {"file"},
+}
+"""The arguments of each kind, beside its regions."""
 
 
 def make_partition(
-    kind: Literal["axis", "extent", "whole", "label_map"],
+    kind: Kind,
     *,
     regions: tuple[str, ...],
     axis: int = 0,
     cuts: tuple[float, ...] | None = None,
     softness: float = 0.0,
     margin: float | None = None,
+    rings: tuple[float, ...] = (),
+    around: tuple[str, ...] = (),
+    towards: str | None = None,
+    start: float = 0.0,
+    clockwise: bool = False,
     file: Path | None = None,
 ) -> Partition:
     """The partition of a study's `partition:` section.
@@ -195,73 +111,27 @@ def make_partition(
     Raises:
         InputError: where an argument is wrong, missing, or not taken by `kind`; the message names its key.
     """
-    given = {"axis": axis != 0, "cuts": cuts is not None, "softness": softness != 0}
-    given |= {"margin": margin is not None, "file": file is not None}
-    taken: dict[str, set[str]] = {
-        "axis": {"axis", "cuts", "softness"},
-        "extent": {"axis", "cuts", "softness", "margin"},
-        "whole": set(),
-        "label_map": {"file"},
-    }
-    if kind not in taken:
-        raise InputError(f"partition.kind: {kind!r} is not known; choose one of {', '.join(taken)}")
+    if kind not in TAKEN:
+        raise InputError(f"partition.kind: {kind!r} is not known; choose one of {', '.join(TAKEN)}")
+    given = {
+        "axis": axis != 0, "cuts": cuts is not None, "softness": softness != 0, "margin": margin is not None,
+        "rings": bool(rings), "around": bool(around), "towards": towards is not None, "start": start != 0,
+        "clockwise": clockwise, "file": file is not None,
+    }  # fmt: skip
     for key, is_given in given.items():
-        if is_given and key not in taken[kind]:
+        if is_given and key not in TAKEN[kind]:
             raise InputError(f"partition.{key}: kind {kind!r} does not take it; remove it")
     if kind == "axis":
         return AxisPartition(regions=regions, axis=axis, cuts=cuts, softness=softness)
     if kind == "extent":
         return ExtentPartition(regions=regions, axis=axis, cuts=cuts, softness=softness, margin=margin)
+    if kind == "polar":
+        return PolarPartition(
+            regions=regions, cuts=cuts, rings=rings, softness=softness, around=around, towards=towards,
+            start=start, clockwise=clockwise, axis=axis,
+        )  # fmt: skip
     if kind == "whole":
         return WholePartition(regions=regions)
     if file is None:
         raise InputError("partition.file: kind 'label_map' needs a file of labels (.png, .nii, .npy)")
     return LabelMapPartition.from_file(file, regions=regions)
-
-
-def slabs(
-    cuts: Float[Tensor, "batch cuts"], softness: Float[Tensor, " batch"], n: int
-) -> Float[Tensor, "batch region n"]:
-    """Shares of n pixels between neighbouring cuts: non-negative, one in sum (they telescope)."""
-    steps = beyond(cuts, softness[:, None], n)
-    first, last = steps.new_ones(len(cuts), 1, n), steps.new_zeros(len(cuts), 1, n)
-    return torch.cat([first, steps], dim=1) - torch.cat([steps, last], dim=1)
-
-
-def along(
-    profile: Float[Tensor, "batch region n"], axis: int, dims: int
-) -> Float[Tensor, "batch region *space"]:
-    """Lay a profile along one of `dims` axes, of length one along the others."""
-    shape = [1] * dims
-    shape[axis] = profile.shape[-1]
-    return profile.reshape(*profile.shape[:2], *shape)
-
-
-def others(axis: int, dims: int) -> list[int]:
-    """All axes but one, in order."""
-    return [other for other in range(dims) if other != axis]
-
-
-def check_axis(axis: int, dims: int = 3) -> int:
-    """`axis`, if an image of `dims` axes has it."""
-    if not 0 <= axis < dims:
-        raise InputError(f"partition.axis: {axis} is not an axis of the image; choose 0 to {dims - 1}")
-    return axis
-
-
-def check_cuts(cuts: tuple[float, ...] | None, regions: int, softness: float) -> tuple[float, ...]:
-    """The cuts (equal parts without), if they and the soft edges fit the regions."""
-    if cuts is None:
-        cuts = tuple(i / regions for i in range(1, regions))
-    if len(cuts) != regions - 1:
-        raise InputError(
-            f"partition.cuts: {len(cuts)} cuts for {regions} regions; give {regions - 1}, or none"
-        )
-    edges = (0.0, *cuts, 1.0)
-    if any(b <= a for a, b in pairwise(edges)):
-        raise InputError(f"partition.cuts: {list(cuts)} must increase inside (0, 1); mend the order")
-    narrowest = min(b - a for a, b in pairwise(edges))
-    if not 0 <= softness <= narrowest:
-        width = f"the narrowest region's width, {narrowest:.3g}"
-        raise InputError(f"partition.softness: {softness} is not between 0 and {width}; change it")
-    return tuple(cuts)

@@ -60,9 +60,12 @@ class Parents(nn.Module):
 
     def factual(self, image: Float[Tensor, "batch channel *space"], pixel_area: Float[Tensor, " batch"]) -> Factual:
         """Measure a factual image; its frames come from the same soft masks."""
-        soft = self.segmentor.soft(image)
+        return self.read(self.segmentor.soft(image), pixel_area)
+
+    def read(self, soft: Float[Tensor, "batch structure *space"], pixel_area: Float[Tensor, " batch"]) -> Factual:
+        """Measure the soft masks of a factual image."""
         frames = self.variables.frames(soft)
-        weights = self.variables.weights(frames, tuple(image.shape[2:]))
+        weights = self.variables.weights(frames, tuple(soft.shape[2:]))
         return Factual(measure(soft, weights, self.structure_of, pixel_area), frames)
 
     def weights(self, frames: Tensor, size: tuple[int, ...]) -> Float[Tensor, "batch measured *space"]:

@@ -154,6 +154,23 @@ def realism_columns(metrics: Mapping[str, Any]) -> list[Column]:
     return [one for one in columns if any(value is not None for value in one.values)]
 
 
+def overfitting_rows(metrics: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """By name for readers: the negative ELBO of every trained method by split, and the gap from training to test."""
+    known = {method_title(key): method.get("nelbo") or {} for key, method in methods_of(metrics).items()}
+    return {
+        name: row | {"gap": row["test"] - row["guide"]} for name, row in known.items() if {"guide", "test"} <= set(row)
+    }
+
+
+def overfitting_columns(metrics: Mapping[str, Any]) -> list[Column]:
+    """One row of `overfitting_rows` each."""
+    rows = list(overfitting_rows(metrics).values())
+    heads = {"guide": "training", "validation": "validation", "test": "test", "gap": "gap"}
+    group, nobody = "negative ELBO (nats/pixel)", [False] * len(rows)
+    columns = [column(group, title, rows, key, nobody) for key, title in heads.items()]
+    return [one for one in columns if any(value is not None for value in one.values)]
+
+
 def column(
     group: str,
     title: str,

@@ -18,9 +18,12 @@ from segue.evaluation.columns import (
     Column,
     finite,
     floor_columns,
+    human,
     method_columns,
     method_title,
     methods_of,
+    overfitting_columns,
+    overfitting_rows,
     realism_columns,
     realism_rows,
     split_name,
@@ -29,7 +32,14 @@ from segue.evaluation.columns import (
     unit_of,
     variables_of,
 )
-from segue.evaluation.table import caption, floor_caption, realism_caption, segmentor_names, truth_caption
+from segue.evaluation.table import (
+    caption,
+    floor_caption,
+    overfitting_caption,
+    realism_caption,
+    segmentor_names,
+    truth_caption,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -48,6 +58,7 @@ def report(
     metrics: Mapping[str, Any],
     figure: Path,
     study_yaml: str,
+    notes: str = "",
     extra_figures: Mapping[str, Path] = MappingProxyType({}),
 ) -> None:
     """Write the page; it appears only when it is complete.
@@ -57,6 +68,7 @@ def report(
         metrics: the dictionary of `metrics.json`.
         figure: the main figure; left out where no such file is, as when a study draws no rows.
         study_yaml: the study, as text.
+        notes: what the study says of its data.
         extra_figures: further images (training curves, more cases) by title.
 
     Raises:
@@ -73,6 +85,8 @@ def report(
     page = environment.get_template("report.html.j2").render(
         study=str(metrics.get("study") or "study"),
         facts=facts(metrics),
+        notes=notes.strip(),
+        fallbacks=fallbacks(metrics),
         methods=[(method_title(key), explain(key)) for key in methods_of(metrics)],
         variables=grouped_variables(metrics),
         results=[grid("method", names, columns) for columns in blocks(method_columns(metrics))],
@@ -84,6 +98,8 @@ def report(
         truth_caption=truth_caption(),
         realism=grid("method", list(realism_rows(metrics)), realism_columns(metrics)),
         realism_caption=realism_caption(),
+        overfitting=grid("method", list(overfitting_rows(metrics)), overfitting_columns(metrics)),
+        overfitting_caption=overfitting_caption(),
         extra_figures={title: embed(file) for title, file in extra_figures.items()},
         reproduce=reproduce(metrics),
         study_yaml=study_yaml,
@@ -152,6 +168,17 @@ def facts(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
         "unit": unit_of(metrics),
     }
     return [(name, str(value)) for name, value in shown.items() if value is not None]
+
+
+def fallbacks(metrics: Mapping[str, Any]) -> list[str]:
+    """A sentence for each structure whose regions are not read off every image."""
+    images = metrics.get("n_images") or 0
+    return [
+        f"In {count} of {images} images a structure that the regions of {human(name)} are read from is missing "
+        "(to the guide's eye): there they are the partition's fall-back."
+        for name, count in (metrics.get("fallbacks") or {}).items()
+        if count
+    ]
 
 
 def reproduce(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:

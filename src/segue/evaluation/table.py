@@ -13,6 +13,8 @@ from segue.evaluation.columns import (
     method_columns,
     method_title,
     methods_of,
+    overfitting_columns,
+    overfitting_rows,
     realism_columns,
     realism_rows,
     truth_columns,
@@ -47,6 +49,7 @@ def table1(metrics: Mapping[str, Any]) -> str:
     for head, rows, more in (
         (f"distance to the true counterfactual** {truth_caption()}", truth_rows(metrics), truth_columns(metrics)),
         (f"realism** {realism_caption()}", realism_rows(metrics), realism_columns(metrics)),
+        (f"over-fitting** {overfitting_caption()}", overfitting_rows(metrics), overfitting_columns(metrics)),
     ):
         if more:
             parts += [f"**{head}", markdown("method", list(rows), named(more))]
@@ -110,6 +113,14 @@ def realism_caption() -> str:
         "distances, to the judge's eye, between facts of one half of the subjects and counterfactuals of the other; "
         "the row `facts alone` is that between the facts of both halves, with the band that holds 95% of halvings. "
         "Over: the difference, with its interval; where that holds 0, the test tells nothing apart"
+    )
+
+
+def overfitting_caption() -> str:
+    """How to read the gap between splits."""
+    return (
+        "the model's negative ELBO (nats per pixel, one posterior sample an image) on images as they are; "
+        "the gap is that of test subjects less that of training subjects"
     )
 
 

@@ -66,7 +66,7 @@ def stages(study: Study) -> dict[str, Stage]:
         listed.append(Stage(f"finetune/{name}", needs, settings, finetune(method), True))
     trained = tuple(s.name for s in listed if s.name != "prepare")
     listed.append(Stage("evaluate", trained, [study.name, plain(study.evaluate), list(methods(study))], evaluate))
-    listed.append(Stage("report", ("evaluate",), None, report))
+    listed.append(Stage("report", ("evaluate",), study.notes, report))
     return {stage.name: stage for stage in listed}
 
 

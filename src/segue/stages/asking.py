@@ -11,7 +11,7 @@ from segue.causal.parents import Parents
 from segue.cohort import Store
 from segue.evaluation.effect import Asked, draw_requests
 from segue.evaluation.truth import Truth
-from segue.stages.common import device, in_order
+from segue.stages.common import device, in_order, measured_images
 from segue.study import Study
 
 Oracle = Callable[[Sequence[str], Float[Tensor, "batch measured"]], Truth]
@@ -35,15 +35,13 @@ class ask:
         oracle: Oracle | None = None,
     ) -> None:
         self.study, self.store, self.parents, self.chosen = study, store, parents, chosen
-        measured = [
-            parents.factual(batch["image"], batch["pixel_area"])
-            for batch in in_order(study, store, chosen, title="measure")
-        ]
-        areas = torch.cat([m.areas for m in measured])
+        measured = measured_images(study, store, parents, chosen)
+        areas = measured.areas
         covariates = store.table[chosen.tolist()].select(study.cohort.covariates).to_numpy().astype(np.float32)
         given = torch.from_numpy(covariates).reshape(len(chosen), -1).to(areas)
         self.pa = torch.cat([areas, given], dim=1)
-        self.frames = torch.cat([m.frames for m in measured])
+        self.frames = measured.frames
+        self.fallbacks = measured.fallbacks(parents, len(store.size))
         self.values = draw_requests(areas.cpu(), study.evaluate.seed).to(areas)
         self.subjects: list[str] = store.table["subject"].to_list()  # of every image in the store
         self.sd = dict(zip(parents.variables.names, parents.sd.tolist(), strict=False))

@@ -7,10 +7,11 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Float
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -92,6 +93,30 @@ def in_order(
     parts = chosen.split(64)
     for part in track(parts, total=len(parts), title=title):
         yield {name: value.to(device()) for name, value in batches.of(part.numpy()).items()}
+
+
+class Measured(NamedTuple):
+    """Images as the guide measures them; `missing` as in `Variables.missing`."""
+
+    areas: Float[Tensor, "image measured"]
+    frames: Float[Tensor, "image params"]
+    missing: Bool[Tensor, "image structure"]
+
+    def fallbacks(self, parents: Parents, dims: int) -> dict[str, int]:
+        """By structure whose regions are read off each image: images where they are the partition's fall-back."""
+        counts = dict(zip(parents.variables.partitions, self.missing.sum(0).tolist(), strict=True))
+        return {name: n for name, n in counts.items() if parents.variables.partitions[name].params(dims)}
+
+
+def measured_images(
+    study: Study, store: Store, parents: Parents, indices: Sequence[int] | np.ndarray
+) -> Measured:
+    """Areas and frames of given images, on the device that `parents` is on."""
+    rows = []
+    for batch in in_order(study, store, indices, title="measure"):
+        soft = parents.segmentor.soft(batch["image"])
+        rows.append((*parents.read(soft, batch["pixel_area"]), parents.variables.missing(soft)))
+    return Measured(*(torch.cat(part) for part in zip(*rows, strict=True)))
 
 
 def trained(

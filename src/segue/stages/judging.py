@@ -98,6 +98,7 @@ def judge_cohort(study: Study, store: Store, directory: Path, *, oracle: Oracle 
         "unit": store.unit,
         "variables": list(parents.variables.names),
         "sd": asked.sd,
+        "fallbacks": asked.fallbacks,
         "methods": results,
         "realism_of_facts": facts,
         **against_truth(study, asked),
@@ -186,5 +187,9 @@ def report(study: Study, directory: Path) -> Result:
 def make_report(study: Study, evaluated: Path, directory: Path) -> None:
     metrics = json.loads((evaluated / "metrics.json").read_text())
     write_report(
-        directory / "report.html", metrics=metrics, figure=evaluated / "figure1.png", study_yaml=to_yaml(study)
+        directory / "report.html",
+        metrics=metrics,
+        figure=evaluated / "figure1.png",
+        study_yaml=to_yaml(study),
+        notes=study.notes,
     )

@@ -12,9 +12,9 @@ from segue.nets.weights import load_pretrained
 from segue.stages.common import (
     Result,
     device,
-    in_order,
     load_measured,
     load_parents,
+    measured_images,
     open_store,
     per_image,
     save_tensors,
@@ -51,18 +51,15 @@ def measure_cohort(study: Study, directory: Path) -> Result:
     covariates = study.cohort.covariates
     guide = load_pretrained(Segmentor, study.directory / "segmentor")
     parents = Parents(segmentor=guide, variables=variables(study), covariates=covariates).to(device())
-    rows = [
-        parents.factual(batch["image"], batch["pixel_area"])
-        for batch in in_order(study, store, range(len(store)), title="measure")
-    ]
-    areas = torch.cat([row.areas for row in rows]).cpu()
+    found = measured_images(study, store, parents, range(len(store)))
+    areas = found.areas.cpu()
     given = torch.tensor(store.table.select(covariates).to_numpy(), dtype=torch.float32).reshape(len(store), -1)
     values = torch.cat([areas, given], dim=1)
     training = values[torch.from_numpy(store.indices("guide"))]
     parents.cpu().fit(training)
     content = {
         "parents": values,
-        "frames": torch.cat([row.frames for row in rows]).cpu(),
+        "frames": found.frames.cpu(),
         "pixel_area": store.pixel_area().float(),
         "training": training,
         "mean": parents.mean,
@@ -70,7 +67,12 @@ def measure_cohort(study: Study, directory: Path) -> Result:
     }
     save_tensors(content, directory / "measured.safetensors")
     named = dict(zip(parents.names, zip(parents.mean.tolist(), parents.sd.tolist(), strict=True), strict=True))
-    return {"unit": store.unit, "variables": {name: {"mean": mean, "sd": sd} for name, (mean, sd) in named.items()}}
+    return {
+        "unit": store.unit,
+        "variables": {name: {"mean": mean, "sd": sd} for name, (mean, sd) in named.items()},
+        "images": len(store),
+        "fallbacks": found.fallbacks(parents, len(store.size)),
+    }
 
 
 def train_regressor(study: Study, directory: Path) -> Result:

@@ -1,5 +1,6 @@
 """Every method, and the oracle where there is one, on what was asked: the numbers of metrics.json."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ def score(
         found = axioms(mechanism, pretrained, judge, asked(title=f"axioms {name}"))
         features[name] = found.features
         results[name] = summary(study, asked, table) | from_truth(study, asked, table) | found.summary()
+        results[name]["nelbo"] = json.loads((method.directory / "done.json").read_text())["nelbo"]
     if asked.truth is not None:
         results[IDEAL] = summary(study, asked, rows(IDEAL, oracle)) | {"realism": {}}
         features[IDEAL] = true_features(judge, asked(title=f"features {IDEAL}"))

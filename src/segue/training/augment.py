@@ -32,10 +32,17 @@ def random_affine(
     return torch.cat([turn @ matrix, (2 * shift * uniform(batch, dims)).unsqueeze(2)], dim=2)
 
 
-def warp(x: Float[Tensor, "batch channel *space"], affine: Tensor) -> Float[Tensor, "batch channel *space"]:
-    """Resample `x` by `affine`, repeating its border."""
+def warp(
+    x: Float[Tensor, "batch channel *space"], affine: Tensor, *, sharp: bool = False
+) -> Float[Tensor, "batch channel *space"]:
+    """Resample `x` by `affine`, repeating its border: linearly, or (`sharp`, of two axes) by cubic convolution.
+
+    Linear weights leave an image about half of its finest detail, and an image model learns that blur; cubic ones leave
+    nine tenths, but pass the bounds of a mask.
+    """
     grid = F.affine_grid(affine.to(x), list(x.shape), align_corners=False)
-    return F.grid_sample(x, grid, padding_mode="border", align_corners=False)
+    mode = "bicubic" if sharp and x.ndim == 4 else "bilinear"
+    return F.grid_sample(x, grid, mode=mode, padding_mode="border", align_corners=False)
 
 
 def jitter(

@@ -35,14 +35,13 @@ class Augment(nn.Module):
         self.intensity = {"contrast": contrast, "brightness": brightness, "noise": noise}
 
     def forward(self, image: Tensor, *maps: Tensor) -> tuple[Tensor, ...]:
-        together = torch.cat([image, *maps], dim=1).float()
+        image, moved = image.float(), [m.float() for m in maps]
         if any(self.geometry.values()):
-            space = tuple(image.shape[2:])
-            affine = random_affine(len(image), space=space, **self.geometry)  # type: ignore[arg-type]
-            together = warp(together, affine)
-        parts = together.split([image.shape[1], *(m.shape[1] for m in maps)], dim=1)
-        first = jitter(parts[0], **self.intensity) if any(self.intensity.values()) else parts[0]
-        return first, *parts[1:]
+            affine = random_affine(len(image), space=tuple(image.shape[2:]), **self.geometry)  # type: ignore[arg-type]
+            image, moved = warp(image, affine, sharp=True), [warp(m, affine) for m in moved]
+        if any(self.intensity.values()):
+            image = jitter(image, **self.intensity)
+        return image, *moved
 
 
 class Segmentation(nn.Module):
