@@ -24,6 +24,7 @@ STAGES = {
     "judge": "train the judge, on other subjects",
     "measure": "measure every image with the guide's segmentor",
     "regressor": "train Reg-CFT's guide",
+    "scm": "fit the mechanisms of the study's graph, and test it",
     "pretrain": "train the image model by its ELBO",
     "finetune": "fine-tune it, once for each guide",
     "evaluate": "judge every method (with --cohort FOLDER: on another cohort of the same anatomy)",
@@ -180,6 +181,8 @@ def counterfactual_command(rest: list[str]) -> None:
     parser.add_argument("--out", type=Path, default=Path("counterfactuals"), help="folder to write")
     parser.add_argument("--method", type=str | None, default=None, help="of a run, a key of metrics.json")
     parser.add_argument("--particles", type=int, default=1, help="posterior samples to average")
+    parser.add_argument("--propagate", type=bool, default=True, help="false: what follows from the request stays")
+    parser.add_argument("--hold", type=str, action="append", default=[], help="a descendant that stays; repeatable")
     options = parse(parser, rest)
     import torch
 
@@ -196,8 +199,9 @@ def counterfactual_command(rest: list[str]) -> None:
         raise InputError(f"{repeated[0]}: two images have this name; give them one by one, each with its --out")
     inputs = [(path, *model.read(path)) for path in options.images]  # all are read before anything is written
     for path, image, spacing in inputs:
+        causal = {"propagate": options.propagate, "hold": options.hold}
         answer = model.counterfactual(
-            image, do, spacing=spacing, covariates=covariates, particles=options.particles
+            image, do, spacing=spacing, covariates=covariates, particles=options.particles, **causal
         )
         options.out.mkdir(parents=True, exist_ok=True)  # only once the request has proved sound
         stem, suffix = split_suffix(path.name)

@@ -17,6 +17,7 @@ from segue.stages.image import finetune, method_name, pretrain
 from segue.stages.judging import evaluate, evaluate_elsewhere, report
 from segue.stages.predictors import measure_cohort, train_judge, train_regressor, train_segmentor
 from segue.stages.prepare import prepare
+from segue.stages.scm import fit_graph
 from segue.study import Study, plain, to_yaml
 
 __all__ = ["Stage", "evaluate_elsewhere", "run", "stages"]
@@ -62,7 +63,12 @@ def stages(study: Study) -> dict[str, Stage]:
             listed.append(Stage(f"finetune/{method}", needs, settings, finetune(guide, conditioning), True))
     trained = tuple(s.name for s in listed if s.name != "prepare")
     listed.append(Stage("evaluate", trained, [plain(study.evaluate), list(tuning.guides)], evaluate))
-    listed.append(Stage("report", ("evaluate",), study.name, report))
+    shown: tuple[str, ...] = ("evaluate",)
+    if study.graph:  # images are trained and judged whatever the graph says
+        settings = [plain(study.graph), plain(study.scm), plain(cohort.covariates)]
+        listed.append(Stage("scm", ("measure",), settings, fit_graph))
+        shown = ("evaluate", "scm")
+    listed.append(Stage("report", shown, study.name, report))
     return {stage.name: stage for stage in listed}
 
 
