@@ -1,15 +1,18 @@
 """A model with a graph: what follows from a request, what is held, and populations; against the engine without one."""
 
+import nibabel
 import numpy as np
+import polars as pl
 import pytest
 import tiny
 import torch
-from small_study import trained_chest
+from small_study import trained, trained_chest
 
 import segue
 from segue.causal.mechanism import ImageMechanism
 from segue.causal.parents import Parents
 from segue.causal.scm import SCM
+from segue.cli import main
 from segue.counterfactual import Model
 from segue.errors import InputError
 from segue.generation.answer import answer
@@ -30,7 +33,8 @@ def build(graph: bool) -> Model:
     marginal = torch.cat([64 * torch.rand(101, 2), 40 + 40 * torch.rand(101, 1), torch.rand(101, 1).round()], dim=1)
     scm = None
     if graph:
-        kinds = {name: {"kind": "continuous"} for name in NAMES} | {"sex": {"kind": "categorical", "levels": [0, 1]}}
+        kinds = {name: {"kind": "continuous"} for name in NAMES}
+        kinds["sex"] = {"kind": "categorical", "levels": [0.0, 1.0]}
         scm = SCM(names=NAMES, graph=GRAPH, kinds=kinds, hidden=(6,), bins=4)
         for i, name in enumerate(NAMES):
             scm.mechanism(name).adapt(marginal[:, i])
@@ -154,3 +158,22 @@ def test_regions_of_new_images_are_taken_from_images_where_each_has_its_own():
         segue.sample(model, 3)
     found = segue.sample(model, 3, {"heart@whole": "q0.9"}, like=model.examples())
     assert found.image.shape == (3, 1, 32, 32) and bool(found.image.isfinite().all())
+
+
+@pytest.mark.xdist_group("small_study")
+def test_commands_print_the_ways_and_write_a_population(tmp_path, capsys):
+    _, run, folder = trained_chest()
+    files = [str(path) for path in sorted((folder / "images").iterdir())[:2]]
+    assert main(["effects", str(run), *files, "--do", "heart@whole=+1sd"]) == 0
+    said = capsys.readouterr().out
+    assert "2 images" in said and "indirect" in said and "left_lung@lower" in said
+    out = ["--out", str(tmp_path / "people")]
+    assert main(["sample", str(run), "--images", "3", "--do", "heart@whole=q0.5", "--like", *files, *out]) == 0
+    table = pl.read_csv(tmp_path / "people" / "table.csv")
+    assert len(table) == 3 and table["heart@whole"].n_unique() == 1
+    written = [tmp_path / "people" / "images" / f"{id}.nii.gz" for id in table["id"]]
+    assert all(nibabel.load(path).shape == (32, 32) for path in written)
+    assert main(["sample", str(run), *out]) == 2 and "exists already" in capsys.readouterr().err
+    assert main(["variables", str(run)]) == 0 and "causes" in capsys.readouterr().out
+    assert main(["scm", str(trained()[0]), "--runs", str(tmp_path / "runs")]) == 2
+    assert "has no graph to fit" in capsys.readouterr().err

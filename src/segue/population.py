@@ -1,13 +1,17 @@
 """Whole populations from a trained model: variables from its causal model, images from the image model's prior."""
 
+import shutil
 from dataclasses import dataclass
+from pathlib import Path
 
+import polars as pl
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from segue.causal.intervention import parse, position
 from segue.causal.mechanism import Likelihood
+from segue.cohort.write_file import bits_of, write_image
 from segue.counterfactual import Do, Model
 from segue.errors import InputError
 from segue.hardware import autocast
@@ -87,3 +91,23 @@ def regions(model: Model, count: int, like: Tensor | None) -> Float[Tensor, "cou
     x = scaled(model.check(like).to(model.device), model.intensity)
     frames = model.parents.factual(x, x.new_ones(len(x))).frames
     return model.parents.weights(frames[torch.arange(count) % len(frames)], model.size)
+
+
+def write_population(people: Population, out: Path, model: Model, *, suffix: str) -> Path:
+    """`out/images/<id>` and `out/table.csv` with every variable; the folder appears only once it is complete."""
+    partial = out.with_name(out.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        (partial / "images").mkdir(parents=True)
+        ids = [f"sample_{i:06d}" for i in range(len(people.image))]
+        for id, image in zip(ids, people.image.cpu().numpy(), strict=True):
+            file = partial / "images" / f"{id}{suffix}"
+            write_image(file, image[0], None, bits=bits_of(model.intensity))
+        columns = {name: value.cpu().numpy() for name, value in people.values.items()}
+        pl.DataFrame({"id": ids, **columns}).write_csv(partial / "table.csv")
+        partial.rename(out)
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written ({error}); name another folder") from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return out

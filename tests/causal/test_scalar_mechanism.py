@@ -175,7 +175,8 @@ def test_gumbel_max_is_counterfactually_stable(chosen, level, seed):
 
 
 @pytest.mark.parametrize(
-    "settings", [{"kind": "continuous"}, {"kind": "censored", "limit": 0.0}, {"kind": "categorical", "levels": [0, 1]}]
+    "settings",
+    [{"kind": "continuous"}, {"kind": "censored", "limit": 0.0}, {"kind": "categorical", "levels": [0.0, 1.0]}],
 )
 @pytest.mark.parametrize("columns", [0, 2])
 def test_every_parameter_learns(settings, columns):

@@ -14,7 +14,6 @@ dependence without covariance passes. A hidden common cause of two variables wit
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import networkx as nx
 import numpy as np
@@ -74,7 +73,7 @@ def check_graph(graph: nx.DiGraph, data: Mapping[str, Columns], *, seed: int = 0
             `MOST` samples, that many are drawn.
     """
     data = subsample(data, seed)
-    found: list[tuple[Any, ...]] = []
+    found: list[tuple[str, str, tuple[str, ...], float, float, float, float]] = []
     residuals: dict[tuple[str, ...], Residuals] = {}
     for one, other, given in implied(graph):
         if given not in residuals:
@@ -87,8 +86,8 @@ def check_graph(graph: nx.DiGraph, data: Mapping[str, Columns], *, seed: int = 0
         covariance = max(general, key=abs)
         p = min(1.0, len(pairs) * 2 * norm.sf(abs(covariance)))
         found.append((one, other, given, correlation, min(1.0, len(pairs) * linear_p), covariance, p))
-    corrected = holm(np.array([row[-1] for row in found]))
-    tested = [Independence(*row, float(q)) for row, q in zip(found, corrected, strict=True)]
+    corrected = holm(np.array([row[-1] for row in found])).tolist()
+    tested = [Independence(*row, q) for row, q in zip(found, corrected, strict=True)]
     return sorted(tested, key=lambda row: row.p)
 
 

@@ -179,6 +179,17 @@ class Censored(Continuous):
         return torch.cat([super().draw(count, generator), torch.zeros(count, 1)], dim=1)
 
 
+class Constant(nn.Module):
+    """The same numbers, whatever the context: those of a root."""
+
+    def __init__(self, columns: int) -> None:
+        super().__init__()
+        self.values = nn.Parameter(torch.zeros(columns))
+
+    def forward(self, context: Context) -> Float[Tensor, "batch column"]:
+        return self.values.expand(len(context), -1)
+
+
 class Categorical(nn.Module):
     """v = levels[argmax_k log p_k(pa) + g_k], g_k ~ Gumbel(0, 1)."""
 
@@ -188,7 +199,8 @@ class Categorical(nn.Module):
         super().__init__()
         self.noises = self.columns = len(levels)
         self.register_buffer("levels", torch.tensor(levels, dtype=torch.float32))
-        self.logits = zuko.nn.MLP(context, len(levels), hidden_features=list(hidden), activation=nn.ELU)
+        settings: dict[str, Any] = {"hidden_features": list(hidden), "activation": nn.ELU}
+        self.logits = zuko.nn.MLP(context, len(levels), **settings) if context else Constant(len(levels))
 
     def adapt(self, values: Column) -> None:
         """Nothing to take: its levels are given."""

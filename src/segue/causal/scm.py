@@ -102,7 +102,8 @@ class SCM(nn.Module, PyTorchModelHubMixin):
         known = self.by_name(values)
         noise = {}
         for name in self.names:
-            mechanism, level = self.mechanism(name), 0.5
+            mechanism = self.mechanism(name)
+            level: float | Tensor = 0.5
             if generator is not None:
                 level = torch.rand(len(values), mechanism.noises, generator=generator).to(values)
             noise[name] = mechanism.abduct(known[name], self.context(name, known), level)

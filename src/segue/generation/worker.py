@@ -1,7 +1,7 @@
 """One worker: holds the model and the cohort, and answers shards. A shard is done when its part is there."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,7 +107,7 @@ def readable(case: Case, model: Model) -> Case:
 
 
 def answer_all(
-    model: Model, cases: dict[int, Case], requests: dict[int, Sequence[Do]], **causal: Any
+    model: Model, cases: dict[int, Case], requests: Mapping[int, Sequence[Do]], **causal: Any
 ) -> tuple[dict[int, Answer], dict[int, str]]:
     """Answers by place, and the reasons of those that have none: where one image fails, it fails alone."""
     try:

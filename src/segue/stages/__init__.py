@@ -49,6 +49,8 @@ def stages(study: Study) -> dict[str, Stage]:
         Stage("judge", ("prepare",), [plain(study.judge), training], train_judge, True),
         Stage("measure", ("segmentor",), [plain(study.partitions), study.variables, maps], measure_cohort),
     ]
+    if study.graph:  # before what takes long: a graph that is wrong is seen early
+        listed.append(Stage("scm", ("measure",), [plain(study.graph), plain(study.scm)], fit_graph))
     if "regressor" in tuning.guides:
         listed.append(Stage("regressor", ("measure",), [plain(study.regressor), training], train_regressor, True))
     for conditioning in hvae.conditioning:
@@ -61,13 +63,9 @@ def stages(study: Study) -> dict[str, Stage]:
             settings = [{k: v for k, v in plain(tuning).items() if k != "guides"}, training]
             method = method_name(guide, conditioning)
             listed.append(Stage(f"finetune/{method}", needs, settings, finetune(guide, conditioning), True))
-    trained = tuple(s.name for s in listed if s.name != "prepare")
+    trained = tuple(s.name for s in listed if s.name not in ("prepare", "scm"))  # judged whatever the graph says
     listed.append(Stage("evaluate", trained, [plain(study.evaluate), list(tuning.guides)], evaluate))
-    shown: tuple[str, ...] = ("evaluate",)
-    if study.graph:  # images are trained and judged whatever the graph says
-        settings = [plain(study.graph), plain(study.scm), plain(cohort.covariates)]
-        listed.append(Stage("scm", ("measure",), settings, fit_graph))
-        shown = ("evaluate", "scm")
+    shown = ("evaluate", *(["scm"] if study.graph else []))
     listed.append(Stage("report", shown, study.name, report))
     return {stage.name: stage for stage in listed}
 

@@ -28,6 +28,7 @@ def fit_graph(study: Study, directory: Path) -> Result:
     store, names, values = open_store(study), names_of(study), load_measured(study)["parents"]
     settings = study.scm
     training, stopping = halves(store, settings.held_out, settings.seed)
+    torch.manual_seed(settings.seed)
     scm = SCM(
         names=names,
         graph={name: list(parents) for name, parents in study.graph.items()},

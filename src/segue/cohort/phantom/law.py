@@ -64,7 +64,8 @@ def healthy(noise: Noise) -> Float[np.ndarray, "batch 3"]:
 
 def solve(noise: Noise, do: Values | None = None) -> dict[str, Value]:
     """All variables of the noise's law, those of `do` set: its effects reach their descendants."""
-    done, values = do or {}, {}
+    done: Values = do or {}
+    values: dict[str, Value] = {}
     for equation in LAWS[noise.law]:
         name = equation.name
         values[name] = done[name] if name in done else equation.value(values, noise)
