@@ -29,8 +29,8 @@ from segue.cohort.phantom.noise import PLAQUES, REGIONS
 from segue.errors import InputError
 from segue.training.likelihood import fit_scm
 
-FULL = {"subjects": 4000, "test": 2000, "population": 1000, "null": 100, "tested": 1000, "cohorts": 20}
-QUICK = {"subjects": 500, "test": 200, "population": 200, "null": 20, "tested": 200, "cohorts": 2}
+FULL = {"subjects": 3000, "test": 1500, "population": 1000, "null": 40, "tested": 600, "cohorts": 20}
+QUICK = {"subjects": 300, "test": 100, "population": 100, "null": 10, "tested": 150, "cohorts": 1}
 NAMES = (*VARIABLES, *COVARIATES)
 GRAPH = {effect: [cause for cause, other in EDGES if other == effect] for _, effect in EDGES}
 KINDS = {

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import networkx as nx
@@ -32,14 +33,21 @@ def draw_graph(path: Path, graph: nx.DiGraph, *, missing: Sequence[tuple[str, st
     spots = layers(graph)
     columns = 1 + max(round(x) for x, _ in spots.values())
     rows = max(sum(round(x) == column for x, _ in spots.values()) for column in range(columns))
-    figure, axes = plt.subplots(figsize=(2.6 * columns + 1, 0.6 * rows + 0.8), layout="constrained")
-    boxes = {"boxstyle": "round,pad=0.3", "facecolor": PAPER, "edgecolor": INK, "linewidth": 0.8}
-    nx.draw_networkx_labels(graph, spots, ax=axes, font_size=8, font_color=INK, bbox=boxes)
-    nx.draw_networkx_edges(graph, spots, ax=axes, edge_color=INK, node_size=2600, width=0.9, arrowsize=10)
-    if missing:
-        pairs = nx.Graph(list(missing))
-        nx.draw_networkx_edges(pairs, spots, ax=axes, edge_color=RED, style="dashed", node_size=2600, width=1.2)
-    axes.margins(0.18)
+    figure, axes = plt.subplots(figsize=(2.4 * columns, 0.6 * rows + 0.6), layout="constrained")
+    axes.set(xlim=(-0.5, columns - 0.5), ylim=(-rows / 2 - 0.1, rows / 2 + 0.1))
+    box = {"boxstyle": "round,pad=0.3", "facecolor": PAPER, "edgecolor": INK, "linewidth": 0.8}
+    labels = {
+        name: axes.text(x, y, name, size=8, color=INK, ha="center", va="center", bbox=box, zorder=2)
+        for name, (x, y) in spots.items()
+    }
+    lines: list[tuple[str, str, dict[str, Any]]] = [
+        *((*edge, {"arrowstyle": "-|>", "color": INK, "linewidth": 0.8}) for edge in graph.edges),
+        *((*pair, {"arrowstyle": "-", "color": RED, "linewidth": 1.2, "linestyle": "--"}) for pair in missing),
+    ]
+    for one, other, style in lines:
+        ends = {"patchA": labels[one].get_bbox_patch(), "patchB": labels[other].get_bbox_patch()}
+        bend = {"connectionstyle": "arc3,rad=0.08", "shrinkA": 0, "shrinkB": 1}
+        axes.annotate("", spots[other], spots[one], arrowprops={**style, **ends, **bend}, zorder=1)
     axes.set_axis_off()
     partial = path.with_name(f".{path.name}")
     figure.savefig(partial, dpi=150, format="png")
