@@ -186,30 +186,35 @@ class Model:
         measured, frames = self.parents.factual(x, pixel_area)
         weights = self.parents.weights(frames, self.size)
         pa = torch.cat([measured, covariates.to(measured)], dim=1)
-        requested = self.act(pa, actions, held=held)
+        requested = self.follow(pa, self.asked(pa, actions), held)
         (counterfactual,) = predict(self.mechanism, x, pa, weights, [requested], particles=particles)
         soft = self.parents.segmentor.soft(counterfactual)
         achieved = measure(soft, weights, self.parents.structure_of, pixel_area)
         return unscaled(counterfactual, self.intensity), soft, weights, pa, requested, achieved
 
-    def act(
-        self, pa: Float[Tensor, "batch variable"], actions: Mapping[int, Intervention], *, held: Collection[str] = ()
-    ) -> Tensor:
-        """pa* : the parents after do(...), with what follows, but for those `held`. Areas do not go below zero."""
-        measured = len(self.parents.variables)
+    def asked(self, pa: Float[Tensor, "batch variable"], actions: Mapping[int, Intervention]) -> dict[str, Tensor]:
+        """By variable, the value that do(...) sets it to, (batch,). Areas do not go below zero."""
         done = {}
         for index, action in actions.items():
+            name = self.variables[index]
             value = action.apply(pa[:, index], sd=self.parents.sd[index], marginal=self.marginal[:, index])
-            done[self.variables[index]] = value.clamp_min(0) if index < measured else value
+            done[name] = value.clamp_min(0) if index < len(self.parents.variables) else value
+            if self.scm is not None:
+                self.scm.check(name, done[name])
+        return done
+
+    def follow(
+        self, pa: Float[Tensor, "batch variable"], done: Mapping[str, Tensor], held: Collection[str] = ()
+    ) -> Float[Tensor, "batch variable"]:
+        """pa*: the parents once `done` is set and its effects have followed, but for those `held`."""
         if self.scm is not None:
-            for name, value in done.items():
-                self.scm.check(name, value)
-            requested = self.scm.counterfactual(pa, done, hold=held)
-            return torch.cat([requested[:, :measured].clamp_min(0), requested[:, measured:]], dim=1)
-        requested = pa.clone()
+            measured = len(self.parents.variables)
+            found = self.scm.counterfactual(pa, done, hold=held)
+            return torch.cat([found[:, :measured].clamp_min(0), found[:, measured:]], dim=1)
+        found = pa.clone()
         for name, value in done.items():
-            requested[:, self.variables.index(name)] = value
-        return requested
+            found[:, self.variables.index(name)] = value
+        return found
 
     def held(self, do: Do, propagate: bool = True, hold: Collection[str] = ()) -> tuple[str, ...]:
         """The variables that no effect may change.

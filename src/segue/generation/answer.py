@@ -80,9 +80,7 @@ def answer_part(
     abduction, likelihood = model.mechanism.abduct(x, pa, weights, sample=False)
     noise = likelihood.noise(x)
     owner = torch.tensor([i for i, dos in enumerate(requests) for _ in dos], device=x.device)
-    pa_star = torch.cat(
-        [act(model, pa[i : i + 1], do, propagate, hold) for i, dos in enumerate(requests) for do in dos]
-    )
+    pa_star = act(model, pa[owner], [do for dos in requests for do in dos], propagate, hold)
     images, achieved = [], []  # by request, the images' requests one after another
     for i, target in zip(owner.split(at_once(model)), pa_star.split(at_once(model)), strict=True):
         (likelihood,) = model.mechanism.predict(rows(abduction, i), [target], weights[i])
@@ -102,12 +100,22 @@ def answer_part(
 
 
 def act(
-    model: Model, pa: Float[Tensor, "1 variable"], do: Do, propagate: bool, hold: Collection[str]
-) -> Float[Tensor, "1 variable"]:
-    """pa* of one image."""
-    held = model.held(do, propagate, [name for name in hold if name not in do])
-    actions = {position(name, model.variables): parse(name, value) for name, value in do.items()}
-    return model.act(pa, actions, held=held)
+    model: Model, pa: Float[Tensor, "row variable"], dos: Sequence[Do], propagate: bool, hold: Collection[str]
+) -> Float[Tensor, "row variable"]:
+    """pa* of each row under its own request; requests of the same variables go along the graph together."""
+    pa_star = pa.clone()
+    alike: dict[tuple[str, ...], list[int]] = {}
+    for row, do in enumerate(dos):
+        alike.setdefault(tuple(sorted(do)), []).append(row)
+    for names, members in alike.items():
+        done: dict[str, list[Tensor]] = {name: [] for name in names}
+        for row in members:
+            actions = {position(name, model.variables): parse(name, value) for name, value in dos[row].items()}
+            for name, value in model.asked(pa[row : row + 1], actions).items():
+                done[name].append(value)
+        held = model.held(dict.fromkeys(names, ""), propagate, [name for name in hold if name not in names])
+        pa_star[members] = model.follow(pa[members], {name: torch.cat(values) for name, values in done.items()}, held)
+    return pa_star
 
 
 def covariates(model: Model, cases: Sequence[Case]) -> Float[Tensor, "batch covariate"]:
