@@ -96,10 +96,11 @@ def by_dowhy(training: Tensor) -> Answer:
         raise InputError('benchmarks.scm compares with dowhy: pip install -c constraints.txt -e ".[bench]"') from None
     logging.getLogger("dowhy").setLevel(logging.ERROR)
     gcm.config.disable_progress_bars()
+    gcm.config.set_default_n_jobs(1)
     gcm.util.general.set_random_seed(0)
     frame = pd.DataFrame(training.double().numpy(), columns=list(NAMES))
     model = gcm.InvertibleStructuralCausalModel(causal_graph(GRAPH, NAMES))
-    gcm.auto.assign_causal_mechanisms(model, frame, quality=gcm.auto.AssignmentQuality.BETTER)
+    gcm.auto.assign_causal_mechanisms(model, frame, quality=gcm.auto.AssignmentQuality.GOOD)
     gcm.fit(model, frame)
 
     def answer(factual: Tensor, cause: str, value: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ def equations(u, do=None):
     v["dose"] = do.get("dose", np.maximum(0.5 + (v["sex"] - 1) + u["dose"], 0))
     v["mediator"] = do.get("mediator", 1 - 0.8 * v["dose"] + 0.5 * u["mediator"])
     v["outcome"] = do.get("outcome", v["dose"] + v["mediator"] + np.exp(0.3 * v["mediator"]) * u["outcome"])
-    return np.stack([v[name] for name in NAMES], axis=1)
+    return np.stack([np.broadcast_to(v[name], len(u["sex"])) for name in NAMES], axis=1)
 
 
 def noise(n, seed):
@@ -44,7 +44,7 @@ def tensor(values):
 def scm():
     made = SCM(names=NAMES, graph=GRAPH, kinds=KINDS, hidden=(16,), bins=4)
     values = tensor(equations(noise(2500, 0)))
-    fit_scm(made, values[:2000], values[2000:], epochs=40, patience=5)
+    fit_scm(made, values[:2000], values[2000:], epochs=25, batch_size=400, patience=4)
     return made.requires_grad_(False)
 
 
@@ -150,7 +150,7 @@ def test_a_fit_is_reproducible_and_stops(factual):
     for _ in range(2):
         torch.manual_seed(5)
         made = SCM(names=NAMES, graph=GRAPH, kinds=KINDS, hidden=(4,), bins=0)
-        found = fit_scm(made, values[:400], values[400:], epochs=200, patience=2)
-        assert all(one.epochs < 200 for one in found.values())
+        found = fit_scm(made, values[:400], values[400:], epochs=100, batch_size=200, lr=0.05, patience=2)
+        assert all(one.epochs < 100 for one in found.values())
         weights.append(torch.cat([p.flatten() for p in made.parameters()]))
     assert torch.equal(*weights)

@@ -14,7 +14,6 @@ from segue.causal.scalar_mechanism import Mechanism
 from segue.causal.scm import SCM
 from segue.training.progress import track
 
-Values = Float[Tensor, "sample variable"]
 STEPS = 3  # sizes of the step, each a quarter of the last
 
 
@@ -28,8 +27,8 @@ class Fit:
 
 def fit_scm(
     scm: SCM,
-    training: Values,
-    held_out: Values,
+    training: Float[Tensor, "sample variable"],
+    held_out: Float[Tensor, "other variable"],
     *,
     epochs: int = 400,
     batch_size: int = 256,
