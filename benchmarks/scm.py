@@ -29,7 +29,7 @@ from segue.cohort.phantom.noise import PLAQUES, REGIONS
 from segue.errors import InputError
 from segue.training.likelihood import fit_scm
 
-FULL = {"subjects": 3000, "test": 1500, "population": 1000, "null": 40, "tested": 600, "cohorts": 20}
+FULL = {"subjects": 2000, "test": 1000, "population": 1000, "null": 40, "tested": 600, "cohorts": 20}
 QUICK = {"subjects": 300, "test": 100, "population": 100, "null": 10, "tested": 150, "cohorts": 1}
 NAMES = (*VARIABLES, *COVARIATES)
 GRAPH = {effect: [cause for cause, other in EDGES if other == effect] for _, effect in EDGES}
