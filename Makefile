@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STUDY ?= studies/coronary-phantom.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow lint types results models bench clean
+.PHONY: help demo test slow lint types results models bench scm clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -66,6 +66,10 @@ BENCHMARKS := step finetuning requests reference backends growth cohort precisio
 
 bench: $(VENV)/ready-dev ## speed and memory against references, to results/benchmarks (make bench QUICK=1: a few minutes)
 	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python -m benchmarks.$$name $(if $(QUICK),--quick); done
+
+scm: $(VENV)/ready-dev ## the causal model of variables against the phantom's true one, and dowhy's: results/benchmarks/scm.json
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
+	$(BIN)/python -m benchmarks.scm
 
 clean: ## remove the environment and the caches; runs/ stays
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -63,6 +63,8 @@ partitions:
   zones: {{kind: extent, axis: 0, regions: [upper, lower], margin: 0.06}}
   whole: {{kind: whole}}
 variables: {{left_lung: zones, right_lung: zones, heart: whole}}
+graph: {{left_lung@lower: [left_lung@upper, heart@whole], right_lung@lower: [right_lung@upper]}}
+scm: {{absent: {{heart: 1.0}}, hidden: [4], bins: 3, epochs: 10}}
 segmentor:
   {{arch: unet, width: 8, patch: 1, budget: {{steps: 20, batch_size: 4, lr: 0.01}},
    augment: {{rotate: 5, noise: 0.02}}}}

@@ -228,6 +228,41 @@ def test_images_without_a_structure_are_counted():
     assert list(done["fallbacks"].values()) == lost and done["images"] == len(store)
 
 
+def test_a_graph_is_fitted_tested_and_shown():
+    _, run, _ = trained_chest()
+    found = json.loads((run / "scm" / "metrics.json").read_text())
+    names = ["left_lung@upper", "left_lung@lower", "right_lung@upper", "right_lung@lower", "heart@whole"]
+    assert list(found["log_likelihood"]) == names and all(math.isfinite(n) for n in found["log_likelihood"].values())
+    assert len(found["tests"]) == 10 - 3  # pairs, less edges
+    assert found["images"] == len(Store(run / "prepare" / "cohort.zarr")) - 12  # all but the guide's
+    assert found["mermaid"] in (run / "scm" / "graph.md").read_text()
+    page = (run / "report" / "report.html").read_text()
+    assert found["verdict"] in page and "The causal graph" in page and "left_lung@upper ⫫ " in page
+    assert "The causal graph" not in (trained()[1] / "report" / "report.html").read_text()
+
+
+def test_another_graph_is_fitted_anew_and_nothing_else_is(tmp_path):
+    study, run, _ = trained_chest()
+    shutil.copytree(run, tmp_path / "runs" / "chest")
+    copy = tmp_path / "runs" / "chest"
+    before = {path: path.stat().st_mtime_ns for path in copy.rglob("done.json")}
+    graph = '{"left_lung@lower": ["heart@whole"]}'
+    assert main(["run", str(study), "--runs", str(tmp_path / "runs"), "--graph", graph]) == 0
+    changed = {str(path.parent.relative_to(copy)) for path, time in before.items() if path.stat().st_mtime_ns != time}
+    assert changed == {"scm", "report"}
+    answer = segue.load(copy).counterfactual(segue.load(copy).examples(), {"heart@whole": "+1sd"})
+    moved = {name for name, value in answer.requested.items() if not torch.equal(value, answer.factual[name])}
+    assert moved == {"heart@whole", "left_lung@lower"}
+
+
+def test_a_graph_that_is_not_fitted_is_not_ignored(tmp_path):
+    run = trained_chest()[1]
+    shutil.copytree(run, tmp_path / "chest")
+    shutil.rmtree(tmp_path / "chest" / "scm")
+    with pytest.raises(InputError, match="run `segue scm STUDY`"):
+        segue.load(tmp_path / "chest")
+
+
 def test_a_folder_without_spacing_measures_pixels():
     _, run, _ = trained_chest()
     metrics = metrics_of(run)

@@ -61,6 +61,12 @@ def test_options_override_the_file(tmp_path):
         ("kind: whole", "kind: polar, towards: hart", "whole: towards: 'hart' is no structure; choose from left_lung"),
         ("kind: whole", "kind: polar, axis: 1", "partitions.whole: axis: 1"),
         ("[32, 32]", "[32, 36]", "multiples of 8"),
+        ("heart@whole]", "hart@whole]", "graph.left_lung@lower: hart@whole is no variable; did you mean heart@whole?"),
+        ("right_lung@lower: [", "heart@whole: [left_lung@lower, ", "has a cycle, left_lung@lower -> heart@whole ->"),
+        ("absent: {heart:", "absent: {hart:", "scm.absent: hart is not measured; did you mean heart?"),
+        ("heart: 1.0", "heart: -1.0", "scm.absent.heart is -1: give an area"),
+        ("epochs: 10", "categorical: [sex]", "scm.categorical: sex is no covariate"),
+        ("epochs: 10", "held_out: 1", "held_out between 0 and 1"),
     ],
 )
 def test_mistakes_are_named_with_their_mend(tmp_path, old, new, expected):

@@ -6,17 +6,33 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from segue.counterfactual import Counterfactual, Model
     from segue.errors import InputError
+    from segue.mediation import Effects, effects
+    from segue.population import Population, sample
     from segue.portable.locate import shipped
     from segue.run import load
 
 __version__ = "0.1.0"
-__all__ = ["Counterfactual", "InputError", "Model", "load", "shipped"]
+__all__ = [
+    "Counterfactual",
+    "Effects",
+    "InputError",
+    "Model",
+    "Population",
+    "effects",
+    "load",
+    "sample",
+    "shipped",
+]
 
 _HOME = {
     "Counterfactual": "segue.counterfactual",
+    "Effects": "segue.mediation",
     "InputError": "segue.errors",
     "Model": "segue.counterfactual",
+    "Population": "segue.population",
+    "effects": "segue.mediation",
     "load": "segue.run",
+    "sample": "segue.population",
     "shipped": "segue.portable.locate",
 }
 

@@ -10,6 +10,7 @@ from jsonargparse import ArgumentParser, Namespace
 from rich.console import Console
 from rich.table import Table
 
+from segue.commands import effects_command, sample_command
 from segue.errors import Ended, InputError, RanksLost, TrainingDiverged, exit_code
 from segue.portable.command import export_command
 from segue.portable.locate import shipped
@@ -24,6 +25,7 @@ STAGES = {
     "judge": "train the judge, on other subjects",
     "measure": "measure every image with the guide's segmentor",
     "regressor": "train Reg-CFT's guide",
+    "scm": "fit the mechanisms of the study's graph, and test it",
     "pretrain": "train the image model by its ELBO",
     "finetune": "fine-tune it, once for each guide",
     "evaluate": "judge every method (with --cohort FOLDER: on another cohort of the same anatomy)",
@@ -38,6 +40,8 @@ A study, from its YAML file to its report (each stage first does what it needs; 
 With a MODEL: a trained run (a folder runs/<study>), an exported folder, or a shipped model ({shipped}):
   counterfactual MODEL IMAGE ... write the counterfactual of image files: --do "lumen@mid=+20%" --out FOLDER
   generate MODEL ...             counterfactuals of a whole cohort: --cohort STORE --do plan.yaml --out FOLDER
+  effects MODEL IMAGE ...        total, direct and indirect effect along the study's graph: --do age=+1sd
+  sample MODEL                   images of a population that nobody has: --images 20 --out FOLDER
   variables MODEL                what can be intervened on, with units and training range
   export RUN                     write a run's model to a folder that travels, with its card: --out FOLDER
 
@@ -61,6 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         **{name: lambda rest, name=name: study_command(name, rest) for name in STAGES},  # type: ignore[misc]
         "counterfactual": counterfactual_command,
         "generate": generate_command,
+        "effects": effects_command,
+        "sample": sample_command,
         "variables": variables_command,
         "export": export_command,
         "phantom": phantom_command,
@@ -106,6 +112,8 @@ def do_stages(name: str, study: "Study", cohort: str | None) -> None:
     """A stage, or all of them; the main process says how it goes."""
     from segue import hardware, processes, rendezvous, stages
 
+    if name == "scm" and not study.graph:
+        raise InputError(f"{study.name}: has no graph to fit; add `graph:` to the study (docs/graph.md)")
     hardware.keep_memory()
     console = Console(stderr=True, highlight=False, quiet=not processes.is_main())
     if cohort is not None:
@@ -119,6 +127,8 @@ def do_stages(name: str, study: "Study", cohort: str | None) -> None:
         return
     if name in ("run", "evaluate", "report"):
         print_summary(root / "evaluate" / "metrics.json")
+    if name == "scm":
+        print(json.loads((root / "scm" / "metrics.json").read_text())["verdict"])
     if name in ("run", "report"):
         console.print(f"report: {root / 'report' / 'report.html'}", soft_wrap=True)
 
@@ -180,6 +190,8 @@ def counterfactual_command(rest: list[str]) -> None:
     parser.add_argument("--out", type=Path, default=Path("counterfactuals"), help="folder to write")
     parser.add_argument("--method", type=str | None, default=None, help="of a run, a key of metrics.json")
     parser.add_argument("--particles", type=int, default=1, help="posterior samples to average")
+    parser.add_argument("--propagate", type=bool, default=True, help="false: what follows from the request stays")
+    parser.add_argument("--hold", type=str, action="append", default=[], help="a descendant that stays; repeatable")
     options = parse(parser, rest)
     import torch
 
@@ -196,8 +208,9 @@ def counterfactual_command(rest: list[str]) -> None:
         raise InputError(f"{repeated[0]}: two images have this name; give them one by one, each with its --out")
     inputs = [(path, *model.read(path)) for path in options.images]  # all are read before anything is written
     for path, image, spacing in inputs:
+        causal = {"propagate": options.propagate, "hold": options.hold}
         answer = model.counterfactual(
-            image, do, spacing=spacing, covariates=covariates, particles=options.particles
+            image, do, spacing=spacing, covariates=covariates, particles=options.particles, **causal
         )
         options.out.mkdir(parents=True, exist_ok=True)  # only once the request has proved sound
         stem, suffix = split_suffix(path.name)
@@ -250,9 +263,12 @@ def variables_command(rest: list[str]) -> None:
     table = Table(title=f"variables, in {model.unit}")
     for column in ("variable", "5%", "median", "95%", "sd"):
         table.add_column(column, justify="left" if column == "variable" else "right")
+    if model.scm is not None:
+        table.add_column("causes")
     for i, name in enumerate(model.variables):
         levels = [float(model.marginal[:, i].quantile(q)) for q in (0.05, 0.5, 0.95)]
-        table.add_row(name, *(f"{v:.3g}" for v in [*levels, float(model.parents.sd[i])]))
+        causes = [] if model.scm is None else [", ".join(model.scm.parents[name])]
+        table.add_row(name, *(f"{v:.3g}" for v in [*levels, float(model.parents.sd[i])]), *causes)
     Console().print(table)
 
 

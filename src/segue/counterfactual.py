@@ -1,6 +1,6 @@
 """Counterfactual images: abduction, action, prediction, for whoever holds images and a trained run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from torch import Tensor
 from segue.anatomy import measure
 from segue.causal.intervention import Intervention, parse, position
 from segue.causal.mechanism import ImageMechanism
+from segue.causal.scm import SCM
 from segue.cohort import read_image
 from segue.errors import InputError
 from segue.training.batches import scaled, unscaled
@@ -27,7 +28,8 @@ class Counterfactual:
         image: x*, (batch, channel, *space). difference: x* - x.
         soft: the guide's soft masks of x*, (batch, structure, *space), in the order of `structures`.
         weights: the region of each measured variable, (batch, variable, *space).
-        factual, requested, achieved: by variable, (batch,), in `unit` (covariates in their own).
+        factual, requested, achieved: by variable, (batch,), in `unit` (covariates in their own). What follows from
+            the request along the graph is requested too.
     """
 
     image: Tensor
@@ -68,6 +70,7 @@ class Model:
         marginal: training parents, (sample, variable), in their units.
         pixel_area: of one pixel of the study's grid, where all training images agree; else None.
         examples: images to try it on, in the source's units.
+        scm: of the variables; None where nothing follows from anything.
     """
 
     def __init__(
@@ -81,6 +84,7 @@ class Model:
         pixel_area: float | None,
         channels: int = 1,
         examples: Float[Tensor, "example channel *space"] | None = None,
+        scm: SCM | None = None,
         device: str | torch.device = "cpu",
     ) -> None:
         self.device = torch.device(device)
@@ -90,6 +94,7 @@ class Model:
         self.channels = channels
         self.marginal = marginal.sort(dim=0).values.to(self.device)
         self._examples = examples
+        self.scm = None if scm is None else scm.eval().requires_grad_(False).to(self.device)
         self.structures = self.parents.variables.structures
 
     @property
@@ -119,16 +124,22 @@ class Model:
         images: Float[Tensor, "batch channel *space"] | np.ndarray,
         do: Do,
         *,
+        propagate: bool = True,
+        hold: Collection[str] = (),
         spacing: tuple[float, ...] | None = None,
         covariates: Mapping[str, Tensor | float] | None = None,
         particles: int = 1,
         batch_size: int = 64,
     ) -> Counterfactual:
-        """What the images would look like under do(variable = request, ...), nothing else changed.
+        """What the images would look like under do(variable = request, ...).
+
+        If the study has a graph, its effects follow (the total effect); nothing else changes.
 
         Args:
             images: (batch, channel, *space) in the source's units, on the study's grid (see `read`).
             do: by variable, a value (4.2), a change ("+20%", "-1.5sd") or a quantile of the training data ("q0.9").
+            propagate: False leaves all that is not in `do` as it is in fact (the direct effect on the image).
+            hold: descendants that stay as they are in fact, though others follow.
             spacing: mm per pixel, where the study measures in mm and its images do not all agree.
             covariates: the factual values of the study's covariates, if it has any: (batch,), or one for all.
             particles: posterior samples to average; 1 is the posterior's mean.
@@ -137,11 +148,12 @@ class Model:
             InputError: an unknown variable or malformed request, or images that are not on the study's grid.
         """
         x = self.check(images)
+        held = self.held(do, propagate, hold)
         actions = {position(name, self.variables): parse(name, request) for name, request in do.items()}
         given = self.covariates(covariates, len(x))
         area = self.area(spacing)
         parts = [
-            self.batch(x[i : i + batch_size], actions, given[i : i + batch_size], area, particles)
+            self.batch(x[i : i + batch_size], actions, given[i : i + batch_size], area, particles, held)
             for i in range(0, len(x), batch_size)
         ]
         image, soft, weights, factual, requested, achieved = (torch.cat(part) for part in zip(*parts, strict=True))
@@ -159,7 +171,13 @@ class Model:
         )
 
     def batch(
-        self, x: Tensor, actions: Mapping[int, Intervention], covariates: Tensor, area: float, particles: int
+        self,
+        x: Tensor,
+        actions: Mapping[int, Intervention],
+        covariates: Tensor,
+        area: float,
+        particles: int,
+        held: Collection[str],
     ) -> tuple[Tensor, ...]:
         """One batch: image, soft masks, weights, and the parents factual, requested, achieved."""
         x = scaled(x.to(self.device), self.intensity)
@@ -167,19 +185,47 @@ class Model:
         measured, frames = self.parents.factual(x, pixel_area)
         weights = self.parents.weights(frames, self.size)
         pa = torch.cat([measured, covariates.to(measured)], dim=1)
-        requested = self.act(pa, actions)
+        requested = self.follow(pa, self.asked(pa, actions), held)
         (counterfactual,) = predict(self.mechanism, x, pa, weights, [requested], particles=particles)
         soft = self.parents.segmentor.soft(counterfactual)
         achieved = measure(soft, weights, self.parents.structure_of, pixel_area)
         return unscaled(counterfactual, self.intensity), soft, weights, pa, requested, achieved
 
-    def act(self, pa: Float[Tensor, "batch variable"], actions: Mapping[int, Intervention]) -> Tensor:
-        """pa* : the parents after do(...). Areas do not go below zero."""
-        requested = pa.clone()
+    def asked(self, pa: Float[Tensor, "batch variable"], actions: Mapping[int, Intervention]) -> dict[str, Tensor]:
+        """By variable, the value that do(...) sets it to, (batch,). Areas do not go below zero."""
+        done = {}
         for index, action in actions.items():
+            name = self.variables[index]
             value = action.apply(pa[:, index], sd=self.parents.sd[index], marginal=self.marginal[:, index])
-            requested[:, index] = value.clamp_min(0) if index < len(self.parents.variables) else value
-        return requested
+            done[name] = value.clamp_min(0) if index < len(self.parents.variables) else value
+            if self.scm is not None:
+                self.scm.check(name, done[name])
+        return done
+
+    def follow(
+        self, pa: Float[Tensor, "batch variable"], done: Mapping[str, Tensor], held: Collection[str] = ()
+    ) -> Float[Tensor, "batch variable"]:
+        """pa*: the parents once `done` is set and its effects have followed, but for those `held`."""
+        if self.scm is not None:
+            measured = len(self.parents.variables)
+            found = self.scm.counterfactual(pa, done, hold=held)
+            return torch.cat([found[:, :measured].clamp_min(0), found[:, measured:]], dim=1)
+        found = pa.clone()
+        for name, value in done.items():
+            found[:, self.variables.index(name)] = value
+        return found
+
+    def held(self, do: Do, propagate: bool = True, hold: Collection[str] = ()) -> tuple[str, ...]:
+        """The variables that no effect may change.
+
+        Raises:
+            InputError: one is unknown, or is done as well.
+        """
+        for name in hold:
+            position(name, self.variables)
+            if name in do:
+                raise InputError(f"{name} is both done and held; take it out of one")
+        return tuple(hold) if propagate else tuple(name for name in self.variables if name not in do)
 
     def check(self, images: Tensor | np.ndarray) -> Tensor:
         x = torch.as_tensor(images, dtype=torch.float32)
@@ -203,6 +249,8 @@ class Model:
             if column.shape not in ((), (1,), (batch,)):
                 shape = tuple(column.shape)
                 raise InputError(f"covariate {name!r} has shape {shape}: give {batch} values, one an image")
+            if self.scm is not None:
+                self.scm.check(name, column)
         columns = [column.expand(batch) for column in columns]
         return torch.stack(columns, dim=1) if columns else torch.zeros(batch, 0)
 

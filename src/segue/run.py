@@ -14,6 +14,7 @@ from segue.portable.locate import EXPORTED, RUN, locate
 from segue.stages.common import device as default_device
 from segue.stages.common import load_measured, open_store
 from segue.stages.image import Method, load_mechanism, methods
+from segue.stages.scm import load_scm
 from segue.study import Study
 from segue.study_file import load_study
 
@@ -54,6 +55,7 @@ def load(model: Path | str, *, method: str | None = None, device: str | torch.de
         unit=store.unit,
         pixel_area=float(areas[0]) if torch.allclose(areas, areas[0]) else None,
         examples=telling(study, EXAMPLES),
+        scm=load_scm(study),
         device=device,
     )
 

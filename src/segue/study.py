@@ -5,6 +5,7 @@ Dataclasses stop here: the stages hand plain keyword arguments to everything ins
 
 import dataclasses
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -170,6 +171,29 @@ class Variant:
 
 
 @dataclass(frozen=True)
+class Scm:
+    """The mechanisms of the graph's variables; a study without a graph has none.
+
+    Args:
+        absent: by structure, the area up to which there is none of it in a region, in the cohort's unit: what is
+            measured of nothing. Such variables are censored there; those of other structures are continuous.
+        categorical: covariates whose numbers are codes, such as sex.
+        hidden: layers of each mechanism's networks. bins: of its spline; 0 makes it Gaussian.
+        held_out: share of the guide's subjects that stops the fit. epochs: at most.
+    """
+
+    absent: dict[str, float] = field(default_factory=dict)
+    categorical: tuple[str, ...] = ()
+    hidden: tuple[int, ...] = (32, 32)
+    bins: int = 8
+    held_out: float = 0.2
+    epochs: int = 400
+    batch_size: int = 256
+    lr: float = 0.01
+    seed: int = 0
+
+
+@dataclass(frozen=True)
 class Finetune:
     """Counterfactual fine-tuning.
 
@@ -209,6 +233,7 @@ class Study:
         notes: what a reader of the report has to know about the data.
         partitions: named partitions.
         variables: the partition that measures each structure.
+        graph: by variable (`structure@region` or covariate), its causes; empty: all are independent, as in the papers.
         runs: the folder of all runs.
         precision: of training and of the image model; auto is bf16 where the hardware has it. Areas are always measured
             in float32.
@@ -225,6 +250,8 @@ class Study:
     finetune: Finetune
     evaluate: Evaluate = Evaluate()
     notes: str = ""
+    graph: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    scm: Scm = Scm()
     runs: Path = Path("runs")
     precision: Precision = "auto"
 
@@ -261,6 +288,29 @@ def check_partition(part: Made, cohort: Cohort) -> None:
             raise InputError(f"partition.{key}: {name!r} is no structure; choose from {known}")
     blank = torch.zeros(1, *cohort.size)
     part.weights(part.frame(blank, *[blank] * len(part.reads)), cohort.size)
+
+
+def names_of(study: Study) -> tuple[str, ...]:
+    """All variables, the measured ones first, then covariates: the order of every table and tensor of parents."""
+    return (*variables(study).names, *study.cohort.covariates)
+
+
+def kinds_of(study: Study, levels: Mapping[str, Sequence[float]]) -> dict[str, dict[str, Any]]:
+    """The kind of each variable's mechanism, as `SCM` takes it.
+
+    Args:
+        levels: of each categorical covariate.
+    """
+    kinds: dict[str, dict[str, Any]] = {}
+    for name in names_of(study):
+        structure = name.split("@")[0]
+        if name in study.scm.categorical:
+            kinds[name] = {"kind": "categorical", "levels": list(levels[name])}
+        elif structure in study.scm.absent and "@" in name:
+            kinds[name] = {"kind": "censored", "limit": study.scm.absent[structure]}
+        else:
+            kinds[name] = {"kind": "continuous"}
+    return kinds
 
 
 def plain(value: Any) -> Any:

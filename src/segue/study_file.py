@@ -12,11 +12,12 @@ from typing import Any
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
+from segue.causal.graph import causal_graph
 from segue.cohort.phantom import STRUCTURES as PHANTOM_STRUCTURES
 from segue.errors import InputError, nearest
 from segue.nets.hvae import check_shape
 from segue.nets.segmentor import check_groups, check_segmentor
-from segue.study import Budget, Segmentor, Study, variables
+from segue.study import Budget, Segmentor, Study, names_of, variables
 
 
 def load_study(path: Path, overrides: Iterable[str] = ()) -> Study:
@@ -94,6 +95,28 @@ def check(study: Study, where: str) -> None:
         except ValueError as error:
             raise InputError(f"{where}: {key}: {error}") from None
     variables(study)
+    check_causes(study, where)
+
+
+def check_causes(study: Study, where: str) -> None:
+    """The graph, and what is said of its mechanisms."""
+    try:
+        causal_graph(study.graph, names_of(study))
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+    scm = study.scm
+    for structure, limit in scm.absent.items():
+        if structure not in study.variables:
+            raise InputError(f"{where}: scm.absent: {structure} is not measured{nearest(structure, study.variables)}")
+        if not limit >= 0:
+            raise InputError(f"{where}: scm.absent.{structure} is {limit:g}: give an area, 0 or more")
+    for name in scm.categorical:
+        if name not in study.cohort.covariates:
+            known = study.cohort.covariates or ("the study has none",)
+            raise InputError(f"{where}: scm.categorical: {name} is no covariate{nearest(name, known)}")
+    if scm.epochs < 1 or scm.batch_size < 2 or not scm.lr > 0 or not 0 < scm.held_out < 1 or scm.bins < 0:
+        mend = "give epochs from 1, batches from 2, bins from 0, an lr above 0, and held_out between 0 and 1"
+        raise InputError(f"{where}: scm: {mend}")
 
 
 def fits_segmentor(settings: Segmentor, size: tuple[int, ...]) -> Callable[[], None]:

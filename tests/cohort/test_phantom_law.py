@@ -1,15 +1,17 @@
 """The coupled law against its equations written out, and against what its graph implies of a large sample."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import networkx as nx
 import numpy as np
 import pytest
 from scipy.special import ndtri
 
+from segue.causal.graph import causal_graph, mermaid
 from segue.cohort.phantom import COVARIATES, EDGES, VARIABLES, areas, counterfactual, draw, solve
 from segue.cohort.phantom.geometry import feasible
-from segue.cohort.phantom.law import as_matrix
+from segue.cohort.phantom.law import LAWS, as_matrix
 
 GRAPH = nx.DiGraph(EDGES)
 NAMES = (*COVARIATES, *VARIABLES)
@@ -52,6 +54,22 @@ def test_the_equations_by_hand(noise, do):
 
 def test_the_graph_is_acyclic_and_over_the_laws_variables():
     assert nx.is_directed_acyclic_graph(GRAPH) and set(GRAPH) == set(NAMES)
+
+
+def test_causes_come_before_effects_in_every_law():
+    for law in LAWS.values():
+        known: set[str] = set()
+        for equation in law:
+            assert set(equation.parents) <= known
+            known.add(equation.name)
+
+
+def test_the_docs_show_this_graph_and_these_equations():
+    text = (Path(__file__).parents[2] / "docs" / "phantom.md").read_text()
+    coupled = LAWS["coupled"]
+    graph = causal_graph({one.name: one.parents for one in coupled}, [one.name for one in coupled])
+    assert f"```mermaid\n{mermaid(graph)}\n```" in text
+    assert all(f"| `{one.name}` | `{one.formula}` |" in text for one in coupled)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -42,6 +42,16 @@ def test_each_is_one_variable_at_a_time(tmp_path):
     assert [list(do) for do in asked(tmp_path, "each: {values: [+1sd]}")] == [[name] for name in NAMES]
 
 
+def test_a_plan_says_what_follows_and_what_is_held(tmp_path):
+    assert read(tmp_path, "each: {values: [+1sd]}").propagate
+    plan = read(tmp_path, "{each: {values: [+1sd]}, hold: [age, plaque@mid], propagate: true}")
+    assert plan.propagate and plan.hold == ("age", "plaque@mid")
+    assert not read(tmp_path, "{each: {values: [+1sd]}, propagate: false}").propagate
+    for text, said in (("propagate: 1", "propagate is 1; give true or false"), ("hold: [agee]", "did you mean age")):
+        with pytest.raises(InputError, match=said):
+            read(tmp_path, f"{{each: {{values: [+1sd]}}, {text}}}")
+
+
 def test_random_depends_on_seed_and_id_alone(tmp_path):
     text = "random: {count: 400, seed: 3, variables: [lumen@mid, plaque@mid]}"
     first = asked(tmp_path, text, "a")

@@ -75,6 +75,15 @@ def test_nothing_asked_nothing_changed(which, request):
     assert found.difference.abs().max() <= 16 * torch.finfo(torch.float32).eps * (high - low)
 
 
+def test_the_graph_travels_with_its_mechanisms_to_the_last_bit(chest):
+    run, model = segue.load(trained_chest()[1], method="no_cft"), segue.load(chest)
+    assert set(model.scm.graph.edges) == set(run.scm.graph.edges) and len(run.scm.graph.edges) == 3
+    assert torch.equal(model.scm.sample(50, do={"heart@whole": 200.0}), run.scm.sample(50, do={"heart@whole": 200.0}))
+    assert segue.load(trained()[1]).scm is None
+    card = (chest / "README.md").read_text()
+    assert "```mermaid" in card and "left_lung@lower" in card and "independencies that the graph implies" in card
+
+
 def test_regions_that_follow_the_anatomy_and_pixels_as_unit(chest):
     run, model = segue.load(trained_chest()[1], method="no_cft"), segue.load(chest)
     assert model.unit == "px" and model.variables == run.variables and model.size == (32, 32)

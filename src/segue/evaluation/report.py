@@ -3,7 +3,7 @@
 import base64
 import mimetypes
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -52,6 +52,15 @@ class Grid:
     rows: list[tuple[str, list[tuple[str, bool]]]]
 
 
+@dataclass(frozen=True)
+class Graph:
+    """The causal graph: its figure, and the tests of what it implies, as the stage `scm` left them."""
+
+    figure: Path
+    verdict: str
+    tests: Sequence[Mapping[str, Any]]
+
+
 def report(
     path: Path,
     *,
@@ -59,6 +68,7 @@ def report(
     figure: Path,
     study_yaml: str,
     notes: str = "",
+    graph: Graph | None = None,
     extra_figures: Mapping[str, Path] = MappingProxyType({}),
 ) -> None:
     """Write the page; it appears only when it is complete.
@@ -69,6 +79,7 @@ def report(
         figure: the main figure; left out where no such file is, as when a study draws no rows.
         study_yaml: the study, as text.
         notes: what the study says of its data.
+        graph: the study's, if it has one.
         extra_figures: further images (training curves, more cases) by title.
 
     Raises:
@@ -100,6 +111,8 @@ def report(
         realism_caption=realism_caption(),
         overfitting=grid("method", list(overfitting_rows(metrics)), overfitting_columns(metrics)),
         overfitting_caption=overfitting_caption(),
+        graph=None if graph is None else {"verdict": graph.verdict, "figure": embed(graph.figure)},
+        independencies=None if graph is None else independence_grid(graph.tests),
         extra_figures={title: embed(file) for title, file in extra_figures.items()},
         reproduce=reproduce(metrics),
         study_yaml=study_yaml,
@@ -134,6 +147,24 @@ def grid(corner: str, names: list[str], columns: list[Column]) -> Grid | None:
     ]
     groups = [({"mean": "mean over all variables"}.get(name, name), count) for name, count in groups]
     return Grid(corner, groups, [column.title for column in columns], rows)
+
+
+def independence_grid(tests: Sequence[Mapping[str, Any]], most: int = 15) -> Grid | None:
+    """The most doubtful independencies, and all that are refuted (bold)."""
+    rows = [test for i, test in enumerate(tests) if i < most or test["refuted"]]
+    if not rows:
+        return None
+    heads = {
+        "correlation": "partial r", "linear_p": "p", "covariance": "residual covariance", "p": "p",
+        "corrected": "corrected p",
+    }  # fmt: skip
+    shown = []
+    for test in rows:
+        given = f" | {', '.join(test['given'])}" if test["given"] else ""
+        cells = [(f"{test[key]:.2g}", key == "corrected" and test["refuted"]) for key in heads]
+        shown.append((f"{test['one']} ⫫ {test['other']}{given}", cells))
+    groups = [("linear", 2), ("general", 3)]
+    return Grid("independent, by the graph", groups, list(heads.values()), shown)
 
 
 def grouped_variables(metrics: Mapping[str, Any]) -> dict[str, list[str]]:

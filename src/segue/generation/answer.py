@@ -1,7 +1,7 @@
 """Counterfactuals of a few images, each under its own requests: one abduction an image, all decoded from it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,8 +44,18 @@ def at_once(model: Model) -> int:
 
 
 @torch.inference_mode()
-def answer(model: Model, cases: Sequence[Case], requests: Sequence[Sequence[Do]]) -> list[Answer]:
+def answer(
+    model: Model,
+    cases: Sequence[Case],
+    requests: Sequence[Sequence[Do]],
+    *,
+    propagate: bool = True,
+    hold: Collection[str] = (),
+) -> list[Answer]:
     """Every case under every one of its requests. A request that changes no parent returns the image as it was.
+
+    Args:
+        propagate, hold: as of `Model.counterfactual`; what a request does itself, it does not hold.
 
     Raises:
         InputError: an image off the grid or not finite, or a covariate or spacing that is missing.
@@ -53,11 +63,13 @@ def answer(model: Model, cases: Sequence[Case], requests: Sequence[Sequence[Do]]
     answers: list[Answer] = []
     for first in range(0, len(cases), length := at_once(model)):
         part = slice(first, first + length)
-        answers += answer_part(model, cases[part], requests[part])
+        answers += answer_part(model, cases[part], requests[part], propagate, hold)
     return answers
 
 
-def answer_part(model: Model, cases: Sequence[Case], requests: Sequence[Sequence[Do]]) -> list[Answer]:
+def answer_part(
+    model: Model, cases: Sequence[Case], requests: Sequence[Sequence[Do]], propagate: bool, hold: Collection[str]
+) -> list[Answer]:
     """`answer`, of no more images than go through the networks at once."""
     raw = model.check(np.stack([case.image for case in cases])).to(model.device)
     x = scaled(raw, model.intensity)
@@ -67,7 +79,7 @@ def answer_part(model: Model, cases: Sequence[Case], requests: Sequence[Sequence
     weights = model.parents.weights(frames, model.size)
     abduction, factual = model.mechanism.abduct(x, pa, weights, sample=False)
     owner = torch.tensor([i for i, dos in enumerate(requests) for _ in dos], device=x.device)
-    pa_star = torch.cat([act(model, pa[i : i + 1], do) for i, dos in enumerate(requests) for do in dos])
+    pa_star = act(model, pa[owner], [do for dos in requests for do in dos], propagate, hold)
     images, achieved = [], []  # by request, the images' requests one after another
     for i, target in zip(owner.split(at_once(model)), pa_star.split(at_once(model)), strict=True):
         (changed,) = model.mechanism.predict(rows(abduction, i), [target], weights[i])
@@ -86,9 +98,23 @@ def answer_part(model: Model, cases: Sequence[Case], requests: Sequence[Sequence
     ]
 
 
-def act(model: Model, pa: Float[Tensor, "1 variable"], do: Do) -> Float[Tensor, "1 variable"]:
-    """pa* of one image."""
-    return model.act(pa, {position(name, model.variables): parse(name, value) for name, value in do.items()})
+def act(
+    model: Model, pa: Float[Tensor, "row variable"], dos: Sequence[Do], propagate: bool, hold: Collection[str]
+) -> Float[Tensor, "row variable"]:
+    """pa* of each row under its own request; requests of the same variables go along the graph together."""
+    pa_star = pa.clone()
+    alike: dict[tuple[str, ...], list[int]] = {}
+    for row, do in enumerate(dos):
+        alike.setdefault(tuple(sorted(do)), []).append(row)
+    for names, members in alike.items():
+        done: dict[str, list[Tensor]] = {name: [] for name in names}
+        for row in members:
+            actions = {position(name, model.variables): parse(name, value) for name, value in dos[row].items()}
+            for name, value in model.asked(pa[row : row + 1], actions).items():
+                done[name].append(value)
+        held = model.held(dict.fromkeys(names, ""), propagate, [name for name in hold if name not in names])
+        pa_star[members] = model.follow(pa[members], {name: torch.cat(values) for name, values in done.items()}, held)
+    return pa_star
 
 
 def covariates(model: Model, cases: Sequence[Case]) -> Float[Tensor, "batch covariate"]:

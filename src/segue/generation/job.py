@@ -100,7 +100,7 @@ def assemble(job: Job, model: Model, source: Source, plan: Plan) -> Worker:
         output = ZarrOutput(job.out / STORE, shard=plan.shard)
     else:
         output = FileOutput(job.out / FOLDER, format=job.format, bits=bits_of(model.intensity))
-    return Worker(model, source, plan.requests, output, out=job.out, shard=plan.shard)
+    return Worker(model, source, plan, output, out=job.out, shard=plan.shard)
 
 
 def fill(folder: Path, *, job: Job, model: Model, source: Source, plan: Plan) -> None:
@@ -137,7 +137,8 @@ def shard_length(requests: int, model: Model) -> int:
 
 def plain(plan: Plan) -> dict[str, Any]:
     """The plan's YAML, with its defaults."""
-    return plan.requests.plain() | {"shard": plan.shard}
+    causal = {"propagate": False} if not plan.propagate else {"hold": list(plan.hold)} if plan.hold else {}
+    return plan.requests.plain() | causal | {"shard": plan.shard}
 
 
 def table_bytes(plan: Plan) -> str | None:

@@ -101,7 +101,11 @@ def weights_of(model: Model) -> str:
     digest = hashlib.sha256()
     facts = [model.variables, model.size, model.intensity, model.unit, model.pixel_area, model.mechanism.conditioning]
     digest.update(json.dumps(facts).encode())
-    for name, tensor in [*sorted(model.mechanism.state_dict().items()), ("marginal", model.marginal)]:
+    tensors = [*sorted(model.mechanism.state_dict().items()), ("marginal", model.marginal)]
+    if model.scm is not None:
+        digest.update(json.dumps([list(edge) for edge in model.scm.graph.edges]).encode())
+        tensors += sorted(model.scm.state_dict(prefix="scm.").items())
+    for name, tensor in tensors:
         digest.update(name.encode() + raw_bytes(tensor))
     return digest.hexdigest()
 

@@ -1,7 +1,7 @@
 """What to ask of every image of a cohort: a plan in YAML, checked as a whole before anything runs.
 
-A plan has exactly one of the keys of `FORMS`, and perhaps `shard`. Every form comes down to one question, "which
-requests for the image of this id?", whose answer depends on the plan and the id alone.
+A plan has exactly one of the keys of `FORMS`, and perhaps `propagate`, `hold` and `shard`. Every form comes down to one
+question, "which requests for the image of this id?", whose answer depends on the plan and the id alone.
 """
 
 import hashlib
@@ -110,10 +110,17 @@ class Listed:
 
 @dataclass(frozen=True)
 class Plan:
-    """The requests, and how many consecutive images are worked on together (None: as many as suit their size)."""
+    """The requests, what follows from them, and how many consecutive images are worked on together.
+
+    Attributes:
+        propagate, hold: as of `Model.counterfactual`.
+        shard: None: as many as suit their size.
+    """
 
     requests: Requests
     shard: int | None = None
+    propagate: bool = True
+    hold: tuple[str, ...] = ()
 
 
 def read_plan(path: Path, variables: tuple[str, ...]) -> Plan:
@@ -131,7 +138,7 @@ def read_plan(path: Path, variables: tuple[str, ...]) -> Plan:
         raise InputError(f"{path}: not a YAML file: {one_line(error)}") from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: a plan is a mapping with one of the keys {', '.join(FORMS)}")
-    known = (*FORMS, "shard")
+    known = (*FORMS, "propagate", "hold", "shard")
     if unknown := [key for key in content if key not in known]:
         raise InputError(f"{path}: unknown key {unknown[0]}{nearest(str(unknown[0]), known)}")
     given = [key for key in FORMS if key in content]
@@ -140,8 +147,15 @@ def read_plan(path: Path, variables: tuple[str, ...]) -> Plan:
     shard = content.get("shard")
     if shard is not None and not whole(shard, least=1):
         raise InputError(f"{path}: shard is {shard!r}; give a number of images, 1 or more")
+    propagate, hold = content.get("propagate", True), content.get("hold", [])
+    if not isinstance(propagate, bool):
+        raise InputError(f"{path}: propagate is {propagate!r}; give true or false")
     try:
-        return Plan(FORMS[given[0]](content[given[0]], variables, path.parent), shard)
+        held = chosen(hold, variables) if hold else ()
+    except InputError as error:
+        raise InputError(f"{path}: hold: {error}") from None
+    try:
+        return Plan(FORMS[given[0]](content[given[0]], variables, path.parent), shard, propagate, held)
     except InputError as error:
         raise InputError(f"{path}: {given[0]}: {error}") from None
 

@@ -1,7 +1,7 @@
 """One worker: holds the model and the cohort, and answers shards. A shard is done when its part is there."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from segue.counterfactual import Model
 from segue.errors import InputError
 from segue.generation.answer import Answer, answer
 from segue.generation.output import Output
-from segue.generation.plan import Do, Requests
+from segue.generation.plan import Do, Plan
 from segue.generation.source import Case, Source
 from segue.study_file import one_line
 
@@ -35,9 +35,10 @@ class Worker:
     """
 
     def __init__(
-        self, model: Model, source: Source, requests: Requests, output: Output, *, out: Path, shard: int
+        self, model: Model, source: Source, plan: Plan, output: Output, *, out: Path, shard: int
     ) -> None:
-        self.model, self.source, self.requests, self.output = model, source, requests, output
+        self.model, self.source, self.plan, self.output = model, source, plan, output
+        self.requests = plan.requests
         self.out, self.shard = out, shard
 
     def __call__(self, number: int) -> Tally:
@@ -59,7 +60,8 @@ class Worker:
                 cases[place] = readable(self.source.read(place), self.model)
             except Exception as error:  # a damaged image makes a decoder raise nearly anything
                 refused[place] = reason(error)
-        answers, failed = answer_all(self.model, cases, {place: self.requests.of(ids[place]) for place in cases})
+        asked = {place: self.requests.of(ids[place]) for place in cases}
+        answers, failed = answer_all(self.model, cases, asked, propagate=self.plan.propagate, hold=self.plan.hold)
         refused |= failed
         table = self.table(answers, refused)
         chosen = [cases[place] for place in answers]
@@ -105,17 +107,17 @@ def readable(case: Case, model: Model) -> Case:
 
 
 def answer_all(
-    model: Model, cases: dict[int, Case], requests: dict[int, Sequence[Do]]
+    model: Model, cases: dict[int, Case], requests: Mapping[int, Sequence[Do]], **causal: Any
 ) -> tuple[dict[int, Answer], dict[int, str]]:
     """Answers by place, and the reasons of those that have none: where one image fails, it fails alone."""
     try:
-        found = dict(zip(cases, answer(model, list(cases.values()), list(requests.values())), strict=True))
+        found = dict(zip(cases, answer(model, list(cases.values()), list(requests.values()), **causal), strict=True))
         failed: dict[int, str] = {}
     except Exception:
         found, failed = {}, {}
         for place, case in cases.items():
             try:
-                (found[place],) = answer(model, [case], [requests[place]])
+                (found[place],) = answer(model, [case], [requests[place]], **causal)
             except Exception as error:
                 failed[place] = reason(error)
     for place, one in list(found.items()):

@@ -28,6 +28,7 @@ from segue.portable.locate import EXPORTED
 from segue.run import Trained
 from segue.stages import read_done
 from segue.stages.common import open_store
+from segue.stages.scm import METRICS
 from segue.study import Study
 
 TAGS = ["segue", "counterfactual", "causal-inference", "medical-imaging", "variational-autoencoder"]
@@ -77,6 +78,7 @@ def model_card(folder: Path, run: Path, trained: Trained, *, notes: str, license
         stages=stage_table(run, study, trained),
         nelbo=(read_done(trained.method.directory) or {}).get("nelbo", {}),
         metrics=metrics,
+        graph=json.loads((run / "scm" / METRICS).read_text()) if study.graph else None,
         errors=error_table(metrics, method) if metrics else "",
         means=mean_table(metrics) if metrics else "",
         floors=markdown("segmentor", segmentor_names(metrics), floor_columns(metrics)) if metrics else "",

@@ -19,7 +19,7 @@ from segue import __version__
 from segue.counterfactual import Model
 from segue.errors import InputError
 from segue.portable.card import model_card
-from segue.portable.folder import FORMAT, IMAGE, SEGMENTOR, TENSORS, checksum, sha256
+from segue.portable.folder import FORMAT, IMAGE, SEGMENTOR, TENSORS, VARIABLES, checksum, sha256
 from segue.portable.locate import EXPORTED, RUN
 from segue.run import Trained, load, open_run, telling
 from segue.stages import read_done
@@ -54,6 +54,8 @@ def export(
     check_whole(run, str(trained.method.directory.relative_to(trained.study.directory)))
     if (run / "evaluate" / "done.json").exists():
         check_whole(run, "evaluate")
+    if trained.study.graph:
+        check_whole(run, "scm")
     partial = out.with_name(out.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     try:
@@ -87,6 +89,8 @@ def fill(folder: Path, trained: Trained, model: Model, examples: int) -> None:
         "sd": parents.sd.cpu(),
         "marginal": quantiles(model.marginal.cpu()),
     }
+    if model.scm is not None:  # as it is: small, and quantiles of a flow need their digits
+        tensors |= {name: tensor.cpu() for name, tensor in model.scm.state_dict(prefix=VARIABLES).items()}
     if examples:
         tensors["examples"] = telling(study, examples)
     save_tensors(tensors, folder / TENSORS)
@@ -113,6 +117,7 @@ def fill(folder: Path, trained: Trained, model: Model, examples: int) -> None:
         "networks": {
             "image": network_arguments(trained.method.directory),
             "segmentor": network_arguments(study.directory / "segmentor"),
+            **({} if model.scm is None else {"scm": network_arguments(study.directory / "scm")}),
         },
         "files": {path.name: sha256(path) for path in sorted(folder.iterdir())},
     }

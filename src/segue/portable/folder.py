@@ -18,6 +18,7 @@ from segue import __version__
 from segue.anatomy import Partition, Variables, make_partition
 from segue.causal.mechanism import ImageMechanism
 from segue.causal.parents import Parents
+from segue.causal.scm import SCM
 from segue.counterfactual import Model
 from segue.errors import InputError
 from segue.hardware import channels_last
@@ -27,7 +28,7 @@ from segue.portable.locate import EXPORTED
 
 FORMAT = "segue-model-1"
 TENSORS = "model.safetensors"
-IMAGE, SEGMENTOR = "image.", "segmentor."  # prefixes of the two networks' tensors
+IMAGE, SEGMENTOR, VARIABLES = "image.", "segmentor.", "scm."  # prefixes of the networks' tensors
 
 Net = TypeVar("Net", bound=nn.Module)
 
@@ -46,7 +47,7 @@ def read_model(folder: Path, *, method: str | None, device: str | torch.device) 
         raise InputError(f"{folder}: {method} is not in it; this exported model is {settings['method']}")
     tensors = load_file(folder / TENSORS)
     try:
-        mechanism = build(folder, settings, tensors)
+        mechanism, scm = build(folder, settings, tensors), build_scm(settings, tensors)
     except (RuntimeError, TypeError):  # other arguments, or weights of other shapes
         raise InputError(
             f"{folder}: was exported by segue {settings['segue']} and does not fit segue {__version__}; "
@@ -61,6 +62,7 @@ def read_model(folder: Path, *, method: str | None, device: str | torch.device) 
         unit=settings["unit"],
         pixel_area=settings["pixel_area"],
         examples=tensors.get("examples"),
+        scm=scm,
         device=device,
     )
 
@@ -87,6 +89,12 @@ def build(folder: Path, settings: Mapping[str, Any], tensors: dict[str, Tensor])
         shrinkage=settings["shrinkage"],
     )
     return channels_last(mechanism, len(settings["size"]))
+
+
+def build_scm(settings: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> SCM | None:
+    """The causal model of the variables, where the study has a graph."""
+    arguments = settings["networks"].get("scm")  # folders of before graphs have no such entry
+    return None if arguments is None else network(SCM, arguments, tensors, VARIABLES)
 
 
 def network(kind: type[Net], arguments: Mapping[str, Any], tensors: Mapping[str, Tensor], prefix: str) -> Net:

@@ -22,6 +22,7 @@ from segue.stages.image import finetune, methods, pretrain
 from segue.stages.judging import evaluate, evaluate_elsewhere, report
 from segue.stages.predictors import measure_cohort, train_judge, train_regressor, train_segmentor
 from segue.stages.prepare import prepare
+from segue.stages.scm import fit_graph
 from segue.study import Study, plain, to_yaml
 
 __all__ = ["Stage", "evaluate_elsewhere", "run", "stages"]
@@ -53,6 +54,8 @@ def stages(study: Study) -> dict[str, Stage]:
         Stage("judge", ("prepare",), [plain(study.judge), training], train_judge, True),
         Stage("measure", ("segmentor",), [plain(study.partitions), study.variables, maps], measure_cohort),
     ]
+    if study.graph:  # before what takes long: a graph that is wrong is seen early
+        listed.append(Stage("scm", ("measure",), [plain(study.graph), plain(study.scm)], fit_graph))
     tuned = {name: (method, method.tuning) for name, method in methods(study).items() if method.tuning}
     if any(variant.guide == "regressor" for _, variant in tuned.values()):
         listed.append(Stage("regressor", ("measure",), [plain(study.regressor), training], train_regressor, True))
@@ -64,9 +67,10 @@ def stages(study: Study) -> dict[str, Stage]:
         needs = (f"pretrain/{method.conditioning}", *(["regressor"] if variant.guide == "regressor" else []))
         settings = [common, plain(variant), training]
         listed.append(Stage(f"finetune/{name}", needs, settings, finetune(method), True))
-    trained = tuple(s.name for s in listed if s.name != "prepare")
+    trained = tuple(s.name for s in listed if s.name not in ("prepare", "scm"))  # judged whatever the graph says
     listed.append(Stage("evaluate", trained, [study.name, plain(study.evaluate), list(methods(study))], evaluate))
-    listed.append(Stage("report", ("evaluate",), study.notes, report))
+    shown = ("evaluate", *(["scm"] if study.graph else []))
+    listed.append(Stage("report", shown, study.notes, report))
     return {stage.name: stage for stage in listed}
 
 

@@ -18,10 +18,12 @@ from segue.evaluation.columns import IDEAL
 from segue.evaluation.effect import act
 from segue.evaluation.figure import FigureRow, figure1
 from segue.evaluation.floor import floor
+from segue.evaluation.report import Graph
 from segue.evaluation.report import report as write_report
 from segue.evaluation.table import table1
 from segue.nets.segmentor import Segmentor
 from segue.nets.weights import load_pretrained
+from segue.stages import scm
 from segue.stages.asking import Oracle, ask
 from segue.stages.common import (
     Result,
@@ -192,4 +194,14 @@ def make_report(study: Study, evaluated: Path, directory: Path) -> None:
         figure=evaluated / "figure1.png",
         study_yaml=to_yaml(study),
         notes=study.notes,
+        graph=tested_graph(study),
     )
+
+
+def tested_graph(study: Study) -> Graph | None:
+    """What the stage `scm` found of the study's graph."""
+    fitted = study.directory / "scm"
+    if not study.graph or not (fitted / "done.json").exists():
+        return None
+    found = json.loads((fitted / scm.METRICS).read_text())
+    return Graph(fitted / scm.FIGURE, found["verdict"], found["tests"])
