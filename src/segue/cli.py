@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from segue.errors import Ended, InputError, RanksLost, TrainingDiverged, exit_code
+from segue.explorer.command import explore_command
 from segue.portable.command import export_command
 from segue.portable.locate import shipped
 
@@ -40,6 +41,7 @@ With a MODEL: a trained run (a folder runs/<study>), an exported folder, or a sh
   generate MODEL ...             counterfactuals of a whole cohort: --cohort STORE --do plan.yaml --out FOLDER
   variables MODEL                what can be intervened on, with units and training range
   export RUN                     write a run's model to a folder that travels, with its card: --out FOLDER
+  explore MODEL                  ask with sliders, in the browser: --cohort IMAGES
 
 Data to try it on:
   phantom OUT                    write a folder of simulated coronary CT images and masks: --images 20 --seed 0
@@ -63,6 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "generate": generate_command,
         "variables": variables_command,
         "export": export_command,
+        "explore": explore_command,
         "phantom": phantom_command,
     }
     try:
