@@ -1,6 +1,6 @@
 """Answers, of an image and a request alone: counterfactuals by several methods, measured by guide and judge."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,8 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from segue.anatomy import measure
-from segue.counterfactual import Model
+from segue.counterfactual import Do, Model
 from segue.errors import InputError
 from segue.evaluation.effect import change
 from segue.explorer.models import Explored
@@ -76,7 +75,7 @@ def check_methods(explored: Explored, methods: Sequence[str]) -> list[str]:
 
 
 @torch.inference_mode()
-def ask(explored: Explored, case: Case, do: Mapping[str, float | int | str], methods: Sequence[str]) -> Answer:
+def ask(explored: Explored, case: Case, do: Do, methods: Sequence[str]) -> Answer:
     """One request of one image, by each of `methods`.
 
     Args:
@@ -86,13 +85,14 @@ def ask(explored: Explored, case: Case, do: Mapping[str, float | int | str], met
         InputError: an unknown variable or method, a malformed request, or an image that does not fit.
     """
     methods = check_methods(explored, methods)
-    model, known = explored.models[methods[0]], explored.known(methods[0], case)
-    requested = act(model, known.pa, dict(do))
+    model, facts = explored.models[methods[0]], explored.facts(methods[0], case)
+    known = facts.known
+    requested = act(model, known.pa, do)
     names = measured_names(model)
-    judge = by_name(names, judged(explored, known, known.x)) if explored.judge is not None else {}
+    judge = {} if facts.judged is None else by_name(names, facts.judged)
     return Answer(
         image=known.raw[0, 0].cpu().numpy(),
-        outlines=masks(model, model.parents.segmentor.soft(known.x)[0]),
+        outlines=masks(model, facts.soft[0]),
         regions=dict(zip(names, known.weights[0].cpu().numpy(), strict=True)),
         factual=by_name(model.variables, known.pa[0]),
         judge=judge,
@@ -104,14 +104,15 @@ def ask(explored: Explored, case: Case, do: Mapping[str, float | int | str], met
     )
 
 
-def read(explored: Explored, method: str, case: Case, do: Mapping[str, float | int | str], before: Areas) -> Reading:
+def read(explored: Explored, method: str, case: Case, do: Do, before: Areas) -> Reading:
     """One method's answer; `before` is what the judge measured on the factual image."""
-    model, known = explored.models[method], explored.known(method, case)
-    (predicted,) = predictions(model, known, known.pa.new_zeros(1, dtype=torch.long), act(model, known.pa, dict(do)))
+    model, known = explored.models[method], explored.facts(method, case).known
+    (predicted,) = predictions(model, known, known.pa.new_zeros(1, dtype=torch.long), act(model, known.pa, do))
     names = measured_names(model)
     guide = by_name(names, predicted.achieved[0])
     x_star = scaled(predicted.images, model.intensity)
-    judge = by_name(names, judged(explored, known, x_star)) if explored.judge is not None else {}
+    by_judge = explored.judged(known, x_star)
+    judge = {} if by_judge is None else by_name(names, by_judge)
     sd = by_name(names, model.parents.sd)
     factual, measured = (before, judge) if judge else (by_name(names, known.pa[0]), guide)
     others = [abs(measured[name] - factual[name]) / sd[name] for name in names if name not in do]
@@ -149,7 +150,7 @@ class Sweep:
 def sweep(
     explored: Explored,
     case: Case,
-    do: Mapping[str, float | int | str],
+    do: Do,
     method: str,
     variable: str,
     *,
@@ -159,7 +160,7 @@ def sweep(
 ) -> Sweep:
     """A variable from `low` to `high`, the other requests kept."""
     check_methods(explored, [method])
-    model, known = explored.models[method], explored.known(method, case)
+    model, known = explored.models[method], explored.facts(method, case).known
     if variable not in (names := measured_names(model)):
         raise InputError(f"variable {variable!r} is not measured; choose from {', '.join(names)}")
     if not 2 <= frames <= 64:
@@ -169,27 +170,18 @@ def sweep(
     targets = torch.cat([act(model, known.pa, {**do, variable: value}) for value in values])
     parts = list(predictions(model, known, known.pa.new_zeros(frames, dtype=torch.long), targets))
     images = torch.cat([part.images for part in parts])
-    judge = None
-    if explored.judge is not None:
-        judge = judged(explored, known, scaled(images, model.intensity))[:, place].tolist()
+    by_judge = explored.judged(known, scaled(images, model.intensity))
     return Sweep(
         variable=variable,
         method=method,
         unit=model.unit,
         requested=targets[:, place].tolist(),
         guide=torch.cat([part.achieved for part in parts])[:, place].tolist(),
-        judge=judge,
+        judge=None if by_judge is None else by_judge[:, place].tolist(),
         training=training_range(model, place),
         factual=float(known.pa[0, place]),
         images=images[:, 0].cpu().numpy(),
     )
-
-
-def judged(explored: Explored, known: Known, images: Tensor) -> Float[Tensor, "batch measured"]:
-    """What the judge measures on images of one case, in its fixed regions."""
-    assert explored.judge is not None
-    weights, area = known.weights.expand(len(images), *known.weights.shape[1:]), known.area.expand(len(images))
-    return measure(explored.judge.soft(images), weights, explored.first.parents.structure_of, area)
 
 
 def leakage(known: Known, x_star: Tensor, asked: list[int]) -> float | None:

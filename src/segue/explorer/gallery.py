@@ -19,7 +19,7 @@ WIDTH = 192  # pixels of a thumbnail, at most
 class Thumbnail(NamedTuple):
     """One image of the cohort; `source` is empty where it cannot be read, and `id` says why."""
 
-    index: int
+    place: int
     id: str
     source: str
 

@@ -1,4 +1,4 @@
-"""What is taken away: the counterfactual as PNG and NIfTI with a sidecar, the figure, and Python that makes it again."""
+"""What is taken away: the counterfactual as PNG and NIfTI with a sidecar, the figure, Python that makes it again."""
 
 import json
 import textwrap

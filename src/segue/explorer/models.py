@@ -7,7 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
 
+from segue.anatomy import measure
 from segue.cohort.write_file import scaled_axes
 from segue.counterfactual import Model
 from segue.errors import InputError
@@ -32,6 +36,15 @@ class Chosen:
     imports: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Facts:
+    """An image before anything is asked: what is inferred, the guide's soft masks, the judge's areas (or None)."""
+
+    known: Known
+    soft: Float[Tensor, "1 structure *space"]
+    judged: Float[Tensor, "1 measured"] | None
+
+
 class Explored:
     """A model, ready to be asked by several users; it keeps nothing of theirs but the latest abductions, by content.
 
@@ -46,22 +59,31 @@ class Explored:
     ) -> None:
         self.name, self.opened, self.models, self.judge, self.source = name, opened, models, judge, source
         self.first = next(iter(models.values()))
-        self._known = lru_cache(maxsize=KEPT)(self._abduct)
+        self._facts = lru_cache(maxsize=KEPT)(self._infer)
 
     @property
     def covariates(self) -> tuple[str, ...]:
         return self.first.variables[len(self.first.parents.variables) :]
 
-    def known(self, method: str, case: Case) -> Known:
-        """What is inferred of an image, from the last time if there was one."""
-        return self._known(method, case.image.tobytes(), case.spacing, tuple(sorted(case.covariates.items())))
+    def facts(self, method: str, case: Case) -> Facts:
+        """What is known of an image, from the last time if there was one."""
+        return self._facts(method, case.image.tobytes(), case.spacing, tuple(sorted(case.covariates.items())))
 
-    def _abduct(
+    @torch.inference_mode()
+    def _infer(
         self, method: str, image: bytes, spacing: tuple[float, ...] | None, covariates: tuple[tuple[str, float], ...]
-    ) -> Known:
+    ) -> Facts:
         model = self.models[method]
         array = np.frombuffer(image, np.float32).reshape(model.channels, *model.size).copy()
-        return abduct(model, [Case("", array, spacing, scaled_axes(spacing), dict(covariates))])
+        known = abduct(model, [Case("", array, spacing, scaled_axes(spacing), dict(covariates))])
+        return Facts(known, model.parents.segmentor.soft(known.x), self.judged(known, known.x))
+
+    def judged(self, known: Known, images: Tensor) -> Float[Tensor, "batch measured"] | None:
+        """What the judge measures on images of one case, in its fixed regions; None without a judge."""
+        if self.judge is None:
+            return None
+        weights, area = known.weights.expand(len(images), *known.weights.shape[1:]), known.area.expand(len(images))
+        return measure(self.judge.soft(images), weights, self.first.parents.structure_of, area)
 
     def choose(self, index: int) -> Chosen:
         """An image of the cohort.

@@ -9,6 +9,7 @@ import gradio as gr
 from segue.errors import InputError
 from segue.evaluation.columns import method_title
 from segue.explorer import keep, upload
+from segue.explorer.api import endpoints
 from segue.explorer.asking import MOST_METHODS, ask, measured_names, sweep
 from segue.explorer.gallery import Gallery
 from segue.explorer.models import Chosen, Explored
@@ -63,6 +64,7 @@ def build(explored: Explored) -> gr.Blocks:
             blocks.load(pages.begin, [methods, depth], begun, **NETWORKS)
         button, inputs = taken
         button.click(pages.take, [uploaded, methods, depth, *inputs], begun, **NETWORKS)
+        endpoints(explored, concurrency_id="networks", concurrency_limit=1)
         blocks.queue(max_size=QUEUE)
     return blocks
 
@@ -135,7 +137,7 @@ class Pages:
 
         return said(work, 3, 2)
 
-    def sweep(
+    def over_range(
         self, chosen: Chosen | None, do: Mapping[str, float], methods: list[str], variable: str, frames: int
     ) -> Any:
         """One variable over its slider's range."""
@@ -197,7 +199,7 @@ def sweep_box(pages: Pages, asked: list[Any]) -> gr.HTML:
             frames = gr.Slider(3, 33, value=FRAMES, step=2, label="Frames")
         button = gr.Button("Sweep")
         swept, told = gr.HTML(elem_id="sg-swept"), gr.HTML()
-        button.click(pages.sweep, [*asked, variable, frames], [swept, told], **NETWORKS)
+        button.click(pages.over_range, [*asked, variable, frames], [swept, told], **NETWORKS)
     return swept
 
 

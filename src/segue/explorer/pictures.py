@@ -3,10 +3,11 @@
 import base64
 import io
 from functools import cache
+from typing import Any
 
 import numpy as np
 from contourpy import contour_generator
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from matplotlib import colormaps
 from PIL import Image
 
@@ -48,9 +49,8 @@ def data_uri(content: bytes, kind: str = "image/png") -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def sides(weights: Plane) -> str:
-    """Where weights pass one half, along the pixels' sides, as an SVG path; the image's edge closes nothing."""
-    inside = weights > 0.5
+def sides(inside: Bool[np.ndarray, "height width"]) -> str:
+    """The border of a set of pixels, along their sides, as an SVG path; the image's edge closes nothing."""
     down = np.argwhere(inside[:, 1:] != inside[:, :-1])  # a side between two columns
     across = np.argwhere(inside[1:] != inside[:-1])
     runs = [*joined(down[:, 1] + 1, down[:, 0], "v"), *joined(across[:, 0] + 1, across[:, 1], "h")]
@@ -74,5 +74,5 @@ def joined(lines: np.ndarray, starts: np.ndarray, direction: str) -> list[str]:
 def outline(mask: Plane) -> str:
     """The line where a soft mask passes one half, between pixels, closed at the image's edge, as an SVG path."""
     padded = np.pad(mask, 1)
-    lines = contour_generator(z=padded).lines(0.5)
+    lines: Any = contour_generator(z=padded).lines(0.5)
     return "".join("M" + "L".join(f"{x - 0.5:.1f} {y - 0.5:.1f}" for x, y in line) for line in lines)

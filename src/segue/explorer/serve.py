@@ -7,14 +7,12 @@ import stat
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from segue.errors import InputError
 from segue.explorer.upload import MAX_BYTES
 
 if TYPE_CHECKING:
-    import gradio as gr
-
     from segue.explorer.models import Explored
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
@@ -47,8 +45,6 @@ def read_users(path: Path) -> list[tuple[str, str]]:
 def silence() -> None:
     """Before gradio is imported: no telemetry, and a folder of uploads that no other account can enter."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-    os.environ["HF_HUB_OFFLINE"] = "1"
     folder = tempfile.mkdtemp(prefix="segue-explore-")  # mode 700
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     os.environ["GRADIO_TEMP_DIR"] = folder
@@ -64,10 +60,13 @@ def serve(
     """
     silence()
     try:
-        import gradio as gr
-    except ImportError:
-        raise InputError('the explorer needs gradio: pip install "segue-counterfactual[explore]"') from None
-    from segue.explorer.page import build
+        from segue.explorer.page import build
+    except ModuleNotFoundError as error:
+        raise InputError(f'the explorer needs {error.name}: pip install "segue-counterfactual[explore]"') from None
+
+    from starlette.middleware import Middleware
+
+    from segue.explorer.limit import BodyLimit
 
     blocks = build(explored)
     try:
@@ -84,7 +83,8 @@ def serve(
             ssr_mode=False,
             enable_monitoring=False,
             footer_links=[],
-            theme=theme(gr),
+            app_kwargs={"middleware": [Middleware(BodyLimit)]},
+            theme=theme(),
             css=style(),
         )
     except OSError:
@@ -92,8 +92,10 @@ def serve(
     return address, blocks.close
 
 
-def theme(gr: "gr") -> "gr.Theme":  # type: ignore[valid-type]
+def theme() -> Any:
     """Fonts of the machine itself: none is fetched."""
+    import gradio as gr
+
     return gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"], text_size="md")
 
 

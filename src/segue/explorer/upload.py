@@ -129,6 +129,13 @@ def read(upload: Upload, model: Model, *, slice: int | None, covariates: Mapping
     return Chosen(case, f"image, _ = model.read({upload.name!r}{where})")
 
 
+def place(upload: Upload, slice: int) -> int | None:
+    """The slice that is meant: -1 is the middle one; None for a file that has none."""
+    if upload.slices is None:
+        return None
+    return upload.slices // 2 if slice == -1 else slice
+
+
 def remarks(case: Case, model: Model) -> list[str]:
     """What the user should know of an image before believing its answers."""
     found = []

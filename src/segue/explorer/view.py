@@ -101,11 +101,11 @@ def picture(
 
 def borders(answer: Answer, index: int) -> list[tuple[str, bool]]:
     """The regions' borders, each once, those that were asked last (and marked)."""
-    found: dict[str, bool] = {}
-    for name, weights in answer.regions.items():
-        path = sides(plane(weights, index))
-        found[path] = found.get(path, False) or name in answer.do
-    return sorted(found.items(), key=lambda item: item[1])
+    planes = {name: plane(weights, index) > 0.5 for name, weights in answer.regions.items()}
+    inside = {name: mask.tobytes() for name, mask in planes.items()}  # structures share regions
+    asked = {inside[name] for name in answer.do if name in inside}
+    once = {inside[name]: mask for name, mask in planes.items()}
+    return sorted(((sides(mask), key in asked) for key, mask in once.items()), key=lambda one: one[1])
 
 
 def aspect(shape: tuple[int, ...], spacing: tuple[float, ...] | None) -> float:

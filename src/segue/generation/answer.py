@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from segue import counterfactual
 from segue.anatomy import measure
 from segue.causal.intervention import parse, position
 from segue.causal.mechanism import Abduction
@@ -131,7 +132,7 @@ def predictions(
         yield Predicted(torch.where(null, known.raw[i], unscaled(x_star, model.intensity)), soft, achieved)
 
 
-def act(model: Model, pa: Float[Tensor, "1 variable"], do: Do) -> Float[Tensor, "1 variable"]:
+def act(model: Model, pa: Float[Tensor, "1 variable"], do: counterfactual.Do) -> Float[Tensor, "1 variable"]:
     """pa* of one image."""
     return model.act(pa, {position(name, model.variables): parse(name, value) for name, value in do.items()})
 
