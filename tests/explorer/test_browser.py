@@ -73,7 +73,7 @@ def choose(page, id):
 
 def request(page, value, label=LABEL):
     """Type a value beside the slider, and wait for its answer."""
-    number = page.get_by_label(f"{label}, value")
+    number = page.get_by_label(f"{label}, value", exact=True)
     number.fill(str(value))
     number.press("Enter")
     expect(asked_row(page, label)).to_contain_text(f"{float(value):.2f}")
@@ -157,6 +157,9 @@ def test_users_see_their_own_images(visit, opened):
     choose(second, opened.source.ids[2])
     request(first, 3)
     expect(first.get_by_alt_text(f"Factual image, {opened.source.ids[1]}")).to_be_visible()
+    choose(first, opened.source.ids[1])  # the same again: as it was measured
+    expect(first.get_by_text("Nothing is asked yet")).to_be_visible()
+    assert first.locator(".sg-cell.sg-asked").count() == 0
     expect(second.get_by_text("Nothing is asked yet")).to_be_visible()
     request(second, 4)
     answer = ask(opened, opened.choose(2).case, {MID: 4.0}, ["pos_seg_cft"])

@@ -42,7 +42,9 @@ def test_an_outline_encloses_its_mask():
 
 
 def test_grey_runs_from_black_to_white():
-    assert grey(np.array([[-300.0, -200.0, 500.0, 1200.0, 1300.0]]), (-200, 1200)).tolist() == [[0, 0, 128, 255, 255]]
+    assert grey(np.array([[-300.0, -200.0, 500.0, 1200.0, 1300.0]]), (-200.0, 1200.0)).tolist() == [
+        [0, 0, 128, 255, 255]
+    ]
 
 
 @given(st.floats(0.01, 1.0))

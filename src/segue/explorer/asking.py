@@ -87,7 +87,7 @@ def ask(explored: Explored, case: Case, do: Do, methods: Sequence[str]) -> Answe
     methods = check_methods(explored, methods)
     model, facts = explored.models[methods[0]], explored.facts(methods[0], case)
     known = facts.known
-    requested = act(model, known.pa, do)
+    requested = parents_asked(model, known, do)
     names = measured_names(model)
     judge = {} if facts.judged is None else by_name(names, facts.judged)
     return Answer(
@@ -107,7 +107,8 @@ def ask(explored: Explored, case: Case, do: Do, methods: Sequence[str]) -> Answe
 def read(explored: Explored, method: str, case: Case, do: Do, before: Areas) -> Reading:
     """One method's answer; `before` is what the judge measured on the factual image."""
     model, known = explored.models[method], explored.facts(method, case).known
-    (predicted,) = predictions(model, known, known.pa.new_zeros(1, dtype=torch.long), act(model, known.pa, do))
+    target = parents_asked(model, known, do)
+    (predicted,) = predictions(model, known, known.pa.new_zeros(1, dtype=torch.long), target)
     names = measured_names(model)
     guide = by_name(names, predicted.achieved[0])
     x_star = scaled(predicted.images, model.intensity)
@@ -167,7 +168,7 @@ def sweep(
         raise InputError(f"{frames} frames: give a number from 2 to 64")
     place = names.index(variable)
     values = np.linspace(low, high, frames).tolist()
-    targets = torch.cat([act(model, known.pa, {**do, variable: value}) for value in values])
+    targets = torch.cat([parents_asked(model, known, {**do, variable: value}) for value in values])
     parts = list(predictions(model, known, known.pa.new_zeros(frames, dtype=torch.long), targets))
     images = torch.cat([part.images for part in parts])
     by_judge = explored.judged(known, scaled(images, model.intensity))
@@ -182,6 +183,11 @@ def sweep(
         factual=float(known.pa[0, place]),
         images=images[:, 0].cpu().numpy(),
     )
+
+
+def parents_asked(model: Model, known: Known, do: Do) -> Float[Tensor, "1 variable"]:
+    """pa* of a request; nothing else here turns what is asked into parents."""
+    return act(model, known.pa, do)
 
 
 def leakage(known: Known, x_star: Tensor, asked: list[int]) -> float | None:

@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from segue.causal.intervention import parse
 from segue.counterfactual import Model
 from segue.evaluation.columns import typeset_unit
+from segue.evaluation.figure import typeset
 from segue.explorer.asking import Areas, training_range
 
 HERE = Path(__file__).parent
@@ -88,7 +89,7 @@ def presets(model: Model, found: list[Slider]) -> list[tuple[str, str]]:
             (f"{IN_WORDS.get(change, change)} {slider.label}", {slider.name: asked(model, slider, change)})
             for change in CHANGES
         ]
-    return [(label.replace("-", "−"), json.dumps(values)) for label, values in offered]
+    return [(typeset(label), json.dumps(values)) for label, values in offered]
 
 
 def asked(model: Model, slider: Slider, change: str) -> float:

@@ -51,5 +51,7 @@ element.addEventListener('click', (event) => {
   if (one || all) ask();
 });
 
-// Another image: its own ranges and measurements, nothing asked.
-watch('grid', () => { for (const cell of cells()) show(cell, cell.dataset.start); });
+// Another image: its own ranges and measurements, and what is asked of it.
+watch(['grid', 'value'], () => {
+  for (const cell of cells()) show(cell, props.value?.[cell.dataset.name] ?? cell.dataset.start);
+});
