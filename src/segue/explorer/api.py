@@ -47,7 +47,13 @@ def endpoints(explored: Explored, **queue: Any) -> None:
         return spoken(lambda: answered(explored, chosen(explored, image, file, name, slice, given or {}), do, methods))
 
     def swept(
-        variable: str, low: float, high: float, image: str, frames: int = 9, do: JSON | None = None, method: str = ""
+        variable: str,
+        low: float | int,
+        high: float | int,
+        image: str,
+        frames: int = 9,
+        do: JSON | None = None,
+        method: str = "",
     ) -> JSON:
         """One variable of an image of the cohort, from `low` to `high`: requested, and measured by guide and judge."""
         return spoken(lambda: curve(explored, image, do or {}, method, variable, low, high, frames))
@@ -88,7 +94,14 @@ def answered(explored: Explored, here: Chosen, do: JSON, methods: str) -> JSON:
 
 
 def curve(
-    explored: Explored, image: str, do: JSON, method: str, variable: str, low: float, high: float, frames: int
+    explored: Explored,
+    image: str,
+    do: JSON,
+    method: str,
+    variable: str,
+    low: float | int,
+    high: float | int,
+    frames: int,
 ) -> JSON:
     case = chosen(explored, image, "", "", -1, {}).case
     method = method or next(iter(explored.models))

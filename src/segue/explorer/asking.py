@@ -155,8 +155,8 @@ def sweep(
     method: str,
     variable: str,
     *,
-    low: float,
-    high: float,
+    low: float | int,
+    high: float | int,
     frames: int,
 ) -> Sweep:
     """A variable from `low` to `high`, the other requests kept."""

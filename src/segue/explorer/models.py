@@ -165,8 +165,8 @@ def reading(source: Source, index: int) -> tuple[str, tuple[str, ...]]:
     """Python that reads an image of a cohort, and what it imports."""
     if isinstance(source, StoreImages):
         row, path = int(source.rows[index]), str(source.path)
-        code = f'image = Store({path!r}).read(np.array([{row}]))["image"]  # {source.ids[index]}'
-        return code, ("import numpy as np", "from segue.cohort import Store")
+        code = f'image = Store(Path({path!r})).read(np.array([{row}]))["image"]  # {source.ids[index]}'
+        return code, ("from pathlib import Path\n\nimport numpy as np", "from segue.cohort import Store")
     if isinstance(source, FolderImages):
         return f"image, _ = model.read({str(source.files[source.ids[index]])!r})", ()
     return f"image = model.examples()[{index} : {index + 1}]", ()

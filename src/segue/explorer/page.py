@@ -6,6 +6,7 @@ from typing import Any
 
 import gradio as gr
 
+from segue.counterfactual import Do
 from segue.errors import InputError
 from segue.evaluation.columns import method_title
 from segue.explorer import keep, upload
@@ -83,16 +84,21 @@ class Pages:
         """Another page of them."""
         return gr.HTML(grid=self.gallery.html(text, int((picked or {}).get("page", 0))))
 
-    def begin(self, methods: list[str], depth: int | None) -> Any:
+    def begin(self, methods: list[str], depth: float | int | None) -> Any:
         """The first image of the cohort."""
         return self.pick({"index": 0}, methods, depth)
 
-    def pick(self, picked: Mapping[str, int], methods: list[str], depth: int | None) -> Any:
+    def pick(self, picked: Mapping[str, int], methods: list[str], depth: float | int | None) -> Any:
         """An image of the cohort."""
         return said(lambda: self.show(self.explored.choose(int(picked["index"])), methods, depth, []), 5, 3)
 
     def take(
-        self, uploaded: upload.Upload | None, methods: list[str], depth: int | None, slice: int, *covariates: float
+        self,
+        uploaded: upload.Upload | None,
+        methods: list[str],
+        depth: float | int | None,
+        slice: float | int,
+        *covariates: float | int | None,
     ) -> Any:
         """An uploaded image, at a slice (counted from 1 on the page)."""
 
@@ -106,14 +112,14 @@ class Pages:
 
         return said(work, 5, 3)
 
-    def show(self, chosen: Chosen, methods: list[str], depth: int | None, remarks: list[str]) -> Any:
+    def show(self, chosen: Chosen, methods: list[str], depth: float | int | None, remarks: list[str]) -> Any:
         """A new image: its own sliders, nothing asked."""
         answer = ask(self.explored, chosen.case, {}, methods)
         grid = panel(self.explored.first, answer.factual)
         seen = view(self.explored, chosen, answer, index=depth_of(self.explored, depth))
         return chosen, gr.HTML(value={}, grid=grid), seen, note(*remarks), ""
 
-    def answer(self, chosen: Chosen | None, do: Mapping[str, float], methods: list[str], depth: int | None) -> Any:
+    def answer(self, chosen: Chosen | None, do: Do, methods: list[str], depth: float | int | None) -> Any:
         """The request as the sliders stand."""
 
         def work() -> Any:
@@ -137,9 +143,7 @@ class Pages:
 
         return said(work, 3, 2)
 
-    def over_range(
-        self, chosen: Chosen | None, do: Mapping[str, float], methods: list[str], variable: str, frames: int
-    ) -> Any:
+    def over_range(self, chosen: Chosen | None, do: Do, methods: list[str], variable: str, frames: float | int) -> Any:
         """One variable over its slider's range."""
 
         def work() -> Any:
@@ -155,7 +159,7 @@ class Pages:
 
         return said(work, 2, 1)
 
-    def keep(self, chosen: Chosen | None, do: Mapping[str, float], methods: list[str]) -> Any:
+    def keep(self, chosen: Chosen | None, do: Do, methods: list[str]) -> Any:
         """The files of the request as it stands, and its Python."""
 
         def work() -> Any:
@@ -172,7 +176,7 @@ def cohort_tab(pages: Pages) -> gr.HTML:
         search = gr.Textbox(label="Search by id", placeholder="part of an id", max_lines=1)
         grid = pages.gallery.html()
         gallery = gr.HTML({}, grid=grid, html_template="${grid}", js_on_load=read("gallery.js"), elem_id="sg-cohort")
-        search.input(pages.find, search, gallery, trigger_mode="always_last", **LIGHT)
+        search.change(pages.find, search, gallery, trigger_mode="always_last", **LIGHT)
         gallery.select(pages.turn, [search, gallery], gallery, **LIGHT)
     return gallery
 
@@ -221,7 +225,7 @@ def slice_slider(explored: Explored) -> gr.Slider:
     )
 
 
-def depth_of(explored: Explored, depth: int | None) -> int | None:
+def depth_of(explored: Explored, depth: float | int | None) -> int | None:
     """The slice to show of a volume, None for the telling one."""
     return int(depth) - 1 if depth and len(explored.first.size) == 3 else None
 

@@ -85,7 +85,7 @@ def serve(
             footer_links=[],
             app_kwargs={"middleware": [Middleware(BodyLimit)]},
             theme=theme(),
-            css=style(),
+            head=f"<style>{style()}</style>",  # css= would keep it from marks on the document itself
         )
     except OSError:
         raise InputError(f"--port {port}: is taken; give another, or 0 for any that is free") from None

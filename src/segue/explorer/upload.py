@@ -97,7 +97,7 @@ def shape_on_disk(path: Path, suffix: str) -> tuple[int, ...]:
     return tuple(int(n) for n in nibabel.load(path).shape)  # type: ignore[attr-defined]
 
 
-def read(upload: Upload, model: Model, *, slice: int | None, covariates: Mapping[str, float]) -> Chosen:
+def read(upload: Upload, model: Model, *, slice: int | None, covariates: Mapping[str, float | int | None]) -> Chosen:
     """The image on the model's grid.
 
     Args:
@@ -124,7 +124,8 @@ def read(upload: Upload, model: Model, *, slice: int | None, covariates: Mapping
         raise InputError(f"{upload.name}: give the image's {missing[0]}")
     image = to_grid(pixels.array, model.size)[None]
     affine = geometry(pixels.affine, pixels.spacing, spacing)
-    case = Case(upload.name, image, spacing, affine, {name: float(covariates[name]) for name in names})
+    given = {name: float(value) for name in names if (value := covariates.get(name)) is not None}
+    case = Case(upload.name, image, spacing, affine, given)
     where = "" if place is None else f", slice={place}"
     return Chosen(case, f"image, _ = model.read({upload.name!r}{where})")
 
