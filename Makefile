@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 STUDY ?= studies/coronary-phantom.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow lint types results models bench scm clean
+.PHONY: help demo test slow lint types results models bench scm screenshots explore clean
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "segue needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
@@ -62,7 +62,7 @@ models: $(VENV)/ready ## the models that the package ships, from the runs of bot
 	du -sh $(MODELS)/*
 
 # Each takes --quick, --out and its own scale: .venv/bin/python -m benchmarks.step --help
-BENCHMARKS := step finetuning requests reference backends growth cohort precision generation
+BENCHMARKS := step finetuning requests reference backends growth cohort precision generation explorer
 
 bench: $(VENV)/ready-dev ## speed and memory against references, to results/benchmarks (make bench QUICK=1: a few minutes)
 	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python -m benchmarks.$$name $(if $(QUICK),--quick); done
@@ -70,6 +70,13 @@ bench: $(VENV)/ready-dev ## speed and memory against references, to results/benc
 scm: $(VENV)/ready-dev ## the causal model of variables against the phantom's true one, and dowhy's: results/benchmarks/scm.json
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
 	$(BIN)/python -m benchmarks.scm
+
+screenshots: $(VENV)/ready-dev ## the pictures of docs/explorer.md, from the run of the phantom's study (needs Chromium)
+	$(BIN)/python docs/screenshots.py $(RUNS)/coronary-phantom
+
+explore: $(VENV)/ready ## ask for counterfactuals with sliders, in the browser
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[explore]"
+	$(BIN)/segue explore $(RUNS)/coronary-phantom
 
 clean: ## remove the environment and the caches; runs/ stays
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from segue.commands import effects_command, sample_command
 from segue.errors import Ended, InputError, RanksLost, TrainingDiverged, exit_code
+from segue.explorer.command import explore_command
 from segue.portable.command import export_command
 from segue.portable.locate import shipped
 
@@ -44,6 +45,7 @@ With a MODEL: a trained run (a folder runs/<study>), an exported folder, or a sh
   sample MODEL                   images of a population that nobody has: --images 20 --out FOLDER
   variables MODEL                what can be intervened on, with units and training range
   export RUN                     write a run's model to a folder that travels, with its card: --out FOLDER
+  explore MODEL                  ask with sliders, in the browser: --cohort IMAGES
 
 Data to try it on:
   phantom OUT                    write a folder of simulated coronary CT images and masks: --images 20 --seed 0
@@ -69,6 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "sample": sample_command,
         "variables": variables_command,
         "export": export_command,
+        "explore": explore_command,
         "phantom": phantom_command,
     }
     try:

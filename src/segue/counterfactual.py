@@ -113,9 +113,14 @@ class Model:
             raise InputError("this model has no example images; model.read(path) reads yours")
         return self._examples
 
-    def read(self, path: Path | str) -> tuple[Float[Tensor, "1 channel *space"], tuple[float, ...] | None]:
-        """An image file on the study's grid, and its spacing there (mm), for `counterfactual`."""
-        image, spacing = read_image(Path(path), self.size)
+    def read(
+        self, path: Path | str, *, slice: int | None = None
+    ) -> tuple[Float[Tensor, "1 channel *space"], tuple[float, ...] | None]:
+        """An image file (PNG, NIfTI, DICOM) on the study's grid, and its spacing there (mm), for `counterfactual`.
+
+        `slice`: of a file with one axis more than the study, the place along its last axis, from 0.
+        """
+        image, spacing = read_image(Path(path), self.size, slice=slice)
         return torch.from_numpy(image)[None], spacing
 
     @torch.inference_mode()

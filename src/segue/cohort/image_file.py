@@ -1,31 +1,23 @@
-"""One image file, PNG or NIfTI, to an array: pixels, labels, spacing."""
+"""One image file, PNG, NIfTI or DICOM, to an array: pixels, labels, spacing, and where they lie."""
 
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import nibabel as nib
 import numpy as np
-from jaxtyping import Float32, Shaped
+from jaxtyping import Float, Float32, Shaped
 from PIL import Image
 
+from segue.cohort.dicom import read_dicom
+from segue.cohort.pixels import Pixels
 from segue.cohort.resample import area_resample
 from segue.errors import InputError
 
-SUFFIXES = (".nii.gz", ".nii", ".png")
+SUFFIXES = (".nii.gz", ".nii", ".png", ".dcm")
 
 # NIfTI says in which unit its spacing is; "unknown" is mm in practice.
 _MM = {"meter": 1e3, "mm": 1.0, "micron": 1e-3, "unknown": 1.0}
-
-
-@dataclass(frozen=True)
-class Pixels:
-    """What a file holds: the array as stored, mm per pixel and the anatomical axes, where it tells them."""
-
-    array: Shaped[np.ndarray, "*space"]
-    spacing: tuple[float, ...] | None = None
-    axes: tuple[str | None, ...] | None = None
 
 
 def split_suffix(name: str) -> tuple[str, str]:
@@ -61,13 +53,14 @@ def stamp(path: Path) -> list[Any]:
 
 
 def read_image(
-    path: Path, size: tuple[int, ...]
+    path: Path, size: tuple[int, ...], *, slice: int | None = None
 ) -> tuple[Float32[np.ndarray, "1 *space"], tuple[float, ...] | None]:
-    """Read a PNG or NIfTI image, averaged onto a grid of the given size.
+    """Read a PNG, NIfTI or DICOM image, averaged onto a grid of the given size.
 
     Args:
-        path: PNG (8 or 16 bits; colour becomes luminance) or NIfTI (`.nii`, `.nii.gz`), axes as stored.
+        path: PNG (8 or 16 bits; colour becomes luminance), NIfTI (`.nii`, `.nii.gz`) or DICOM (`.dcm`), axes as stored.
         size: of the result, two entries or three.
+        slice: of a file with one axis more than `size`, the place along its last axis, counted from 0.
 
     Returns:
         The image (1, *size) in the file's own units, and mm per pixel of the result (None for a PNG).
@@ -75,7 +68,7 @@ def read_image(
     Raises:
         InputError: the file is missing, empty, corrupt, not finite, or does not have `len(size)` axes.
     """
-    pixels = decode_image(Path(path), len(size))
+    pixels = decode_image(Path(path), len(size), slice=slice)
     return to_grid(pixels.array, size)[None], spacing_on_grid(pixels.spacing, pixels.array.shape, size)
 
 
@@ -93,9 +86,11 @@ def spacing_on_grid(
     return tuple(mm * old / new for mm, old, new in zip(spacing, shape, size, strict=True))
 
 
-def decode_image(path: Path, dims: int) -> Pixels:
+def decode_image(path: Path, dims: int, *, slice: int | None = None) -> Pixels:
     """Intensities of an image, on the grid of the file; colour becomes luminance (ITU-R 601)."""
-    pixels = _decode(path, dims, labels=False)
+    pixels = _decode(path, dims + (slice is not None), labels=False)
+    if slice is not None:
+        pixels = _slice(path, pixels, slice)
     if not np.isfinite(pixels.array).all():
         raise InputError(f"{path}: holds values that are not finite; replace NaN and infinity")
     return pixels
@@ -116,11 +111,14 @@ def _decode(path: Path, dims: int, *, labels: bool) -> Pixels:
         raise InputError(f"{path}: no such file; check the path")
     suffix = split_suffix(path.name)[1]
     if not suffix:
-        raise InputError(f"{path}: not a format that is read; convert it to PNG or NIfTI")
+        raise InputError(f"{path}: not a format that is read; convert it to PNG, NIfTI or DICOM")
     if path.stat().st_size == 0:
         raise InputError(f"{path}: the file is empty; export it again")
     try:
-        pixels = _read_png(path, labels) if suffix == ".png" else _read_nifti(path, dims)
+        if suffix == ".png":
+            pixels = _read_png(path, labels)
+        else:
+            pixels = read_dicom(path) if suffix == ".dcm" else _read_nifti(path, dims)
     except InputError:
         raise
     except Exception as error:  # a damaged file makes a decoder raise nearly anything
@@ -132,6 +130,19 @@ def _decode(path: Path, dims: int, *, labels: bool) -> Pixels:
             "give size one entry per axis"
         )
     return pixels
+
+
+def _slice(path: Path, pixels: Pixels, index: int) -> Pixels:
+    """One slice along the last axis, where it lies in space."""
+    count = pixels.array.shape[-1]
+    if not 0 <= index < count:
+        raise InputError(f"{path}: has {count} slices, no slice {index}; give a number from 0 to {count - 1}")
+    spacing = pixels.spacing[:-1] if pixels.spacing else None
+    affine: Float[np.ndarray, "4 4"] | None = None
+    if pixels.affine is not None:
+        affine = pixels.affine.copy()
+        affine[:3, 3] += index * affine[:3, 2]
+    return Pixels(pixels.array[..., index], spacing, pixels.axes, affine)
 
 
 def _read_png(path: Path, labels: bool) -> Pixels:
@@ -165,4 +176,4 @@ def _read_nifti(path: Path, dims: int) -> Pixels:
     spacing = tuple(float(zoom) * unit for zoom in image.header.get_zooms()[: array.ndim])
     if not all(np.isfinite(mm) and mm > 0 for mm in spacing):
         raise InputError(f"{path}: the header's spacing is {spacing}; correct it to mm per pixel")
-    return Pixels(array, spacing, nib.aff2axcodes(image.affine))
+    return Pixels(array, spacing, nib.aff2axcodes(image.affine), np.diag([unit, unit, unit, 1.0]) @ image.affine)

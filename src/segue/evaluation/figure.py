@@ -101,7 +101,7 @@ class Layout:
 
 
 def figure1(path: Path, *, rows: list[FigureRow], methods: list[str], intensity: tuple[float, float]) -> None:
-    """Write the figure as a PNG.
+    """Write the figure, by its path as PNG or PDF.
 
     Args:
         path: the file; it appears only when it is complete.
@@ -128,7 +128,7 @@ def figure1(path: Path, *, rows: list[FigureRow], methods: list[str], intensity:
     draw_legend(figure, {name: None for panel in panels for name in panel.outlines})
 
     partial = path.with_name(f".{path.name}.partial")
-    figure.savefig(partial, format="png", dpi=DPI)
+    figure.savefig(partial, format=path.suffix[1:], dpi=DPI)
     os.replace(partial, path)
 
 

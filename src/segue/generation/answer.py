@@ -1,14 +1,16 @@
 """Counterfactuals of a few images, each under its own requests: one abduction an image, all decoded from it."""
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
+from segue import counterfactual
 from segue.anatomy import measure
 from segue.causal.intervention import parse, position
 from segue.causal.mechanism import Abduction, Likelihood
@@ -71,6 +73,45 @@ def answer_part(
     model: Model, cases: Sequence[Case], requests: Sequence[Sequence[Do]], propagate: bool, hold: Collection[str]
 ) -> list[Answer]:
     """`answer`, of no more images than go through the networks at once."""
+    known = abduct(model, cases)
+    owner = torch.tensor([i for i, dos in enumerate(requests) for _ in dos], device=known.x.device)
+    pa_star = act(model, known.pa[owner], [do for dos in requests for do in dos], propagate, hold)
+    parts = [(part.images.cpu(), part.achieved) for part in predictions(model, known, owner, pa_star)]
+    images, achieved = (torch.cat(column) for column in zip(*parts, strict=True))
+    each = [len(dos) for dos in requests]
+    columns = (images, pa_star, achieved)
+    split = zip(*([part.cpu().numpy() for part in column.split(each)] for column in columns), strict=True)
+    return [
+        Answer(x_star, factual.cpu().numpy(), requested, reached)
+        for factual, (x_star, requested, reached) in zip(known.pa, split, strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class Known:
+    """All that is inferred of some images before anything is asked of them.
+
+    Attributes:
+        raw: in the source's units, (batch, channel, *space). x: as the networks see them.
+        area: of a pixel, (batch,). pa: parents. weights: regions of the measured variables, held fixed.
+        abduction, factual: z, and p(x | z, pa), which gives u.
+    """
+
+    raw: Tensor
+    x: Tensor
+    area: Tensor
+    pa: Float[Tensor, "batch variable"]
+    weights: Float[Tensor, "batch measured *space"]
+    abduction: Abduction
+    factual: Likelihood
+
+
+def abduct(model: Model, cases: Sequence[Case]) -> Known:
+    """Measure the images, and infer what made them.
+
+    Raises:
+        InputError: an image off the grid or not finite, or a spacing that is missing.
+    """
     raw = model.check(np.stack([case.image for case in cases])).to(model.device)
     x = scaled(raw, model.intensity)
     area = x.new_tensor([model.area(case.spacing) for case in cases])
@@ -78,28 +119,34 @@ def answer_part(
     pa = torch.cat([measured, covariates(model, cases).to(measured)], dim=1)
     weights = model.parents.weights(frames, model.size)
     abduction, factual = model.mechanism.abduct(x, pa, weights, sample=False)
-    owner = torch.tensor([i for i, dos in enumerate(requests) for _ in dos], device=x.device)
-    pa_star = act(model, pa[owner], [do for dos in requests for do in dos], propagate, hold)
-    images, achieved = [], []  # by request, the images' requests one after another
+    return Known(raw, x, area, pa, weights, abduction, factual)
+
+
+class Predicted(NamedTuple):
+    """x* in the source's units, the guide's soft masks of it, and what they measure; one row a request."""
+
+    images: Float[Tensor, "request channel *space"]
+    soft: Float[Tensor, "request structure *space"]
+    achieved: Float[Tensor, "request measured"]
+
+
+def predictions(
+    model: Model, known: Known, owner: Int[Tensor, " request"], pa_star: Float[Tensor, "request variable"]
+) -> Iterator[Predicted]:
+    """The counterfactuals of the images `owner` of `known` under `pa_star`, as many at a time as `at_once` says."""
     for i, target in zip(owner.split(at_once(model)), pa_star.split(at_once(model)), strict=True):
-        (changed,) = model.mechanism.predict(rows(abduction, i), [target], weights[i])
-        x_star = model.mechanism.counterfactual(x[i], Likelihood(*(part[i] for part in factual)), changed)
-        null = (target == pa[i]).all(1).reshape(-1, *[1] * (x.ndim - 1))
-        x_star = torch.where(null, x[i], x_star)
+        (changed,) = model.mechanism.predict(rows(known.abduction, i), [target], known.weights[i])
+        factual = Likelihood(*(part[i] for part in known.factual))
+        x_star = model.mechanism.counterfactual(known.x[i], factual, changed)
+        null = (target == known.pa[i]).all(1).reshape(-1, *[1] * (known.x.ndim - 1))
+        x_star = torch.where(null, known.x[i], x_star)
         soft = model.parents.segmentor.soft(x_star)
-        achieved.append(measure(soft, weights[i], model.parents.structure_of, area[i]))
-        images.append(torch.where(null, raw[i], unscaled(x_star, model.intensity)).cpu())
-    each = [len(dos) for dos in requests]
-    columns = (torch.cat(images), pa_star, torch.cat(achieved))
-    parts = zip(*([part.cpu().numpy() for part in column.split(each)] for column in columns), strict=True)
-    return [
-        Answer(x_star, own.cpu().numpy(), requested, reached)
-        for own, (x_star, requested, reached) in zip(pa, parts, strict=True)
-    ]
+        achieved = measure(soft, known.weights[i], model.parents.structure_of, known.area[i])
+        yield Predicted(torch.where(null, known.raw[i], unscaled(x_star, model.intensity)), soft, achieved)
 
 
 def act(
-    model: Model, pa: Float[Tensor, "row variable"], dos: Sequence[Do], propagate: bool, hold: Collection[str]
+    model: Model, pa: Float[Tensor, "row variable"], dos: Sequence[counterfactual.Do], propagate: bool, hold: Collection[str]
 ) -> Float[Tensor, "row variable"]:
     """pa* of each row under its own request; requests of the same variables go along the graph together."""
     pa_star = pa.clone()

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-import nibabel
 import numpy as np
 from jaxtyping import Float, Float32
 
@@ -127,28 +126,26 @@ class FolderImages:
         old = row.spacing or pixels.spacing
         spacing = spacing_on_grid(old, pixels.array.shape, self.size)
         image = to_grid(pixels.array, self.size)[None]
-        return Case(id, image, spacing, geometry(file, old, spacing), row.covariates)
+        return Case(id, image, spacing, geometry(pixels.affine, old, spacing), row.covariates)
 
     def identity(self) -> Any:
         return [stamp(path) for path in [*self.files.values(), *([self.path] if self.path.exists() else [])]]
 
 
 def geometry(
-    file: Path, old: tuple[float, ...] | None, spacing: tuple[float, ...] | None
+    stored: Float[np.ndarray, "4 4"] | None, old: tuple[float, ...] | None, spacing: tuple[float, ...] | None
 ) -> Float[np.ndarray, "4 4"]:
     """The affine of the study's grid over the file's field of view: its directions, and its corner where it was.
 
     Args:
-        old: mm per pixel of the file. spacing: of the study's grid.
+        stored: the file's own. old: mm per pixel of the file. spacing: of the study's grid.
     """
-    if old is None or spacing is None or file.suffix == ".png":
+    if stored is None or old is None or spacing is None:
         return scaled_axes(spacing)
-    stored: Any = nibabel.load(file)
-    directions = stored.affine[:3, :3] / np.linalg.norm(stored.affine[:3, :3], axis=0)
+    directions = stored[:3, :3] / np.linalg.norm(stored[:3, :3], axis=0)
     affine = np.eye(4)
     affine[:3, :3] = directions * scaled_axes(spacing).diagonal()[:3]
     # The centre of the first pixel moves as pixels grow, by half of what they grow.
     growth = (np.array(spacing) - np.array(old)) / 2
-    unit = old[0] / float(stored.header.get_zooms()[0])
-    affine[:3, 3] = stored.affine[:3, 3] * unit + directions[:, : len(old)] @ growth
+    affine[:3, 3] = stored[:3, 3] + directions[:, : len(old)] @ growth
     return affine

@@ -1,0 +1,62 @@
+"""The pictures of docs/explorer.md, taken from the explorer of a trained run: make screenshots."""
+
+import io
+import shutil
+import socket
+import sys
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+
+from segue.explorer.models import explored
+from segue.explorer.serve import serve
+
+HERE = Path(__file__).parent
+COLOURS = 128  # a palette: a screenshot has few
+
+
+def main(run: str) -> None:
+    """explorer.png, explorer-dark.png (390 pixels wide), explorer-sweep.png."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    address, close = serve(explored(run), port=port)
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    try:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+            page = asked(browser.new_page(viewport={"width": 1280, "height": 1000}), address)
+            page.get_by_label("Segmentation outlines").check()
+            page.get_by_label("No-CFT").check()
+            page.get_by_alt_text("Counterfactual by No-CFT").wait_for()
+            save(page.screenshot(full_page=True), "explorer.png")
+            page.get_by_role("button", name="Sweep one variable").click()
+            page.get_by_label("Variable", exact=True).click()
+            page.get_by_role("option", name="calcified plaque, mid").click()
+            page.get_by_role("button", name="Sweep", exact=True).click()
+            page.locator(".sg-curve").wait_for()
+            save(page.locator(".sg-strip").screenshot(), "explorer-sweep.png")
+            narrow = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme="dark")
+            save(asked(narrow, address).locator("#sg-see").screenshot(), "explorer-dark.png")
+            browser.close()
+    finally:
+        close()
+
+
+def asked(page: Page, address: str) -> Page:
+    """The first image, with half as much calcified plaque again in the middle."""
+    page.goto(address)
+    page.get_by_label("Preset").select_option(label="+50% calcified plaque, mid")
+    page.locator("tr.sg-asked").wait_for()
+    page.mouse.move(0, 0)
+    return page
+
+
+def save(screenshot: bytes, name: str) -> None:
+    image = Image.open(io.BytesIO(screenshot)).convert("RGB")
+    image.quantize(COLOURS, method=Image.Quantize.FASTOCTREE).save(HERE / name, optimize=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

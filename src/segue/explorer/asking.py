@@ -1,0 +1,216 @@
+"""Answers, of an image and a request alone: counterfactuals by several methods, measured by guide and judge."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from segue.counterfactual import Do, Model
+from segue.errors import InputError
+from segue.evaluation.effect import change
+from segue.explorer.models import Explored
+from segue.generation.answer import Known, act, predictions
+from segue.generation.source import Case
+from segue.training.batches import scaled
+
+Array = Float[np.ndarray, "*space"]
+Areas = dict[str, float]
+MOST_METHODS = 3
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One method's answer.
+
+    Attributes:
+        image: x* in the source's units, first channel. outlines: by structure, the guide's soft masks of x*.
+        guide, judge: measured on x*, by variable (judge: {} where there is none).
+        leakage: share of |x* - x| outside the regions asked; None where nothing changed or nothing was asked.
+        off_target: mean |change| of the variables not asked, in training sd, by the judge (the guide, without one);
+            None where all were asked.
+    """
+
+    method: str
+    image: Array
+    outlines: dict[str, Array]
+    guide: Areas
+    judge: Areas
+    leakage: float | None
+    off_target: float | None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An image and what became of it.
+
+    Attributes:
+        image: x, first channel. outlines: the guide's soft masks of x, by structure.
+        regions: by variable, its region's weights.
+        factual, requested: by variable, covariates too. judge: on x.
+        do: what was asked. sd: of the training data, by variable.
+    """
+
+    image: Array
+    outlines: dict[str, Array]
+    regions: dict[str, Array]
+    factual: Areas
+    judge: Areas
+    requested: Areas
+    do: dict[str, float]
+    sd: Areas
+    unit: str
+    readings: tuple[Reading, ...]
+
+
+def check_methods(explored: Explored, methods: Sequence[str]) -> list[str]:
+    """One method at least, three at most, all of the model."""
+    if not 1 <= len(methods) <= MOST_METHODS:
+        raise InputError(f"{len(methods)} methods are chosen: choose 1 to {MOST_METHODS}")
+    if unknown := [name for name in methods if name not in explored.models]:
+        raise InputError(f"method {unknown[0]!r} is not in the model; choose from {', '.join(explored.models)}")
+    return list(methods)
+
+
+@torch.inference_mode()
+def ask(explored: Explored, case: Case, do: Do, methods: Sequence[str]) -> Answer:
+    """One request of one image, by each of `methods`.
+
+    Args:
+        do: as in `Model.counterfactual`.
+
+    Raises:
+        InputError: an unknown variable or method, a malformed request, or an image that does not fit.
+    """
+    methods = check_methods(explored, methods)
+    model, facts = explored.models[methods[0]], explored.facts(methods[0], case)
+    known = facts.known
+    requested = parents_asked(model, known, do)
+    names = measured_names(model)
+    judge = {} if facts.judged is None else by_name(names, facts.judged)
+    return Answer(
+        image=known.raw[0, 0].cpu().numpy(),
+        outlines=masks(model, facts.soft[0]),
+        regions=dict(zip(names, known.weights[0].cpu().numpy(), strict=True)),
+        factual=by_name(model.variables, known.pa[0]),
+        judge=judge,
+        requested=by_name(model.variables, requested[0]),
+        do={name: float(requested[0, model.variables.index(name)]) for name in do},
+        sd=by_name(model.variables, model.parents.sd),
+        unit=model.unit,
+        readings=tuple(read(explored, method, case, do, judge) for method in methods),
+    )
+
+
+def read(explored: Explored, method: str, case: Case, do: Do, before: Areas) -> Reading:
+    """One method's answer; `before` is what the judge measured on the factual image."""
+    model, known = explored.models[method], explored.facts(method, case).known
+    target = parents_asked(model, known, do)
+    (predicted,) = predictions(model, known, known.pa.new_zeros(1, dtype=torch.long), target)
+    names = measured_names(model)
+    guide = by_name(names, predicted.achieved[0])
+    x_star = scaled(predicted.images, model.intensity)
+    by_judge = explored.judged(known, x_star)
+    judge = {} if by_judge is None else by_name(names, by_judge)
+    sd = by_name(names, model.parents.sd)
+    factual, measured = (before, judge) if judge else (by_name(names, known.pa[0]), guide)
+    others = [abs(measured[name] - factual[name]) / sd[name] for name in names if name not in do]
+    return Reading(
+        method=method,
+        image=predicted.images[0, 0].cpu().numpy(),
+        outlines=masks(model, predicted.soft[0]),
+        guide=guide,
+        judge=judge,
+        leakage=leakage(known, x_star, [names.index(name) for name in do if name in names]),
+        off_target=sum(others) / len(others) if others else None,
+    )
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One variable over its range, everything else as asked.
+
+    Attributes:
+        requested, guide: (frame,), in `unit`. judge: the same, None without one. images: (frame, *space).
+    """
+
+    variable: str
+    method: str
+    unit: str
+    requested: list[float]
+    guide: list[float]
+    judge: list[float] | None
+    training: tuple[float, float]
+    factual: float
+    images: Float[np.ndarray, "frame *space"]
+
+
+@torch.inference_mode()
+def sweep(
+    explored: Explored,
+    case: Case,
+    do: Do,
+    method: str,
+    variable: str,
+    *,
+    low: float | int,
+    high: float | int,
+    frames: int,
+) -> Sweep:
+    """A variable from `low` to `high`, the other requests kept."""
+    check_methods(explored, [method])
+    model, known = explored.models[method], explored.facts(method, case).known
+    if variable not in (names := measured_names(model)):
+        raise InputError(f"variable {variable!r} is not measured; choose from {', '.join(names)}")
+    if not 2 <= frames <= 64:
+        raise InputError(f"{frames} frames: give a number from 2 to 64")
+    place = names.index(variable)
+    values = np.linspace(low, high, frames).tolist()
+    targets = torch.cat([parents_asked(model, known, {**do, variable: value}) for value in values])
+    parts = list(predictions(model, known, known.pa.new_zeros(frames, dtype=torch.long), targets))
+    images = torch.cat([part.images for part in parts])
+    by_judge = explored.judged(known, scaled(images, model.intensity))
+    return Sweep(
+        variable=variable,
+        method=method,
+        unit=model.unit,
+        requested=targets[:, place].tolist(),
+        guide=torch.cat([part.achieved for part in parts])[:, place].tolist(),
+        judge=None if by_judge is None else by_judge[:, place].tolist(),
+        training=training_range(model, place),
+        factual=float(known.pa[0, place]),
+        images=images[:, 0].cpu().numpy(),
+    )
+
+
+def parents_asked(model: Model, known: Known, do: Do) -> Float[Tensor, "1 variable"]:
+    """pa* of a request; nothing else here turns what is asked into parents."""
+    return act(model, known.pa, [do], propagate=True, hold=())
+
+
+def leakage(known: Known, x_star: Tensor, asked: list[int]) -> float | None:
+    """Share of |x* - x| outside the regions of the variables asked."""
+    if not asked:
+        return None
+    sums = change(known.x, x_star, known.weights[:, asked].amax(1))
+    total = float(sums["total"])
+    return float(sums["outside"]) / total if total > 0 else None
+
+
+def training_range(model: Model, index: int) -> tuple[float, float]:
+    """The smallest and the largest training value of a variable."""
+    return float(model.marginal[0, index]), float(model.marginal[-1, index])
+
+
+def measured_names(model: Model) -> tuple[str, ...]:
+    return model.variables[: len(model.parents.variables)]
+
+
+def by_name(names: Sequence[str], values: Tensor) -> Areas:
+    return dict(zip(names, values.flatten().tolist()[: len(names)], strict=True))
+
+
+def masks(model: Model, soft: Float[Tensor, "structure *space"]) -> dict[str, Array]:
+    return dict(zip(model.structures, soft.cpu().numpy(), strict=True))

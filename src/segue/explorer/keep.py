@@ -1,0 +1,110 @@
+"""What is taken away: the counterfactual as PNG and NIfTI with a sidecar, the figure, Python that makes it again."""
+
+import json
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from segue import __version__
+from segue.cohort.image_file import split_suffix
+from segue.cohort.write_file import bits_of, write_image, write_nifti
+from segue.evaluation.columns import typeset_unit
+from segue.evaluation.figure import FigureRow, figure1
+from segue.explorer.asking import Answer, Reading
+from segue.explorer.models import Chosen, Explored
+from segue.explorer.panel import templates, title
+from segue.explorer.pictures import data_uri
+
+KINDS = {".png": "image/png", ".json": "application/json", ".pdf": "application/pdf", ".py": "text/x-python"}
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A file to download."""
+
+    name: str
+    content: bytes
+
+    @property
+    def uri(self) -> str:
+        return data_uri(self.content, KINDS.get(Path(self.name).suffix, "application/octet-stream"))
+
+
+def files(explored: Explored, chosen: Chosen, answer: Answer) -> list[Kept]:
+    """Everything that there is to keep of an answer."""
+    stem = split_suffix(chosen.case.id)[0].replace("/", "_").replace(" ", "_")
+    with TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        for one in answer.readings:
+            write_answer(folder, f"{stem}_{one.method}", explored, chosen, answer, one)
+        for suffix in (".png", ".pdf"):
+            write_figure(folder / f"{stem}_figure{suffix}", explored, answer)
+        (folder / f"{stem}.py").write_text(snippet(explored, chosen, answer))
+        return [Kept(path.name, path.read_bytes()) for path in sorted(folder.iterdir())]
+
+
+def write_answer(folder: Path, stem: str, explored: Explored, chosen: Chosen, answer: Answer, one: Reading) -> None:
+    """One method's counterfactual: NIfTI where the input lay, in two dimensions a PNG too, and what was asked of it."""
+    if one.image.ndim == 2:
+        write_image(folder / f"{stem}.png", one.image, None, bits=bits_of(explored.first.intensity))
+    write_nifti(folder / f"{stem}.nii.gz", one.image, chosen.case.affine)
+    (folder / f"{stem}.json").write_text(json.dumps(sidecar(explored, chosen, answer, one), indent=1))
+
+
+def sidecar(explored: Explored, chosen: Chosen, answer: Answer, one: Reading) -> dict[str, object]:
+    """What an image cannot say of itself."""
+    kinds = {"factual": answer.factual, "requested": answer.requested, "guide": one.guide, "judge": one.judge}
+    return {
+        "image": chosen.case.id,
+        "model": explored.name,
+        "method": one.method,
+        "segue": __version__,
+        "do": answer.do,
+        "unit": answer.unit,
+        "spacing": chosen.case.spacing,
+        "variables": {
+            name: {kind: values[name] for kind, values in kinds.items() if name in values} for name in answer.factual
+        },
+        "leakage": one.leakage,
+        "off_target_sd": one.off_target,
+    }
+
+
+def write_figure(path: Path, explored: Explored, answer: Answer) -> None:
+    """The paper's figure, of this request."""
+    asked = [answer.regions[name] for name in answer.do if name in answer.regions]
+    unit = typeset_unit(answer.unit)
+    changes = [f"{title(name)} = {value:.3g} {unit}" for name, value in answer.do.items()]
+    row = FigureRow(
+        title=f"do({'; '.join(changes)})",
+        factual=answer.image,
+        counterfactuals={one.method: one.image for one in answer.readings},
+        region=np.max(asked, axis=0) if asked else np.zeros_like(answer.image),
+        outlines=answer.outlines,
+    )
+    figure1(path, rows=[row], methods=list(row.counterfactuals), intensity=explored.first.intensity)
+
+
+def snippet(explored: Explored, chosen: Chosen, answer: Answer) -> str:
+    """Python that makes this request again."""
+    case, methods = chosen.case, [one.method for one in answer.readings]
+    more = f", spacing={case.spacing}" if case.spacing is not None else ""
+    more += f", covariates={case.covariates}" if case.covariates else ""
+    body = [
+        f"model = segue.load({explored.opened!r}, method=method)",
+        chosen.code,
+        f"answer = model.counterfactual(image, do={answer.do}{more})",
+        "answers[method] = answer.image[0, 0].numpy()",
+        "print(method, {name: float(answer.achieved[name][0]) for name in answer.achieved})",
+    ]
+    head = [*chosen.imports[:1], "", "import segue", *chosen.imports[1:]] if chosen.imports else ["import segue"]
+    loop = textwrap.indent("\n".join(body), "    ")
+    return "\n".join([*head, "", "answers = {}", f"for method in {methods}:", loop, ""])
+
+
+def links(kept: list[Kept]) -> str:
+    """The files as links: their content is in the page itself, and goes when it goes."""
+    return templates().get_template("links.html.j2").render(files=kept)

@@ -1,0 +1,172 @@
+"""What is explored: a trained model's methods, its judge where it has one, and images to choose from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from segue.anatomy import measure
+from segue.cohort.write_file import scaled_axes
+from segue.counterfactual import Model
+from segue.errors import InputError
+from segue.generation.answer import Known, abduct
+from segue.generation.source import Case, FolderImages, Source, StoreImages, open_source
+from segue.nets.segmentor import Segmentor
+from segue.nets.weights import load_pretrained
+from segue.portable.folder import read_settings
+from segue.portable.locate import EXPORTED, locate
+from segue.run import load, open_run
+from segue.stages.image import methods as methods_of
+
+KEPT = 64  # abductions that are kept, of whatever user; each is a few times as large as its image
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """An image that somebody chose: its case, the line of Python that reads it (it binds `image`), and its imports."""
+
+    case: Case
+    code: str
+    imports: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Facts:
+    """An image before anything is asked: what is inferred, the guide's soft masks, the judge's areas (or None)."""
+
+    known: Known
+    soft: Float[Tensor, "1 structure *space"]
+    judged: Float[Tensor, "1 measured"] | None
+
+
+class Explored:
+    """A model, ready to be asked by several users; it keeps nothing of theirs but the latest abductions, by content.
+
+    Attributes:
+        models: by method, all of one study. judge: None for an exported model.
+        source: images to choose from; None where there are none.
+        opened: what `segue.load` was given.
+    """
+
+    def __init__(
+        self, *, name: str, opened: str, models: dict[str, Model], judge: Segmentor | None, source: Source | None
+    ) -> None:
+        self.name, self.opened, self.models, self.judge, self.source = name, opened, models, judge, source
+        self.first = next(iter(models.values()))
+        self._facts = lru_cache(maxsize=KEPT)(self._infer)
+
+    @property
+    def covariates(self) -> tuple[str, ...]:
+        return self.first.variables[len(self.first.parents.variables) :]
+
+    def facts(self, method: str, case: Case) -> Facts:
+        """What is known of an image, from the last time if there was one."""
+        return self._facts(method, case.image.tobytes(), case.spacing, tuple(sorted(case.covariates.items())))
+
+    @torch.inference_mode()
+    def _infer(
+        self, method: str, image: bytes, spacing: tuple[float, ...] | None, covariates: tuple[tuple[str, float], ...]
+    ) -> Facts:
+        model = self.models[method]
+        array = np.frombuffer(image, np.float32).reshape(model.channels, *model.size).copy()
+        known = abduct(model, [Case("", array, spacing, scaled_axes(spacing), dict(covariates))])
+        return Facts(known, model.parents.segmentor.soft(known.x), self.judged(known, known.x))
+
+    def judged(self, known: Known, images: Tensor) -> Float[Tensor, "batch measured"] | None:
+        """What the judge measures on images of one case, in its fixed regions; None without a judge."""
+        if self.judge is None:
+            return None
+        weights, area = known.weights.expand(len(images), *known.weights.shape[1:]), known.area.expand(len(images))
+        return measure(self.judge.soft(images), weights, self.first.parents.structure_of, area)
+
+    def choose(self, index: int) -> Chosen:
+        """An image of the cohort.
+
+        Raises:
+            InputError: the cohort's file of it is missing or damaged.
+        """
+        assert self.source is not None
+        return Chosen(self.source.read(index), *reading(self.source, index))
+
+
+def explored(path: str, *, methods: Sequence[str] = (), cohort: Path | None = None) -> Explored:
+    """Open a run, an exported folder or a shipped model.
+
+    Args:
+        methods: keys of metrics.json; by default all that are trained, the model's own first.
+        cohort: a store or a folder of images; by default the run's test images, or the export's examples.
+
+    Raises:
+        InputError: no such model, method or cohort, or they do not fit.
+    """
+    folder = locate(path)
+    names = trained_methods(folder, methods)
+    models = {name: load(path, method=name) for name in names}
+    first = models[names[0]]
+    judge_folder = folder / "judge"
+    judge = None
+    if (judge_folder / "done.json").is_file():
+        judge = load_pretrained(Segmentor, judge_folder).eval().requires_grad_(False).to(first.device)
+    source: Source | None = None
+    if cohort is not None:
+        source = open_source(cohort, first)
+    elif (store := folder / "prepare" / "cohort.zarr").is_dir():
+        source = open_source(store, first, split="test")
+    elif has_examples(first):
+        source = Examples(first)
+    return Explored(name=folder.resolve().name, opened=path, models=models, judge=judge, source=source)
+
+
+def trained_methods(folder: Path, wanted: Sequence[str]) -> list[str]:
+    """What is wanted, or all that there is, the one that `segue.load` would choose first."""
+    if (folder / EXPORTED).is_file():
+        own = str(read_settings(folder)["method"])
+        if unknown := [name for name in wanted if name != own]:
+            raise InputError(f"{folder}: {unknown[0]} is not in it; this exported model is {own}")
+        return [own]
+    for name in wanted:
+        open_run(folder, name)  # refuses what is not trained
+    study, first, _ = open_run(folder, None)
+    trained = [name for name, method in methods_of(study).items() if (method.directory / "done.json").exists()]
+    return list(dict.fromkeys(wanted)) or [first, *(name for name in trained if name != first)]
+
+
+def has_examples(model: Model) -> bool:
+    try:
+        return len(model.examples()) > 0
+    except InputError:
+        return False
+
+
+class Examples:
+    """The images that an exported model carries; covariates are the training medians, since none are with them."""
+
+    def __init__(self, model: Model) -> None:
+        self.images = model.examples().cpu().numpy()
+        self.ids = [f"example {i + 1}" for i in range(len(self.images))]
+        names = model.variables[len(model.parents.variables) :]
+        medians = model.marginal.quantile(0.5, dim=0)[len(model.parents.variables) :]
+        self.covariates = dict(zip(names, medians.tolist(), strict=True))
+
+    def read(self, index: int) -> Case:
+        return Case(self.ids[index], self.images[index], None, np.eye(4), self.covariates)
+
+    def identity(self) -> Any:
+        return self.ids
+
+
+def reading(source: Source, index: int) -> tuple[str, tuple[str, ...]]:
+    """Python that reads an image of a cohort, and what it imports."""
+    if isinstance(source, StoreImages):
+        row, path = int(source.rows[index]), str(source.path)
+        code = f'image = Store(Path({path!r})).read(np.array([{row}]))["image"]  # {source.ids[index]}'
+        return code, ("from pathlib import Path\n\nimport numpy as np", "from segue.cohort import Store")
+    if isinstance(source, FolderImages):
+        return f"image, _ = model.read({str(source.files[source.ids[index]])!r})", ()
+    return f"image = model.examples()[{index} : {index + 1}]", ()

@@ -1,0 +1,101 @@
+"""Answers against the engine that everything else calls."""
+
+import numpy as np
+import pytest
+import small_study
+import torch
+
+from segue.anatomy import measure
+from segue.errors import InputError
+from segue.explorer.asking import ask, sweep
+from segue.explorer.models import explored
+from segue.nets.segmentor import Segmentor
+from segue.nets.weights import load_pretrained
+from segue.run import load
+from segue.training.batches import scaled
+
+pytestmark = pytest.mark.xdist_group("explorer")
+MID = "calcified_plaque@mid"
+
+
+@pytest.fixture(scope="module")
+def run():
+    return small_study.trained()[1]
+
+
+@pytest.fixture(scope="module")
+def opened(run):
+    return explored(str(run), methods=["pos_seg_cft", "no_cft"])
+
+
+def test_an_answer_is_that_of_the_engine_for_each_method(run, opened):
+    case = opened.choose(1).case
+    do = {MID: "+50%", "lumen@distal": 12.0}
+    answer = ask(opened, case, do, ["pos_seg_cft", "no_cft"])
+    for one in answer.readings:
+        expected = load(run, method=one.method).counterfactual(case.image[None], do, spacing=case.spacing)
+        np.testing.assert_allclose(one.image, expected.image[0, 0], atol=0.05)  # of 1400 HU
+        for name, value in one.guide.items():
+            assert value == pytest.approx(float(expected.achieved[name][0]), rel=1e-3, abs=1e-3)
+        for name, value in answer.requested.items():
+            assert value == pytest.approx(float(expected.requested[name][0]), rel=1e-4)
+    assert answer.do == {name: answer.requested[name] for name in do}
+
+
+def test_the_judge_measures_both_images(run, opened):
+    case = opened.choose(0).case
+    answer = ask(opened, case, {MID: "+50%"}, ["no_cft"])
+    judge = load_pretrained(Segmentor, run / "judge").eval()
+    model = opened.first
+    for image, found in ((answer.image, answer.judge), (answer.readings[0].image, answer.readings[0].judge)):
+        x = scaled(torch.from_numpy(image)[None, None], model.intensity)
+        weights = torch.from_numpy(np.stack(list(answer.regions.values())))[None]
+        with torch.inference_mode():
+            areas = measure(judge.soft(x), weights, model.parents.structure_of, torch.tensor([np.prod(case.spacing)]))
+        assert list(found.values()) == pytest.approx(areas[0].tolist(), rel=1e-3, abs=1e-3)
+
+
+def test_nothing_asked_nothing_changed(opened):
+    answer = ask(opened, opened.choose(0).case, {}, ["pos_seg_cft"])
+    np.testing.assert_array_equal(answer.readings[0].image, answer.image)
+    assert answer.readings[0].leakage is None and answer.readings[0].off_target == 0
+
+
+def test_leakage_is_the_share_outside_the_regions_asked(opened):
+    answer = ask(opened, opened.choose(0).case, {MID: "+50%", "lumen@mid": "+50%"}, ["no_cft"])
+    change = np.abs(answer.readings[0].image - answer.image)
+    outside = change[:, (np.arange(48) < 16) | (np.arange(48) >= 32)]  # thirds of 48 columns
+    assert answer.readings[0].leakage == pytest.approx(outside.sum() / change.sum(), rel=1e-4)
+
+
+def test_a_sweep_is_its_requests_one_by_one(opened):
+    case = opened.choose(0).case
+    swept = sweep(opened, case, {"lumen@mid": 10.0}, "no_cft", MID, low=0, high=6, frames=3)
+    assert swept.requested == [0, 3, 6]
+    for value, image, guide in zip(swept.requested, swept.images, swept.guide, strict=True):
+        one = ask(opened, case, {"lumen@mid": 10.0, MID: value}, ["no_cft"]).readings[0]
+        np.testing.assert_allclose(image, one.image, atol=0.05)
+        assert guide == pytest.approx(one.guide[MID], rel=1e-3)
+
+
+def test_users_with_different_images_do_not_meet(opened):
+    """What is kept is found by content: after another's request the first answer is what it was."""
+    mine, others = opened.choose(0).case, opened.choose(1).case
+    before = ask(opened, mine, {MID: 5.0}, ["no_cft"])
+    ask(opened, others, {MID: 1.0}, ["no_cft"])
+    after = ask(opened, mine, {MID: 5.0}, ["no_cft"])
+    np.testing.assert_array_equal(before.readings[0].image, after.readings[0].image)
+
+
+@pytest.mark.parametrize(
+    ("do", "methods", "message"),
+    [
+        ({"lumen@middle": 1}, ["no_cft"], "did you mean lumen@mid"),
+        ({MID: "lots"}, ["no_cft"], "give a value"),
+        ({}, ["gan"], "'gan' is not in the model"),
+        ({}, [], "choose 1 to 3"),
+    ],
+)
+def test_bad_requests_are_refused(opened, do, methods, message):
+    with pytest.raises(InputError, match=message):
+        ask(opened, opened.choose(0).case, do, methods)
