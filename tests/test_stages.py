@@ -1,6 +1,7 @@
 """A study from end to end: what it leaves, what it does again, and what a kill costs."""
 
 import dataclasses
+import html
 import json
 import math
 import os
@@ -236,7 +237,7 @@ def test_a_graph_is_fitted_tested_and_shown():
     assert len(found["tests"]) == 10 - 3  # pairs, less edges
     assert found["images"] == len(Store(run / "prepare" / "cohort.zarr")) - 12  # all but the guide's
     assert found["mermaid"] in (run / "scm" / "graph.md").read_text()
-    page = (run / "report" / "report.html").read_text()
+    page = html.unescape((run / "report" / "report.html").read_text())
     assert found["verdict"] in page and "The causal graph" in page and "left_lung@upper ⫫ " in page
     assert "The causal graph" not in (trained()[1] / "report" / "report.html").read_text()
 

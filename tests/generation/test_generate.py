@@ -182,10 +182,10 @@ def test_an_image_that_breaks_the_model_is_quarantined_alone(tmp_path, monkeypat
 
     plain = worker.answer
 
-    def fails(model, cases, requests):
+    def fails(model, cases, requests, **causal):
         if any(case.id.endswith("000013") for case in cases):
             raise RuntimeError("the network gave up\non this one")
-        return plain(model, cases, requests)
+        return plain(model, cases, requests, **causal)
 
     monkeypatch.setattr(worker, "answer", fails)
     assert main(command(trained()[1], cohort(), write(tmp_path, PLAN), tmp_path / "out")) == 0

@@ -99,7 +99,8 @@ def test_covariates_travel_and_a_model_that_nobody_judged_says_so(tmp_path):
     (folder / "table.csv").write_text("\n".join(["id,subject,age", *rows]))
     text = CHEST.format(folder=folder).replace("  size: [32, 32]", "  size: [32, 32]\n  covariates: [age]")
     study = write_study(tmp_path, text)
-    assert main(["pretrain", str(study), "--runs", str(tmp_path / "runs")]) == 0
+    for stage in ("pretrain", "scm"):
+        assert main([stage, str(study), "--runs", str(tmp_path / "runs")]) == 0
     run = segue.load(tmp_path / "runs" / "chest")
     model = segue.load(export(tmp_path / "runs" / "chest", tmp_path / "out", examples=2))
     assert model.variables == run.variables and model.variables[-1] == "age"
