@@ -33,7 +33,7 @@ def main(run: str) -> None:
             save(page.screenshot(full_page=True), "explorer.png")
             page.get_by_role("button", name="Sweep one variable").click()
             page.get_by_label("Variable", exact=True).click()
-            page.get_by_role("option", name="calcified plaque, mid").click()
+            page.get_by_role("option", name="noncalcified plaque, mid", exact=True).click()
             page.get_by_role("button", name="Sweep", exact=True).click()
             page.locator(".sg-curve").wait_for()
             save(page.locator(".sg-strip").screenshot(), "explorer-sweep.png")
@@ -45,9 +45,9 @@ def main(run: str) -> None:
 
 
 def asked(page: Page, address: str) -> Page:
-    """The first image, with half as much calcified plaque again in the middle."""
+    """The first image, with half as much noncalcified plaque again in the middle."""
     page.goto(address)
-    page.get_by_label("Preset").select_option(label="+50% calcified plaque, mid")
+    page.get_by_label("Preset").select_option(label="+50% noncalcified plaque, mid")
     page.locator("tr.sg-asked").wait_for()
     page.mouse.move(0, 0)
     return page

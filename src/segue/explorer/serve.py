@@ -15,6 +15,7 @@ from segue.explorer.upload import MAX_BYTES
 if TYPE_CHECKING:
     from segue.explorer.models import Explored
 
+TEMPLATES = Path(__file__).parent / "templates"
 LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
@@ -85,7 +86,8 @@ def serve(
             footer_links=[],
             app_kwargs={"middleware": [Middleware(BodyLimit)]},
             theme=theme(),
-            head=f"<style>{style()}</style>",  # css= would keep it from marks on the document itself
+            css=style(),
+            head=f"<style>{(TEMPLATES / 'marks.css').read_text()}</style>",  # css= would not reach the document itself
         )
     except OSError:
         raise InputError(f"--port {port}: is taken; give another, or 0 for any that is free") from None
@@ -104,4 +106,4 @@ def style() -> str:
     from segue.explorer.pictures import palette
 
     stops = ", ".join(f"rgb({r} {g} {b})" for r, g, b in palette()[::17])
-    return (Path(__file__).parent / "templates" / "style.css").read_text().replace("SG_SCALE", stops)
+    return (TEMPLATES / "style.css").read_text().replace("SG_SCALE", stops)
