@@ -146,7 +146,11 @@ def predictions(
 
 
 def act(
-    model: Model, pa: Float[Tensor, "row variable"], dos: Sequence[counterfactual.Do], propagate: bool, hold: Collection[str]
+    model: Model,
+    pa: Float[Tensor, "row variable"],
+    dos: Sequence[counterfactual.Do],
+    propagate: bool,
+    hold: Collection[str],
 ) -> Float[Tensor, "row variable"]:
     """pa* of each row under its own request; requests of the same variables go along the graph together."""
     pa_star = pa.clone()
