@@ -54,8 +54,9 @@ MODELS := src/segue/models
 EXPORT_coronary-phantom := --examples 4 --license apache-2.0
 EXPORT_chest-zones := --license other
 
-models: $(VENV)/ready ## the models that the package ships, from the runs of both studies (RUNS=folder of the runs)
-	@set -e; $(foreach name,coronary-phantom chest-zones,\
+SHIPPED ?= coronary-phantom chest-zones
+models: $(VENV)/ready ## the models that the package ships, from their runs (RUNS=folder of the runs, SHIPPED=names)
+	@set -e; $(foreach name,$(SHIPPED),\
 	  rm -rf $(RUNS)/$(name)/export; \
 	  $(BIN)/segue export $(RUNS)/$(name) --out $(RUNS)/$(name)/export --notes studies/$(name).md $(EXPORT_$(name)); \
 	  mkdir -p $(MODELS); rm -rf $(MODELS)/$(name); mv $(RUNS)/$(name)/export $(MODELS)/$(name);)

@@ -35,7 +35,7 @@ def load(model: Path | str, *, method: str | None = None, device: str | torch.de
     Args:
         model: a run's folder (`runs/<study>`), a folder that `segue export` wrote, or a name among `segue.shipped()`.
             A folder of that name comes before a shipped model.
-        method: of a run, a key of metrics.json; by default the study's last, its parents entering as in its first.
+        method: of a run, a key of metrics.json; by default as in `preferred`.
 
     Raises:
         InputError: no such model, the method is not trained in it, or an exported folder is damaged.
@@ -68,11 +68,20 @@ def open_run(run: Path, method: str | None) -> Trained:
     """
     study = load_study(run / RUN, ["--runs", str(run.parent), "--name", run.name])
     trained = {name: m for name, m in methods(study).items() if (m.directory / "done.json").exists()}
-    first = study.hvae.conditioning[0]
-    chosen = method or next((name for name in reversed(trained) if trained[name].conditioning == first), None)
+    chosen = method or next((name for name in preferred(study) if name in trained), None)
     if chosen not in trained:
         raise InputError(f"{run}: {chosen or 'no method'} is not trained; there is: {', '.join(trained) or 'nothing'}")
     return Trained(study, chosen, trained[chosen])
+
+
+def preferred(study: Study) -> list[str]:
+    """Methods from the one to take first: the study's own variants as they stand, then the papers' from the last back.
+
+    Their parents enter in the first way that the study names.
+    """
+    names = [name for name, method in methods(study).items() if method.conditioning == study.hvae.conditioning[0]]
+    guides = len(study.finetune.guides)
+    return [*names[guides:], *reversed(names[:guides])]
 
 
 def telling(study: Study, count: int) -> Float[Tensor, "example channel *space"]:
