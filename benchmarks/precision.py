@@ -92,6 +92,7 @@ def measure(
         "hvae.budget.steps": hvae_steps,
         "finetune.budget.steps": finetune_steps,
         "finetune.guides": "[none,region]",
+        "finetune.variants": "{}",
     }
     options = [text for key, value in settings.items() for text in (f"--{key}", str(value))]
     shared = load_study(ROOT / study, options)

@@ -18,8 +18,11 @@ from segue.cli import main
 from segue.errors import InputError
 from segue.launch import Placement, place
 
-# At a lower rate, and without instance normalisation, for Adam makes large steps of gradients that are all rounding.
-GENTLE = ["--segmentor.arch", "segresnet", "--segmentor.budget.lr", "0.001"]
+# Shorter, at lower rates, and without instance normalisation, for Adam makes large steps of gradients that are all rounding.
+GENTLE = [
+    *("--segmentor.arch", "segresnet", "--segmentor.budget", "{steps: 8, batch_size: 8, lr: 0.001}"),
+    *("--finetune.budget.lr", "0.0001"),
+]
 
 
 def segue(*arguments: object, torchrun: bool = False) -> subprocess.Popen:
@@ -110,7 +113,7 @@ def test_two_processes_do_a_study_as_one_does(tmp_path, torchrun):
     one, other = (json.loads((run / "evaluate" / "metrics.json").read_text()) for run in runs)
     assert list(other["methods"]) == [*METHODS, "oracle"]
     for part in ("methods", "segmentors", "sd"):
-        assert numbers(other[part]) == pytest.approx(numbers(one[part]), rel=2e-3, abs=1e-5)
+        assert numbers(other[part]) == pytest.approx(numbers(one[part]), rel=2e-3, abs=1e-4)
     # where it runs is no part of a stage's fingerprint: one process finds all of it done
     before = {path: path.stat().st_mtime_ns for path in runs[1].rglob("done.json")}
     assert main(["run", str(study), "--runs", str(tmp_path / "two"), *GENTLE]) == 0

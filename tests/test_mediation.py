@@ -88,7 +88,7 @@ def test_what_is_held_stays_and_the_rest_follows(model, images):
     torch.testing.assert_close(found.requested["bar@left"], free.requested["bar@left"])
     with pytest.raises(InputError, match="both done and held"):
         model.counterfactual(images, {"age": 50}, hold=["age"], covariates=FACTS)
-    with pytest.raises(InputError, match=r"unknown variable 'bar@rigth': did you mean bar@right"):
+    with pytest.raises(InputError, match=r"unknown variable 'bar@rigth'; did you mean bar@right"):
         model.counterfactual(images, {"age": 50}, hold=["bar@rigth"], covariates=FACTS)
 
 
