@@ -18,7 +18,7 @@ from segue.cli import main
 from segue.errors import InputError
 from segue.launch import Placement, place
 
-# Shorter, at lower rates, and without instance normalisation, for Adam makes large steps of gradients that are all rounding.
+# Shorter, at lower rates, without instance normalisation: Adam makes large steps of gradients that are all rounding.
 GENTLE = [
     *("--segmentor.arch", "segresnet", "--segmentor.budget", "{steps: 8, batch_size: 8, lr: 0.001}"),
     *("--finetune.budget.lr", "0.0001"),
