@@ -183,13 +183,24 @@ def parse(parser: ArgumentParser, rest: list[str]) -> Namespace:
         raise InputError(" ".join(str(error).split())) from None
 
 
-def counterfactual_command(rest: list[str]) -> None:
-    """Counterfactuals of image files."""
-    parser = ArgumentParser(exit_on_error=False, prog="segue counterfactual")
+def question(prog: str, *, images: str) -> ArgumentParser:
+    """What a model is asked of image files: the arguments that such commands share."""
+    parser = ArgumentParser(exit_on_error=False, prog=prog)
     parser.add_argument("run", type=Path, help="a run, runs/<study>, an exported folder or a shipped model")
-    parser.add_argument("images", type=Path, nargs="+", help="PNG or NIfTI files")
+    parser.add_argument("images", type=Path, nargs="+", help=images)
     parser.add_argument("--do", type=str, action="append", required=True, help='"variable=request", may be repeated')
     parser.add_argument("--given", type=str, action="append", default=[], help='"covariate=value", as it is in fact')
+    return parser
+
+
+def given_in(options: Namespace) -> dict[str, float]:
+    """The factual values of covariates."""
+    return {name: number(value, name) for name, value in pairs(options.given, "--given", example="age=60").items()}
+
+
+def counterfactual_command(rest: list[str]) -> None:
+    """Counterfactuals of image files."""
+    parser = question("segue counterfactual", images="PNG or NIfTI files")
     parser.add_argument("--out", type=Path, default=Path("counterfactuals"), help="folder to write")
     parser.add_argument("--method", type=str | None, default=None, help="of a run, a key of metrics.json")
     parser.add_argument("--particles", type=int, default=1, help="posterior samples to average")
@@ -204,7 +215,7 @@ def counterfactual_command(rest: list[str]) -> None:
 
     model = load(options.run, method=options.method)
     do = pairs(options.do, "--do", example=f"{model.variables[0]}=+20%")
-    given = {name: number(value, name) for name, value in pairs(options.given, "--given", example="age=60").items()}
+    given = given_in(options)
     covariates = {name: torch.tensor([value]) for name, value in given.items()}
     stems = [split_suffix(path.name)[0] for path in options.images]
     if repeated := [stem for stem in stems if stems.count(stem) > 1]:

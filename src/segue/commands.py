@@ -15,13 +15,9 @@ WAYS = ("total", "direct", "indirect")
 
 def effects_command(rest: list[str]) -> None:
     """The total, direct and indirect effect of a request, in a table."""
-    from segue.cli import number, pairs, parse
+    from segue.cli import given_in, pairs, parse, question
 
-    parser = ArgumentParser(exit_on_error=False, prog="segue effects")
-    parser.add_argument("run", type=Path, help="a run, runs/<study>, an exported folder or a shipped model")
-    parser.add_argument("images", type=Path, nargs="+", help="PNG or NIfTI files; effects are averaged over them")
-    parser.add_argument("--do", type=str, action="append", required=True, help='"variable=request", may be repeated')
-    parser.add_argument("--given", type=str, action="append", default=[], help='"covariate=value", as it is in fact')
+    parser = question("segue effects", images="PNG or NIfTI files; effects are averaged over them")
     parser.add_argument("--method", type=str | None, default=None, help="of a run, a key of metrics.json")
     options = parse(parser, rest)
     import torch
@@ -31,7 +27,7 @@ def effects_command(rest: list[str]) -> None:
 
     model = load(options.run, method=options.method)
     do = pairs(options.do, "--do", example=f"{model.variables[0]}=+20%")
-    given = {name: number(value, name) for name, value in pairs(options.given, "--given", example="age=60").items()}
+    given = given_in(options)
     read = [model.read(path) for path in options.images]
     answers = [effects(model, image, do, spacing=spacing, covariates=given) for image, spacing in read]
     table = Table(title=f"do({', '.join(f'{name} = {value}' for name, value in do.items())}), {len(answers)} images")

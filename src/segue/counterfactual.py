@@ -113,6 +113,16 @@ class Model:
             raise InputError("this model has no example images; model.read(path) reads yours")
         return self._examples
 
+    @property
+    def measured_names(self) -> tuple[str, ...]:
+        """The variables that the guide measures."""
+        return self.variables[: len(self.parents.variables)]
+
+    @property
+    def covariate_names(self) -> tuple[str, ...]:
+        """The variables that are given."""
+        return self.variables[len(self.parents.variables) :]
+
     def read(
         self, path: Path | str, *, slice: int | None = None
     ) -> tuple[Float[Tensor, "1 channel *space"], tuple[float, ...] | None]:
@@ -162,7 +172,7 @@ class Model:
             for i in range(0, len(x), batch_size)
         ]
         image, soft, weights, factual, requested, achieved = (torch.cat(part) for part in zip(*parts, strict=True))
-        measured = self.variables[: len(self.parents.variables)]
+        measured = self.measured_names
         return Counterfactual(
             image=image,
             difference=image - x.to(image),
@@ -245,7 +255,7 @@ class Model:
         return x
 
     def covariates(self, given: Mapping[str, Tensor | float] | None, batch: int) -> Float[Tensor, "batch covariate"]:
-        names = self.variables[len(self.parents.variables) :]
+        names = self.covariate_names
         if missing := [name for name in names if name not in (given or {})]:
             name = missing[0]
             raise InputError(f"covariate {name!r} is missing: pass covariates={{{name!r}: ...}} (--given {name}=...)")

@@ -1,6 +1,5 @@
 """Whole populations from a trained model: variables from its causal model, images from the image model's prior."""
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +10,9 @@ from torch import Tensor
 
 from segue.causal.intervention import parse, position
 from segue.causal.mechanism import Likelihood
-from segue.cohort.write_file import bits_of, write_image
+from segue.cohort.write_file import bits_of, whole_folder, write_image
 from segue.counterfactual import Do, Model
 from segue.errors import InputError
-from segue.hardware import autocast
 from segue.training.batches import scaled, unscaled
 
 
@@ -69,10 +67,7 @@ def sample(
 
 def render(model: Model, pa: Tensor, weights: Tensor) -> Float[Tensor, "batch channel *space"]:
     """x = loc + scale u, z and u from their priors."""
-    context = model.mechanism.context(pa, weights)
-    with autocast(context.device, model.mechanism.precision):
-        loc, log_scale = model.mechanism.model.sample(context)
-    likelihood = Likelihood(loc.float(), log_scale.float())
+    likelihood = Likelihood(*(part.float() for part in model.mechanism.sample(pa, weights)))
     return likelihood.render(torch.randn_like(likelihood.loc))
 
 
@@ -95,19 +90,15 @@ def regions(model: Model, count: int, like: Tensor | None) -> Float[Tensor, "cou
 
 def write_population(people: Population, out: Path, model: Model, *, suffix: str) -> Path:
     """`out/images/<id>` and `out/table.csv` with every variable; the folder appears only once it is complete."""
-    partial = out.with_name(out.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
     try:
-        (partial / "images").mkdir(parents=True)
-        ids = [f"sample_{i:06d}" for i in range(len(people.image))]
-        for id, image in zip(ids, people.image.cpu().numpy(), strict=True):
-            file = partial / "images" / f"{id}{suffix}"
-            write_image(file, image[0], None, bits=bits_of(model.intensity))
-        columns = {name: value.cpu().numpy() for name, value in people.values.items()}
-        pl.DataFrame({"id": ids, **columns}).write_csv(partial / "table.csv")
-        partial.rename(out)
+        with whole_folder(out) as partial:
+            (partial / "images").mkdir()
+            ids = [f"sample_{i:06d}" for i in range(len(people.image))]
+            for id, image in zip(ids, people.image.cpu().numpy(), strict=True):
+                file = partial / "images" / f"{id}{suffix}"
+                write_image(file, image[0], None, bits=bits_of(model.intensity))
+            columns = {name: value.cpu().numpy() for name, value in people.values.items()}
+            pl.DataFrame({"id": ids, **columns}).write_csv(partial / "table.csv")
     except OSError as error:
         raise InputError(f"{out}: cannot be written ({error}); name another folder") from None
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return out

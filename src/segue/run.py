@@ -67,7 +67,7 @@ def open_run(run: Path, method: str | None) -> Trained:
         InputError: the method is not trained in it, or nothing is.
     """
     study = load_study(run / RUN, ["--runs", str(run.parent), "--name", run.name])
-    trained = {name: m for name, m in methods(study).items() if (m.directory / "done.json").exists()}
+    trained = {name: m for name, m in methods(study).items() if m.trained}
     chosen = method or next((name for name in preferred(study) if name in trained), None)
     if chosen not in trained:
         raise InputError(f"{run}: {chosen or 'no method'} is not trained; there is: {', '.join(trained) or 'nothing'}")

@@ -102,6 +102,12 @@ class ImageMechanism(nn.Module):
         pairs = zip(loc.chunk(len(parents)), log_scale.chunk(len(parents)), strict=True)
         return [Likelihood(*pair) for pair in pairs]
 
+    def sample(self, pa: Tensor, weights: Tensor) -> Likelihood:
+        """p(x | z, pa) for z drawn from the prior."""
+        context = self.context(pa, weights)
+        with autocast(context.device, self.precision):
+            return self.model.sample(context)
+
     def counterfactual(self, x: Tensor, factual: Likelihood, changed: Likelihood) -> Tensor:
         """x* = loc* + scale* u with the abducted u of x, its change shrunk."""
         image = changed.render(factual.noise(x))

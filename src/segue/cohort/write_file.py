@@ -1,5 +1,8 @@
-"""One image to a file: a grey PNG or NIfTI."""
+"""One image to a file, a grey PNG or NIfTI; and folders that appear once they are whole."""
 
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import nibabel
@@ -36,3 +39,16 @@ def write_image(path: Path, image: np.ndarray, spacing: tuple[float, ...] | None
         Image.fromarray(grey(image, bits=bits)).save(path)
     else:
         write_nifti(path, image, scaled_axes(spacing))
+
+
+@contextmanager
+def whole_folder(out: Path) -> Iterator[Path]:
+    """A folder to fill, which takes the name `out` when that is done, and leaves nothing behind if it is not."""
+    partial = out.with_name(out.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+        yield partial
+        partial.rename(out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

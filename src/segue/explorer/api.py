@@ -11,7 +11,7 @@ import gradio as gr
 
 from segue.errors import InputError
 from segue.explorer import keep, upload
-from segue.explorer.asking import ask, measured_names, sweep, training_range
+from segue.explorer.asking import ask, sweep, training_range
 from segue.explorer.models import Chosen, Explored
 
 JSON = dict[str, Any]
@@ -66,7 +66,7 @@ def endpoints(explored: Explored, **queue: Any) -> None:
 
 def catalogue(explored: Explored) -> JSON:
     model = explored.first
-    names = measured_names(model)
+    names = model.measured_names
     listed = {
         name: {
             "unit": model.unit if name in names else "",

@@ -88,11 +88,11 @@ def ask(explored: Explored, case: Case, do: Do, methods: Sequence[str]) -> Answe
     model, facts = explored.models[methods[0]], explored.facts(methods[0], case)
     known = facts.known
     requested = parents_asked(model, known, do)
-    names = measured_names(model)
+    names = model.measured_names
     judge = {} if facts.judged is None else by_name(names, facts.judged)
     return Answer(
         image=known.raw[0, 0].cpu().numpy(),
-        outlines=masks(model, facts.soft[0]),
+        outlines=masks(model, known.soft[0]),
         regions=dict(zip(names, known.weights[0].cpu().numpy(), strict=True)),
         factual=by_name(model.variables, known.pa[0]),
         judge=judge,
@@ -109,7 +109,7 @@ def read(explored: Explored, method: str, case: Case, do: Do, before: Areas) -> 
     model, known = explored.models[method], explored.facts(method, case).known
     target = parents_asked(model, known, do)
     (predicted,) = predictions(model, known, known.pa.new_zeros(1, dtype=torch.long), target)
-    names = measured_names(model)
+    names = model.measured_names
     guide = by_name(names, predicted.achieved[0])
     x_star = scaled(predicted.images, model.intensity)
     by_judge = explored.judged(known, x_star)
@@ -162,7 +162,7 @@ def sweep(
     """A variable from `low` to `high`, the other requests kept."""
     check_methods(explored, [method])
     model, known = explored.models[method], explored.facts(method, case).known
-    if variable not in (names := measured_names(model)):
+    if variable not in (names := model.measured_names):
         raise InputError(f"variable {variable!r} is not measured; choose from {', '.join(names)}")
     if not 2 <= frames <= 64:
         raise InputError(f"{frames} frames: give a number from 2 to 64")
@@ -202,10 +202,6 @@ def leakage(known: Known, x_star: Tensor, asked: list[int]) -> float | None:
 def training_range(model: Model, index: int) -> tuple[float, float]:
     """The smallest and the largest training value of a variable."""
     return float(model.marginal[0, index]), float(model.marginal[-1, index])
-
-
-def measured_names(model: Model) -> tuple[str, ...]:
-    return model.variables[: len(model.parents.variables)]
 
 
 def by_name(names: Sequence[str], values: Tensor) -> Areas:

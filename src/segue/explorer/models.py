@@ -38,10 +38,9 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Facts:
-    """An image before anything is asked: what is inferred, the guide's soft masks, the judge's areas (or None)."""
+    """An image before anything is asked: what is inferred, the judge's areas (or None)."""
 
     known: Known
-    soft: Float[Tensor, "1 structure *space"]
     judged: Float[Tensor, "1 measured"] | None
 
 
@@ -63,7 +62,7 @@ class Explored:
 
     @property
     def covariates(self) -> tuple[str, ...]:
-        return self.first.variables[len(self.first.parents.variables) :]
+        return self.first.covariate_names
 
     def facts(self, method: str, case: Case) -> Facts:
         """What is known of an image, from the last time if there was one."""
@@ -76,7 +75,7 @@ class Explored:
         model = self.models[method]
         array = np.frombuffer(image, np.float32).reshape(model.channels, *model.size).copy()
         known = abduct(model, [Case("", array, spacing, scaled_axes(spacing), dict(covariates))])
-        return Facts(known, model.parents.segmentor.soft(known.x), self.judged(known, known.x))
+        return Facts(known, self.judged(known, known.x))
 
     def judged(self, known: Known, images: Tensor) -> Float[Tensor, "batch measured"] | None:
         """What the judge measures on images of one case, in its fixed regions; None without a judge."""
@@ -133,7 +132,7 @@ def trained_methods(folder: Path, wanted: Sequence[str]) -> list[str]:
     for name in wanted:
         open_run(folder, name)  # refuses what is not trained
     study, first, _ = open_run(folder, None)
-    trained = [name for name, method in methods_of(study).items() if (method.directory / "done.json").exists()]
+    trained = [name for name, method in methods_of(study).items() if method.trained]
     return list(dict.fromkeys(wanted)) or [first, *(name for name in trained if name != first)]
 
 
@@ -150,7 +149,7 @@ class Examples:
     def __init__(self, model: Model) -> None:
         self.images = model.examples().cpu().numpy()
         self.ids = [f"example {i + 1}" for i in range(len(self.images))]
-        names = model.variables[len(model.parents.variables) :]
+        names = model.covariate_names
         medians = model.marginal.quantile(0.5, dim=0)[len(model.parents.variables) :]
         self.covariates = dict(zip(names, medians.tolist(), strict=True))
 

@@ -11,7 +11,7 @@ from segue.errors import InputError
 from segue.evaluation.columns import method_title
 from segue.explorer import keep, upload
 from segue.explorer.api import endpoints
-from segue.explorer.asking import MOST_METHODS, ask, measured_names, sweep
+from segue.explorer.asking import MOST_METHODS, ask, sweep
 from segue.explorer.gallery import Gallery
 from segue.explorer.models import Chosen, Explored
 from segue.explorer.panel import panel, sliders, templates, title
@@ -196,7 +196,7 @@ def upload_tab(pages: Pages, uploaded: gr.State) -> tuple[gr.Button, list[Any]]:
 
 def sweep_box(pages: Pages, asked: list[Any]) -> gr.HTML:
     """One variable over its range."""
-    names = measured_names(pages.explored.first)
+    names = pages.explored.first.measured_names
     with gr.Accordion("Sweep one variable over its range", open=False):
         with gr.Row():
             variable = gr.Dropdown([(title(name), name) for name in names], value=names[0], label="Variable")

@@ -119,7 +119,7 @@ def read(upload: Upload, model: Model, *, slice: int | None, covariates: Mapping
         raise InputError(
             f"{upload.name}: tells no spacing, and the model measures in {model.unit}; give NIfTI or DICOM"
         )
-    names = model.variables[len(model.parents.variables) :]
+    names = model.covariate_names
     if missing := [name for name in names if covariates.get(name) is None]:
         raise InputError(f"{upload.name}: give the image's {missing[0]}")
     image = to_grid(pixels.array, model.size)[None]

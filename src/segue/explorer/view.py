@@ -8,7 +8,7 @@ import numpy as np
 from segue.counterfactual import Model
 from segue.evaluation.columns import method_title, typeset_unit
 from segue.evaluation.figure import STRUCTURES, colour_limit
-from segue.explorer.asking import Answer, Areas, Reading, measured_names, training_range
+from segue.explorer.asking import Answer, Areas, Reading, training_range
 from segue.explorer.models import Chosen, Explored
 from segue.explorer.panel import templates, title, words
 from segue.explorer.pictures import Plane, data_uri, grey, outline, plane, png, sides, signed
@@ -65,7 +65,7 @@ def view(explored: Explored, chosen: Chosen, answer: Answer, *, index: int | Non
         ],
         limit=f"{limit:g}",
         structures=list(zip(map(words, answer.outlines), STRUCTURES * len(answer.outlines), strict=False)),
-        rows=table(answer, measured_names(model)),
+        rows=table(answer, model.measured_names),
         judged=explored.judge is not None,
         unit=typeset_unit(answer.unit),
         asked=asked_in_words(answer),

@@ -93,13 +93,15 @@ class Known:
 
     Attributes:
         raw: in the source's units, (batch, channel, *space). x: as the networks see them.
-        area: of a pixel, (batch,). pa: parents. weights: regions of the measured variables, held fixed.
+        area: of a pixel, (batch,). soft: the guide's masks. pa: parents.
+        weights: regions of the measured variables, held fixed.
         abduction, factual: z, and p(x | z, pa), which gives u.
     """
 
     raw: Tensor
     x: Tensor
     area: Tensor
+    soft: Float[Tensor, "batch structure *space"]
     pa: Float[Tensor, "batch variable"]
     weights: Float[Tensor, "batch measured *space"]
     abduction: Abduction
@@ -115,11 +117,12 @@ def abduct(model: Model, cases: Sequence[Case]) -> Known:
     raw = model.check(np.stack([case.image for case in cases])).to(model.device)
     x = scaled(raw, model.intensity)
     area = x.new_tensor([model.area(case.spacing) for case in cases])
-    measured, frames = model.parents.factual(x, area)
+    soft = model.parents.segmentor.soft(x)
+    measured, frames = model.parents.read(soft, area)
     pa = torch.cat([measured, covariates(model, cases).to(measured)], dim=1)
     weights = model.parents.weights(frames, model.size)
     abduction, factual = model.mechanism.abduct(x, pa, weights, sample=False)
-    return Known(raw, x, area, pa, weights, abduction, factual)
+    return Known(raw, x, area, soft, pa, weights, abduction, factual)
 
 
 class Predicted(NamedTuple):
@@ -169,7 +172,7 @@ def act(
 
 
 def covariates(model: Model, cases: Sequence[Case]) -> Float[Tensor, "batch covariate"]:
-    names = model.variables[len(model.parents.variables) :]
+    names = model.covariate_names
     return torch.tensor([[case.covariates[name] for name in names] for case in cases]).reshape(len(cases), len(names))
 
 

@@ -57,7 +57,7 @@ def open_source(path: Path, model: Model, *, split: str | None = None) -> Source
         InputError: there is none, or it is of another size, unit or number of channels than the run.
     """
     path = Path(path)
-    names = model.variables[len(model.parents.variables) :]
+    names = model.covariate_names
     if (path / "zarr.json").is_file():
         return StoreImages(path, model, names, split)
     if split is not None:

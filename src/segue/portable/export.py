@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from segue import __version__
+from segue.cohort.write_file import whole_folder
 from segue.counterfactual import Model
 from segue.errors import InputError
 from segue.portable.card import model_card
@@ -56,17 +57,12 @@ def export(
         check_whole(run, "evaluate")
     if trained.study.graph:
         check_whole(run, "scm")
-    partial = out.with_name(out.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
     try:
-        partial.mkdir(parents=True)
-        fill(partial, trained, load(run, method=trained.name), examples)
-        write_text(partial / "README.md", model_card(partial, run, trained, notes=notes, license=license))
-        partial.rename(out)
+        with whole_folder(out) as partial:
+            fill(partial, trained, load(run, method=trained.name), examples)
+            write_text(partial / "README.md", model_card(partial, run, trained, notes=notes, license=license))
     except OSError as error:
         raise InputError(f"{out}: cannot be written ({error})") from None
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return out
 
 

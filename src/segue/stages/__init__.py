@@ -127,7 +127,7 @@ def work_through(study: Study, only: str | None, say: Callable[[str], None]) -> 
 def borrowed(root: Path, name: str, mark: str) -> str | None:
     """Take a stage from a neighbouring run that did the same with the same; the name of that run, if there is one."""
     for path in sorted(root.parent.glob(f"*/{name}/done.json")):
-        if json.loads(path.read_text())["fingerprint"] != mark:
+        if (read_done(path.parent) or {}).get("fingerprint") != mark:
             continue
         taken = root / f"{name}.tmp"
         shutil.rmtree(taken, ignore_errors=True)

@@ -50,6 +50,10 @@ class Method(NamedTuple):
     directory: Path  # of its weights
     before: Path  # of those it began as
 
+    @property
+    def trained(self) -> bool:
+        return (self.directory / "done.json").exists()
+
 
 def methods(study: Study) -> dict[str, Method]:
     """Every method of a study by its key in metrics.json; parents as maps are the default and go unsaid."""

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from segue.causal.mechanism import ImageMechanism
 from segue.cohort import Store
+from segue.cohort.write_file import whole_folder
 from segue.counterfactual import predict
 from segue.errors import InputError
 from segue.evaluation.columns import IDEAL
@@ -50,18 +51,12 @@ def evaluate(study: Study, directory: Path) -> Result:
 
 def evaluate_elsewhere(study: Study, folder: Path) -> Path:
     """Judge a trained study on another cohort of the same anatomy, all of it, without retraining."""
-    if missing := [name for name, m in methods(study).items() if not (m.directory / "done.json").exists()]:
+    if missing := [name for name, m in methods(study).items() if not m.trained]:
         raise InputError(f"{study.directory}: {missing[0]} is not trained; run `segue run` on the study first")
     directory = study.directory / "elsewhere" / folder.resolve().name
-    partial = directory.with_name(directory.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
+    with whole_folder(directory) as partial:
         judge_folder(study, folder, partial)
         shutil.rmtree(directory, ignore_errors=True)
-        partial.rename(directory)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return directory
 
 

@@ -107,5 +107,3 @@ def load_scm(study: Study) -> SCM | None:
     if not (directory / "done.json").exists():
         raise InputError(f"{directory}: the study has a graph that is not fitted; run `segue scm STUDY`")
     return load_pretrained(SCM, directory).eval().requires_grad_(False)
-
-
