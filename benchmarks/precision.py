@@ -1,7 +1,8 @@
 """Is bfloat16 safe? The same small study trained twice, in float32 and in bfloat16, and judged on the same images.
 
 Segmentor, judge and measurements are shared, seeds are the same. Then the weights that were trained in bfloat16 answer
-in bfloat16 too. Differences are paired by image, their intervals by bootstrap over images.
+in bfloat16 too. Differences are paired by image, their intervals by bootstrap over images. Where the hardware has no
+bfloat16, its numbers are made as it would make them (`benchmarks.rounded`), and nothing is said of speed.
 """
 
 import json
@@ -17,6 +18,7 @@ from jaxtyping import Float
 
 from benchmarks.machine import ROOT
 from benchmarks.record import Findings, Row, Statement, run, together
+from benchmarks.rounded import native, products
 from segue.causal.mechanism import ImageMechanism, elbo
 from segue.evaluation.columns import method_title
 from segue.evaluation.effect import Asked, effects
@@ -92,22 +94,23 @@ def measure(
         "hvae.budget.steps": hvae_steps,
         "finetune.budget.steps": finetune_steps,
         "finetune.guides": "[none,region]",
-        "finetune.variants": "{}",
     }
     options = [text for key, value in settings.items() for text in (f"--{key}", str(value))]
     shared = load_study(ROOT / study, options)
     for stage in ("measure", "judge"):
         run_study(shared, only=stage)
-    trained = {precision: train(shared, precision) for precision in cast(tuple[Precision, ...], ("no", "bf16"))}
+    with products():
+        trained = {precision: train(shared, precision) for precision in cast(tuple[Precision, ...], ("no", "bf16"))}
     store, parents = open_store(shared), load_parents(shared).to(device())
     asked = ask(shared, store, parents, store.indices("test")[:tested])
     judge = load_pretrained(Segmentor, shared.directory / "judge").eval().requires_grad_(False).to(device())
-    found = [Findings([], [training_seconds(trained)])]
+    found = [Findings([], [training_seconds(trained)] if native() else [])]
     for method in methods(shared):
-        scores = {
-            case: score(loaded(trained[case.trained], method, case.answers), judge, asked, f"{method}, {case}")
-            for case in (FLOAT, TRAINED, ALL)
-        }
+        with products():
+            scores = {
+                case: score(loaded(trained[case.trained], method, case.answers), judge, asked, f"{method}, {case}")
+                for case in (FLOAT, TRAINED, ALL)
+            }
         for told, (before, after) in COMPARED.items():
             found.append(compare(f"{method_title(method)}, {told}", scores[before], scores[after]))
     return together(found)

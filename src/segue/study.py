@@ -324,6 +324,26 @@ def plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
+def asked(value: Any) -> Any:
+    """`plain`, without fields that stand at a default which asks for nothing (None, 0, False, no entries).
+
+    Of this a stage's fingerprint is made: a version of segue that has a new key, off by default, changes none.
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        entries = {f: getattr(value, f.name) for f in dataclasses.fields(value)}
+        return {f.name: asked(entry) for f, entry in entries.items() if entry or entry != default(f)}
+    if isinstance(value, dict):
+        return {k: asked(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [asked(v) for v in value]
+    return plain(value)
+
+
+def default(field: dataclasses.Field[Any]) -> Any:
+    """What a field is when nothing is said of it; `MISSING` where something must be."""
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+
+
 def to_yaml(study: Study) -> str:
     """The study with every default filled in."""
     return yaml.safe_dump(json.loads(json.dumps(plain(study))), sort_keys=False)

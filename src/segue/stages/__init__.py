@@ -23,7 +23,7 @@ from segue.stages.judging import evaluate, evaluate_elsewhere, report
 from segue.stages.predictors import measure_cohort, train_judge, train_regressor, train_segmentor
 from segue.stages.prepare import prepare
 from segue.stages.scm import fit_graph
-from segue.study import Study, plain, to_yaml
+from segue.study import Study, asked, plain, to_yaml
 
 __all__ = ["Stage", "evaluate_elsewhere", "run", "stages"]
 Work = Callable[[Study, Path], Result]
@@ -49,26 +49,26 @@ def stages(study: Study) -> dict[str, Stage]:
     training = {"precision": study.precision}
     maps = [stamp(part.file) for part in study.partitions.values() if part.file is not None]
     listed = [
-        Stage("prepare", (), [plain(cohort), source(study)], prepare),
-        Stage("segmentor", ("prepare",), [plain(study.segmentor), training], train_segmentor, True),
-        Stage("judge", ("prepare",), [plain(study.judge), training], train_judge, True),
-        Stage("measure", ("segmentor",), [plain(study.partitions), study.variables, maps], measure_cohort),
+        Stage("prepare", (), [asked(cohort), source(study)], prepare),
+        Stage("segmentor", ("prepare",), [asked(study.segmentor), training], train_segmentor, True),
+        Stage("judge", ("prepare",), [asked(study.judge), training], train_judge, True),
+        Stage("measure", ("segmentor",), [asked(study.partitions), study.variables, maps], measure_cohort),
     ]
     if study.graph:  # before what takes long: a graph that is wrong is seen early
-        listed.append(Stage("scm", ("measure",), [plain(study.graph), plain(study.scm)], fit_graph))
+        listed.append(Stage("scm", ("measure",), [asked(study.graph), asked(study.scm)], fit_graph))
     tuned = {name: (method, method.tuning) for name, method in methods(study).items() if method.tuning}
     if any(variant.guide == "regressor" for _, variant in tuned.values()):
-        listed.append(Stage("regressor", ("measure",), [plain(study.regressor), training], train_regressor, True))
-    shape = {k: v for k, v in plain(hvae).items() if k != "conditioning"}
+        listed.append(Stage("regressor", ("measure",), [asked(study.regressor), training], train_regressor, True))
+    shape = {k: v for k, v in asked(hvae).items() if k != "conditioning"}
     for conditioning in hvae.conditioning:
         listed.append(Stage(f"pretrain/{conditioning}", ("measure",), [shape, training], pretrain(conditioning), True))
-    common = {k: v for k, v in plain(tuning).items() if k not in ("guides", "variants")}
+    common = {k: v for k, v in asked(tuning).items() if k not in ("guides", "variants")}
     for name, (method, variant) in tuned.items():
         needs = (f"pretrain/{method.conditioning}", *(["regressor"] if variant.guide == "regressor" else []))
-        settings = [common, plain(variant), training]
+        settings = [common, asked(variant), training]
         listed.append(Stage(f"finetune/{name}", needs, settings, finetune(method), True))
     trained = tuple(s.name for s in listed if s.name not in ("prepare", "scm"))  # judged whatever the graph says
-    listed.append(Stage("evaluate", trained, [study.name, plain(study.evaluate), list(methods(study))], evaluate))
+    listed.append(Stage("evaluate", trained, [study.name, asked(study.evaluate), list(methods(study))], evaluate))
     shown = ("evaluate", *(["scm"] if study.graph else []))
     listed.append(Stage("report", shown, study.notes, report))
     return {stage.name: stage for stage in listed}
