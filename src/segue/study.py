@@ -235,8 +235,7 @@ class Study:
         variables: the partition that measures each structure.
         graph: by variable (`structure@region` or covariate), its causes; empty: all are independent, as in the papers.
         runs: the folder of all runs.
-        precision: of training and of the image model; auto is bf16 where the hardware has it. Areas are always measured
-            in float32.
+        precision: of training; auto is bf16 where the hardware has it. Answers and areas are always in float32.
     """
 
     name: str
