@@ -72,8 +72,10 @@ scm: $(VENV)/ready-dev ## the causal model of variables against the phantom's tr
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
 	$(BIN)/python -m benchmarks.scm
 
-coupled: $(VENV)/ready-dev ## effects along the graph, from image to image, on the coupled phantom: results/benchmarks/coupled.json
+coupled: $(VENV)/ready-dev ## effects along the graph, from image to image, on the coupled phantom: results/coronary-coupled, benchmarks/coupled.json
 	$(BIN)/segue run studies/coronary-coupled.yaml
+	mkdir -p results/coronary-coupled
+	cp $(KEPT:%=runs/coronary-coupled/evaluate/%) runs/coronary-coupled/scm/graph.png results/coronary-coupled/
 	$(BIN)/python -m benchmarks.coupled
 
 screenshots: $(VENV)/ready-dev ## the pictures of docs/explorer.md, from the run of the phantom's study (needs Chromium)

@@ -37,14 +37,21 @@ def endpoints(explored: Explored, **queue: Any) -> None:
         slice: int = -1,
         given: JSON | None = None,
         methods: str = "",
+        propagate: bool = True,
     ) -> JSON:
         """One request of one image.
 
         `do` is {variable: value, "+20%", "-1.5sd" or "q0.9"}. The image is an id of the cohort (`image`), or the base64
         of a PNG, NIfTI or DICOM file (`file`, `name`), with the `slice` if it has several (from 0, -1: the middle one)
-        and `given`, {covariate: value}, if the model has covariates. `methods` are separated by commas.
+        and `given`, {covariate: value}, if the model has covariates. `methods` are separated by commas. Where the model
+        has a graph, effects follow along it; with `propagate` false all else is held.
         """
-        return spoken(lambda: answered(explored, chosen(explored, image, file, name, slice, given or {}), do, methods))
+
+        def work() -> JSON:
+            here = chosen(explored, image, file, name, slice, given or {})
+            return answered(explored, here, do, methods, propagate)
+
+        return spoken(work)
 
     def swept(
         variable: str,
@@ -54,9 +61,10 @@ def endpoints(explored: Explored, **queue: Any) -> None:
         frames: int = 9,
         do: JSON | None = None,
         method: str = "",
+        propagate: bool = True,
     ) -> JSON:
         """One variable of an image of the cohort, from `low` to `high`: requested, and measured by guide and judge."""
-        return spoken(lambda: curve(explored, image, do or {}, method, variable, low, high, frames))
+        return spoken(lambda: curve(explored, image, do or {}, method, variable, low, high, frames, propagate))
 
     gr.api(variables, api_name="variables", queue=False)
     gr.api(images, api_name="images", queue=False)
@@ -78,10 +86,10 @@ def catalogue(explored: Explored) -> JSON:
     return {"model": explored.name, "methods": list(explored.models), "variables": listed}
 
 
-def answered(explored: Explored, here: Chosen, do: JSON, methods: str) -> JSON:
+def answered(explored: Explored, here: Chosen, do: JSON, methods: str, propagate: bool) -> JSON:
     """A sidecar for each method, with its counterfactual as base64 of a NIfTI file."""
     names = [name.strip() for name in methods.split(",") if name.strip()] or [next(iter(explored.models))]
-    answer = ask(explored, here.case, do, names)
+    answer = ask(explored, here.case, do, names, propagate=propagate)
     found: JSON = {}
     with TemporaryDirectory() as scratch:
         for one in answer.readings:
@@ -102,10 +110,11 @@ def curve(
     low: float | int,
     high: float | int,
     frames: int,
+    propagate: bool,
 ) -> JSON:
     case = chosen(explored, image, "", "", -1, {}).case
     method = method or next(iter(explored.models))
-    found = sweep(explored, case, do, method, variable, low=low, high=high, frames=frames)
+    found = sweep(explored, case, do, method, variable, low=low, high=high, frames=frames, propagate=propagate)
     return {"unit": found.unit, "requested": found.requested, "guide": found.guide, "judge": found.judge}
 
 

@@ -28,9 +28,10 @@ class Reading:
     Attributes:
         image: x* in the source's units, first channel. outlines: by structure, the guide's soft masks of x*.
         guide, judge: measured on x*, by variable (judge: {} where there is none).
-        leakage: share of |x* - x| outside the regions asked; None where nothing changed or nothing was asked.
-        off_target: mean |change| of the variables not asked, in training sd, by the judge (the guide, without one);
-            None where all were asked.
+        leakage: share of |x* - x| outside the regions of what was asked, and of what follows from it; None where
+            nothing changed or nothing was asked.
+        off_target: mean |change| of all other variables, in training sd, by the judge (the guide, without one); None
+            where there are no others.
     """
 
     method: str
@@ -50,7 +51,8 @@ class Answer:
         image: x, first channel. outlines: the guide's soft masks of x, by structure.
         regions: by variable, its region's weights.
         factual, requested: by variable, covariates too. judge: on x.
-        do: what was asked. sd: of the training data, by variable.
+        do: what was asked. follows: the variables that the graph changes with it.
+        propagate: whether it may. sd: of the training data, by variable.
     """
 
     image: Array
@@ -60,6 +62,8 @@ class Answer:
     judge: Areas
     requested: Areas
     do: dict[str, float]
+    follows: tuple[str, ...]
+    propagate: bool
     sd: Areas
     unit: str
     readings: tuple[Reading, ...]
@@ -75,11 +79,11 @@ def check_methods(explored: Explored, methods: Sequence[str]) -> list[str]:
 
 
 @torch.inference_mode()
-def ask(explored: Explored, case: Case, do: Do, methods: Sequence[str]) -> Answer:
+def ask(explored: Explored, case: Case, do: Do, methods: Sequence[str], *, propagate: bool = True) -> Answer:
     """One request of one image, by each of `methods`.
 
     Args:
-        do: as in `Model.counterfactual`.
+        do, propagate: as in `Model.counterfactual`.
 
     Raises:
         InputError: an unknown variable or method, a malformed request, or an image that does not fit.
@@ -87,7 +91,7 @@ def ask(explored: Explored, case: Case, do: Do, methods: Sequence[str]) -> Answe
     methods = check_methods(explored, methods)
     model, facts = explored.models[methods[0]], explored.facts(methods[0], case)
     known = facts.known
-    requested = parents_asked(model, known, do)
+    requested = parents_asked(model, known, do, propagate)
     names = model.measured_names
     judge = {} if facts.judged is None else by_name(names, facts.judged)
     return Answer(
@@ -98,16 +102,19 @@ def ask(explored: Explored, case: Case, do: Do, methods: Sequence[str]) -> Answe
         judge=judge,
         requested=by_name(model.variables, requested[0]),
         do={name: float(requested[0, model.variables.index(name)]) for name in do},
+        follows=following(model, known, requested, do),
+        propagate=propagate,
         sd=by_name(model.variables, model.parents.sd),
         unit=model.unit,
-        readings=tuple(read(explored, method, case, do, judge) for method in methods),
+        readings=tuple(read(explored, method, case, do, judge, propagate) for method in methods),
     )
 
 
-def read(explored: Explored, method: str, case: Case, do: Do, before: Areas) -> Reading:
+def read(explored: Explored, method: str, case: Case, do: Do, before: Areas, propagate: bool) -> Reading:
     """One method's answer; `before` is what the judge measured on the factual image."""
     model, known = explored.models[method], explored.facts(method, case).known
-    target = parents_asked(model, known, do)
+    target = parents_asked(model, known, do, propagate)
+    changed = {*do, *following(model, known, target, do)}
     (predicted,) = predictions(model, known, known.pa.new_zeros(1, dtype=torch.long), target)
     names = model.measured_names
     guide = by_name(names, predicted.achieved[0])
@@ -116,14 +123,14 @@ def read(explored: Explored, method: str, case: Case, do: Do, before: Areas) -> 
     judge = {} if by_judge is None else by_name(names, by_judge)
     sd = by_name(names, model.parents.sd)
     factual, measured = (before, judge) if judge else (by_name(names, known.pa[0]), guide)
-    others = [abs(measured[name] - factual[name]) / sd[name] for name in names if name not in do]
+    others = [abs(measured[name] - factual[name]) / sd[name] for name in names if name not in changed]
     return Reading(
         method=method,
         image=predicted.images[0, 0].cpu().numpy(),
         outlines=masks(model, predicted.soft[0]),
         guide=guide,
         judge=judge,
-        leakage=leakage(known, x_star, [names.index(name) for name in do if name in names]),
+        leakage=leakage(known, x_star, [names.index(name) for name in names if name in changed]),
         off_target=sum(others) / len(others) if others else None,
     )
 
@@ -158,6 +165,7 @@ def sweep(
     low: float | int,
     high: float | int,
     frames: int,
+    propagate: bool = True,
 ) -> Sweep:
     """A variable from `low` to `high`, the other requests kept."""
     check_methods(explored, [method])
@@ -168,7 +176,7 @@ def sweep(
         raise InputError(f"{frames} frames: give a number from 2 to 64")
     place = names.index(variable)
     values = np.linspace(low, high, frames).tolist()
-    targets = torch.cat([parents_asked(model, known, {**do, variable: value}) for value in values])
+    targets = torch.cat([parents_asked(model, known, {**do, variable: value}, propagate) for value in values])
     parts = list(predictions(model, known, known.pa.new_zeros(frames, dtype=torch.long), targets))
     images = torch.cat([part.images for part in parts])
     by_judge = explored.judged(known, scaled(images, model.intensity))
@@ -185,9 +193,15 @@ def sweep(
     )
 
 
-def parents_asked(model: Model, known: Known, do: Do) -> Float[Tensor, "1 variable"]:
+def parents_asked(model: Model, known: Known, do: Do, propagate: bool) -> Float[Tensor, "1 variable"]:
     """pa* of a request; nothing else here turns what is asked into parents."""
-    return act(model, known.pa, [do], propagate=True, hold=())
+    return act(model, known.pa, [do], propagate=propagate, hold=())
+
+
+def following(model: Model, known: Known, requested: Float[Tensor, "1 variable"], do: Do) -> tuple[str, ...]:
+    """The variables that change though nobody asked: effects along the graph."""
+    differs = (requested != known.pa)[0].tolist()
+    return tuple(name for name, changed in zip(model.variables, differs, strict=True) if changed and name not in do)
 
 
 def leakage(known: Known, x_star: Tensor, asked: list[int]) -> float | None:

@@ -33,6 +33,7 @@ class Row:
 
     name: str
     asked: bool
+    follows: bool
     factual: str
     requested: str
     reached: list[tuple[str, str, str, bool]]
@@ -63,7 +64,7 @@ def view(explored: Explored, chosen: Chosen, answer: Answer, *, index: int | Non
             method(one, change, limit, answer, index, model)
             for one, change in zip(answer.readings, changes, strict=True)
         ],
-        limit=f"{limit:g}",
+        ticks=[f"{limit * share:+.3g}".replace("-", "−") for share in (-1, -0.5, 0, 0.5, 1)],
         structures=list(zip(map(words, answer.outlines), STRUCTURES * len(answer.outlines), strict=False)),
         rows=table(answer, model.measured_names),
         judged=explored.judge is not None,
@@ -103,7 +104,7 @@ def borders(answer: Answer, index: int) -> list[tuple[str, bool]]:
     """The regions' borders, each once, those that were asked last (and marked)."""
     planes = {name: plane(weights, index) > 0.5 for name, weights in answer.regions.items()}
     inside = {name: mask.tobytes() for name, mask in planes.items()}  # structures share regions
-    asked = {inside[name] for name in answer.do if name in inside}
+    asked = {inside[name] for name in (*answer.do, *answer.follows) if name in inside}
     once = {inside[name]: mask for name, mask in planes.items()}
     return sorted(((sides(mask), key in asked) for key, mask in once.items()), key=lambda one: one[1])
 
@@ -123,17 +124,19 @@ def telling_slice(answer: Answer) -> int:
 
 
 def table(answer: Answer, names: tuple[str, ...]) -> list[Row]:
-    """All measured variables, and covariates that were asked."""
+    """All measured variables, and covariates that were asked or follow."""
+    changed = (*answer.do, *answer.follows)
     return [
         Row(
             name=title(name),
             asked=name in answer.do,
+            follows=name in answer.follows,
             factual=f"{answer.factual[name]:.2f}",
-            requested=f"{answer.requested[name]:.2f}" if name in answer.do else "–",
+            requested=f"{answer.requested[name]:.2f}" if name in changed else "–",
             reached=[reached(answer, one, name) for one in answer.readings],
         )
         for name in answer.factual
-        if name in names or name in answer.do
+        if name in names or name in changed
     ]
 
 
@@ -148,7 +151,7 @@ def reached(answer: Answer, one: Reading, name: str) -> tuple[str, str, str, boo
         f"{one.guide[name]:.2f}",
         judge,
         f"{moved:+.2f}".replace("-", "−"),
-        abs(moved) > NOTED and name not in answer.do,
+        abs(moved) > NOTED and name not in (*answer.do, *answer.follows),
     )
 
 
@@ -169,4 +172,5 @@ def asked_in_words(answer: Answer) -> str:
     changes = [
         f"{title(name)} = {value:.3g} (measured {answer.factual[name]:.3g})" for name, value in answer.do.items()
     ]
-    return "do(" + "; ".join(changes) + ")"
+    said = "do(" + "; ".join(changes) + ")"
+    return f"{said}; {len(answer.follows)} more follow along the graph" if answer.follows else said
