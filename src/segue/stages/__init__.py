@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +23,12 @@ from segue.stages.judging import evaluate, evaluate_elsewhere, report
 from segue.stages.predictors import measure_cohort, train_judge, train_regressor, train_segmentor
 from segue.stages.prepare import prepare
 from segue.stages.scm import fit_graph
-from segue.study import Study, plain, to_yaml
+from segue.study import Partition, Study, plain, to_yaml
 
 __all__ = ["Stage", "evaluate_elsewhere", "run", "stages"]
 Work = Callable[[Study, Path], Result]
+LATER: dict[str, Any] = {"masks": 1.0, "sample": False, "partitions": {}}
+"""Settings that came after runs that are kept, with the values that those were made with."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +49,11 @@ def stages(study: Study) -> dict[str, Stage]:
     """Every stage of a study, in an order in which they can run."""
     cohort, hvae, tuning = study.cohort, study.hvae, study.finetune
     training = {"precision": study.precision}
-    maps = [stamp(part.file) for part in study.partitions.values() if part.file is not None]
+    maps, judged_maps = maps_of(study.partitions), maps_of(study.evaluate.partitions)
     listed = [
         Stage("prepare", (), [plain(cohort), source(study)], prepare),
-        Stage("segmentor", ("prepare",), [plain(study.segmentor), training], train_segmentor, True),
-        Stage("judge", ("prepare",), [plain(study.judge), training], train_judge, True),
+        Stage("segmentor", ("prepare",), [said(study.segmentor), training], train_segmentor, True),
+        Stage("judge", ("prepare",), [said(study.judge), training], train_judge, True),
         Stage("measure", ("segmentor",), [plain(study.partitions), study.variables, maps], measure_cohort),
     ]
     if study.graph:  # before what takes long: a graph that is wrong is seen early
@@ -68,7 +70,8 @@ def stages(study: Study) -> dict[str, Stage]:
         settings = [common, plain(variant), training]
         listed.append(Stage(f"finetune/{name}", needs, settings, finetune(method), True))
     trained = tuple(s.name for s in listed if s.name not in ("prepare", "scm"))  # judged whatever the graph says
-    listed.append(Stage("evaluate", trained, [study.name, plain(study.evaluate), list(methods(study))], evaluate))
+    judging = [study.name, said(study.evaluate), list(methods(study)), *judged_maps]
+    listed.append(Stage("evaluate", trained, judging, evaluate))
     shown = ("evaluate", *(["scm"] if study.graph else []))
     listed.append(Stage("report", shown, study.notes, report))
     return {stage.name: stage for stage in listed}
@@ -199,6 +202,16 @@ def source(study: Study) -> Any:
     paths = [path for case in cases for path in (case.image, case.mask)]
     table = cohort.folder / "table.csv"
     return [stamp(path) for path in [*paths, *([table] if table.exists() else [])]]
+
+
+def maps_of(partitions: Mapping[str, Partition]) -> list[Any]:
+    """What identifies the files that partitions are drawn in."""
+    return [stamp(part.file) for part in partitions.values() if part.file is not None]
+
+
+def said(settings: Any) -> dict[str, Any]:
+    """A section's settings for a fingerprint; what `LATER` holds goes unsaid, so that older runs stay done."""
+    return {key: value for key, value in plain(settings).items() if key not in LATER or value != LATER[key]}
 
 
 def fingerprint(content: Any) -> str:

@@ -1,0 +1,18 @@
+"""Run an ablation, value by value, and keep what came out up to date."""
+
+from collections.abc import Callable
+
+from segue import rendezvous, stages
+from segue.ablation.ablation_file import Ablation
+from segue.ablation.outcome import write_outcome
+
+
+def ablate(ablation: Ablation, say: Callable[[str], None] = lambda line: None) -> None:
+    """Do what is missing of every value; after each, the ablation's folder shows all that are done.
+
+    It holds ablation.json, table.md and figure.png. Killed at any moment, the same call goes on from there.
+    """
+    for value, study in ablation.studies.items():
+        say(f"{ablation.factor}: {value}")
+        stages.run(study, say=lambda line, name=study.name: say(f"{name}: {line}"))  # type: ignore[misc]
+        rendezvous.alone(lambda: write_outcome(ablation))
