@@ -153,6 +153,7 @@ def test_options_hold_for_every_value(tmp_path):
         ({"values": [{"value": 1, "changes": {"name.first": 3}}]}, "name is 'small', which has no keys"),
         ({"values": [{"value": 1, "changes": [3]}]}, "entry 1: changes is [3]"),
         ({"values": [{"value": 1, "changes": {"segmentor.masks": 0}}]}, "segmentor.masks is 0"),
+        ({"values": [{"value": 1}, {"value": 2, "changes": {"precision": "bf16"}}]}, "differ in precision"),
         ({"changes": {"evaluate.partitions.halves": HARD}}, "evaluate.partitions: halves is no partition of the study"),
         ({"changes": {"evaluate.partitions.thirds": HARD | {"regions": ["a", "b"]}}}, "regions of the study's own"),
     ],

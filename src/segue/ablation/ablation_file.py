@@ -76,6 +76,8 @@ def load_ablation(path: Path, overrides: Iterable[str] = ()) -> Ablation:
             raise InputError(f"{where}: the run of value {value!r} has the name of another, {run}: rename the value")
         study = study_of(changed(base, entry.get("changes"), where=where), [*given, "--name", run], where=where)
         studies[value] = dataclasses.replace(study, runs=study.runs / FOLDER)
+    if len({study.precision for study in studies.values()}) > 1:
+        raise InputError(f"{path}: its values differ in precision, which all are to share; write an ablation for each")
     return Ablation(name, content.get("factor", name), content.get("notes", ""), studies)
 
 
