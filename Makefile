@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STUDY ?= studies/coronary-phantom.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow lint types results ablations models bench scm screenshots explore clean
+.PHONY: help demo test slow lint types results ablations models bench scm coupled screenshots explore clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -79,6 +79,10 @@ bench: $(VENV)/ready-dev ## speed and memory against references, to results/benc
 scm: $(VENV)/ready-dev ## the causal model of variables against the phantom's true one, and dowhy's: results/benchmarks/scm.json
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
 	$(BIN)/python -m benchmarks.scm
+
+coupled: $(VENV)/ready-dev ## effects along the graph, from image to image, on the coupled phantom: results/benchmarks/coupled.json
+	$(BIN)/segue run studies/coronary-coupled.yaml
+	$(BIN)/python -m benchmarks.coupled
 
 screenshots: $(VENV)/ready-dev ## the pictures of docs/explorer.md, from the run of the phantom's study (needs Chromium)
 	$(BIN)/python docs/screenshots.py $(RUNS)/coronary-phantom

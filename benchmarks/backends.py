@@ -1,7 +1,7 @@
 """Other ways to run the networks: torch.compile, and OpenVINO where it is installed, against the shipped eager one.
 
-Decoding, in the image model's precision, and measuring, in float32, are most of what generation does; the fine-tuning
-step is most of what training does. A way that does not win here is not taken up in the package.
+Decoding and measuring, in float32, are most of what generation does; the fine-tuning step is most of what training
+does. A way that does not win here is not taken up in the package.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from benchmarks.settings import SETTINGS
 from benchmarks.timing import interleave, ratio, spread
 from benchmarks.workload import objective, phantom_batch, shipped_image, untrained_parents
 from segue.causal.mechanism import ImageMechanism
-from segue.hardware import autocast, channels_last
+from segue.hardware import channels_last
 from segue.training.batches import Batch
 
 FULL = {"rounds": 10, "warmup": 2, "batch": 32, "size": (32, 96)}
@@ -87,13 +87,12 @@ def tasks(batch: int, size: tuple[int, int]) -> dict[str, dict[str, Callable[[],
         ]
         decoding = (mechanism.context(pa, weights).contiguous().clone(), *states)
     decoder, ruler = Decoder(mechanism).eval(), Ruler(mechanism).eval()
-    precision = mechanism.precision
     step = {
         way: partial(training, batch, size, compiled=way != "eager") for way in ("eager", "torch.compile")
     }
     return {
-        "decoding": inference(decoder, decoding, precision=precision),
-        "measuring": inference(ruler, (x.clone(),), precision="no"),
+        "decoding": inference(decoder, decoding),
+        "measuring": inference(ruler, (x.clone(),)),
         "fine-tuning step": dict[str, Callable[[], Work]](step),
     }
 
@@ -103,34 +102,32 @@ def trained(batch: int, size: tuple[int, int]) -> tuple[ImageMechanism, Batch]:
     parents = untrained_parents(size, 3)
     data = phantom_batch(parents, batch, size)
     mechanism = shipped_image(parents, size).eval().requires_grad_(False)
-    mechanism.precision = SETTINGS["shipped"].precision
     return channels_last(mechanism, len(size)), data
 
 
-def inference(net: nn.Module, inputs: tuple[Tensor, ...], *, precision: Any) -> dict[str, Callable[[], Work]]:
+def inference(net: nn.Module, inputs: tuple[Tensor, ...]) -> dict[str, Callable[[], Work]]:
     """A network answering, in each way that there is."""
 
     def called(function: Callable[..., Any]) -> Work:
         @torch.inference_mode()
         def work() -> None:
-            with autocast(inputs[0].device, precision):
-                function(*inputs)
+            function(*inputs)
 
         return work
 
     ways = {"eager": lambda: called(net), "torch.compile": lambda: called(torch.compile(net, dynamic=False))}
     if importlib.util.find_spec("openvino") is not None:
-        ways["OpenVINO"] = lambda: openvino(net, inputs, hint="f32" if precision == "no" else "bf16")
+        ways["OpenVINO"] = lambda: openvino(net, inputs)
     return ways
 
 
-def openvino(net: nn.Module, inputs: tuple[Tensor, ...], *, hint: str) -> Work:
-    """The network, exported, in OpenVINO, at the precision `hint`: left to itself it would measure areas in bf16."""
+def openvino(net: nn.Module, inputs: tuple[Tensor, ...]) -> Work:
+    """The network, exported, in OpenVINO, told to compute in float32: left to itself it would measure areas in bf16."""
     import openvino as ov
 
     with torch.no_grad(), contextlib.redirect_stdout(None):
         converted = ov.convert_model(torch.export.export(net, inputs))
-    settings = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": torch.get_num_threads()}
+    settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
     compiled = ov.Core().compile_model(converted, "CPU", settings)
     arrays = [one.numpy() for one in inputs]
     return lambda: compiled(arrays)

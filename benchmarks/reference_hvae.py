@@ -17,7 +17,6 @@ from torch import Tensor, nn
 
 from segue.causal import gaussian
 from segue.causal.mechanism import Abduction, ImageMechanism, Likelihood
-from segue.hardware import autocast
 from segue.nets.hvae import LOG_SCALE, LOG_SD_LIMIT
 from segue.nets.layers import double, pool
 
@@ -226,8 +225,7 @@ class OnePass(ImageMechanism):
         """As the base class has it; the states also hold `pa` and what it decoded to."""
         assert isinstance(self.model, ReferenceHVAE)
         context = self.context(pa, weights)
-        with autocast(x.device, self.precision):
-            abduction, likelihood = self.model.infer(x, context, sample=sample)
+        abduction, likelihood = self.model.infer(x, context, sample=sample)
         return abduction._replace(states=[*abduction.states, pa, *likelihood])
 
     def predict(self, abduction: Abduction, parents: Sequence[Tensor], weights: Tensor) -> list[Likelihood]:

@@ -58,7 +58,6 @@ def model_of(setting: Name, images: int, size: Sequence[int]) -> tuple[Model, li
     parents = untrained_parents(grid, 3)
     data = phantom_batch(parents, images, grid)
     mechanism = shipped_image(parents, grid)
-    mechanism.precision = how.precision
     model = Model(
         mechanism.to(memory_format=how.layout),  # type: ignore[call-overload]
         size=grid,

@@ -22,7 +22,7 @@ class Setting:
     """One way of computing the same thing.
 
     Attributes:
-        precision: of the image model, in training and in answering.
+        precision: of the image model's training; answers are in float32.
         layout: memory format of a trained network's weights.
         step: (objective, learning rate, clip) to one whole optimiser step: forward, backward, clip, update, EMA.
         process: done once in the process that works.
@@ -33,10 +33,9 @@ class Setting:
     step: Callable[[nn.Module, float, float], Step]
     process: Callable[[], None]
 
-    @property
-    def dtype(self) -> torch.dtype:
+    def dtype(self, *, training: bool) -> torch.dtype:
         """What most multiplications are in: that type's matrix-multiply rate is the yardstick."""
-        return torch.bfloat16 if self.precision == "bf16" else torch.float32
+        return torch.bfloat16 if training and self.precision == "bf16" else torch.float32
 
 
 def plain_step(objective: nn.Module, lr: float, clip: float) -> Step:

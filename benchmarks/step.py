@@ -23,7 +23,8 @@ def measure(*, rounds: int, warmup: int, batch: int, size: tuple[int, int]) -> F
 def compare(kind: Kind, *, rounds: int, warmup: int, batch: int, size: tuple[int, int]) -> Findings:
     """One kind of work: each setting has a process of its own, and they take turns, with matrix products between."""
     spot: dict[str, Any] = {"kind": kind, "batch": batch, "size": size}
-    products = {how.dtype: matmuls(how.dtype) for how in SETTINGS.values()}
+    dtypes = {name: how.dtype(training=kind.endswith("step")) for name, how in SETTINGS.items()}
+    products = {dtype: matmuls(dtype) for dtype in dtypes.values()}
     multiply = {title: call for some in products.values() for title, (call, _) in some.items()}
     with ExitStack() as stack:
         apart = {
@@ -39,10 +40,10 @@ def compare(kind: Kind, *, rounds: int, warmup: int, batch: int, size: tuple[int
     }
     cost = gflop(work(setting="plain", **spot))
     rows = [
-        row(kind, name, seconds[name], batch=batch, cost=cost, rate=rates[how.dtype], peak=peaks[name])
-        for name, how in SETTINGS.items()
+        row(kind, name, seconds[name], batch=batch, cost=cost, dtype=dtype, rate=rates[dtype], peak=peaks[name])
+        for name, dtype in dtypes.items()
     ]
-    plain, shipped, dtype = seconds["plain"], seconds["shipped"], SETTINGS["shipped"].dtype
+    plain, shipped, dtype = seconds["plain"], seconds["shipped"], dtypes["shipped"]
     reached = f"{kind}, shipped: FLOP a second over the best {called(dtype)} matrix product's"
     ratios = [
         ratio(f"{kind}: images a second, shipped over plain", plain, shipped),
@@ -52,7 +53,9 @@ def compare(kind: Kind, *, rounds: int, warmup: int, batch: int, size: tuple[int
     return Findings(rows, ratios)
 
 
-def row(kind: Kind, name: Name, took: Seconds, *, batch: int, cost: float, rate: Seconds, peak: float) -> Row:
+def row(
+    kind: Kind, name: Name, took: Seconds, *, batch: int, cost: float, dtype: torch.dtype, rate: Seconds, peak: float
+) -> Row:
     """One line of the table."""
     return {
         "work": kind,
@@ -61,7 +64,7 @@ def row(kind: Kind, name: Name, took: Seconds, *, batch: int, cost: float, rate:
         "images_per_second": batch / median(took),
         "gflop": cost,
         "gflop_per_second": cost / median(took),
-        "matmul": called(SETTINGS[name].dtype),
+        "matmul": called(dtype),
         "matmul_gflop_per_second": median(rate),
         "peak_mb": peak,
     }

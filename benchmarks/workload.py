@@ -93,7 +93,6 @@ def work(
     parents = untrained_parents(grid, regions)
     data = phantom_batch(parents, batch, grid)
     mechanism = image(parents, grid)
-    mechanism.precision = how.precision
     if kind not in ("abduction", "prediction"):
         return partial(how.step(*objective(kind, mechanism)), data)
     return answer(kind, mechanism.to(memory_format=how.layout), data)  # type: ignore[call-overload]

@@ -8,16 +8,6 @@ def test_auto_is_bf16_or_float32():
     assert hardware.resolve("auto") in ("no", "bf16")
 
 
-def test_autocast_multiplies_in_bf16_or_as_its_surroundings_do():
-    a = torch.ones(2, 2)
-    with hardware.autocast(a.device, "bf16"):
-        assert (a @ a).dtype == torch.bfloat16
-    with hardware.autocast(a.device, "no"):
-        assert (a @ a).dtype == torch.float32
-    with torch.autocast("cpu", torch.bfloat16), hardware.autocast(a.device, "no"):
-        assert (a @ a).dtype == torch.bfloat16
-
-
 def test_channels_last_changes_strides_alone():
     net = torch.nn.Conv2d(3, 4, 3)
     before = net.weight.clone()

@@ -1,6 +1,7 @@
 """A study's file: read, overridden, checked, and written back."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from small_study import CHEST, STUDY, VARIABLES, write_study
 
 from segue.errors import InputError
 from segue.stages import stages
-from segue.study import to_yaml, variables
+from segue.study import Augment, Budget, Partition, asked, to_yaml, variables
 from segue.study_file import load_study
 
 STUDIES = sorted((Path(__file__).parents[1] / "studies").glob("*.yaml"))
@@ -95,3 +96,15 @@ def test_stages_need_only_what_comes_before_them(tmp_path):
         assert set(stage.needs) <= seen
         seen.add(name)
     assert "regressor" not in stages(load_study(write_study(tmp_path), ["--finetune.guides", "[none,region]"]))
+
+
+def test_a_key_that_asks_for_nothing_is_no_part_of_a_fingerprint_and_any_other_is():
+    off = Augment()
+    assert asked(off) == {}
+    assert asked(dataclasses.replace(off, rotate=5.0)) == {"rotate": 5.0}
+    # no margin (the kind's own) and a margin of 0 are two things
+    kinds = [Partition(kind="extent", margin=margin) for margin in (None, 0.0, 0.1)]
+    assert len({json.dumps(asked(kind)) for kind in kinds}) == 3
+    # a default that is something stays: another one would be another study
+    assert asked(Budget(steps=3))["lr"] == Budget(steps=3).lr and "seed" not in asked(Budget(steps=3))
+    assert asked(Budget(steps=0)) == asked(Budget(steps=3)) | {"steps": 0}

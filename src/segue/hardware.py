@@ -2,7 +2,6 @@
 
 import ctypes
 import sys
-from contextlib import AbstractContextManager, nullcontext
 from typing import Literal, TypeVar
 
 import torch
@@ -19,11 +18,6 @@ def resolve(precision: Precision) -> Literal["bf16", "no"]:
     if torch.cuda.is_available():
         return "bf16" if torch.cuda.is_bf16_supported() else "no"
     return "bf16" if torch.cpu._is_avx512_bf16_supported() else "no"
-
-
-def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
-    """Products in bf16 where `precision` says so; the surroundings' own choice otherwise."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=True) if resolve(precision) == "bf16" else nullcontext()
 
 
 def channels_last(net: Net, dims: int) -> Net:

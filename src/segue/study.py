@@ -122,7 +122,8 @@ class Segmentor:
     """A segmentor: one of two unlike MONAI networks, at 1 / `patch` of the resolution.
 
     Args:
-        masks: share of its subjects whose masks it learns from, one at least; a smaller share is part of a larger.
+        masks: share of its subjects whose masks it learns from, one at least; a smaller share is part of a larger. All of
+            them without.
     """
 
     arch: SegmentorArch
@@ -130,7 +131,7 @@ class Segmentor:
     width: int = 48
     patch: int = 2
     augment: Augment = Augment()
-    masks: float = 1.0
+    masks: float | None = None
 
 
 @dataclass(frozen=True)
@@ -250,8 +251,7 @@ class Study:
         variables: the partition that measures each structure.
         graph: by variable (`structure@region` or covariate), its causes; empty: all are independent, as in the papers.
         runs: the folder of all runs.
-        precision: of training and of the image model; auto is bf16 where the hardware has it. Areas are always measured
-            in float32.
+        precision: of training; auto is bf16 where the hardware has it. Answers and areas are always in float32.
     """
 
     name: str
@@ -342,6 +342,26 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(v) for v in value]
     return str(value) if isinstance(value, Path) else value
+
+
+def asked(value: Any) -> Any:
+    """`plain`, without fields that stand at a default which asks for nothing (None, 0, False, no entries).
+
+    Of this a stage's fingerprint is made: a version of segue that has a new key, off by default, changes none.
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        entries = {f: getattr(value, f.name) for f in dataclasses.fields(value)}
+        return {f.name: asked(entry) for f, entry in entries.items() if entry or entry != default(f)}
+    if isinstance(value, dict):
+        return {k: asked(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [asked(v) for v in value]
+    return plain(value)
+
+
+def default(field: dataclasses.Field[Any]) -> Any:
+    """What a field is when nothing is said of it; `MISSING` where something must be."""
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
 
 
 def to_yaml(study: Study) -> str:

@@ -102,7 +102,7 @@ def check(study: Study, where: str) -> None:
             raise InputError(f"{where}: {key}.budget: give at least 1 step, batches of 2, and an lr above 0")
     for key in ("segmentor", "judge"):
         masks = getattr(study, key).masks
-        if not 0 < masks <= 1:
+        if masks is not None and not 0 < masks <= 1:
             raise InputError(f"{where}: {key}.masks is {masks:g}: give a share above 0, up to 1")
     hvae = study.hvae
     shape = {"widths": hvae.widths, "depths": hvae.depths, "finest": hvae.finest, "reach": hvae.reach}

@@ -63,7 +63,7 @@ def test_what_is_no_share_is_refused(tmp_path, masks):
 
 
 def test_runs_from_before_these_settings_stay_done(tmp_path):
-    """The fingerprints of stages are those of studies that had no such keys; a choice changes what it should."""
+    """Where nothing is said of them, they are no part of a fingerprint; a choice changes what it should."""
     path = write_study(tmp_path, STUDY)
     plain = {name: json.dumps(stage.settings, default=str) for name, stage in stages(load_study(path)).items()}
     assert not any(key in text for text in plain.values() for key in ('"masks"', '"sample"'))

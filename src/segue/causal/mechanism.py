@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from segue.causal import gaussian
 from segue.causal.parents import Conditioning, Parents
-from segue.hardware import Precision, autocast
 
 
 class Abduction(NamedTuple):
@@ -64,8 +63,10 @@ class ImageModel(Protocol):
 class ImageMechanism(nn.Module):
     """An image model together with the parents that it is conditioned on, and how they enter.
 
-    The model works in `precision`; parents are measured, and images rendered, in float32 always. `shrinkage` is the
-    size of change, in the network's intensity, below which a change is taken for none: see `shrunk`.
+    In training the model works in the precision of its surroundings (Accelerate's). It answers in float32: what rounds
+    two decodings apart is a change of its own, everywhere (docs/speed.md). Parents are measured, and images rendered,
+    in float32 always. `shrinkage` is the size of change, in the network's intensity, below which a change is taken for
+    none: see `shrunk`.
     """
 
     model: ImageModel
@@ -76,12 +77,10 @@ class ImageMechanism(nn.Module):
         model: nn.Module,
         parents: Parents,
         conditioning: Conditioning,
-        precision: Precision = "no",
         shrinkage: float = 0.0,
     ) -> None:
         super().__init__()
         self.model, self.parents, self.conditioning = cast(ImageModel, model), parents, conditioning
-        self.precision: Precision = precision
         self.shrinkage = shrinkage
 
     def context(self, pa: Tensor, weights: Tensor) -> Float[Tensor, "batch context *space"]:
@@ -91,22 +90,19 @@ class ImageMechanism(nn.Module):
     def infer(self, x: Tensor, pa: Tensor, weights: Tensor, *, sample: bool) -> Abduction:
         """z ~ q(z | x, pa), or its mean."""
         context = self.context(pa, weights)
-        with autocast(x.device, self.precision):
-            return self.model.abduct(x, context, sample=sample)
+        return self.model.abduct(x, context, sample=sample)
 
     def predict(self, abduction: Abduction, parents: Sequence[Tensor], weights: Tensor) -> list[Likelihood]:
         """p(x | z, pa) for each of several parents (batch, variable) of the same images, decoded as one batch."""
         contexts = torch.cat([self.context(pa, weights) for pa in parents])
-        with autocast(contexts.device, self.precision):
-            loc, log_scale = self.model.predict(abduction.states, contexts)
+        loc, log_scale = self.model.predict(abduction.states, contexts)
         pairs = zip(loc.chunk(len(parents)), log_scale.chunk(len(parents)), strict=True)
         return [Likelihood(*pair) for pair in pairs]
 
     def sample(self, pa: Tensor, weights: Tensor) -> Likelihood:
         """p(x | z, pa) for z drawn from the prior."""
         context = self.context(pa, weights)
-        with autocast(context.device, self.precision):
-            return self.model.sample(context)
+        return self.model.sample(context)
 
     def counterfactual(self, x: Tensor, factual: Likelihood, changed: Likelihood) -> Tensor:
         """x* = loc* + scale* u with the abducted u of x, its change shrunk."""

@@ -28,7 +28,6 @@ from segue.generation.output import (
 from segue.generation.plan import REQUESTS, Listed, Plan, read_plan
 from segue.generation.source import Source, open_source
 from segue.generation.worker import Worker
-from segue.hardware import resolve
 from segue.run import load
 from segue.stages import fingerprint
 from segue.stages.common import write_text
@@ -90,7 +89,7 @@ def open_worker(job: Job) -> Worker:
 
 def of_model(model: Model) -> dict[str, str]:
     """What must be the same for all workers."""
-    return {"run": ledger.weights_of(model), "precision": resolve(model.mechanism.precision)}
+    return {"run": ledger.weights_of(model)}
 
 
 def assemble(job: Job, model: Model, source: Source, plan: Plan) -> Worker:

@@ -97,7 +97,7 @@ def end(out: Path, summary: dict[str, Any]) -> None:
 
 
 def weights_of(model: Model) -> str:
-    """SHA-256 of everything in a model that an answer depends on, but for the precision of its products."""
+    """SHA-256 of everything in a model that an answer depends on."""
     digest = hashlib.sha256()
     facts = [model.variables, model.size, model.intensity, model.unit, model.pixel_area, model.mechanism.conditioning]
     digest.update(json.dumps(facts).encode())

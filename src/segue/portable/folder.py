@@ -85,7 +85,6 @@ def build(folder: Path, settings: Mapping[str, Any], tensors: dict[str, Tensor])
         model=network(HVAE, networks["image"], tensors, IMAGE),
         parents=parents,
         conditioning=settings["conditioning"],
-        precision=settings["precision"],
         shrinkage=settings["shrinkage"],
     )
     return channels_last(mechanism, len(settings["size"]))

@@ -23,12 +23,10 @@ from segue.stages.judging import evaluate, evaluate_elsewhere, report
 from segue.stages.predictors import measure_cohort, train_judge, train_regressor, train_segmentor
 from segue.stages.prepare import prepare
 from segue.stages.scm import fit_graph
-from segue.study import Partition, Study, plain, to_yaml
+from segue.study import Partition, Study, asked, plain, to_yaml
 
 __all__ = ["Stage", "evaluate_elsewhere", "run", "stages"]
 Work = Callable[[Study, Path], Result]
-LATER: dict[str, Any] = {"masks": 1.0, "sample": False, "partitions": {}}
-"""Settings that came after runs that are kept, with the values that those were made with."""
 
 
 @dataclass(frozen=True)
@@ -51,26 +49,26 @@ def stages(study: Study) -> dict[str, Stage]:
     training = {"precision": study.precision}
     maps, judged_maps = maps_of(study.partitions), maps_of(study.evaluate.partitions)
     listed = [
-        Stage("prepare", (), [plain(cohort), source(study)], prepare),
-        Stage("segmentor", ("prepare",), [said(study.segmentor), training], train_segmentor, True),
-        Stage("judge", ("prepare",), [said(study.judge), training], train_judge, True),
-        Stage("measure", ("segmentor",), [plain(study.partitions), study.variables, maps], measure_cohort),
+        Stage("prepare", (), [asked(cohort), source(study)], prepare),
+        Stage("segmentor", ("prepare",), [asked(study.segmentor), training], train_segmentor, True),
+        Stage("judge", ("prepare",), [asked(study.judge), training], train_judge, True),
+        Stage("measure", ("segmentor",), [asked(study.partitions), study.variables, maps], measure_cohort),
     ]
     if study.graph:  # before what takes long: a graph that is wrong is seen early
-        listed.append(Stage("scm", ("measure",), [plain(study.graph), plain(study.scm)], fit_graph))
+        listed.append(Stage("scm", ("measure",), [asked(study.graph), asked(study.scm)], fit_graph))
     tuned = {name: (method, method.tuning) for name, method in methods(study).items() if method.tuning}
     if any(variant.guide == "regressor" for _, variant in tuned.values()):
-        listed.append(Stage("regressor", ("measure",), [plain(study.regressor), training], train_regressor, True))
-    shape = {k: v for k, v in plain(hvae).items() if k != "conditioning"}
+        listed.append(Stage("regressor", ("measure",), [asked(study.regressor), training], train_regressor, True))
+    shape = {k: v for k, v in asked(hvae).items() if k != "conditioning"}
     for conditioning in hvae.conditioning:
         listed.append(Stage(f"pretrain/{conditioning}", ("measure",), [shape, training], pretrain(conditioning), True))
-    common = {k: v for k, v in plain(tuning).items() if k not in ("guides", "variants")}
+    common = {k: v for k, v in asked(tuning).items() if k not in ("guides", "variants")}
     for name, (method, variant) in tuned.items():
         needs = (f"pretrain/{method.conditioning}", *(["regressor"] if variant.guide == "regressor" else []))
-        settings = [common, plain(variant), training]
+        settings = [common, asked(variant), training]
         listed.append(Stage(f"finetune/{name}", needs, settings, finetune(method), True))
     trained = tuple(s.name for s in listed if s.name not in ("prepare", "scm"))  # judged whatever the graph says
-    judging = [study.name, said(study.evaluate), list(methods(study)), *judged_maps]
+    judging = [study.name, asked(study.evaluate), list(methods(study)), *judged_maps]
     listed.append(Stage("evaluate", trained, judging, evaluate))
     shown = ("evaluate", *(["scm"] if study.graph else []))
     listed.append(Stage("report", shown, study.notes, report))
@@ -207,11 +205,6 @@ def source(study: Study) -> Any:
 def maps_of(partitions: Mapping[str, Partition]) -> list[Any]:
     """What identifies the files that partitions are drawn in."""
     return [stamp(part.file) for part in partitions.values() if part.file is not None]
-
-
-def said(settings: Any) -> dict[str, Any]:
-    """A section's settings for a fingerprint; what `LATER` holds goes unsaid, so that older runs stay done."""
-    return {key: value for key, value in plain(settings).items() if key not in LATER or value != LATER[key]}
 
 
 def fingerprint(content: Any) -> str:

@@ -85,9 +85,7 @@ def pretrain(conditioning: Conditioning) -> Callable[[Study, Path], Result]:
             reach=settings.reach,
             head=settings.head,
         )
-        mechanism = ImageMechanism(
-            model=net, parents=parents, conditioning=conditioning, precision=study.precision
-        )
+        mechanism = ImageMechanism(model=net, parents=parents, conditioning=conditioning)
         objective = Elbo(
             mechanism,
             augment=Augment(**asdict(settings.augment)),
@@ -152,7 +150,6 @@ def load_mechanism(study: Study, directory: Path, method: Method) -> ImageMechan
         model=load_pretrained(HVAE, directory),
         parents=load_parents(study),
         conditioning=method.conditioning,
-        precision=study.precision,
         shrinkage=2 * method.tuning.shrinkage if method.tuning else 0.0,  # the networks see a range of 2
     )
     return channels_last(mechanism, len(study.cohort.size))

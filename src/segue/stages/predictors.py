@@ -40,7 +40,7 @@ def train_segmentor(study: Study, directory: Path, *, which: str = "segmentor", 
         channels=store.channels,
     )
     objective = Segmentation(net, Augment(**asdict(settings.augment)))
-    chosen = with_masks(store, split, settings.masks, study.cohort.seed)
+    chosen = None if settings.masks is None else with_masks(store, split, settings.masks, study.cohort.seed)
     batches = stream(study, store, split, settings.budget, with_fractions=True, chosen=chosen)
     return trained(study, net, objective, batches, directory, settings.budget, title=which)
 

@@ -1,0 +1,167 @@
+"""Effects along a graph, from image to image: a trained run of the coupled phantom against the truth.
+
+`benchmarks.scm` is given the true variables. Here nothing is: variables are measured by the run's guide (covariates
+are known), the graph's mechanisms were fitted to such measurements, a cause is moved by one sd up and down, the image
+is decoded, and the run's judge measures it. The truth is the same phantom with all that follows by its law.
+
+- `graph`: effects follow the learned mechanisms. `none`: nothing follows, as the papers have it.
+- `asked`: the value that an effect is given; `image`: what the judge measures on the counterfactual.
+- `truth`: the judge on the true counterfactual, the floor of every error on images.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import networkx as nx
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks.machine import ROOT
+from benchmarks.record import Findings, Row, Statement, run
+from benchmarks.scm import CAUSES, GRAPH, STEPS, summary
+from segue.anatomy import measure as areas_of
+from segue.causal.graph import causal_graph
+from segue.cohort.phantom import VARIABLES, Noise, counterfactual, noise_of
+from segue.counterfactual import Counterfactual, Model
+from segue.errors import InputError
+from segue.nets.segmentor import Segmentor
+from segue.nets.weights import load_pretrained
+from segue.run import load, open_run
+from segue.stages.common import device, open_store
+from segue.stages.truth import check_store
+from segue.study import Phantom, Study
+from segue.training.batches import scaled
+
+FULL = {"run": "runs/coronary-coupled", "images": 100}
+QUICK = FULL | {"images": 10}
+WAYS = ("graph", "none")
+
+
+class Cohort(NamedTuple):
+    """The test images, the noise that made them, and their covariates."""
+
+    images: np.ndarray
+    noise: Noise
+    covariates: dict[str, Tensor]
+
+
+class Cell(NamedTuple):
+    """One effect of one intervention: errors in sd by what is compared, and which images have one answer."""
+
+    effect: str
+    errors: dict[str, np.ndarray]
+    well_posed: np.ndarray
+
+
+def measure(*, run: str, images: int) -> Findings:
+    """Errors of descendants, asked and in images, over all causes; distances from the true images."""
+    study, _, _ = open_run(ROOT / run, None)
+    model, judge = load(ROOT / run), load_pretrained(Segmentor, ROOT / run / "judge").eval().to(device())
+    if model.scm is None:
+        raise InputError(f"{run}: the study of this run has no graph")
+    cohort = test_images(study, images)
+    cells, distances = [], []
+    for cause in CAUSES:
+        for step in STEPS:
+            found, distance = compare(model, judge, study, cohort, cause, step)
+            cells += found
+            distances.append(distance)
+    return told(cells, np.stack(distances), study)
+
+
+def test_images(study: Study, count: int) -> Cohort:
+    """The first `count` test images.
+
+    Raises:
+        InputError: the run is not of the coupled phantom, or of another version of it.
+    """
+    phantom, store = study.cohort.phantom, open_store(study)
+    if phantom is None or phantom.law != "coupled":
+        raise InputError(f"{study.name}: not a study of the phantom's coupled law; run studies/coronary-coupled.yaml")
+    check_store(study, phantom, size_of(study))
+    chosen = store.indices("test")[:count]
+    table = store.table[chosen.tolist()]
+    covariates = {name: torch.tensor(table[name].to_list()) for name in study.cohort.covariates}
+    return Cohort(store.read(chosen, fractions=False)["image"].numpy(), noise_for(phantom, table["id"]), covariates)
+
+
+def noise_for(phantom: Phantom, ids: Iterator[str]) -> Noise:
+    return noise_of(list(ids), seed=phantom.seed, law=phantom.law)
+
+
+def size_of(study: Study) -> tuple[int, int]:
+    height, width = study.cohort.size
+    return height, width
+
+
+def compare(
+    model: Model, judge: Segmentor, study: Study, cohort: Cohort, cause: str, step: float
+) -> tuple[list[Cell], np.ndarray]:
+    """One cause moved by `step` sd: its descendants, and the images' distances from the truth (image, way)."""
+    request = {cause: f"{step:+}sd"}
+    answers = {
+        way: model.counterfactual(cohort.images, request, covariates=cohort.covariates, propagate=way == "graph")
+        for way in WAYS
+    }
+    asked = answers["graph"].requested[cause].double().cpu().numpy()
+    truth = counterfactual(cohort.noise, {cause: asked}, size_of(study), propagate=True)
+    true_image = torch.from_numpy(truth.image)
+    by_judge = {way: judged(judge, model, study, answer.image, answer) for way, answer in answers.items()}
+    by_judge["truth"] = judged(judge, model, study, true_image, answers["graph"])
+    sd = dict(zip(model.variables, model.parents.sd.tolist(), strict=True))
+    cells = []
+    for effect in sorted(nx.descendants(causal_graph(GRAPH, model.variables), cause)):
+        true = truth.areas[:, VARIABLES.index(effect)]
+        place = model.measured_names.index(effect)
+        values = {f"{way}, asked": answer.requested[effect].cpu().numpy() for way, answer in answers.items()}
+        values |= {f"{way}, image": areas[:, place].cpu().numpy() for way, areas in by_judge.items()}
+        errors = {what: np.abs(value - true) / sd[effect] for what, value in values.items()}
+        cells.append(Cell(effect, errors, truth.well_posed))
+    images = {way: answer.image.cpu() for way, answer in answers.items()} | {"nothing": torch.from_numpy(cohort.images)}
+    distances = np.stack([(image - true_image).abs().flatten(1).mean(1).numpy() for image in images.values()], axis=1)
+    return cells, np.where(truth.well_posed[:, None], distances, np.nan)
+
+
+@torch.inference_mode()
+def judged(judge: Segmentor, model: Model, study: Study, image: Tensor, answer: Counterfactual) -> Tensor:
+    """Areas by the judge, in the regions of the factual image: (image, measured)."""
+    soft = judge.soft(scaled(image.to(model.device), study.cohort.intensity))
+    return areas_of(soft, answer.weights, model.parents.structure_of, soft.new_full((len(soft),), model.area(None)))
+
+
+def told(cells: list[Cell], distances: np.ndarray, study: Study) -> Findings:
+    """By effect and over all: mean errors (sd) with intervals over images, and distances from the truth (HU)."""
+    kinds = list(cells[0].errors)
+    rows: list[Row] = []
+    for effect in VARIABLES:
+        mine = [cell for cell in cells if cell.effect == effect]
+        if mine:
+            row: Row = {"measure": "error (sd), well-posed", "variable": effect}
+            rows.append(row | {kind: float(np.mean(np.concatenate(well_posed(mine, kind)))) for kind in kinds})
+    totals = {kind: per_image(cells, kind) for kind in kinds}
+    statements = [summary(f"error on descendants over sd, {kind}", totals[kind]) for kind in kinds]
+    for kind in ("asked", "image"):
+        what = f"error on descendants, nothing follows over graph, {kind}"
+        statements.append(summary(what, totals[f"none, {kind}"], totals[f"graph, {kind}"]))
+    names = ("graph", "none", "nothing")
+    means: Mapping[str, float] = dict(zip(names, np.nanmean(distances, axis=(0, 1)).tolist(), strict=True))
+    rows.append({"measure": "distance from the true image (HU)", "variable": "all", **means})
+    ratio = means["graph"] / means["nothing"]
+    statements.append(Statement("distance from the true image, graph over doing nothing", ratio))
+    return Findings(rows, statements)
+
+
+def well_posed(cells: list[Cell], kind: str) -> list[np.ndarray]:
+    return [cell.errors[kind][cell.well_posed] for cell in cells]
+
+
+def per_image(cells: list[Cell], kind: str) -> np.ndarray:
+    """(image, 2): sum of the errors of well-posed requests and their number."""
+    known = np.stack([cell.well_posed for cell in cells], axis=1)
+    errors = np.stack([cell.errors[kind] for cell in cells], axis=1)
+    return np.stack([(errors * known).sum(1), known.sum(1)], axis=1)
+
+
+if __name__ == "__main__":
+    run("coupled", measure, full=FULL, quick=QUICK)
