@@ -122,8 +122,8 @@ class Segmentor:
     """A segmentor: one of two unlike MONAI networks, at 1 / `patch` of the resolution.
 
     Args:
-        masks: share of its subjects whose masks it learns from, one at least; a smaller share is part of a larger. All of
-            them without.
+        masks: share of its subjects whose masks it learns from, one at least (a smaller share is part of a larger); all
+            of them without.
     """
 
     arch: SegmentorArch
