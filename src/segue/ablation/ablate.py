@@ -12,7 +12,7 @@ def ablate(ablation: Ablation, say: Callable[[str], None] = lambda line: None) -
 
     It holds ablation.json, table.md and figure.png. Killed at any moment, the same call goes on from there.
     """
-    for value, study in ablation.studies.items():
-        say(f"{ablation.factor}: {value}")
+    for i, (value, study) in enumerate(ablation.studies.items(), start=1):
+        say(f"{ablation.factor}: {value} ({i} of {len(ablation.studies)})")
         stages.run(study, say=lambda line, name=study.name: say(f"{name}: {line}"))  # type: ignore[misc]
         rendezvous.alone(lambda: write_outcome(ablation))
