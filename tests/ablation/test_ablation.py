@@ -131,6 +131,16 @@ def test_the_ablations_that_come_with_segue_are_valid(path):
     assert ablation.name == path.stem and len(ablation.studies) > 1
 
 
+def test_the_documents_example_is_valid(tmp_path):
+    root = Path(__file__).parents[2]
+    text = (root / "docs" / "ablations.md").read_text().split("```yaml\n")[1].split("```")[0]
+    path = tmp_path / "latents.yaml"
+    path.write_text(text.replace("../chest-zones.yaml", str(root / "studies" / "chest-zones.yaml")))
+    studies = load_ablation(path).studies
+    assert [study.hvae.latent for study in studies.values()] == [4, 8, 16]
+    assert {study.hvae.budget.steps for study in studies.values()} == {500}
+
+
 def test_options_hold_for_every_value(tmp_path):
     ablation = load_ablation(write_ablation(tmp_path), ["--evaluate.images", "5", "--runs", "elsewhere"])
     assert [study.evaluate.images for study in ablation.studies.values()] == [5, 5]

@@ -32,7 +32,7 @@ QUANTITIES = {
 
 
 def write_outcome(ablation: Ablation) -> None:
-    """ablation.json, table.md and figure.png, of the values that are done."""
+    """ablation.json, table.md and figure.png of an ablation whose runs are done."""
     folder, found = ablation.directory, outcome(ablation)
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / JSON, json.dumps(found, indent=1))
@@ -44,10 +44,7 @@ def outcome(ablation: Ablation) -> dict[str, Any]:
     """ablation.json; `seconds` counts a stage once, however many runs have taken it from one another."""
     entries, seconds, unit = [], {}, None
     for value, study in ablation.studies.items():
-        path = study.directory / "evaluate" / "metrics.json"
-        if not (path.parent / "done.json").exists():
-            continue
-        metrics = json.loads(path.read_text())
+        metrics = json.loads((study.directory / "evaluate" / "metrics.json").read_text())
         unit = metrics["unit"]
         entries.append({"value": value, "run": study.name, **of_run(metrics)})
         seconds |= stages_of(study)
