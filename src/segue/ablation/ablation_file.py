@@ -65,7 +65,7 @@ def load_ablation(path: Path, overrides: Iterable[str] = ()) -> Ablation:
     if not isinstance(content["values"], list) or not content["values"]:
         raise InputError(f"{path}: values is to be a list of a value and its changes: - {{value: 8, changes: {{...}}}}")
     base = changed(read_study(path.parent / content["study"]), content.get("changes"), where=str(path))
-    given, studies = list(overrides), {}
+    given, studies = list(overrides), dict[str, Study]()
     for i, entry in enumerate(content["values"], start=1):
         where = f"{path}: values, entry {i}"
         if not isinstance(entry, dict):

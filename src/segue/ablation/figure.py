@@ -54,13 +54,11 @@ def draw_line(axes: Axes, column: Column, names: Sequence[str]) -> None:
     aside = APART * (place - (len(names) - 1) / 2)
     at = [i for i, value in enumerate(column.values) if value is not None]
     known = [value for value in column.values if value is not None]
-    reference = column.title in REFERENCES
-    style = {"color": "#8a8a8a", "linestyle": ":" if column.title == NOTHING else "--"} if reference else {}
-    axes.plot(
-        [i + aside for i in at], known, label=column.title, linewidth=1.3, marker="o", markersize=3.5,
-        **({"color": COLOURS[place % len(COLOURS)]} | style),
-    )  # fmt: skip
-    colour = axes.get_lines()[-1].get_color()
+    colour, line = COLOURS[place % len(COLOURS)], "-"
+    if column.title in REFERENCES:
+        colour, line = "#8a8a8a", ":" if column.title == NOTHING else "--"
+    style = {"color": colour, "linewidth": 1.3, "marker": "o", "markersize": 3.5}
+    axes.plot([i + aside for i in at], known, label=column.title, linestyle=line, **style)  # type: ignore[arg-type]
     for i in at:
         if (ends := column.intervals[i]) is not None:
             axes.plot([i + aside] * 2, ends, color=colour, linewidth=1.3, solid_capstyle="butt")

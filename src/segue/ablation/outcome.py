@@ -42,17 +42,16 @@ def write_outcome(ablation: Ablation) -> None:
 
 def outcome(ablation: Ablation) -> dict[str, Any]:
     """ablation.json; `seconds` counts a stage once, however many runs have taken it from one another."""
-    entries, seconds, unit = [], {}, None
+    entries: list[dict[str, Any]] = []
+    seconds: dict[str, float] = {}
     for value, study in ablation.studies.items():
         metrics = json.loads((study.directory / "evaluate" / "metrics.json").read_text())
-        unit = metrics["unit"]
         entries.append({"value": value, "run": study.name, **of_run(metrics)})
         seconds |= stages_of(study)
     return {
         "ablation": ablation.name,
         "factor": ablation.factor,
         "notes": ablation.notes,
-        "unit": unit,
         "values": entries,
         "seconds": round(sum(seconds.values()), 1),
         "commit": commit(),
@@ -64,6 +63,7 @@ def of_run(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """One value: what its metrics.json says of every method, and of what measures it."""
     nothing = metrics.get("truth_of_doing_nothing")
     return {
+        "unit": metrics["unit"],
         "n_images": metrics["n_images"],
         "n_subjects": metrics["n_subjects"],
         "n_variables": len(metrics["variables"]),
