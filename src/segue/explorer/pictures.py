@@ -75,4 +75,4 @@ def outline(mask: Plane) -> str:
     """The line where a soft mask passes one half, between pixels, closed at the image's edge, as an SVG path."""
     padded = np.pad(mask, 1)
     lines: Any = contour_generator(z=padded).lines(0.5)
-    return "".join("M" + "L".join(f"{x - 0.5:.1f} {y - 0.5:.1f}" for x, y in line) for line in lines)
+    return "".join("M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in (line - 0.5).tolist()) for line in lines)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from segue.errors import InputError
 from segue.explorer.upload import MAX_BYTES
+from segue.hardware import keep_memory
 
 if TYPE_CHECKING:
     from segue.explorer.models import Explored
@@ -69,6 +70,7 @@ def serve(
 
     from segue.explorer.limit import BodyLimit
 
+    keep_memory()
     blocks = build(explored)
     try:
         _, address, _ = blocks.launch(
