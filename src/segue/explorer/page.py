@@ -48,6 +48,7 @@ def build(explored: Explored) -> gr.Blocks:
                     label=f"Methods to compare (up to {MOST_METHODS})",
                     visible=len(explored.models) > 1,
                 )
+                follow = graph_switch(explored)
                 request = gr.HTML(
                     value={}, grid="", html_template="${grid}", js_on_load=read("panel.js"), elem_id="sg-request"
                 )
@@ -55,10 +56,10 @@ def build(explored: Explored) -> gr.Blocks:
                 gr.HTML(read("toolbar.html"), js_on_load=read("toolbar.js"), elem_id="sg-toolbar")
                 depth = slice_slider(explored)
                 shown = gr.HTML(elem_id="sg-shown")
-                swept = sweep_box(pages, [chosen, request, methods])
-                keep_box(pages, [chosen, request, methods])
-        asked = [chosen, request, methods, depth]
-        gr.on([request.input, methods.input, depth.input], pages.answer, asked, [shown, message], **LIVE)
+                swept = sweep_box(pages, [chosen, request, methods, follow])
+                keep_box(pages, [chosen, request, methods, follow])
+        asked = [chosen, request, methods, follow, depth]
+        gr.on([request.input, methods.input, follow.input, depth.input], pages.answer, asked, [shown, message], **LIVE)
         begun = [chosen, request, shown, message, swept]
         if picked is not None:
             picked.click(pages.pick, [picked, methods, depth], begun, **NETWORKS | {"show_progress": "hidden"})
@@ -119,12 +120,14 @@ class Pages:
         seen = view(self.explored, chosen, answer, index=depth_of(self.explored, depth))
         return chosen, gr.HTML(value={}, grid=grid), seen, note(*remarks), ""
 
-    def answer(self, chosen: Chosen | None, do: Do, methods: list[str], depth: float | int | None) -> Any:
+    def answer(
+        self, chosen: Chosen | None, do: Do, methods: list[str], follow: bool, depth: float | int | None
+    ) -> Any:
         """The request as the sliders stand."""
 
         def work() -> Any:
             here = present(chosen)
-            answer = ask(self.explored, here.case, do or {}, methods)
+            answer = ask(self.explored, here.case, do or {}, methods, propagate=follow)
             return view(self.explored, here, answer, index=depth_of(self.explored, depth)), ""
 
         return said(work, 2, 1)
@@ -143,7 +146,15 @@ class Pages:
 
         return said(work, 3, 2)
 
-    def over_range(self, chosen: Chosen | None, do: Do, methods: list[str], variable: str, frames: float | int) -> Any:
+    def over_range(
+        self,
+        chosen: Chosen | None,
+        do: Do,
+        methods: list[str],
+        follow: bool,
+        variable: str,
+        frames: float | int,
+    ) -> Any:
         """One variable over its slider's range."""
 
         def work() -> Any:
@@ -152,19 +163,19 @@ class Pages:
             slider = next(one for one in sliders(model, factual) if one.name == variable)
             found = sweep(
                 self.explored, here.case, do or {}, methods[0], variable,
-                low=slider.low, high=slider.high, frames=int(frames),
+                low=slider.low, high=slider.high, frames=int(frames), propagate=follow,
             )  # fmt: skip
             shape = model.size[:2]
             return strip(found, model, aspect(shape, here.case.spacing)), ""
 
         return said(work, 2, 1)
 
-    def keep(self, chosen: Chosen | None, do: Do, methods: list[str]) -> Any:
+    def keep(self, chosen: Chosen | None, do: Do, methods: list[str], follow: bool) -> Any:
         """The files of the request as it stands, and its Python."""
 
         def work() -> Any:
             here = present(chosen)
-            answer = ask(self.explored, here.case, do or {}, methods)
+            answer = ask(self.explored, here.case, do or {}, methods, propagate=follow)
             return keep.links(keep.files(self.explored, here, answer)), keep.snippet(self.explored, here, answer), ""
 
         return said(work, 3, 2)
@@ -214,6 +225,19 @@ def keep_box(pages: Pages, asked: list[Any]) -> None:
         files, told = gr.HTML(elem_id="sg-files"), gr.HTML()
         code = gr.Code(language="python", label="The same request in Python", interactive=False, elem_id="sg-code")
         button.click(pages.keep, asked, [files, code, told], **NETWORKS)
+
+
+def graph_switch(explored: Explored) -> gr.Radio:
+    """Of a model with a graph, whether effects follow it."""
+    return gr.Radio(
+        choices=[
+            ("let effects follow the graph (total effect)", True),
+            ("hold everything else (direct effect)", False),
+        ],
+        value=True,
+        label="What follows from the request",
+        visible=explored.first.scm is not None,
+    )
 
 
 def slice_slider(explored: Explored) -> gr.Slider:
