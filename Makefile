@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STUDY ?= studies/coronary-phantom.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow lint types results models bench scm coupled screenshots explore clean
+.PHONY: help demo test slow lint types results ablations models bench scm coupled screenshots explore clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -49,6 +49,14 @@ results: $(VENV)/ready ## what results/ holds, made anew (make results CHEST=fol
 	cp $(KEPT:%=runs/chest-zones/evaluate/%) results/chest-zones/
 
 RUNS ?= runs
+ONLY ?= $(basename $(notdir $(wildcard studies/ablations/*.yaml)))
+ablations: $(VENV)/ready ## every ablation of studies/ablations, to results/ablations (make ablations ONLY=regions)
+	@set -e; for name in $(ONLY); do \
+	  $(BIN)/segue ablate studies/ablations/$$name.yaml --runs $(RUNS); \
+	  mkdir -p results/ablations/$$name; \
+	  for file in ablation.json table.md figure.png; do cp $(RUNS)/ablations/$$name/$$file results/ablations/$$name/; done; \
+	done
+
 MODELS := src/segue/models
 # Radiographs may not be published, simulated images may.
 EXPORT_coronary-phantom := --examples 4 --license apache-2.0
@@ -72,8 +80,10 @@ scm: $(VENV)/ready-dev ## the causal model of variables against the phantom's tr
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
 	$(BIN)/python -m benchmarks.scm
 
-coupled: $(VENV)/ready-dev ## effects along the graph, from image to image, on the coupled phantom: results/benchmarks/coupled.json
+coupled: $(VENV)/ready-dev ## effects along the graph, from image to image, on the coupled phantom: results/coronary-coupled, benchmarks/coupled.json
 	$(BIN)/segue run studies/coronary-coupled.yaml
+	mkdir -p results/coronary-coupled
+	cp $(KEPT:%=runs/coronary-coupled/evaluate/%) runs/coronary-coupled/scm/graph.png results/coronary-coupled/
 	$(BIN)/python -m benchmarks.coupled
 
 screenshots: $(VENV)/ready-dev ## the pictures of docs/explorer.md, from the run of the phantom's study (needs Chromium)

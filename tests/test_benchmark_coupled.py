@@ -30,7 +30,7 @@ def run(tmp_path_factory):
     settings |= {"graph": GRAPH, "scm": {"epochs": 3, "absent": {"calcified_plaque": 0.5, "noncalcified_plaque": 0.5}}}
     settings["hvae"]["conditioning"] = ["map"]
     settings["finetune"] |= {"guides": ["none", "region"], "variants": {}}
-    study = small_study.write_study(folder, yaml.safe_dump(settings))
+    study = small_study.write_study(folder, yaml.safe_dump(settings, sort_keys=False))
     for stage in ("scm", "judge", "finetune"):
         assert main([stage, str(study), "--runs", str(folder / "runs")]) == 0
     return folder / "runs" / "small"

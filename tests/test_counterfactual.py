@@ -102,6 +102,17 @@ def test_one_particle_is_the_posteriors_mean_and_needs_no_seed(model):
     assert not torch.equal(*many)
 
 
+def test_a_single_particle_may_be_a_sample_too(mechanism, factual):
+    x, pa, weights, _ = factual
+    requested = pa.roll(1, 0)
+    torch.manual_seed(0)
+    (found,) = predict(mechanism, x, pa, weights, [requested], sample=True)
+    torch.manual_seed(0)
+    abduction, likelihood = mechanism.abduct(x, pa, weights, sample=True)
+    (changed,) = mechanism.predict(abduction, [requested], weights)
+    torch.testing.assert_close(found, changed.render(likelihood.noise(x)), atol=1e-5, rtol=1e-5)
+
+
 def test_several_requests_share_one_abduction_and_do_not_mix(mechanism, factual):
     x, pa, weights, _ = factual
     requests = [pa, pa.roll(1, 0), pa + 1]

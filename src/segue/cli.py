@@ -10,6 +10,7 @@ from jsonargparse import ArgumentParser, Namespace
 from rich.console import Console
 from rich.table import Table
 
+from segue.ablation.command import ablate_command
 from segue.commands import effects_command, sample_command
 from segue.errors import Ended, InputError, RanksLost, TrainingDiverged, exit_code
 from segue.explorer.command import explore_command
@@ -37,7 +38,8 @@ HELP = """segue: segmentor-guided counterfactual images, region by region.
 usage: segue COMMAND ...
 
 A study, from its YAML file to its report (each stage first does what it needs; what is done is not done again):
-{stages}
+{stages}  ablate ABLATION                do all this at several values of one factor (docs/ablations.md)
+
 With a MODEL: a trained run (a folder runs/<study>), an exported folder, or a shipped model ({shipped}):
   counterfactual MODEL IMAGE ... write the counterfactual of image files: --do "lumen@mid=+20%" --out FOLDER
   generate MODEL ...             counterfactuals of a whole cohort: --cohort STORE --do plan.yaml --out FOLDER
@@ -65,6 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command, rest = given[0], given[1:]
     commands: dict[str, Callable[[list[str]], None]] = {
         **{name: lambda rest, name=name: study_command(name, rest) for name in STAGES},  # type: ignore[misc]
+        "ablate": ablate_command,
         "counterfactual": counterfactual_command,
         "generate": generate_command,
         "effects": effects_command,

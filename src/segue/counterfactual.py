@@ -51,11 +51,15 @@ def predict(
     requests: Sequence[Float[Tensor, "batch variable"]],
     *,
     particles: int = 1,
+    sample: bool = False,
 ) -> list[Float[Tensor, "batch channel *space"]]:
-    """x* for each request pa*, from one abduction: at the posterior's mean, or averaged over `particles` > 1 draws."""
+    """x* for each request pa*, from one abduction: at the posterior's mean, or averaged over `particles` > 1 draws.
+
+    With `sample`, a single particle is a draw too.
+    """
     images = [torch.zeros_like(x) for _ in requests]
     for _ in range(particles):
-        abduction = mechanism.infer(x, pa, weights, sample=particles > 1)
+        abduction = mechanism.infer(x, pa, weights, sample=sample or particles > 1)
         factual, *changed = mechanism.predict(abduction, [pa, *requests], weights)
         for image, likelihood in zip(images, changed, strict=True):
             image += mechanism.counterfactual(x, factual, likelihood) / particles

@@ -119,13 +119,19 @@ class Budget:
 
 @dataclass(frozen=True)
 class Segmentor:
-    """A segmentor: one of two unlike MONAI networks, at 1 / `patch` of the resolution."""
+    """A segmentor: one of two unlike MONAI networks, at 1 / `patch` of the resolution.
+
+    Args:
+        masks: share of its subjects whose masks it learns from, one at least (a smaller share is part of a larger); all
+            of them without.
+    """
 
     arch: SegmentorArch
     budget: Budget
     width: int = 48
     patch: int = 2
     augment: Augment = Augment()
+    masks: float | None = None
 
 
 @dataclass(frozen=True)
@@ -215,13 +221,23 @@ class Finetune:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Judging: test images, posterior samples to average (1 = the posterior's mean), figure rows, bootstrap."""
+    """Judging: test images, figure rows, bootstrap draws, and how images are abducted and measured.
+
+    Args:
+        particles: posterior samples to average; 1 is the posterior's mean.
+        sample: True: a single particle is a draw from the posterior too.
+        partitions: partitions by name that take the place of the study's own wherever answers are asked for and judged,
+            with the same regions: a study that learned with misplaced or soft boundaries is judged by the true, hard
+            ones. What a model is asked for is then the *change*, in what it takes for the region.
+    """
 
     images: int = 200
     particles: int = 1
     rows: int = 4
     bootstrap: int = 1000
     seed: int = 0
+    sample: bool = False
+    partitions: dict[str, Partition] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -276,6 +292,11 @@ def variables(study: Study) -> Variables:
         structures=tuple(study.cohort.structures),
         partitions={structure: made[name] for structure, name in study.variables.items()},
     )
+
+
+def as_judged(study: Study) -> Study:
+    """The study in whose regions answers are asked for and judged: its own, but for `evaluate.partitions`."""
+    return dataclasses.replace(study, partitions=study.partitions | study.evaluate.partitions)
 
 
 def check_partition(part: Made, cohort: Cohort) -> None:

@@ -17,33 +17,52 @@ from segue.cohort.phantom import STRUCTURES as PHANTOM_STRUCTURES
 from segue.errors import InputError, nearest
 from segue.nets.hvae import check_shape
 from segue.nets.segmentor import check_groups, check_segmentor
-from segue.study import Budget, Segmentor, Study, names_of, variables
+from segue.study import Budget, Segmentor, Study, as_judged, names_of, variables
 
 
 def load_study(path: Path, overrides: Iterable[str] = ()) -> Study:
     """Read, override (`--hvae.latent 4`) and check a study; InputError says what is wrong, and where."""
+    return study_of(read_study(path), overrides, where=str(path))
+
+
+def read_study(path: Path) -> dict[str, Any]:
+    """What a study's file says, unchecked."""
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such study; give a YAML file, e.g. studies/coronary-phantom.yaml")
+    return read_mapping(path, f"a study is a mapping with keys {', '.join(keys(Study))}")
+
+
+def read_mapping(path: Path, mend: str) -> dict[str, Any]:
+    """The mapping of a YAML file.
+
+    Args:
+        mend: what to say where it holds something else.
+    """
     try:
         content = yaml.safe_load(path.read_text())
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a YAML file: {one_line(error)}") from None
     if not isinstance(content, dict):
-        raise InputError(f"{path}: a study is a mapping with keys {', '.join(keys(Study))}")
-    check_keys(content, Study, where=str(path))
+        raise InputError(f"{path}: {mend}")
+    return content
+
+
+def study_of(content: dict[str, Any], overrides: Iterable[str] = (), *, where: str) -> Study:
+    """Override and check what a study's file says; `where` is what messages call it."""
+    check_keys(content, Study, where=where)
     arguments = list(overrides)
     for argument in arguments:
         if argument.startswith("--"):
             check_option(argument[2:].split("=")[0])
     parser = study_parser()
     try:
-        parsed = parser.parse_args(["--config", str(path), *arguments])
+        parsed = parser.parse_args(["--config", yaml.safe_dump(content, sort_keys=False), *arguments])
         made = parser.instantiate_classes(parsed)
     except (ArgumentError, ValueError, TypeError) as error:
-        raise InputError(f"{path}: {one_line(error)}") from None
+        raise InputError(f"{where}: {one_line(error)}") from None
     study = Study(**{key: made[key] for key in keys(Study)})
-    check(study, str(path))
+    check(study, where)
     return study
 
 
@@ -81,6 +100,10 @@ def check(study: Study, where: str) -> None:
         budget: Budget = getattr(study, key).budget
         if budget.steps < 1 or budget.batch_size < 2 or budget.lr <= 0:
             raise InputError(f"{where}: {key}.budget: give at least 1 step, batches of 2, and an lr above 0")
+    for key in ("segmentor", "judge"):
+        masks = getattr(study, key).masks
+        if masks is not None and not 0 < masks <= 1:
+            raise InputError(f"{where}: {key}.masks is {masks:g}: give a share above 0, up to 1")
     hvae = study.hvae
     shape = {"widths": hvae.widths, "depths": hvae.depths, "finest": hvae.finest, "reach": hvae.reach}
     fits: dict[str, Callable[[], None]] = {
@@ -94,7 +117,13 @@ def check(study: Study, where: str) -> None:
             fit()
         except ValueError as error:
             raise InputError(f"{where}: {key}: {error}") from None
-    variables(study)
+    names = variables(study).names
+    for name in study.evaluate.partitions:
+        if name not in study.partitions:
+            close = nearest(name, study.partitions)
+            raise InputError(f"{where}: evaluate.partitions: {name} is no partition of the study{close}")
+    if variables(as_judged(study)).names != names:
+        raise InputError(f"{where}: evaluate.partitions: give them the regions of the study's own, by the same names")
     check_causes(study, where)
 
 

@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from painter import NAMES, PA, VALUES, Painter, asked, paint
 
+from segue.anatomy import AxisPartition, Variables
+from segue.causal.parents import Parents
 from segue.evaluation.effect import (
     Asked,
     act,
@@ -18,6 +20,7 @@ from segue.evaluation.effect import (
     judged,
     nothing,
     oracle,
+    translated,
 )
 from segue.evaluation.truth import Truth
 
@@ -80,6 +83,22 @@ def test_areas_are_in_the_unit():
     one = asked(PA, VALUES, mechanism.parents)._replace(pixel_area=torch.full((3,), 0.25))
     found = effects(mechanism, tiny.Channels(), iter([one]), particles=1)
     assert (found["judge"] - 0.25 * found["requested"]).abs().max() < 1e-4
+
+
+def test_other_regions_are_asked_for_the_same_change():
+    """A painter that takes the left quarter for the left half: the judge in halves sees its edits, in other regions."""
+    quarter = AxisPartition(regions=("left", "right"), axis=1, cuts=(0.25,))
+    own = Parents(segmentor=tiny.Channels(), variables=Variables(
+        structures=("lumen", "plaque"), partitions=dict.fromkeys(("lumen", "plaque"), quarter)
+    ))  # fmt: skip
+    one = asked(PA, VALUES, Painter().parents)
+    put = translated(one, own)
+    columns = one.image.sum(2)  # of each structure, pixels in each of the 16 columns
+    areas = torch.stack([columns[:, :, :4].sum(2), columns[:, :, 4:].sum(2)], dim=2).flatten(1)
+    torch.testing.assert_close(put.pa, areas)
+    torch.testing.assert_close(put.values, (areas + VALUES - PA).clamp_min(0))
+    assert (put.values == 0).any() and put.weights[0, 0].sum() == 4 * 8
+    assert translated(one, Painter().parents).values.equal(VALUES)  # its own regions: nothing is translated
 
 
 def test_change_by_hand():

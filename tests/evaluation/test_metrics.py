@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from segue.evaluation.metrics import KEYS, bootstrap_ci, share, summarise
+from segue.evaluation.metrics import KEYS, bootstrap_ci, leakage_ci, share, summarise
 
 # ---- the bootstrap -----------------------------------------------------------------------------------------------
 
@@ -111,6 +111,32 @@ def test_summary_by_hand():
         assert mean[key] == pytest.approx((expected["a"][key] + expected["b"][key]) / 2)
     # subjects: bert has (0.5, 0), anna (1.5, 2)
     assert mean["ci95"] == pytest.approx([0.25, 1.75])
+    # of the changes: bert's fall a third outside of a and there is none of b, anna's inside
+    assert mean["off_target_ci95"] == pytest.approx([0.05, 0.15])
+    assert mean["leakage_ci95"] == pytest.approx([0, 1 / 6])
+
+
+def test_the_interval_of_leakage_is_scipys():
+    rng = np.random.default_rng(0)
+    outside, inside = rng.exponential(size=(2, 2, 40))  # of two variables, on 40 images of one subject each
+    table = pl.DataFrame(
+        {
+            "image": [*range(40), *range(40)],
+            "variable": ["a"] * 40 + ["b"] * 40,
+            "outside": outside.ravel(),
+            "total": (outside + inside).ravel(),
+        }
+    )
+
+    def leakage(chosen, axis):
+        parts = [outside[v][chosen].sum(axis) / (outside[v] + inside[v])[chosen].sum(axis) for v in range(2)]
+        return np.mean(parts, axis=0)
+
+    expected = stats.bootstrap(
+        (np.arange(40),), leakage, vectorized=True, n_resamples=20_000, method="percentile", rng=1
+    ).confidence_interval
+    found = leakage_ci(table, ["a", "b"], [str(i) for i in range(40)], draws=20_000, seed=0)
+    assert found == pytest.approx(tuple(expected), abs=0.04 * (expected.high - expected.low))
 
 
 def test_leakage_is_a_share_of_all_change():

@@ -47,14 +47,31 @@ def draw_requests(measured: Float[Tensor, "image measured"], seed: int) -> Float
     return requests
 
 
-def answers(mechanism: ImageMechanism, particles: int) -> Answers:
-    """What an image mechanism answers, each image abducted once."""
+def answers(mechanism: ImageMechanism, particles: int, sample: bool = False) -> Answers:
+    """What an image mechanism answers, each image abducted once (`predict` says how)."""
 
     def ask(asked: Asked) -> list[Tensor]:
         requests = [act(asked.pa, v, asked.values[:, v]) for v in range(asked.values.shape[1])]
-        return predict(mechanism, asked.image, asked.pa, asked.weights, requests, particles=particles)
+        given = (asked.image, asked.pa, asked.weights, requests)
+        return predict(mechanism, *given, particles=particles, sample=sample)
 
     return ask
+
+
+@torch.inference_mode()
+def translated(asked: Asked, parents: Parents) -> Asked:
+    """The same questions in the regions of other `parents`: each asks for the same *change* of its variable.
+
+    An area is another area where the region is cut elsewhere, before anything is asked: its value does not translate.
+    Areas do not go below zero.
+    """
+    areas, frames = parents.factual(asked.image, asked.pixel_area)
+    before, given = asked.pa.split([areas.shape[1], asked.pa.shape[1] - areas.shape[1]], dim=1)
+    return asked._replace(
+        pa=torch.cat([areas, given], dim=1),
+        values=(areas + asked.values - before).clamp_min(0),
+        weights=parents.weights(frames, tuple(asked.image.shape[2:])),
+    )
 
 
 def oracle(asked: Asked) -> list[Tensor]:

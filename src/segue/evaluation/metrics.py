@@ -42,6 +42,9 @@ def summarise(
     errors = (effects["judge"] - effects["requested"]).abs().to_numpy() / deviations
     of = np.array([subjects[i] for i in effects["image"]])
     overall["ci95"] = list(bootstrap_ci(errors, of, draws=bootstrap, seed=seed))
+    off_target = effects["off_target"].to_numpy()
+    overall["off_target_ci95"] = list(bootstrap_ci(off_target, of, draws=bootstrap, seed=seed))
+    overall["leakage_ci95"] = list(leakage_ci(effects, list(sd), subjects, draws=bootstrap, seed=seed))
     if WELL_POSED in effects.columns:
         known = [v[WELL_POSED_ERROR] for v in variables.values() if v[WELL_POSED_ERROR] is not None]
         overall[WELL_POSED_ERROR] = float(np.mean(known)) if known else None
@@ -66,14 +69,45 @@ def share(effects: pl.DataFrame) -> float:
     return float(effects["outside"].sum()) / total if total > 0 else 0.0
 
 
+def leakage_ci(
+    effects: pl.DataFrame, names: Sequence[str], subjects: Sequence[str], *, draws: int, seed: int
+) -> tuple[float, float]:
+    """The interval of the mean over variables of each one's `share`: the same subjects are drawn for all of them."""
+    shares = []
+    for name in names:
+        table = effects.filter(pl.col("variable") == name)
+        of = np.array([subjects[i] for i in table["image"]])
+        outside, total = (table[key].to_numpy() for key in ("outside", "total"))
+        shares.append(resampled(outside, of, per=total, draws=draws, seed=seed))
+    return percentiles(np.mean(shares, axis=0))
+
+
 def bootstrap_ci(
     values: Float[np.ndarray, " row"], subjects: np.ndarray, *, draws: int, seed: int
 ) -> tuple[float, float]:
     """The 95% percentile interval of the mean, whole subjects drawn with replacement (Efron 1979)."""
+    return percentiles(resampled(values, subjects, draws=draws, seed=seed))
+
+
+def resampled(
+    values: Float[np.ndarray, " row"],
+    subjects: np.ndarray,
+    *,
+    per: Float[np.ndarray, " row"] | None = None,
+    draws: int,
+    seed: int,
+) -> Float[np.ndarray, " draw"]:
+    """The sum of `values` over that of `per` (the mean, without it) in each draw of whole subjects with replacement; 0
+    where `per` is."""
     _, group = np.unique(subjects, return_inverse=True)
-    sums, counts = np.bincount(group, weights=values), np.bincount(group)
+    sums, counts = np.bincount(group, weights=values), np.bincount(group, weights=per)
     n = len(counts)
     drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=draws)
-    means = (drawn @ sums) / (drawn @ counts)
-    low, high = np.quantile(means, [0.025, 0.975])
+    whole = (drawn @ counts).astype(float)
+    return np.divide(drawn @ sums, whole, out=np.zeros(draws), where=whole > 0)
+
+
+def percentiles(draws: Float[np.ndarray, " draw"]) -> tuple[float, float]:
+    """What holds 95% of the draws."""
+    low, high = np.quantile(draws, [0.025, 0.975])
     return float(low), float(high)

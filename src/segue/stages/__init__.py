@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ from segue.stages.judging import evaluate, evaluate_elsewhere, report
 from segue.stages.predictors import measure_cohort, train_judge, train_regressor, train_segmentor
 from segue.stages.prepare import prepare
 from segue.stages.scm import fit_graph
-from segue.study import Study, asked, plain, to_yaml
+from segue.study import Partition, Study, asked, plain, to_yaml
 
 __all__ = ["Stage", "evaluate_elsewhere", "run", "stages"]
 Work = Callable[[Study, Path], Result]
@@ -47,7 +47,7 @@ def stages(study: Study) -> dict[str, Stage]:
     """Every stage of a study, in an order in which they can run."""
     cohort, hvae, tuning = study.cohort, study.hvae, study.finetune
     training = {"precision": study.precision}
-    maps = [stamp(part.file) for part in study.partitions.values() if part.file is not None]
+    maps, judged_maps = maps_of(study.partitions), maps_of(study.evaluate.partitions)
     listed = [
         Stage("prepare", (), [asked(cohort), source(study)], prepare),
         Stage("segmentor", ("prepare",), [asked(study.segmentor), training], train_segmentor, True),
@@ -68,7 +68,8 @@ def stages(study: Study) -> dict[str, Stage]:
         settings = [common, asked(variant), training]
         listed.append(Stage(f"finetune/{name}", needs, settings, finetune(method), True))
     trained = tuple(s.name for s in listed if s.name not in ("prepare", "scm"))  # judged whatever the graph says
-    listed.append(Stage("evaluate", trained, [study.name, asked(study.evaluate), list(methods(study))], evaluate))
+    judging = [study.name, asked(study.evaluate), list(methods(study)), *judged_maps]
+    listed.append(Stage("evaluate", trained, judging, evaluate))
     shown = ("evaluate", *(["scm"] if study.graph else []))
     listed.append(Stage("report", shown, study.notes, report))
     return {stage.name: stage for stage in listed}
@@ -199,6 +200,11 @@ def source(study: Study) -> Any:
     paths = [path for case in cases for path in (case.image, case.mask)]
     table = cohort.folder / "table.csv"
     return [stamp(path) for path in [*paths, *([table] if table.exists() else [])]]
+
+
+def maps_of(partitions: Mapping[str, Partition]) -> list[Any]:
+    """What identifies the files that partitions are drawn in."""
+    return [stamp(part.file) for part in partitions.values() if part.file is not None]
 
 
 def fingerprint(content: Any) -> str:

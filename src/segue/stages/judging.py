@@ -5,18 +5,20 @@ import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from segue.causal.mechanism import ImageMechanism
+from segue.causal.parents import Parents
 from segue.cohort import Store
 from segue.cohort.write_file import whole_folder
 from segue.counterfactual import predict
 from segue.errors import InputError
 from segue.evaluation.columns import IDEAL
-from segue.evaluation.effect import act
+from segue.evaluation.effect import Asked, act
 from segue.evaluation.figure import FigureRow, figure1
 from segue.evaluation.floor import floor
 from segue.evaluation.report import Graph
@@ -32,15 +34,17 @@ from segue.stages.common import (
     commit,
     device,
     in_order,
+    load_measured,
     load_parents,
+    measured_images,
     open_store,
     write_text,
 )
 from segue.stages.image import load_mechanism, methods
 from segue.stages.prepare import prepare_folder
-from segue.stages.scoring import against_truth, score
+from segue.stages.scoring import against_truth, asking, score
 from segue.stages.truth import known_oracle
-from segue.study import Study, to_yaml
+from segue.study import Study, as_judged, to_yaml, variables
 from segue.training.batches import unscaled
 
 
@@ -76,7 +80,7 @@ def judge_folder(study: Study, folder: Path, directory: Path) -> None:
 def judge_cohort(study: Study, store: Store, directory: Path, *, oracle: Oracle | None = None) -> Result:
     """Floors, then each method, and the oracle if there is one; metrics.json is the contract for all that shows it."""
     began = time.perf_counter()
-    parents = load_parents(study).to(device())
+    parents = judging_parents(study).to(device())
     judge = load_pretrained(Segmentor, study.directory / "judge").eval().requires_grad_(False).to(device())
     chosen = store.indices("test")
     chosen = chosen[np.linspace(0, len(chosen) - 1, min(len(chosen), study.evaluate.images)).round().astype(int)]
@@ -108,6 +112,18 @@ def judge_cohort(study: Study, store: Store, directory: Path, *, oracle: Oracle 
     write_text(directory / "table1.md", table1(metrics))
     draw(study, store, judge, asked, directory / "figure1.png")
     return {}
+
+
+def judging_parents(study: Study) -> Parents:
+    """What answers are asked for and measured in: the study's own parents, but where `evaluate.partitions` differ."""
+    own = load_parents(study)
+    if not study.evaluate.partitions:
+        return own
+    regions, covariates = variables(as_judged(study)), study.cohort.covariates
+    parents = Parents(segmentor=cast(nn.Module, own.segmentor), variables=regions, covariates=covariates)
+    store, training = open_store(study), load_measured(study)["training"]
+    areas = measured_images(study, store, parents.to(device()), store.indices("guide")).areas.cpu()
+    return parents.cpu().fit(torch.cat([areas, training[:, areas.shape[1] :]], dim=1))
 
 
 def spent(study: Study) -> float:
@@ -150,15 +166,17 @@ def figure_row(
     (batch,) = in_order(study, store, asked.chosen[i : i + 1], title=f"figure {name}")
     x, pa = batch["image"], asked.pa[i : i + 1]
     weights = asked.parents.weights(asked.frames[i : i + 1], store.size)
-    requested = act(pa, v, asked.values[i : i + 1, v])
+    index = torch.from_numpy(asked.chosen[i : i + 1])
+    one = Asked(index, x, pa, weights, batch["pixel_area"], asked.values[i : i + 1])
     images = {}
     for key, method in methods(study).items():
         mechanism: ImageMechanism = load_mechanism(study, method.directory, method).to(device()).eval()
-        (image,) = predict(mechanism, x, pa, weights, [requested])
+        put = asking(study, mechanism)(one)
+        (image,) = predict(mechanism, x, put.pa, put.weights, [act(put.pa, v, put.values[:, v])])
         images[key] = shown(image, study)
     if asked.truth is not None:
         images[IDEAL] = shown(asked.truth.image[i : i + 1, v], study)
-    old, new = float(pa[0, v]), float(requested[0, v])
+    old, new = float(pa[0, v]), float(one.values[0, v])
     change = f" ({100 * (new / old - 1):+.0f}%)" if old > 0 else ""
     title = f"do({name} = {new:.3g} {store.unit}{change})"
     return FigureRow(

@@ -4,9 +4,11 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from segue.causal.parents import Parents
+from segue.cohort import Store
 from segue.nets.segmentor import Regressor, Segmentor
 from segue.nets.weights import load_pretrained
 from segue.stages.common import (
@@ -38,8 +40,20 @@ def train_segmentor(study: Study, directory: Path, *, which: str = "segmentor", 
         channels=store.channels,
     )
     objective = Segmentation(net, Augment(**asdict(settings.augment)))
-    batches = stream(study, store, split, settings.budget, with_fractions=True)
+    chosen = None if settings.masks is None else with_masks(store, split, settings.masks, study.cohort.seed)
+    batches = stream(study, store, split, settings.budget, with_fractions=True, chosen=chosen)
     return trained(study, net, objective, batches, directory, settings.budget, title=which)
+
+
+def with_masks(store: Store, split: str, share: float, seed: int) -> np.ndarray:
+    """The images of a split whose masks are learned from: all of `share` of its subjects, one subject at least.
+
+    Subjects come in one order that the seed draws, so that a smaller share is part of a larger.
+    """
+    indices = store.indices(split)
+    subjects = np.array(store.table["subject"].to_list())[indices]
+    known = np.random.default_rng(seed).permutation(np.unique(subjects))
+    return indices[np.isin(subjects, known[: max(1, round(share * len(known)))])]
 
 
 train_judge = partial(train_segmentor, which="judge", split="judge")

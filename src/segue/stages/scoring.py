@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import torch
 
+from segue.causal.mechanism import ImageMechanism
 from segue.evaluation.axioms import axioms, factual_features, true_features
 from segue.evaluation.columns import IDEAL
-from segue.evaluation.effect import Answers, answers, distances_of, judged, nothing, oracle
+from segue.evaluation.effect import Answers, Asked, answers, distances_of, judged, nothing, oracle, translated
 from segue.evaluation.metrics import summarise
 from segue.evaluation.truth import summarise_distances
 from segue.evaluation.two_sample import Features, realism
@@ -26,8 +28,11 @@ def score(
     """`methods` and `realism_of_facts` of metrics.json."""
 
     def rows(name: str, answer: Answers) -> pl.DataFrame:
-        path = directory / f"effects-{name}.parquet"
-        return kept(path, lambda: judged(answer, asked.parents, judge, asked(title=f"judge {name}")))
+        def make() -> pl.DataFrame:
+            torch.manual_seed(study.evaluate.seed)  # of posterior samples, if any are drawn
+            return judged(answer, asked.parents, judge, asked(title=f"judge {name}"))
+
+        return kept(directory / f"effects-{name}.parquet", make)
 
     results: dict[str, Any] = {}
     features: dict[str, Features] = {}
@@ -36,8 +41,10 @@ def score(
             load_mechanism(study, weights, method).to(device()).eval().requires_grad_(False)
             for weights in (method.directory, method.before)
         )
-        table = rows(name, answers(mechanism, study.evaluate.particles))
-        found = axioms(mechanism, pretrained, judge, asked(title=f"axioms {name}"))
+        put = asking(study, mechanism)
+        answer = answers(mechanism, study.evaluate.particles, study.evaluate.sample)
+        table = rows(name, lambda batch, put=put, answer=answer: answer(put(batch)))  # type: ignore[misc]
+        found = axioms(mechanism, pretrained, judge, map(put, asked(title=f"axioms {name}")))
         features[name] = found.features
         results[name] = summary(study, asked, table) | from_truth(study, asked, table) | found.summary()
         results[name]["nelbo"] = json.loads((method.directory / "done.json").read_text())["nelbo"]
@@ -55,6 +62,13 @@ def score(
     for name, test in tests.items():
         results[name]["realism"] |= test
     return results, facts
+
+
+def asking(study: Study, mechanism: ImageMechanism) -> Callable[[Asked], Asked]:
+    """How a model is asked: as it stands, or translated to its own regions where it is judged in others."""
+    if not study.evaluate.partitions:
+        return lambda asked: asked
+    return lambda asked: translated(asked, mechanism.parents)
 
 
 def summary(study: Study, asked: ask, rows: pl.DataFrame) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from segue.errors import InputError
 from segue.evaluation.truth import Truth
 from segue.stages.asking import Oracle
 from segue.stages.common import open_store
-from segue.study import Phantom, Study, variables
+from segue.study import Phantom, Study, as_judged, variables
 from segue.training.batches import scaled
 
 
@@ -50,8 +50,8 @@ def check_store(study: Study, phantom: Phantom, size: tuple[int, int]) -> None:
 
 
 def measured_as_drawn(study: Study) -> bool:
-    """Whether the study's variables are the phantom's: its nine, each in its third of the vessel."""
-    measured, size = variables(study), study.cohort.size
+    """Whether what the study is judged by are the phantom's variables: its nine, each in its third of the vessel."""
+    measured, size = variables(as_judged(study)), study.cohort.size
     thirds = AxisPartition(regions=REGIONS, axis=1)
     frame = torch.zeros(1, 0)
     return set(measured.names) == set(VARIABLES) and all(

@@ -38,6 +38,7 @@ class Batches:
 
     Args:
         extras: further tensors with one row for each image of the *store* (parents, frames, pixel areas).
+        chosen: places in the store of those images of the split that are streamed; all of them without.
 
     Raises:
         InputError: there are more processes than images in a batch.
@@ -53,6 +54,7 @@ class Batches:
         intensity: tuple[float, float],
         extras: Mapping[str, Tensor] | None = None,
         with_fractions: bool = False,
+        chosen: np.ndarray | None = None,
         rank: int = 0,
         world: int = 1,
     ) -> None:
@@ -62,7 +64,7 @@ class Batches:
             )
         self.store, self.intensity, self.seed = store, intensity, seed
         self.batch_size, self.rank, self.world = batch_size, rank, world
-        self.indices = store.indices(split)
+        self.indices = store.indices(split) if chosen is None else chosen
         self.extras = dict(extras or {})
         self.with_fractions = with_fractions
         self.reader = ThreadPoolExecutor(max_workers=1)
