@@ -5,6 +5,7 @@ import shutil
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -13,9 +14,10 @@ import psutil
 import torch
 
 from benchmarks.record import Findings, Row, Statement, run
+from benchmarks.record import together as findings
 from benchmarks.requests import model_of
 from benchmarks.timing import spread
-from benchmarks.workload import the_study
+from benchmarks.workload import Networks, the_study
 from segue.cohort.phantom import STRUCTURES
 from segue.errors import InputError
 from segue.explorer.models import Explored
@@ -46,8 +48,20 @@ RELEASE = """async ([label, value]) => {
 def measure(
     *, rounds: int, warmup: int, users: int, requests: int, size: tuple[int, int], threads: int
 ) -> Findings:
-    """Release to picture, alone and with others, and what the server's memory does over many requests."""
-    with served(size, threads) as (address, server), pages(address, users) as opened:
+    """Release to picture, alone and with others, and what the server's memory does over many requests.
+
+    With networks of the default size, which has the target, and of the phantom's study, which ships (and whose memory
+    is followed).
+    """
+    one = partial(felt, rounds=rounds, warmup=warmup, users=users, size=size, threads=threads)
+    return findings([one("default", requests=0), one("the study's", requests=requests)])
+
+
+def felt(
+    networks: Networks, *, rounds: int, warmup: int, users: int, requests: int, size: tuple[int, int], threads: int
+) -> Findings:
+    """One size of networks."""
+    with served(networks, size, threads) as (address, server), pages(address, users) as opened:
         label = opened[0].locator(".sg-range").nth(4).get_attribute("aria-label")
         values = values_of(opened[0], label)
         for _ in range(warmup):
@@ -63,12 +77,12 @@ def measure(
             opened[0].evaluate(RELEASE, [label, next(values)])
         after = server.memory_info().rss / 2**20
     rows: list[Row] = [
-        {"work": "one user", "requests": len(alone), **tail(alone)},
-        {"work": f"{users} users at once", "requests": len(shared), **tail(shared)},
+        {"networks": networks, "work": "one user", "requests": len(alone), **tail(alone)},
+        {"networks": networks, "work": f"{users} users at once", "requests": len(shared), **tail(shared)},
     ]
-    growth = [Statement(f"server's memory after {requests} requests more, MB", after - before)]
-    median = Statement("milliseconds from slider to picture, median", 1000 * float(np.median(alone)))
-    return Findings(rows, [median], growth)
+    growth = [Statement(f"server's memory after {requests} requests more, MB", after - before)] if requests else []
+    told = f"milliseconds from slider to picture, median, {networks} networks"
+    return Findings(rows, [Statement(told, 1000 * float(np.median(alone)))], growth)
 
 
 def tail(seconds: Sequence[float]) -> dict[str, float]:
@@ -120,11 +134,11 @@ def pages(address: str, users: int) -> Iterator[list[Any]]:
 
 
 @contextmanager
-def served(size: tuple[int, int], threads: int) -> Iterator[tuple[str, psutil.Process]]:
+def served(networks: Networks, size: tuple[int, int], threads: int) -> Iterator[tuple[str, psutil.Process]]:
     """The explorer in a process of its own."""
     context = multiprocessing.get_context("spawn")
     mine, theirs = context.Pipe()
-    process = context.Process(target=serve_here, args=(theirs, size, threads), daemon=True)
+    process = context.Process(target=serve_here, args=(theirs, networks, size, threads), daemon=True)
     process.start()
     try:
         yield mine.recv(), psutil.Process(process.pid)
@@ -133,22 +147,22 @@ def served(size: tuple[int, int], threads: int) -> Iterator[tuple[str, psutil.Pr
         process.join(20)
 
 
-def serve_here(pipe: Connection, size: tuple[int, int], threads: int) -> None:
-    """Serve networks of the default size, with a judge, until told to end."""
+def serve_here(pipe: Connection, networks: Networks, size: tuple[int, int], threads: int) -> None:
+    """Serve untrained networks, with a judge, until told to end."""
     torch.set_num_threads(threads)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    address, close = serve(untrained(size), port=port)
+    address, close = serve(untrained(networks, size), port=port)
     pipe.send(address)
     pipe.recv()
     close()
 
 
-def untrained(size: tuple[int, int]) -> Explored:
+def untrained(networks: Networks, size: tuple[int, int]) -> Explored:
     """The phantom's study at this size. Fresh heads are zero maps, so that nothing would change: they are drawn."""
     torch.manual_seed(0)
-    model, cases = model_of("shipped", 8, size)
+    model, cases = model_of("shipped", 8, size, networks)
     with torch.no_grad():
         for parameter in model.mechanism.parameters():
             if not bool(parameter.any()):

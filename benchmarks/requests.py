@@ -9,7 +9,7 @@ from benchmarks.machine import Alone
 from benchmarks.record import Findings, Row, Statement, run
 from benchmarks.settings import SETTINGS, Name
 from benchmarks.timing import interleave, ratio, spread
-from benchmarks.workload import phantom_batch, shipped_image, the_study, untrained_parents
+from benchmarks.workload import Networks, phantom_batch, shipped_image, the_study, untrained_parents
 from segue.counterfactual import Model
 from segue.generation.answer import answer
 from segue.generation.source import Case
@@ -50,14 +50,16 @@ def measure(*, rounds: int, warmup: int, images: int, size: tuple[int, int]) -> 
     return Findings(rows, [*ratios, Statement("peak memory, shipped over plain", peaks[best] / peaks[others[0]])])
 
 
-def model_of(setting: Name, images: int, size: Sequence[int]) -> tuple[Model, list[Case]]:
+def model_of(
+    setting: Name, images: int, size: Sequence[int], networks: Networks = "default"
+) -> tuple[Model, list[Case]]:
     """The study's networks, untrained, under a setting; and phantoms."""
     how, study = SETTINGS[setting], the_study()
     how.process()
     grid = (size[0], size[1])
-    parents = untrained_parents(grid, 3)
+    parents = untrained_parents(grid, 3, networks)
     data = phantom_batch(parents, images, grid)
-    mechanism = shipped_image(parents, grid)
+    mechanism = shipped_image(parents, grid, networks)
     model = Model(
         mechanism.to(memory_format=how.layout),  # type: ignore[call-overload]
         size=grid,

@@ -25,15 +25,18 @@ from segue.training.cft import CounterfactualFineTuning, RegionGuide, intervene
 from segue.training.objectives import Augment, Elbo
 
 Kind = Literal["ELBO step", "fine-tuning step", "fine-tuning step as published", "abduction", "prediction"]
+Networks = Literal["default", "the study's"]
 Image = Callable[[Parents, tuple[int, int]], ImageMechanism]
 KINDS: tuple[Kind, ...] = ("ELBO step", "fine-tuning step", "abduction", "prediction")
 THIRDS = 3
 
 
 @cache
-def the_study() -> settings.Study:
-    """The study of the phantom, with networks of the default size: its own are thinner."""
+def the_study(networks: Networks = "default") -> settings.Study:
+    """The study of the phantom, with networks of the default size; its own are thinner."""
     study = load_study(ROOT / "studies" / "coronary-phantom.yaml")
+    if networks == "the study's":
+        return study
     return dataclasses.replace(
         study,
         segmentor=dataclasses.replace(study.segmentor, width=settings.Segmentor.width),
@@ -41,9 +44,9 @@ def the_study() -> settings.Study:
     )
 
 
-def untrained_parents(size: tuple[int, int], regions: int) -> Parents:
+def untrained_parents(size: tuple[int, int], regions: int, networks: Networks = "default") -> Parents:
     """Each structure in so many equal parts along the vessel, measured by an untrained segmentor of the study."""
-    study = the_study()
+    study = the_study(networks)
     partition = AxisPartition(regions=tuple(f"part{i}" for i in range(regions)), axis=1)
     variables = Variables(structures=STRUCTURES, partitions=dict.fromkeys(STRUCTURES, partition))
     net = Segmentor(
@@ -68,9 +71,9 @@ def phantom_batch(parents: Parents, images: int, size: tuple[int, int]) -> Batch
     return {"image": x, "parents": areas, "frames": frames, "pixel_area": pixel_area}
 
 
-def shipped_image(parents: Parents, size: tuple[int, int]) -> ImageMechanism:
+def shipped_image(parents: Parents, size: tuple[int, int], networks: Networks = "default") -> ImageMechanism:
     """The study's image mechanism, parents painted on their regions."""
-    shape = dataclasses.asdict(the_study().hvae)
+    shape = dataclasses.asdict(the_study(networks).hvae)
     chosen = {key: shape[key] for key in ("widths", "depths", "latent", "finest", "reach", "head")}
     net = HVAE(size=size, context=parents.context_channels("map"), **chosen)
     return ImageMechanism(model=net, parents=parents, conditioning="map")

@@ -8,7 +8,7 @@ import torch
 from segue.anatomy import measure
 from segue.errors import InputError
 from segue.explorer.asking import ask, sweep
-from segue.explorer.models import explored
+from segue.explorer.models import Explored, explored
 from segue.nets.segmentor import Segmentor
 from segue.nets.weights import load_pretrained
 from segue.run import load
@@ -99,3 +99,16 @@ def test_users_with_different_images_do_not_meet(opened):
 def test_bad_requests_are_refused(opened, do, methods, message):
     with pytest.raises(InputError, match=message):
         ask(opened, opened.choose(0).case, do, methods)
+
+
+def test_the_judge_sees_the_factual_image_once(run, opened, monkeypatch):
+    """However many methods are asked, and however often."""
+    seen = []
+    soft = opened.judge.soft
+    monkeypatch.setattr(opened.judge, "soft", lambda x: seen.append(x) or soft(x))
+    fresh = Explored(name="", opened="", models=opened.models, judge=opened.judge, source=opened.source)
+    case = fresh.choose(0).case
+    for value in (1.0, 2.0):
+        ask(fresh, case, {MID: value}, ["pos_seg_cft", "no_cft"])
+    factual = scaled(torch.from_numpy(case.image[None]), opened.first.intensity)
+    assert sum(torch.equal(x, factual) for x in seen) == 1 and len(seen) == 5

@@ -1,88 +1,96 @@
-"""A model with a graph, asked on the page: effects follow, or all else is held."""
+"""A model with a graph: what follows from a request is asked too, unless everything else is held."""
 
-import base64
-import gzip
+import json
 
-import nibabel
 import numpy as np
 import pytest
 import small_study
 from gradio_client import Client
 from test_serve import free_port
 
+from segue.errors import InputError
 from segue.explorer import keep
 from segue.explorer.asking import ask, sweep
 from segue.explorer.models import explored
 from segue.explorer.page import graph_switch
 from segue.explorer.serve import serve
-from segue.explorer.view import view
-from segue.run import load
+from segue.explorer.view import table
 
 pytestmark = pytest.mark.xdist_group("explorer")
-CAUSE, EFFECT = "heart@whole", "left_lung@lower"
-DO = {CAUSE: "+1sd"}
+CAUSE, EFFECT, OTHER = "left_lung@upper", "left_lung@lower", "right_lung@lower"  # of the study's graph
+DO = {CAUSE: "+60%"}
 
 
 @pytest.fixture(scope="module")
 def opened():
-    return explored(str(small_study.trained_chest()[1]), methods=["pos_seg_cft"])
+    return explored(str(small_study.trained_chest()[1]))
 
 
-def asked(opened, propagate):
-    return ask(opened, opened.choose(0).case, DO, ["pos_seg_cft"], propagate=propagate)
+@pytest.fixture(scope="module")
+def method(opened):
+    return next(iter(opened.models))
 
 
-@pytest.mark.parametrize("propagate", [True, False])
-def test_an_answer_follows_the_graph_or_holds_as_the_engine_does(opened, propagate):
-    case, answer = opened.choose(0).case, asked(opened, propagate)
-    expected = load(small_study.trained_chest()[1], method="pos_seg_cft").counterfactual(
-        case.image[None], DO, spacing=case.spacing, propagate=propagate
-    )
-    assert answer.requested[EFFECT] == pytest.approx(float(expected.requested[EFFECT][0]), rel=1e-4)
-    assert answer.follows == ((EFFECT,) if propagate else ())
-    np.testing.assert_allclose(answer.readings[0].image, expected.image[0, 0], atol=0.05)
-
-
-def test_what_follows_is_no_leakage(opened):
-    answer = asked(opened, True)
-    change = np.abs(answer.readings[0].image - answer.image)
-    region = np.maximum(answer.regions[CAUSE], answer.regions[EFFECT])
-    assert answer.readings[0].leakage == pytest.approx((change * (1 - region)).sum() / change.sum(), abs=1e-3)
-
-
-def test_the_page_says_what_follows(opened):
-    followed, held = (view(opened, opened.choose(0), asked(opened, propagate)) for propagate in (True, False))
-    assert "1 more follow along the graph" in followed and "(follows)" in followed
-    assert "follow" not in held
-    assert graph_switch(opened).visible
-    assert not graph_switch(explored(str(small_study.trained()[1]), methods=["no_cft"])).visible
-
-
-def test_a_sweep_may_hold(opened):
+@pytest.mark.parametrize("causal", [{}, {"propagate": False}, {"hold": [EFFECT]}])
+def test_what_follows_is_what_the_engine_makes_of_the_request(opened, method, causal):
     case = opened.choose(0).case
-    ends = {"low": 200.0, "high": 300.0, "frames": 3}
-    held, followed = (sweep(opened, case, {}, "pos_seg_cft", CAUSE, propagate=p, **ends) for p in (False, True))
-    assert held.requested == followed.requested
-    one = ask(opened, case, {CAUSE: 300.0}, ["pos_seg_cft"], propagate=False).readings[0]
-    np.testing.assert_allclose(held.images[-1], one.image, atol=0.05)
+    answer = ask(opened, case, DO, [method], **causal)
+    expected = opened.first.counterfactual(case.image[None], DO, spacing=case.spacing, **causal)
+    assert answer.requested == pytest.approx({name: float(v[0]) for name, v in expected.requested.items()}, rel=1e-4)
+    np.testing.assert_allclose(answer.readings[0].image, expected.image[0, 0], atol=0.05)
+    assert answer.moving == ([CAUSE] if causal else [CAUSE, EFFECT])
 
 
-@pytest.mark.parametrize("propagate", [True, False])
-def test_the_snippet_and_the_sidecar_say_which(opened, propagate):
-    chosen, answer = opened.choose(0), asked(opened, propagate)
-    assert keep.sidecar(opened, chosen, answer, answer.readings[0])["propagate"] is propagate
-    scope: dict = {}
-    exec(keep.snippet(opened, chosen, answer), scope)
-    np.testing.assert_allclose(scope["answers"]["pos_seg_cft"], answer.readings[0].image, atol=0.05)
+def test_what_the_graph_asks_is_no_leakage(opened, method):
+    """The regions of cause and effect are inside; held, the effect's is outside."""
+    case = opened.choose(0).case
+    for propagate, inside in ((True, [CAUSE, EFFECT]), (False, [CAUSE])):
+        answer = ask(opened, case, DO, [method], propagate=propagate)
+        change = np.abs(answer.readings[0].image - answer.image)
+        outside = 1 - np.max([answer.regions[name] for name in inside], axis=0)
+        assert answer.readings[0].leakage == pytest.approx((outside * change).sum() / change.sum(), rel=1e-3)
+        rows = {row.name: row for row in table(answer, opened.first.measured_names)}
+        assert rows[CAUSE].asked and not rows[CAUSE].followed
+        assert rows[EFFECT].followed == propagate and (rows[EFFECT].requested == "–") != propagate
+        assert not rows[OTHER].followed and rows[OTHER].requested == "–"
 
 
-def test_the_api_may_hold(opened):
+def test_a_sweep_follows_or_holds(opened, method):
+    case = opened.choose(0).case
+    for propagate in (True, False):
+        swept = sweep(opened, case, {}, method, CAUSE, low=20, high=90, frames=2, propagate=propagate)
+        one = ask(opened, case, {CAUSE: 90}, [method], propagate=propagate).readings[0]
+        np.testing.assert_allclose(swept.images[1], one.image, atol=0.05)
+
+
+def test_files_say_what_was_held(opened, method):
+    chosen = opened.choose(0)
+    direct = ask(opened, chosen.case, DO, [method], propagate=False)
+    partly = ask(opened, chosen.case, DO, [method], hold=[EFFECT])
+    assert "propagate=False" in keep.snippet(opened, chosen, direct)
+    assert f"hold=['{EFFECT}']" in keep.snippet(opened, chosen, partly)
+    (sidecar,) = (json.loads(one.content) for one in keep.files(opened, chosen, direct) if one.name.endswith(".json"))
+    assert sidecar["propagate"] is False and sidecar["hold"] == []
+
+
+def test_what_is_done_cannot_be_held(opened, method):
+    with pytest.raises(InputError, match="both done and held"):
+        ask(opened, opened.choose(0).case, DO, [method], hold=[CAUSE])
+
+
+def test_over_http(opened, method):
     address, close = serve(opened, port=free_port())
     try:
-        sent = {"do": DO, "image": opened.source.ids[0], "propagate": False, "api_name": "/counterfactual"}
-        found = Client(address, verbose=False).predict(**sent)["pos_seg_cft"]
+        client, image = Client(address, verbose=False), opened.source.ids[0]
+        assert client.predict(api_name="/variables")["graph"] is True
+        for causal in ({}, {"propagate": False}, {"hold": [EFFECT]}):
+            found = client.predict(do=DO, image=image, **causal, api_name="/counterfactual")[method]
+            effect = found["variables"][EFFECT]
+            assert (effect["requested"] == effect["factual"]) == bool(causal)
     finally:
         close()
-    image = nibabel.Nifti1Image.from_bytes(gzip.decompress(base64.b64decode(found["nifti"])))
-    np.testing.assert_allclose(image.get_fdata(), asked(opened, False).readings[0].image, rtol=1e-5, atol=0.01)
-    assert found["propagate"] is False
+
+
+def test_the_switch_is_there_where_there_is_a_graph(opened):
+    assert graph_switch(opened).visible
+    assert not graph_switch(explored(str(small_study.trained()[1]), methods=["no_cft"])).visible

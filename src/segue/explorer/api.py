@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -38,18 +38,19 @@ def endpoints(explored: Explored, **queue: Any) -> None:
         given: JSON | None = None,
         methods: str = "",
         propagate: bool = True,
+        hold: list[str] | None = None,
     ) -> JSON:
         """One request of one image.
 
         `do` is {variable: value, "+20%", "-1.5sd" or "q0.9"}. The image is an id of the cohort (`image`), or the base64
         of a PNG, NIfTI or DICOM file (`file`, `name`), with the `slice` if it has several (from 0, -1: the middle one)
-        and `given`, {covariate: value}, if the model has covariates. `methods` are separated by commas. Where the model
-        has a graph, effects follow along it; with `propagate` false all else is held.
+        and `given`, {covariate: value}, if the model has covariates. `methods` are separated by commas. If the model
+        has a graph, effects follow it; `propagate` false holds everything else, `hold` the variables that it names.
         """
 
         def work() -> JSON:
             here = chosen(explored, image, file, name, slice, given or {})
-            return answered(explored, here, do, methods, propagate)
+            return answered(explored, here, do, methods, propagate, hold or [])
 
         return spoken(work)
 
@@ -62,9 +63,19 @@ def endpoints(explored: Explored, **queue: Any) -> None:
         do: JSON | None = None,
         method: str = "",
         propagate: bool = True,
+        hold: list[str] | None = None,
     ) -> JSON:
         """One variable of an image of the cohort, from `low` to `high`: requested, and measured by guide and judge."""
-        return spoken(lambda: curve(explored, image, do or {}, method, variable, low, high, frames, propagate))
+
+        def work() -> JSON:
+            case, first = chosen(explored, image, "", "", -1, {}).case, next(iter(explored.models))
+            found = sweep(
+                explored, case, do or {}, method or first, variable,
+                low=low, high=high, frames=frames, propagate=propagate, hold=hold or [],
+            )  # fmt: skip
+            return {"unit": found.unit, "requested": found.requested, "guide": found.guide, "judge": found.judge}
+
+        return spoken(work)
 
     gr.api(variables, api_name="variables", queue=False)
     gr.api(images, api_name="images", queue=False)
@@ -83,13 +94,16 @@ def catalogue(explored: Explored) -> JSON:
         }
         for i, name in enumerate(model.variables)
     }
-    return {"model": explored.name, "methods": list(explored.models), "variables": listed}
+    graph = model.scm is not None
+    return {"model": explored.name, "methods": list(explored.models), "graph": graph, "variables": listed}
 
 
-def answered(explored: Explored, here: Chosen, do: JSON, methods: str, propagate: bool) -> JSON:
+def answered(
+    explored: Explored, here: Chosen, do: JSON, methods: str, propagate: bool, hold: Sequence[str]
+) -> JSON:
     """A sidecar for each method, with its counterfactual as base64 of a NIfTI file."""
     names = [name.strip() for name in methods.split(",") if name.strip()] or [next(iter(explored.models))]
-    answer = ask(explored, here.case, do, names, propagate=propagate)
+    answer = ask(explored, here.case, do, names, propagate=propagate, hold=hold)
     found: JSON = {}
     with TemporaryDirectory() as scratch:
         for one in answer.readings:
@@ -99,23 +113,6 @@ def answered(explored: Explored, here: Chosen, do: JSON, methods: str, propagate
                 "nifti": base64.b64encode(content).decode()
             }
     return found
-
-
-def curve(
-    explored: Explored,
-    image: str,
-    do: JSON,
-    method: str,
-    variable: str,
-    low: float | int,
-    high: float | int,
-    frames: int,
-    propagate: bool,
-) -> JSON:
-    case = chosen(explored, image, "", "", -1, {}).case
-    method = method or next(iter(explored.models))
-    found = sweep(explored, case, do, method, variable, low=low, high=high, frames=frames, propagate=propagate)
-    return {"unit": found.unit, "requested": found.requested, "guide": found.guide, "judge": found.judge}
 
 
 def chosen(explored: Explored, image: str, file: str, name: str, slice: int, given: JSON) -> Chosen:

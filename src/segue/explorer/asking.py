@@ -1,7 +1,7 @@
 """Answers, of an image and a request alone: counterfactuals by several methods, measured by guide and judge."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -28,10 +28,9 @@ class Reading:
     Attributes:
         image: x* in the source's units, first channel. outlines: by structure, the guide's soft masks of x*.
         guide, judge: measured on x*, by variable (judge: {} where there is none).
-        leakage: share of |x* - x| outside the regions of what was asked, and of what follows from it; None where
-            nothing changed or nothing was asked.
-        off_target: mean |change| of all other variables, in training sd, by the judge (the guide, without one); None
-            where there are no others.
+        leakage: share of |x* - x| outside the regions of what was to move; None where nothing changed or was to move.
+        off_target: mean |change| of the variables that were not to move, in training sd, by the judge (the guide,
+            without one); None where all were to move.
     """
 
     method: str
@@ -51,8 +50,7 @@ class Answer:
         image: x, first channel. outlines: the guide's soft masks of x, by structure.
         regions: by variable, its region's weights.
         factual, requested: by variable, covariates too. judge: on x.
-        do: what was asked. follows: the variables that the graph changes with it.
-        propagate: whether it may. sd: of the training data, by variable.
+        do: what was asked. propagate, hold: as of `Model.counterfactual`. sd: of the training data, by variable.
     """
 
     image: Array
@@ -62,11 +60,17 @@ class Answer:
     judge: Areas
     requested: Areas
     do: dict[str, float]
-    follows: tuple[str, ...]
     propagate: bool
+    hold: tuple[str, ...]
     sd: Areas
     unit: str
     readings: tuple[Reading, ...]
+
+    @property
+    def moving(self) -> list[str]:
+        """What was to move: the variables that were asked, and those that the graph asks in consequence."""
+        followed = (name for name in self.requested if self.requested[name] != self.factual[name])
+        return list(dict.fromkeys([*self.do, *followed]))
 
 
 def check_methods(explored: Explored, methods: Sequence[str]) -> list[str]:
@@ -79,58 +83,64 @@ def check_methods(explored: Explored, methods: Sequence[str]) -> list[str]:
 
 
 @torch.inference_mode()
-def ask(explored: Explored, case: Case, do: Do, methods: Sequence[str], *, propagate: bool = True) -> Answer:
+def ask(
+    explored: Explored,
+    case: Case,
+    do: Do,
+    methods: Sequence[str],
+    *,
+    propagate: bool = True,
+    hold: Collection[str] = (),
+) -> Answer:
     """One request of one image, by each of `methods`.
 
     Args:
-        do, propagate: as in `Model.counterfactual`.
+        do, propagate, hold: as in `Model.counterfactual`.
 
     Raises:
         InputError: an unknown variable or method, a malformed request, or an image that does not fit.
     """
     methods = check_methods(explored, methods)
-    model, facts = explored.models[methods[0]], explored.facts(methods[0], case)
-    known = facts.known
-    requested = parents_asked(model, known, do, propagate)
+    model, known = explored.models[methods[0]], explored.known(methods[0], case)
+    requested = parents_asked(model, known, do, propagate, hold)
     names = model.measured_names
-    judge = {} if facts.judged is None else by_name(names, facts.judged)
-    return Answer(
+    judged = explored.judged_factual(known, case)
+    asked = Answer(
         image=known.raw[0, 0].cpu().numpy(),
         outlines=masks(model, known.soft[0]),
         regions=dict(zip(names, known.weights[0].cpu().numpy(), strict=True)),
         factual=by_name(model.variables, known.pa[0]),
-        judge=judge,
+        judge={} if judged is None else by_name(names, judged),
         requested=by_name(model.variables, requested[0]),
         do={name: float(requested[0, model.variables.index(name)]) for name in do},
-        follows=following(model, known, requested, do),
         propagate=propagate,
+        hold=tuple(hold),
         sd=by_name(model.variables, model.parents.sd),
         unit=model.unit,
-        readings=tuple(read(explored, method, case, do, judge, propagate) for method in methods),
+        readings=(),
     )
+    return replace(asked, readings=tuple(read(explored, method, case, requested, asked) for method in methods))
 
 
-def read(explored: Explored, method: str, case: Case, do: Do, before: Areas, propagate: bool) -> Reading:
-    """One method's answer; `before` is what the judge measured on the factual image."""
-    model, known = explored.models[method], explored.facts(method, case).known
-    target = parents_asked(model, known, do, propagate)
-    changed = {*do, *following(model, known, target, do)}
+def read(explored: Explored, method: str, case: Case, target: Float[Tensor, "1 variable"], asked: Answer) -> Reading:
+    """One method's answer to `target`, which is pa* (the methods share guide and graph)."""
+    model, known = explored.models[method], explored.known(method, case)
     (predicted,) = predictions(model, known, known.pa.new_zeros(1, dtype=torch.long), target)
-    names = model.measured_names
+    names, moving = model.measured_names, asked.moving
     guide = by_name(names, predicted.achieved[0])
     x_star = scaled(predicted.images, model.intensity)
     by_judge = explored.judged(known, x_star)
     judge = {} if by_judge is None else by_name(names, by_judge)
     sd = by_name(names, model.parents.sd)
-    factual, measured = (before, judge) if judge else (by_name(names, known.pa[0]), guide)
-    others = [abs(measured[name] - factual[name]) / sd[name] for name in names if name not in changed]
+    factual, measured = (asked.judge, judge) if judge else (asked.factual, guide)
+    others = [abs(measured[name] - factual[name]) / sd[name] for name in names if name not in moving]
     return Reading(
         method=method,
         image=predicted.images[0, 0].cpu().numpy(),
         outlines=masks(model, predicted.soft[0]),
         guide=guide,
         judge=judge,
-        leakage=leakage(known, x_star, [names.index(name) for name in names if name in changed]),
+        leakage=leakage(known, x_star, [names.index(name) for name in moving if name in names]),
         off_target=sum(others) / len(others) if others else None,
     )
 
@@ -166,17 +176,19 @@ def sweep(
     high: float | int,
     frames: int,
     propagate: bool = True,
+    hold: Collection[str] = (),
 ) -> Sweep:
     """A variable from `low` to `high`, the other requests kept."""
     check_methods(explored, [method])
-    model, known = explored.models[method], explored.facts(method, case).known
+    model, known = explored.models[method], explored.known(method, case)
     if variable not in (names := model.measured_names):
         raise InputError(f"variable {variable!r} is not measured; choose from {', '.join(names)}")
     if not 2 <= frames <= 64:
         raise InputError(f"{frames} frames: give a number from 2 to 64")
     place = names.index(variable)
     values = np.linspace(low, high, frames).tolist()
-    targets = torch.cat([parents_asked(model, known, {**do, variable: value}, propagate) for value in values])
+    dos: list[Do] = [{**do, variable: value} for value in values]
+    targets = torch.cat([parents_asked(model, known, one, propagate, hold) for one in dos])
     parts = list(predictions(model, known, known.pa.new_zeros(frames, dtype=torch.long), targets))
     images = torch.cat([part.images for part in parts])
     by_judge = explored.judged(known, scaled(images, model.intensity))
@@ -193,22 +205,23 @@ def sweep(
     )
 
 
-def parents_asked(model: Model, known: Known, do: Do, propagate: bool) -> Float[Tensor, "1 variable"]:
-    """pa* of a request; nothing else here turns what is asked into parents."""
-    return act(model, known.pa, [do], propagate=propagate, hold=())
+def parents_asked(
+    model: Model, known: Known, do: Do, propagate: bool, hold: Collection[str]
+) -> Float[Tensor, "1 variable"]:
+    """pa* of a request; nothing else here turns what is asked into parents.
+
+    Raises:
+        InputError: as of `Model.counterfactual`: what is held must exist, and not be done as well.
+    """
+    model.held(do, propagate, hold)
+    return act(model, known.pa, [do], propagate=propagate, hold=hold)
 
 
-def following(model: Model, known: Known, requested: Float[Tensor, "1 variable"], do: Do) -> tuple[str, ...]:
-    """The variables that change though nobody asked: effects along the graph."""
-    differs = (requested != known.pa)[0].tolist()
-    return tuple(name for name, changed in zip(model.variables, differs, strict=True) if changed and name not in do)
-
-
-def leakage(known: Known, x_star: Tensor, asked: list[int]) -> float | None:
-    """Share of |x* - x| outside the regions of the variables asked."""
-    if not asked:
+def leakage(known: Known, x_star: Tensor, moving: list[int]) -> float | None:
+    """Share of |x* - x| outside the regions of the variables that were to move."""
+    if not moving:
         return None
-    sums = change(known.x, x_star, known.weights[:, asked].amax(1))
+    sums = change(known.x, x_star, known.weights[:, moving].amax(1))
     total = float(sums["total"])
     return float(sums["outside"]) / total if total > 0 else None
 

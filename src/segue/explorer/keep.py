@@ -63,7 +63,8 @@ def sidecar(explored: Explored, chosen: Chosen, answer: Answer, one: Reading) ->
         "method": one.method,
         "segue": __version__,
         "do": answer.do,
-        **({} if explored.first.scm is None else {"propagate": answer.propagate}),
+        "propagate": answer.propagate,
+        "hold": list(answer.hold),
         "unit": answer.unit,
         "spacing": chosen.case.spacing,
         "variables": {
@@ -76,7 +77,7 @@ def sidecar(explored: Explored, chosen: Chosen, answer: Answer, one: Reading) ->
 
 def write_figure(path: Path, explored: Explored, answer: Answer) -> None:
     """The paper's figure, of this request."""
-    asked = [answer.regions[name] for name in (*answer.do, *answer.follows) if name in answer.regions]
+    asked = [answer.regions[name] for name in answer.moving if name in answer.regions]
     unit = typeset_unit(answer.unit)
     changes = [f"{title(name)} = {value:.3g} {unit}" for name, value in answer.do.items()]
     row = FigureRow(
@@ -94,7 +95,8 @@ def snippet(explored: Explored, chosen: Chosen, answer: Answer) -> str:
     case, methods = chosen.case, [one.method for one in answer.readings]
     more = f", spacing={case.spacing}" if case.spacing is not None else ""
     more += f", covariates={case.covariates}" if case.covariates else ""
-    more += "" if answer.propagate or explored.first.scm is None else ", propagate=False"
+    more += "" if answer.propagate else ", propagate=False"
+    more += f", hold={list(answer.hold)}" if answer.hold else ""
     body = [
         f"model = segue.load({explored.opened!r}, method=method)",
         chosen.code,

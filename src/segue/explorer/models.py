@@ -23,6 +23,7 @@ from segue.portable.folder import read_settings
 from segue.portable.locate import EXPORTED, locate
 from segue.run import load, open_run
 from segue.stages.image import methods as methods_of
+from segue.training.batches import scaled
 
 KEPT = 64  # abductions that are kept, of whatever user; each is a few times as large as its image
 
@@ -34,14 +35,6 @@ class Chosen:
     case: Case
     code: str
     imports: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Facts:
-    """An image before anything is asked: what is inferred, the judge's areas (or None)."""
-
-    known: Known
-    judged: Float[Tensor, "1 measured"] | None
 
 
 class Explored:
@@ -58,31 +51,43 @@ class Explored:
     ) -> None:
         self.name, self.opened, self.models, self.judge, self.source = name, opened, models, judge, source
         self.first = next(iter(models.values()))
-        self._facts = lru_cache(maxsize=KEPT)(self._infer)
+        self._known = lru_cache(maxsize=KEPT)(self._infer)
+        self._judged = lru_cache(maxsize=KEPT)(self._judge)
 
     @property
     def covariates(self) -> tuple[str, ...]:
         return self.first.covariate_names
 
-    def facts(self, method: str, case: Case) -> Facts:
-        """What is known of an image, from the last time if there was one."""
-        return self._facts(method, case.image.tobytes(), case.spacing, tuple(sorted(case.covariates.items())))
+    def known(self, method: str, case: Case) -> Known:
+        """What a method infers of an image, from the last time if there was one."""
+        return self._known(method, case.image.tobytes(), case.spacing, tuple(sorted(case.covariates.items())))
 
     @torch.inference_mode()
     def _infer(
         self, method: str, image: bytes, spacing: tuple[float, ...] | None, covariates: tuple[tuple[str, float], ...]
-    ) -> Facts:
+    ) -> Known:
         model = self.models[method]
         array = np.frombuffer(image, np.float32).reshape(model.channels, *model.size).copy()
-        known = abduct(model, [Case("", array, spacing, scaled_axes(spacing), dict(covariates))])
-        return Facts(known, self.judged(known, known.x))
+        return abduct(model, [Case("", array, spacing, scaled_axes(spacing), dict(covariates))])
 
     def judged(self, known: Known, images: Tensor) -> Float[Tensor, "batch measured"] | None:
         """What the judge measures on images of one case, in its fixed regions; None without a judge."""
-        if self.judge is None:
-            return None
-        weights, area = known.weights.expand(len(images), *known.weights.shape[1:]), known.area.expand(len(images))
-        return measure(self.judge.soft(images), weights, self.first.parents.structure_of, area)
+        return None if self.judge is None else self._areas(known, self.judge.soft(images))
+
+    def judged_factual(self, known: Known, case: Case) -> Float[Tensor, "1 measured"] | None:
+        """The same on the case's own image, which the judge sees once, whatever is asked of it later."""
+        return None if self.judge is None else self._areas(known, self._judged(case.image.tobytes()))
+
+    @torch.inference_mode()
+    def _judge(self, image: bytes) -> Float[Tensor, "1 structure *space"]:
+        assert self.judge is not None
+        model = self.first
+        raw = torch.frombuffer(bytearray(image), dtype=torch.float32).reshape(1, model.channels, *model.size)
+        return self.judge.soft(scaled(raw.to(model.device), model.intensity))
+
+    def _areas(self, known: Known, soft: Float[Tensor, "batch structure *space"]) -> Float[Tensor, "batch measured"]:
+        weights, area = known.weights.expand(len(soft), *known.weights.shape[1:]), known.area.expand(len(soft))
+        return measure(soft, weights, self.first.parents.structure_of, area)
 
     def choose(self, index: int) -> Chosen:
         """An image of the cohort.

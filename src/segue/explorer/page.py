@@ -48,7 +48,7 @@ def build(explored: Explored) -> gr.Blocks:
                     label=f"Methods to compare (up to {MOST_METHODS})",
                     visible=len(explored.models) > 1,
                 )
-                propagate = graph_switch(explored)
+                follow = graph_switch(explored)
                 request = gr.HTML(
                     value={}, grid="", html_template="${grid}", js_on_load=read("panel.js"), elem_id="sg-request"
                 )
@@ -56,11 +56,10 @@ def build(explored: Explored) -> gr.Blocks:
                 gr.HTML(read("toolbar.html"), js_on_load=read("toolbar.js"), elem_id="sg-toolbar")
                 depth = slice_slider(explored)
                 shown = gr.HTML(elem_id="sg-shown")
-                swept = sweep_box(pages, [chosen, request, methods, propagate])
-                keep_box(pages, [chosen, request, methods, propagate])
-        asked = [chosen, request, methods, propagate, depth]
-        changed = [request.input, methods.input, propagate.input, depth.input]
-        gr.on(changed, pages.answer, asked, [shown, message], **LIVE)
+                swept = sweep_box(pages, [chosen, request, methods, follow])
+                keep_box(pages, [chosen, request, methods, follow])
+        asked = [chosen, request, methods, follow, depth]
+        gr.on([request.input, methods.input, follow.input, depth.input], pages.answer, asked, [shown, message], **LIVE)
         begun = [chosen, request, shown, message, swept]
         if picked is not None:
             picked.click(pages.pick, [picked, methods, depth], begun, **NETWORKS | {"show_progress": "hidden"})
@@ -122,13 +121,13 @@ class Pages:
         return chosen, gr.HTML(value={}, grid=grid), seen, note(*remarks), ""
 
     def answer(
-        self, chosen: Chosen | None, do: Do, methods: list[str], propagate: bool, depth: float | int | None
+        self, chosen: Chosen | None, do: Do, methods: list[str], follow: bool, depth: float | int | None
     ) -> Any:
         """The request as the sliders stand."""
 
         def work() -> Any:
             here = present(chosen)
-            answer = ask(self.explored, here.case, do or {}, methods, propagate=propagate)
+            answer = ask(self.explored, here.case, do or {}, methods, propagate=follow)
             return view(self.explored, here, answer, index=depth_of(self.explored, depth)), ""
 
         return said(work, 2, 1)
@@ -148,7 +147,13 @@ class Pages:
         return said(work, 3, 2)
 
     def over_range(
-        self, chosen: Chosen | None, do: Do, methods: list[str], propagate: bool, variable: str, frames: float | int
+        self,
+        chosen: Chosen | None,
+        do: Do,
+        methods: list[str],
+        follow: bool,
+        variable: str,
+        frames: float | int,
     ) -> Any:
         """One variable over its slider's range."""
 
@@ -158,19 +163,19 @@ class Pages:
             slider = next(one for one in sliders(model, factual) if one.name == variable)
             found = sweep(
                 self.explored, here.case, do or {}, methods[0], variable,
-                low=slider.low, high=slider.high, frames=int(frames), propagate=propagate,
+                low=slider.low, high=slider.high, frames=int(frames), propagate=follow,
             )  # fmt: skip
             shape = model.size[:2]
             return strip(found, model, aspect(shape, here.case.spacing)), ""
 
         return said(work, 2, 1)
 
-    def keep(self, chosen: Chosen | None, do: Do, methods: list[str], propagate: bool) -> Any:
+    def keep(self, chosen: Chosen | None, do: Do, methods: list[str], follow: bool) -> Any:
         """The files of the request as it stands, and its Python."""
 
         def work() -> Any:
             here = present(chosen)
-            answer = ask(self.explored, here.case, do or {}, methods, propagate=propagate)
+            answer = ask(self.explored, here.case, do or {}, methods, propagate=follow)
             return keep.links(keep.files(self.explored, here, answer)), keep.snippet(self.explored, here, answer), ""
 
         return said(work, 3, 2)
@@ -222,12 +227,17 @@ def keep_box(pages: Pages, asked: list[Any]) -> None:
         button.click(pages.keep, asked, [files, code, told], **NETWORKS)
 
 
-def graph_switch(explored: Explored) -> gr.Checkbox:
-    """Of a model with a graph: whether effects follow along it (total effect), or all else is held (direct effect)."""
-    return gr.Checkbox(
-        value=True, label="Let effects follow along the graph (total effect); without, all else is held",
+def graph_switch(explored: Explored) -> gr.Radio:
+    """Of a model with a graph, whether effects follow it."""
+    return gr.Radio(
+        choices=[
+            ("let effects follow the graph (total effect)", True),
+            ("hold everything else (direct effect)", False),
+        ],
+        value=True,
+        label="What follows from the request",
         visible=explored.first.scm is not None,
-    )  # fmt: skip
+    )
 
 
 def slice_slider(explored: Explored) -> gr.Slider:

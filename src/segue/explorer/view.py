@@ -13,6 +13,7 @@ from segue.explorer.models import Chosen, Explored
 from segue.explorer.panel import templates, title, words
 from segue.explorer.pictures import Plane, data_uri, grey, outline, plane, png, sides, signed
 
+TICKS = (-1.0, -0.5, 0.0, 0.5, 1.0)  # of the colours' limit
 NOTED = 0.25  # sd: an unasked variable that moved by more is marked
 
 
@@ -29,11 +30,15 @@ class Picture:
 
 @dataclass(frozen=True)
 class Row:
-    """One variable of the table; `reached` has the guide's and the judge's measure and the change in sd, by method."""
+    """One variable of the table; `reached` has the guide's and the judge's measure and the change in sd, by method.
+
+    Attributes:
+        asked: by the user. followed: by the graph, in consequence.
+    """
 
     name: str
     asked: bool
-    follows: bool
+    followed: bool
     factual: str
     requested: str
     reached: list[tuple[str, str, str, bool]]
@@ -64,7 +69,7 @@ def view(explored: Explored, chosen: Chosen, answer: Answer, *, index: int | Non
             method(one, change, limit, answer, index, model)
             for one, change in zip(answer.readings, changes, strict=True)
         ],
-        ticks=[f"{limit * share:+.3g}".replace("-", "−") for share in (-1, -0.5, 0, 0.5, 1)],
+        ticks=[f"{share * limit:+.3g}".replace("-", "−") if share else "0" for share in TICKS],
         structures=list(zip(map(words, answer.outlines), STRUCTURES * len(answer.outlines), strict=False)),
         rows=table(answer, model.measured_names),
         judged=explored.judge is not None,
@@ -104,7 +109,7 @@ def borders(answer: Answer, index: int) -> list[tuple[str, bool]]:
     """The regions' borders, each once, those that were asked last (and marked)."""
     planes = {name: plane(weights, index) > 0.5 for name, weights in answer.regions.items()}
     inside = {name: mask.tobytes() for name, mask in planes.items()}  # structures share regions
-    asked = {inside[name] for name in (*answer.do, *answer.follows) if name in inside}
+    asked = {inside[name] for name in answer.moving if name in inside}
     once = {inside[name]: mask for name, mask in planes.items()}
     return sorted(((sides(mask), key in asked) for key, mask in once.items()), key=lambda one: one[1])
 
@@ -124,19 +129,19 @@ def telling_slice(answer: Answer) -> int:
 
 
 def table(answer: Answer, names: tuple[str, ...]) -> list[Row]:
-    """All measured variables, and covariates that were asked or follow."""
-    changed = (*answer.do, *answer.follows)
+    """All measured variables, and covariates that were to move."""
+    moving = answer.moving
     return [
         Row(
             name=title(name),
             asked=name in answer.do,
-            follows=name in answer.follows,
+            followed=name in moving and name not in answer.do,
             factual=f"{answer.factual[name]:.2f}",
-            requested=f"{answer.requested[name]:.2f}" if name in changed else "–",
+            requested=f"{answer.requested[name]:.2f}" if name in moving else "–",
             reached=[reached(answer, one, name) for one in answer.readings],
         )
         for name in answer.factual
-        if name in names or name in changed
+        if name in names or name in moving
     ]
 
 
@@ -151,7 +156,7 @@ def reached(answer: Answer, one: Reading, name: str) -> tuple[str, str, str, boo
         f"{one.guide[name]:.2f}",
         judge,
         f"{moved:+.2f}".replace("-", "−"),
-        abs(moved) > NOTED and name not in (*answer.do, *answer.follows),
+        abs(moved) > NOTED and name not in answer.moving,
     )
 
 
@@ -172,5 +177,4 @@ def asked_in_words(answer: Answer) -> str:
     changes = [
         f"{title(name)} = {value:.3g} (measured {answer.factual[name]:.3g})" for name, value in answer.do.items()
     ]
-    said = "do(" + "; ".join(changes) + ")"
-    return f"{said}; {len(answer.follows)} more follow along the graph" if answer.follows else said
+    return "do(" + "; ".join(changes) + ")" + ("" if answer.propagate else ", everything else held")
