@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from benchmarks.machine import ROOT
 from benchmarks.record import Findings, Row, Statement, run, together
 from benchmarks.rounded import native, products
-from segue.causal.mechanism import Abduction, ImageMechanism, Likelihood, elbo
+from segue.causal.mechanism import Abduction, ImageMechanism, ImageModel, Likelihood, elbo
 from segue.evaluation.columns import method_title
 from segue.evaluation.effect import Asked, effects
 from segue.hardware import Precision
@@ -174,7 +174,7 @@ def loaded(study: Study, method: str, answers: Precision) -> ImageMechanism:
     chosen = methods(study)[method]
     mechanism = load_mechanism(study, chosen.directory, chosen).to(device()).eval().requires_grad_(False)
     if answers == "bf16":
-        mechanism.model = Bfloat16(mechanism.model)
+        mechanism.model = cast(ImageModel, Bfloat16(mechanism.model))
     return mechanism
 
 
