@@ -13,6 +13,7 @@ from segue.explorer import keep
 from segue.explorer.asking import ask, sweep
 from segue.explorer.models import explored
 from segue.explorer.page import graph_switch
+from segue.explorer.panel import title
 from segue.explorer.serve import serve
 from segue.explorer.view import table
 
@@ -47,12 +48,13 @@ def test_what_the_graph_asks_is_no_leakage(opened, method):
     for propagate, inside in ((True, [CAUSE, EFFECT]), (False, [CAUSE])):
         answer = ask(opened, case, DO, [method], propagate=propagate)
         change = np.abs(answer.readings[0].image - answer.image)
-        outside = 1 - np.max([answer.regions[name] for name in inside], axis=0)
-        assert answer.readings[0].leakage == pytest.approx((outside * change).sum() / change.sum(), rel=1e-3)
+        outside = np.max([answer.regions[name] for name in inside], axis=0) < 0.5
+        assert answer.readings[0].leakage == pytest.approx((outside * change).sum() / change.sum(), abs=0.01)
         rows = {row.name: row for row in table(answer, opened.first.measured_names)}
-        assert rows[CAUSE].asked and not rows[CAUSE].followed
-        assert rows[EFFECT].followed == propagate and (rows[EFFECT].requested == "–") != propagate
-        assert not rows[OTHER].followed and rows[OTHER].requested == "–"
+        cause, effect, other = (rows[title(name)] for name in (CAUSE, EFFECT, OTHER))
+        assert cause.asked and not cause.followed
+        assert effect.followed == propagate and (effect.requested == "–") != propagate
+        assert not other.followed and other.requested == "–"
 
 
 def test_a_sweep_follows_or_holds(opened, method):
