@@ -119,7 +119,7 @@ def test_precision_compares_the_same_images_and_resumes(tmp_path, monkeypatch):
     run("precision", precision.measure, full=scale, quick=scale, arguments=out)
     first = checked(tmp_path / "out", "precision")
     quantities = {(row["compared"], row["quantity"]) for row in first["rows"]}
-    assert len(quantities) == len(first["rows"]) == len(first["differences"]) == 3 * 2 * 3  # methods, trainings and answers, quantities
+    assert len(quantities) == len(first["rows"]) == len(first["differences"]) == 3 * 2 * 3
 
     monkeypatch.setattr(precision, "perform", lambda *_: pytest.fail("a finished training was done again"))
     run("precision", precision.measure, full=scale, quick=scale, arguments=out)
