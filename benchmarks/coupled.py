@@ -9,7 +9,7 @@ is decoded, and the run's judge measures it. The truth is the same phantom with 
 - `truth`: the judge on the true counterfactual, the floor of every error on images.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import networkx as nx
@@ -30,7 +30,7 @@ from segue.nets.weights import load_pretrained
 from segue.run import load, open_run
 from segue.stages.common import device, open_store
 from segue.stages.truth import check_store
-from segue.study import Phantom, Study
+from segue.study import Study
 from segue.training.batches import scaled
 
 FULL = {"run": "runs/coronary-coupled", "images": 100}
@@ -64,10 +64,10 @@ def measure(*, run: str, images: int) -> Findings:
     cells, distances = [], []
     for cause in CAUSES:
         for step in STEPS:
-            found, distance = compare(model, judge, study, cohort, cause, step)
+            found, distance = compare(model, judge, cohort, cause, step)
             cells += found
             distances.append(distance)
-    return told(cells, np.stack(distances), study)
+    return told(cells, np.stack(distances))
 
 
 def test_images(study: Study, count: int) -> Cohort:
@@ -79,24 +79,17 @@ def test_images(study: Study, count: int) -> Cohort:
     phantom, store = study.cohort.phantom, open_store(study)
     if phantom is None or phantom.law != "coupled":
         raise InputError(f"{study.name}: not a study of the phantom's coupled law; run studies/coronary-coupled.yaml")
-    check_store(study, phantom, size_of(study))
+    height, width = study.cohort.size
+    check_store(study, phantom, (height, width))
     chosen = store.indices("test")[:count]
     table = store.table[chosen.tolist()]
     covariates = {name: torch.tensor(table[name].to_list()) for name in study.cohort.covariates}
-    return Cohort(store.read(chosen, fractions=False)["image"].numpy(), noise_for(phantom, table["id"]), covariates)
-
-
-def noise_for(phantom: Phantom, ids: Iterator[str]) -> Noise:
-    return noise_of(list(ids), seed=phantom.seed, law=phantom.law)
-
-
-def size_of(study: Study) -> tuple[int, int]:
-    height, width = study.cohort.size
-    return height, width
+    noise = noise_of(table["id"].to_list(), seed=phantom.seed, law=phantom.law)
+    return Cohort(store.read(chosen, fractions=False)["image"].numpy(), noise, covariates)
 
 
 def compare(
-    model: Model, judge: Segmentor, study: Study, cohort: Cohort, cause: str, step: float
+    model: Model, judge: Segmentor, cohort: Cohort, cause: str, step: float
 ) -> tuple[list[Cell], np.ndarray]:
     """One cause moved by `step` sd: its descendants, and the images' distances from the truth (image, way)."""
     request = {cause: f"{step:+}sd"}
@@ -105,10 +98,11 @@ def compare(
         for way in WAYS
     }
     asked = answers["graph"].requested[cause].double().cpu().numpy()
-    truth = counterfactual(cohort.noise, {cause: asked}, size_of(study), propagate=True)
+    height, width = model.size
+    truth = counterfactual(cohort.noise, {cause: asked}, (height, width), propagate=True)
     true_image = torch.from_numpy(truth.image)
-    by_judge = {way: judged(judge, model, study, answer.image, answer) for way, answer in answers.items()}
-    by_judge["truth"] = judged(judge, model, study, true_image, answers["graph"])
+    by_judge = {way: judged(judge, model, answer.image, answer) for way, answer in answers.items()}
+    by_judge["truth"] = judged(judge, model, true_image, answers["graph"])
     sd = dict(zip(model.variables, model.parents.sd.tolist(), strict=True))
     cells = []
     for effect in sorted(nx.descendants(causal_graph(GRAPH, model.variables), cause)):
@@ -124,13 +118,13 @@ def compare(
 
 
 @torch.inference_mode()
-def judged(judge: Segmentor, model: Model, study: Study, image: Tensor, answer: Counterfactual) -> Tensor:
+def judged(judge: Segmentor, model: Model, image: Tensor, answer: Counterfactual) -> Tensor:
     """Areas by the judge, in the regions of the factual image: (image, measured)."""
-    soft = judge.soft(scaled(image.to(model.device), study.cohort.intensity))
+    soft = judge.soft(scaled(image.to(model.device), model.intensity))
     return areas_of(soft, answer.weights, model.parents.structure_of, soft.new_full((len(soft),), model.area(None)))
 
 
-def told(cells: list[Cell], distances: np.ndarray, study: Study) -> Findings:
+def told(cells: list[Cell], distances: np.ndarray) -> Findings:
     """By effect and over all: mean errors (sd) with intervals over images, and distances from the truth (HU)."""
     kinds = list(cells[0].errors)
     rows: list[Row] = []

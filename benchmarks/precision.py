@@ -24,6 +24,7 @@ from benchmarks.rounded import native, products
 from segue.causal.mechanism import Abduction, ImageMechanism, ImageModel, Likelihood, elbo
 from segue.evaluation.columns import method_title
 from segue.evaluation.effect import Asked, effects
+from segue.evaluation.metrics import percentiles
 from segue.hardware import Precision
 from segue.nets.segmentor import Segmentor
 from segue.nets.weights import load_pretrained
@@ -234,9 +235,8 @@ def drawn(scores: Scores) -> Float[np.ndarray, "quantity draw"]:
 
 
 def interval(draws: Float[np.ndarray, " draw"]) -> tuple[float, float]:
-    """95%, by percentiles."""
-    low, high = np.quantile(draws[1:], [0.025, 0.975])
-    return float(low), float(high)
+    """95%, by percentiles of the draws; the images' own value stands before them."""
+    return percentiles(draws[1:])
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from segue.cohort.phantom import COVARIATES, EDGES, VARIABLES, Noise, draw, solv
 from segue.cohort.phantom.law import as_matrix
 from segue.cohort.phantom.noise import PLAQUES, REGIONS
 from segue.errors import InputError
+from segue.evaluation.metrics import percentiles
 from segue.training.likelihood import fit_scm
 
 FULL = {"subjects": 2000, "test": 1000, "population": 1000, "null": 40, "tested": 600, "cohorts": 20}
@@ -186,8 +187,8 @@ def summary(what: str, errors: np.ndarray, by: np.ndarray | None = None, draws: 
         return float(mean[0] / mean[1] / (below[0] / below[1]))
 
     random, whole = np.random.default_rng(0), np.arange(len(errors))
-    drawn = [value(random.choice(whole, len(whole))) for _ in range(draws)]
-    return Statement(what, value(whole), (float(np.quantile(drawn, 0.025)), float(np.quantile(drawn, 0.975))))
+    drawn = np.array([value(random.choice(whole, len(whole))) for _ in range(draws)])
+    return Statement(what, value(whole), percentiles(drawn))
 
 
 # ---- distributions -----------------------------------------------------------------------------------------------

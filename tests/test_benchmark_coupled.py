@@ -40,7 +40,7 @@ def test_errors_are_distances_from_the_same_phantom_otherwise(run):
     model, judge = segue.load(run), Segmentor.from_pretrained(run / "judge").eval()
     study, _, _ = coupled.open_run(run, None)
     cohort = coupled.test_images(study, 8)
-    cells, distances = coupled.compare(model, judge, study, cohort, CAUSE, 1.0)
+    cells, distances = coupled.compare(model, judge, cohort, CAUSE, 1.0)
     (cell,) = (cell for cell in cells if cell.effect == EFFECT)
 
     store = Store(run / "prepare" / "cohort.zarr")

@@ -94,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def study_command(name: str, rest: list[str]) -> None:
     """A stage, or all of them, in this process, in as many as were asked for, or as one of those that torchrun made."""
-    from segue import launch, rendezvous
+    from segue import launch
     from segue.study_file import load_study, study_parser
 
     if not rest or "-h" in rest or "--help" in rest:
@@ -106,12 +106,12 @@ def study_command(name: str, rest: list[str]) -> None:
     cohort, given = take(rest, "--cohort") if name == "evaluate" else (None, rest)
     if not given:
         raise InputError(f"segue {name}: give a study, e.g. studies/coronary-phantom.yaml")
-    if placement.spawns:
-        load_study(Path(given[0]), given[1:])  # refused once, not by every process
-        launch.launch(placement, [name, *rest])
-        return
-    with rendezvous.joined(timeout=placement.timeout, strategy=placement.strategy):
-        do_stages(name, load_study(Path(given[0]), given[1:]), cohort)
+    launch.spread(
+        placement,
+        [name, *rest],
+        read=lambda: load_study(Path(given[0]), given[1:]),
+        work=lambda study: do_stages(name, study, cohort),
+    )
 
 
 def do_stages(name: str, study: "Study", cohort: str | None) -> None:

@@ -7,16 +7,20 @@ its result, beyond rounding.
 import logging
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import torch
 from torch.distributed.elastic.multiprocessing import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+from segue import rendezvous
 from segue.errors import Ended, InputError
 from segue.rendezvous import Strategy
+
+Read = TypeVar("Read")
 
 HELP = """
 where to run, for any command that trains:
@@ -76,6 +80,21 @@ def place(given: dict[str, str]) -> Placement:
     if not (host and colon and port.isdigit()):
         raise InputError(f"--rendezvous {placement.rendezvous}: give HOST:PORT, e.g. node0:29400")
     return placement
+
+
+def spread(placement: Placement, command: list[str], read: Callable[[], Read], work: Callable[[Read], None]) -> None:
+    """Do `work` on what is `read`: in the processes that are asked for, or here, alone or as one of torchrun's.
+
+    Args:
+        command: `segue COMMAND...`, as each process is to have it.
+        read: raises InputError where the input is bad; before any process is started, so that it is said once.
+    """
+    if placement.spawns:
+        read()
+        launch(placement, command)
+        return
+    with rendezvous.joined(timeout=placement.timeout, strategy=placement.strategy):
+        work(read())
 
 
 def launch(placement: Placement, command: list[str]) -> None:

@@ -1,10 +1,14 @@
 """`segue ablate`: parse, call, print."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from segue.errors import InputError
+
+if TYPE_CHECKING:
+    from segue.ablation import Ablation
 
 HELP = """usage: segue ablate FILE [--key.sub value ...]
 
@@ -15,9 +19,8 @@ file hold for every value."""
 
 def ablate_command(rest: list[str]) -> None:
     """Every value of an ablation, in this process, in as many as were asked for, or as one of torchrun's."""
-    from segue import hardware, launch, processes, rendezvous
-    from segue.ablation import ablate, load_ablation
-    from segue.ablation.outcome import TABLE
+    from segue import launch
+    from segue.ablation import load_ablation
     from segue.cli import take_all
 
     if not rest or "-h" in rest or "--help" in rest:
@@ -27,13 +30,19 @@ def ablate_command(rest: list[str]) -> None:
     placement = launch.place(options)
     if not rest:
         raise InputError("segue ablate: give an ablation, e.g. studies/ablations/regions.yaml")
-    ablation = load_ablation(Path(rest[0]), rest[1:])
-    if placement.spawns:
-        launch.launch(placement, ["ablate", *rest])
-        return
-    with rendezvous.joined(timeout=placement.timeout, strategy=placement.strategy):
-        hardware.keep_memory()
-        console = Console(stderr=True, highlight=False, quiet=not processes.is_main())
-        ablate(ablation, say=lambda line: console.print(line, style="dim", soft_wrap=True))
-        if processes.is_main():
-            print(ablation.directory / TABLE)
+    launch.spread(
+        placement, ["ablate", *rest], read=lambda: load_ablation(Path(rest[0]), rest[1:]), work=do_values
+    )
+
+
+def do_values(ablation: "Ablation") -> None:
+    """Every value; the main process says how it goes."""
+    from segue import hardware, processes
+    from segue.ablation import ablate
+    from segue.ablation.outcome import TABLE
+
+    hardware.keep_memory()
+    console = Console(stderr=True, highlight=False, quiet=not processes.is_main())
+    ablate(ablation, say=lambda line: console.print(line, style="dim", soft_wrap=True))
+    if processes.is_main():
+        print(ablation.directory / TABLE)

@@ -1,6 +1,5 @@
 """The figure of an ablation: a panel a quantity, the factor's values across, methods as lines with intervals."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from segue.evaluation.columns import IDEAL, NOTHING, Column, method_title
-from segue.evaluation.figure import INK
+from segue.evaluation.figure import INK, save
 
 DPI = 160
 PANEL = 3.4, 3.0  # inches
@@ -43,9 +42,7 @@ def draw_ablation(path: Path, *, factor: str, values: Sequence[str], panels: Seq
     lines = {line.get_label(): line for axes in figure.axes for line in axes.get_lines() if line.get_label() in names}
     handles = [lines[name] for name in names]
     figure.legend(handles, names, loc="outside upper center", ncols=len(names), fontsize=8.5, frameon=False)
-    partial = path.with_name(f".{path.name}.partial")
-    figure.savefig(partial, format="png", dpi=DPI)
-    os.replace(partial, path)
+    save(figure, path, dpi=DPI)
 
 
 def draw_line(axes: Axes, column: Column, names: Sequence[str]) -> None:

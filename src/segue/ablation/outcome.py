@@ -9,6 +9,7 @@ from segue.ablation.figure import Panel, draw_ablation
 from segue.evaluation.columns import NOTHING, Column, Interval, finite, interval, mean, method_title
 from segue.evaluation.table import markdown
 from segue.stages.common import command, commit, write_text
+from segue.stages.judging import done_files
 from segue.study import Study
 
 JSON, TABLE, FIGURE = "ablation.json", "table.md", "figure.png"
@@ -84,7 +85,7 @@ def of_method(method: Mapping[str, Any]) -> dict[str, Any]:
 
 def stages_of(study: Study) -> dict[str, float]:
     """Seconds of each stage, by what it was made of."""
-    done = [json.loads(path.read_text()) for path in study.directory.rglob("done.json")]
+    done = [json.loads(path.read_text()) for _, path in done_files(study)]
     return {one["fingerprint"]: one["seconds"] for one in done}
 
 

@@ -126,9 +126,13 @@ def figure1(path: Path, *, rows: list[FigureRow], methods: list[str], intensity:
         draw_row(figure, layout, i, panel, methods, changes, intensity, limit)
     draw_scale(figure, limit)
     draw_legend(figure, {name: None for panel in panels for name in panel.outlines})
+    save(figure, path, dpi=DPI)
 
+
+def save(figure: Figure, path: Path, *, dpi: int) -> None:
+    """Write a figure in the format that its name says; it appears only when it is complete."""
     partial = path.with_name(f".{path.name}.partial")
-    figure.savefig(partial, format=path.suffix[1:], dpi=DPI)
+    figure.savefig(partial, format=path.suffix[1:], dpi=dpi)
     os.replace(partial, path)
 
 

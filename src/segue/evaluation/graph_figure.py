@@ -1,6 +1,5 @@
 """The causal graph drawn: causes left, effects right, pairs that the data refuse as independent in red."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import matplotlib.pyplot as plt
 import networkx as nx
 
 from segue.causal.graph import sorted_names
+from segue.evaluation.figure import save
 
 INK, RED, PAPER = "#333333", "#c0392b", "#eef2f7"
 
@@ -49,7 +49,5 @@ def draw_graph(path: Path, graph: nx.DiGraph, *, missing: Sequence[tuple[str, st
         bend = {"connectionstyle": "arc3,rad=0.08", "shrinkA": 0, "shrinkB": 1}
         axes.annotate("", spots[other], spots[one], arrowprops={**style, **ends, **bend}, zorder=1)
     axes.set_axis_off()
-    partial = path.with_name(f".{path.name}")
-    figure.savefig(partial, dpi=150, format="png")
+    save(figure, path, dpi=150)
     plt.close(figure)
-    os.replace(partial, path)
