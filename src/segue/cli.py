@@ -117,6 +117,7 @@ def study_command(name: str, rest: list[str]) -> None:
 def do_stages(name: str, study: "Study", cohort: str | None) -> None:
     """A stage, or all of them; the main process says how it goes."""
     from segue import hardware, processes, rendezvous, stages
+    from segue.study import folds_of
 
     if name == "scm" and not study.graph:
         raise InputError(f"{study.name}: has no graph to fit; add `graph:` to the study (docs/graph.md)")
@@ -134,7 +135,8 @@ def do_stages(name: str, study: "Study", cohort: str | None) -> None:
     if name in ("run", "evaluate", "report"):
         print_summary(root / "evaluate" / "metrics.json")
     if name == "scm":
-        print(json.loads((root / "scm" / "metrics.json").read_text())["verdict"])
+        for one in folds_of(study) or [study]:
+            print(json.loads((one.directory / "scm" / "metrics.json").read_text())["verdict"])
     if name in ("run", "report"):
         console.print(f"report: {root / 'report' / 'report.html'}", soft_wrap=True)
 

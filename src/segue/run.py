@@ -15,7 +15,7 @@ from segue.stages.common import device as default_device
 from segue.stages.common import load_measured, open_store
 from segue.stages.image import Method, load_mechanism, methods
 from segue.stages.scm import load_scm
-from segue.study import Study
+from segue.study import Study, folds_of
 from segue.study_file import load_study
 
 EXAMPLES = 4
@@ -67,6 +67,8 @@ def open_run(run: Path, method: str | None) -> Trained:
         InputError: the method is not trained in it, or nothing is.
     """
     study = load_study(run / RUN, ["--runs", str(run.parent), "--name", run.name])
+    if folds := folds_of(study):
+        raise InputError(f"{run}: is a cross-validation, a model for each fold; give one, e.g. {folds[0].directory}")
     trained = {name: m for name, m in methods(study).items() if m.trained}
     chosen = method or next((name for name in preferred(study) if name in trained), None)
     if chosen not in trained:

@@ -47,6 +47,8 @@ class Cohort:
         covariates: columns of table.csv that are parents of the image too.
         split: share of the subjects in each split: guide (also trains the image model), judge, validation, test.
         seed: of the split.
+        folds: of a cross-validation over subjects; each is the test split once, whatever `split` gives that. 0: none.
+        fold: which of them this study is, from 1; 0 for the study of all of them.
     """
 
     structures: dict[str, int]
@@ -60,6 +62,8 @@ class Cohort:
         default_factory=lambda: {"guide": 0.5, "judge": 0.2, "validation": 0.05, "test": 0.25}
     )
     seed: int = 0
+    folds: int = 0
+    fold: int = 0
 
 
 @dataclass(frozen=True)
@@ -96,12 +100,16 @@ class Partition:
 
 @dataclass(frozen=True)
 class Augment:
-    """Random changes to training images: degrees, fractions of the image, fractions of the intensity range / 2."""
+    """Random changes to training images: degrees, fractions of the image, fractions of the intensity range / 2.
+
+    `elastic` is the standard deviation of a smooth random displacement.
+    """
 
     rotate: float = 0.0
     scale: float = 0.0
     shift: float = 0.0
     flip_axes: tuple[int, ...] = ()
+    elastic: float = 0.0
     contrast: float = 0.0
     brightness: float = 0.0
     noise: float = 0.0
@@ -145,7 +153,15 @@ class Regressor:
 
 @dataclass(frozen=True)
 class Hvae:
-    """The image model. `conditioning` lists how parents enter; each is trained (map is segue's, broadcast is usual)."""
+    """The image model.
+
+    Args:
+        conditioning: how parents enter; each way is trained (map is segue's, broadcast is usual).
+        validate_every: steps between looks at the validation split's ELBO; the weights of the best look are kept. 0: no
+            looks, the last weights.
+        start: folder of another study's trained image model (runs/OTHER/pretrain/map): whatever has the same name and
+            shape begins as it is there.
+    """
 
     budget: Budget
     conditioning: tuple[Conditioning, ...] = ("map",)
@@ -158,6 +174,8 @@ class Hvae:
     free_bits: float = 0.05
     beta_warmup: float = 0.2
     augment: Augment = Augment()
+    validate_every: int = 0
+    start: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -292,6 +310,19 @@ def variables(study: Study) -> Variables:
         structures=tuple(study.cohort.structures),
         partitions={structure: made[name] for structure, name in study.variables.items()},
     )
+
+
+def folds_of(study: Study) -> list[Study]:
+    """The studies of a cross-validation, one a fold, in its own folder; [] where the study is none."""
+    cohort = study.cohort
+    if cohort.fold:
+        return []
+    return [
+        dataclasses.replace(
+            study, name=f"fold-{i}", runs=study.directory, cohort=dataclasses.replace(cohort, fold=i)
+        )
+        for i in range(1, cohort.folds + 1)
+    ]
 
 
 def as_judged(study: Study) -> Study:

@@ -17,6 +17,7 @@ from segue.cohort.phantom import STRUCTURES as PHANTOM_STRUCTURES
 from segue.errors import InputError, nearest
 from segue.nets.hvae import check_shape
 from segue.nets.segmentor import check_groups, check_segmentor
+from segue.nets.weights import NETWORK
 from segue.study import Budget, Segmentor, Study, as_judged, names_of, variables
 
 
@@ -86,6 +87,8 @@ def check(study: Study, where: str) -> None:
         raise InputError(f"{where}: cohort.structures of the phantom are {known}, in this order")
     if cohort.intensity[0] >= cohort.intensity[1]:
         raise InputError(f"{where}: cohort.intensity is {cohort.intensity}: give the lower value first")
+    if cohort.folds < 0 or cohort.folds == 1 or not 0 <= cohort.fold <= cohort.folds:
+        raise InputError(f"{where}: cohort.folds is {cohort.folds}: give 2 or more, or 0: none; fold is from 1")
     for split in ("guide", "judge", "test"):
         if cohort.split.get(split, 0) <= 0:
             raise InputError(f"{where}: cohort.split gives no subjects to {split!r}")
@@ -105,6 +108,10 @@ def check(study: Study, where: str) -> None:
         if masks is not None and not 0 < masks <= 1:
             raise InputError(f"{where}: {key}.masks is {masks:g}: give a share above 0, up to 1")
     hvae = study.hvae
+    if hvae.start is not None and not (hvae.start / NETWORK).is_file():
+        raise InputError(f"{where}: hvae.start: {hvae.start} holds no {NETWORK}; give runs/STUDY/pretrain/map")
+    if hvae.validate_every < 0 or (hvae.validate_every and not cohort.split.get("validation")):
+        raise InputError(f"{where}: hvae.validate_every: give steps, and cohort.split a share for validation; or 0")
     shape = {"widths": hvae.widths, "depths": hvae.depths, "finest": hvae.finest, "reach": hvae.reach}
     fits: dict[str, Callable[[], None]] = {
         "segmentor": fits_segmentor(study.segmentor, cohort.size),

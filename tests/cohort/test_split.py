@@ -4,7 +4,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from segue.cohort.split import SPLITS, assign_splits
+from segue.cohort.split import SPLITS, Fold, assign_splits
 from segue.errors import InputError
 
 HALVES = {"guide": 0.5, "judge": 0.2, "validation": 0.1, "test": 0.2}
@@ -61,3 +61,24 @@ def test_seed_decides():
 def test_impossible_requests_are_refused(fractions, message):
     with pytest.raises(InputError, match=message):
         assign_splits([str(i) for i in range(10)], fractions, 0)
+
+
+@given(st.lists(st.integers(0, 60).map(str), min_size=60, max_size=99), st.integers(2, 6), seeds)
+def test_folds_test_every_subject_once_and_keep_the_shares_of_the_others(subjects, count, seed):
+    assume(len(set(subjects)) >= 12)
+    folds = [assign_splits(subjects, HALVES, seed, Fold(i, count)) for i in range(1, count + 1)]
+    for subject, *splits in zip(subjects, *folds, strict=True):
+        assert splits.count("test") == 1, subject
+    n = len(set(subjects))
+    for fold in folds:
+        pairs = set(zip(subjects, fold, strict=True))
+        counts = Counter(split for _, split in pairs)
+        assert len(pairs) == n
+        assert abs(counts["test"] - n / count) < 1
+        for name in ("guide", "judge", "validation"):
+            assert abs(counts[name] - (n - counts["test"]) * HALVES[name] / 0.8) < 1 + 1e-9
+
+
+def test_more_folds_than_subjects():
+    with pytest.raises(InputError, match="5 folds of 3 subjects"):
+        assign_splits(["a", "b", "c"], HALVES, 0, Fold(1, 5))

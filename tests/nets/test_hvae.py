@@ -4,8 +4,10 @@ import torch
 from torch.distributions import Independent, Normal
 
 from segue.causal.mechanism import elbo
+from segue.errors import InputError
 from segue.nets.hvae import HVAE, LOG_SCALE, Likelihood
 from segue.nets.layers import double, pool
+from segue.nets.weights import begin_as
 
 
 def inputs(batch=2, size=tiny.SIZE, context=1, seed=0):
@@ -240,3 +242,21 @@ def test_the_head_cannot_tell_the_pixels_of_a_patch_apart():
     for part in likelihood:
         inside = part[..., 6:10, 6:10]  # beyond the reach of the border's zeros
         torch.testing.assert_close(inside, inside[..., :1, :1].expand_as(inside))
+
+
+def test_a_network_begins_as_another_where_they_fit(tmp_path):
+    torch.manual_seed(0)
+    other = HVAE(size=(16, 16), context=3, widths=(8, 16), depths=(1, 1), latent=2, reach=2, head=8)
+    other.save_pretrained(tmp_path / "other")
+    net = HVAE(size=(16, 32), context=5, widths=(8, 16), depths=(1, 1), latent=2, reach=2, head=8)
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    said = begin_as(net, tmp_path / "other")
+    theirs = other.state_dict()
+    fits = {name for name, tensor in before.items() if theirs[name].shape == tensor.shape}
+    assert said == {"tensors": len(before), "tensors_begun": len(fits)} and 0 < len(fits) < len(before)
+    for name, tensor in net.state_dict().items():
+        assert torch.equal(tensor, theirs[name] if name in fits else before[name])
+    with pytest.raises(InputError, match="no trained network there to start from"):
+        begin_as(net, tmp_path)
+    with pytest.raises(InputError, match="nothing there has the shape"):
+        begin_as(torch.nn.Linear(2, 2), tmp_path / "other")

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from segue.training.augment import jitter, random_affine, uniform, warp
+from segue.training.augment import jitter, random_affine, random_displacement, uniform, warp
 from segue.training.objectives import Augment
 
 STILL = {"rotate": 0.0, "scale": 0.0, "shift": 0.0, "flip_axes": ()}
@@ -159,3 +159,28 @@ def test_the_same_seed_draws_the_same():
         torch.manual_seed(4)
         drawn.append(random_affine(5, **settings))
     assert torch.equal(*drawn)
+
+
+@pytest.mark.parametrize("space", [(32, 96), (12, 16, 20)])
+def test_an_elastic_field_is_smooth_of_its_size_and_folds_nothing(space):
+    torch.manual_seed(0)
+    field = random_displacement(200, space=space, elastic=0.02)
+    assert field.shape == (200, *space, len(space))
+    corner = field[(slice(None), *[0] * len(space))]  # a control point
+    assert float(corner.std()) == pytest.approx(2 * 0.02, rel=0.1)
+    for axis, side in enumerate(space):  # where pixels come from stays in order along every axis
+        step = 2 / side
+        component = len(space) - 1 - axis
+        assert float((field[..., component].diff(dim=axis + 1) / step).min()) > -1
+
+
+def test_an_elastic_change_moves_masks_with_the_image():
+    torch.manual_seed(1)
+    image = disc((48, 48), 12).repeat(16, 1, 1, 1)
+    moved, mask = Augment(elastic=0.03)(image, image)
+    areas = mask.sum((1, 2, 3))
+    assert float(areas.std() / areas.mean()) > 0.03  # areas do change
+    overlap = ((moved > 0.5) == (mask > 0.5)).float().mean()
+    assert float(overlap) > 0.99 and not torch.allclose(mask, image)
+    again, other = Augment(elastic=0.03)(image, image)
+    assert not torch.allclose(other, mask) and again.shape == image.shape

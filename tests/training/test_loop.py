@@ -237,3 +237,45 @@ def test_a_short_run_warms_up_for_a_third_of_it_at_most(steps):
     rates = [schedule(step, steps=steps, warmup=50) for step in range(steps)]
     assert all(0 < rate <= 1 for rate in rates)
     assert rates[max(1, steps // 3) - 1] == 1
+
+
+# ---- early stopping ----------------------------------------------------------------------------------------------
+
+
+class Looking:
+    """A held-out loss that is lowest at the third look, and remembers the weights that it saw."""
+
+    def __init__(self, toy: Toy, scores: list[float]) -> None:
+        self.toy, self.scores, self.seen = toy, scores, []
+
+    def __call__(self) -> float:
+        self.seen.append([p.detach().clone() for p in self.toy.net.parameters()])
+        return self.scores[len(self.seen) - 1]
+
+
+def test_the_average_that_scored_best_is_left(run):
+    toy, plain = Toy(), Toy()
+    look = Looking(toy, [3.0, 2.0, 1.0, 2.0, 2.5])
+    found = run(toy, held_out=look, validate_every=7)  # looks at 7, 14, 21, 28, and at the end
+    assert found.kept == 21 and len(look.seen) == 5
+    assert all(torch.equal(a, b) for a, b in zip(toy.net.parameters(), look.seen[2], strict=True))
+    run(plain, "other")
+    assert all(torch.equal(a, b) for a, b in zip(plain.history[-1], toy.history[-1], strict=True))  # trained alike
+    assert all(torch.equal(a, b) for a, b in zip(plain.net.parameters(), look.seen[-1], strict=True))
+
+
+def test_a_killed_run_remembers_its_best(run):
+    scores = [3.0, 1.0, 2.0, 2.5]
+    whole = Toy()
+    run(whole, "other", held_out=Looking(whole, scores), validate_every=8)  # 8, 16, 24, 30
+    first = Toy(faults={20: Killed()})
+    with pytest.raises(Killed):
+        run(first, held_out=Looking(first, scores), validate_every=8)
+    second = Toy()
+    found = run(second, held_out=Looking(second, scores[2:]), validate_every=8)
+    assert found.kept == 16 and same(second, whole)
+
+
+def test_without_looks_the_last_average_is_left(run):
+    toy = Toy()
+    assert run(toy, held_out=lambda: pytest.fail("looked")).kept is None

@@ -4,10 +4,11 @@ from segue.cohort.folder import list_folder, read_folder
 from segue.cohort.image_file import read_image
 from segue.cohort.record import Record
 from segue.cohort.resample import area_resample
-from segue.cohort.split import assign_splits
+from segue.cohort.split import Fold, assign_splits
 from segue.cohort.store import Store, write_store
 
 __all__ = [
+    "Fold",
     "Record",
     "Store",
     "area_resample",

@@ -1,6 +1,7 @@
 """Splits of a cohort by subject."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -9,7 +10,16 @@ from segue.errors import InputError
 SPLITS = ("guide", "judge", "validation", "test")
 
 
-def assign_splits(subjects: list[str], fractions: dict[str, float], seed: int) -> list[str]:
+class Fold(NamedTuple):
+    """Of a cross-validation: the `number`-th (from 1) of `total` equal parts of the subjects is the test split."""
+
+    number: int
+    total: int
+
+
+def assign_splits(
+    subjects: list[str], fractions: dict[str, float], seed: int, fold: Fold | None = None
+) -> list[str]:
     """Name the split of every image, so that all images of a subject fall into the same one.
 
     The shares are of subjects, not of images, rounded by largest remainder, and each split asked for holds at
@@ -19,6 +29,8 @@ def assign_splits(subjects: list[str], fractions: dict[str, float], seed: int) -
         subjects: the subject of each image.
         fractions: share of the subjects in "guide", "judge", "validation" and "test"; 0 may be left out.
         seed: of the draw.
+        fold: of a cross-validation, in whose folds every subject is tested once; the subjects that are not tested in
+            this one are divided by the other shares.
 
     Raises:
         InputError: the shares are not shares, or there are too few subjects for them.
@@ -26,17 +38,24 @@ def assign_splits(subjects: list[str], fractions: dict[str, float], seed: int) -
     _check(fractions)
     # Sorted, so that the draw depends on the seed and on who is in the cohort alone.
     unique = sorted(set(subjects))
+    order = np.random.default_rng(seed).permutation(len(unique))
+    split_of = {}
+    if fold is not None:
+        first, last = (len(unique) * i // fold.total for i in (fold.number - 1, fold.number))
+        split_of = {unique[i]: "test" for i in order[first:last]}
+        order = np.concatenate([order[last:], order[:first]])
+        fractions = {name: share for name, share in fractions.items() if name != "test"}
+        if first == last:
+            raise InputError(f"split: {fold.total} folds of {len(unique)} subjects: give fewer folds, or more subjects")
     names = [name for name in SPLITS if fractions.get(name, 0.0) > 0]
-    counts = _largest_remainder(len(unique), [fractions[name] for name in names])
+    counts = _largest_remainder(len(order), [fractions[name] for name in names])
     for name, count in zip(names, counts, strict=True):
         if count == 0:
             raise InputError(
-                f"split: {name!r} asks for {fractions[name]:g} of {len(unique)} subjects, which makes none; "
+                f"split: {name!r} asks for {fractions[name]:g} of {len(order)} subjects, which makes none; "
                 "raise its fraction or add subjects"
             )
-    order = np.random.default_rng(seed).permutation(len(unique))
-    labels = np.repeat(names, counts)
-    split_of = {unique[i]: str(label) for i, label in zip(order, labels, strict=True)}
+    split_of |= {unique[i]: str(name) for i, name in zip(order, np.repeat(names, counts), strict=True)}
     return [split_of[subject] for subject in subjects]
 
 

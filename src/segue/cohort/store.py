@@ -17,7 +17,7 @@ from torch import Tensor
 from zarr.codecs import ZstdCodec
 
 from segue.cohort.record import Record
-from segue.cohort.split import assign_splits
+from segue.cohort.split import Fold, assign_splits
 from segue.errors import InputError
 
 FORMAT = "segue-cohort-1"
@@ -34,6 +34,7 @@ def write_store(
     size: tuple[int, ...],
     split: dict[str, float],
     seed: int,
+    fold: Fold | None = None,
     total: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> None:
@@ -48,7 +49,7 @@ def write_store(
         structures: names of the structures, in the order of `Record.fractions`.
         size: of the grid of every record.
         split: share of the subjects in each split (see `assign_splits`).
-        seed: of the draw of the splits.
+        seed: of the draw of the splits. fold: of a cross-validation.
         total: number of records, if known: saves growing the arrays.
         progress: called with the number of records written so far.
 
@@ -63,7 +64,7 @@ def write_store(
     partial.parent.mkdir(parents=True, exist_ok=True)
     try:
         table, unit = _write_arrays(partial, records, len(structures), tuple(size), total, progress)
-        subjects = pl.Series("split", assign_splits(table["subject"].to_list(), split, seed))
+        subjects = pl.Series("split", assign_splits(table["subject"].to_list(), split, seed, fold))
         table.insert_column(2, subjects).write_parquet(partial / "table.parquet")
         attributes: dict[str, Any] = {
             "format": FORMAT,

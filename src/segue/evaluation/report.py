@@ -194,6 +194,7 @@ def facts(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
     shown = {
         "images": metrics.get("n_images"),
         "subjects": metrics.get("n_subjects"),
+        "folds": len(metrics.get("folds") or []) or None,
         "variables": len(variables_of(metrics)),
         "methods": len(methods_of(metrics)),
         "unit": unit_of(metrics),

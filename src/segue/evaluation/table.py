@@ -1,6 +1,6 @@
 """The table: every method's error by structure and region, and what else an edit did, in Markdown."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import Any
@@ -95,8 +95,19 @@ def caption(metrics: Mapping[str, Any]) -> str:
         *(["Well-posed: over the requests that the factual image determines."] if has(metrics, WELL_POSED) else []),
         f"Lower is better{inside}; bold is the best of its column{oracle}.",
         "Intervals: 95%, by bootstrap over subjects.",
+        *([cross_validation(metrics["folds"])] if metrics.get("folds") else []),
     ]
     return " ".join(sentences) + (f" {counted}." if counted else "")
+
+
+def cross_validation(folds: Sequence[Mapping[str, float]]) -> str:
+    """What a cross-validation is, and how far its folds lie apart."""
+    spans = {name: [fold[name] for fold in folds] for name in folds[0]}
+    apart = ", ".join(f"{method_title(name)} {min(span):.2f} to {max(span):.2f}" for name, span in spans.items())
+    return (
+        f"Cross-validation: each subject is tested once, by models of {len(folds)} folds that have not seen it, which "
+        f"intervals take as one. Mean error (sd) of the folds: {apart}."
+    )
 
 
 def truth_caption() -> str:

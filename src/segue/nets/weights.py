@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from huggingface_hub import PyTorchModelHubMixin
+from safetensors.torch import load_file
+from torch import nn
 
 from segue.errors import InputError
 
+NETWORK = "model.safetensors"
 Net = TypeVar("Net", bound=PyTorchModelHubMixin)
 
 
@@ -18,7 +21,27 @@ def load_pretrained(kind: type[Net], directory: Path) -> Net:
     Raises:
         InputError: there is none (the hub library would look for it on the network).
     """
-    if not (directory / "model.safetensors").is_file():
+    if not (directory / NETWORK).is_file():
         raise InputError(f"{directory}: no trained network there; run its stage of the study first")
     with redirect_stdout(io.StringIO()):  # the hub library prints that it loads
         return kind.from_pretrained(directory, strict=True)
+
+
+def begin_as(net: nn.Module, directory: Path) -> dict[str, int]:
+    """Copy into `net` what has the same name and shape in the network of `directory`; say how much that was.
+
+    Raises:
+        InputError: there is no network, or nothing of it fits.
+    """
+    if not (directory / NETWORK).is_file():
+        raise InputError(f"{directory}: no trained network there to start from; give a folder that holds {NETWORK}")
+    held = net.state_dict()
+    fits = {
+        name: tensor
+        for name, tensor in load_file(directory / NETWORK).items()
+        if name in held and tensor.shape == held[name].shape
+    }
+    if not fits:
+        raise InputError(f"{directory}: nothing there has the shape of this network; give both the same widths")
+    net.load_state_dict(held | fits)
+    return {"tensors": len(held), "tensors_begun": len(fits)}

@@ -17,13 +17,15 @@ from segue import __version__, processes, rendezvous
 from segue.cohort.folder import list_folder
 from segue.cohort.image_file import stamp
 from segue.errors import InputError
+from segue.nets.weights import NETWORK
+from segue.stages import folds
 from segue.stages.common import Result, command, commit, write_text
 from segue.stages.image import finetune, methods, pretrain
 from segue.stages.judging import evaluate, evaluate_elsewhere, report
 from segue.stages.predictors import measure_cohort, train_judge, train_regressor, train_segmentor
 from segue.stages.prepare import prepare
 from segue.stages.scm import fit_graph
-from segue.study import Partition, Study, asked, plain, to_yaml
+from segue.study import Partition, Study, asked, folds_of, plain, to_yaml
 
 __all__ = ["Stage", "evaluate_elsewhere", "run", "stages"]
 Work = Callable[[Study, Path], Result]
@@ -59,7 +61,9 @@ def stages(study: Study) -> dict[str, Stage]:
     tuned = {name: (method, method.tuning) for name, method in methods(study).items() if method.tuning}
     if any(variant.guide == "regressor" for _, variant in tuned.values()):
         listed.append(Stage("regressor", ("measure",), [asked(study.regressor), training], train_regressor, True))
-    shape = {k: v for k, v in asked(hvae).items() if k != "conditioning"}
+    shape = {k: v for k, v in asked(hvae).items() if k not in ("conditioning", "start")}
+    if hvae.start is not None:
+        shape["start"] = stamp(hvae.start / NETWORK)
     for conditioning in hvae.conditioning:
         listed.append(Stage(f"pretrain/{conditioning}", ("measure",), [shape, training], pretrain(conditioning), True))
     common = {k: v for k, v in asked(tuning).items() if k not in ("guides", "variants")}
@@ -79,12 +83,19 @@ def run(study: Study, only: str | None = None, say: Callable[[str], None] = lamb
     """Do what is missing of a study, or of the stage `only` and what it needs; return the run's folder.
 
     Each finished stage leaves done.json. One that was cut short goes on from its checkpoint; one whose inputs or
-    settings changed starts anew; one that another run in the same folder has done alike is taken from there.
+    settings changed starts anew; one that another run in the same folder has done alike is taken from there. Of a
+    cross-validation this holds for each fold, in a folder of its own; `evaluate` and `report` then pool them.
     """
     root = study.directory
     with held(root):
         rendezvous.alone(lambda: write_text(root / "study.yaml", to_yaml(study)))
-        work_through(study, only, say)
+        if not study.cohort.folds or study.cohort.fold:
+            work_through(study, only, say)
+            return root
+        for fold in folds_of(study):
+            run(fold, only, lambda line, name=fold.name: say(f"{name}: {line}"))  # type: ignore[misc]
+        if only in (None, "evaluate", "report"):
+            rendezvous.alone(lambda: folds.pool(study))
     return root
 
 

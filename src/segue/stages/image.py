@@ -15,7 +15,7 @@ from segue.causal.parents import Conditioning, Parents
 from segue.hardware import channels_last
 from segue.nets.hvae import HVAE
 from segue.nets.segmentor import Regressor
-from segue.nets.weights import load_pretrained
+from segue.nets.weights import begin_as, load_pretrained
 from segue.stages.common import (
     Result,
     device,
@@ -92,18 +92,20 @@ def pretrain(conditioning: Conditioning) -> Callable[[Study, Path], Result]:
             free_bits=settings.free_bits,
             beta_warmup=settings.beta_warmup,
         )
+        begun = {} if settings.start is None else begin_as(net, settings.start)
         batches = stream(study, store, "guide", settings.budget, extras=per_image(load_measured(study)))
-        title = f"pretrain {conditioning}"
         result = trained(
-            study, net, objective, batches, directory, settings.budget, title=title, ema=0.998, skip=1e3
-        )
+            study, net, objective, batches, directory, settings.budget,
+            title=f"pretrain {conditioning}", ema=0.998, skip=1e3, validate_every=settings.validate_every,
+            held_out=lambda: negative_elbo(study, mechanism, "validation", augment=Augment()),
+        )  # fmt: skip
         measured = rendezvous.alone(
             lambda: {
                 "constraint": negative_elbo(study, mechanism, "guide", augment=objective.augment),
                 "nelbo": negative_elbos(study, mechanism),
             }
         )
-        return result | measured
+        return result | begun | measured
 
     return stage
 

@@ -44,7 +44,7 @@ from segue.stages.image import load_mechanism, methods
 from segue.stages.prepare import prepare_folder
 from segue.stages.scoring import against_truth, asking, score
 from segue.stages.truth import known_oracle
-from segue.study import Study, as_judged, to_yaml, variables
+from segue.study import Study, as_judged, folds_of, to_yaml, variables
 from segue.training.batches import unscaled
 
 
@@ -55,6 +55,9 @@ def evaluate(study: Study, directory: Path) -> Result:
 
 def evaluate_elsewhere(study: Study, folder: Path) -> Path:
     """Judge a trained study on another cohort of the same anatomy, all of it, without retraining."""
+    if folds := folds_of(study):
+        one = folds[0].directory / "study.yaml"
+        raise InputError(f"{study.directory}: is a cross-validation; give one of its folds, e.g. {one}")
     if missing := [name for name, m in methods(study).items() if not m.trained]:
         raise InputError(f"{study.directory}: {missing[0]} is not trained; run `segue run` on the study first")
     directory = study.directory / "elsewhere" / folder.resolve().name

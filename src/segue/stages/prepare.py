@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from segue.cohort import Record, Store, assign_splits, read_folder, write_store
+from segue.cohort import Fold, Record, Store, assign_splits, read_folder, write_store
 from segue.cohort.folder import list_folder
 from segue.cohort.phantom import render_cohort
 from segue.stages.common import Result
@@ -17,26 +17,35 @@ T = TypeVar("T")
 def prepare(study: Study, directory: Path) -> Result:
     """Write the cohort to its store."""
     cohort = study.cohort
+    fold = Fold(cohort.fold, cohort.folds) if cohort.fold else None
     if cohort.folder is not None:
-        return prepare_folder(study, cohort.folder, directory, split=cohort.split)
+        return prepare_folder(study, cohort.folder, directory, split=cohort.split, fold=fold)
     assert cohort.phantom is not None  # checked with the study
     count, seed, law = cohort.phantom.images, cohort.phantom.seed, cohort.phantom.law
     height, width = cohort.size  # checked with the study too
     records = render_cohort(count, size=(height, width), seed=seed, law=law)
-    return store_records(study, records, count, directory, split=cohort.split)
+    return store_records(study, records, count, directory, split=cohort.split, fold=fold)
 
 
-def prepare_folder(study: Study, folder: Path, directory: Path, *, split: dict[str, float]) -> Result:
+def prepare_folder(
+    study: Study, folder: Path, directory: Path, *, split: dict[str, float], fold: Fold | None = None
+) -> Result:
     cohort = study.cohort
     reading = {"subject_pattern": cohort.subject_pattern, "covariates": cohort.covariates, "size": cohort.size}
     cases = list_folder(folder, **reading)  # type: ignore[arg-type]
-    assign_splits([case.subject for case in cases], split, cohort.seed)  # refuse bad splits before reading images
+    assign_splits([case.subject for case in cases], split, cohort.seed, fold)  # refuse bad splits before reading images
     records = read_folder(folder, structures=cohort.structures, **reading)  # type: ignore[arg-type]
-    return store_records(study, records, len(cases), directory, split=split)
+    return store_records(study, records, len(cases), directory, split=split, fold=fold)
 
 
 def store_records(
-    study: Study, records: Iterator[Record], count: int, directory: Path, *, split: dict[str, float]
+    study: Study,
+    records: Iterator[Record],
+    count: int,
+    directory: Path,
+    *,
+    split: dict[str, float],
+    fold: Fold | None = None,
 ) -> Result:
     cohort = study.cohort
     write_store(
@@ -46,6 +55,7 @@ def store_records(
         size=cohort.size,
         split=split,
         seed=cohort.seed,
+        fold=fold,
         total=count,
     )
     store = Store(directory / "cohort.zarr")

@@ -6,6 +6,7 @@ Any number of processes train as one that holds the whole batch (`segue.processe
 import math
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ class Fitted:
     terms: dict[str, float]  # each logged term, averaged over the last tenth of the steps
     skipped: int
     seconds: float
+    kept: int | None = None  # the step whose weights were kept, where a held-out loss chose them
 
 
 def fit(
@@ -52,6 +54,8 @@ def fit(
     ema: float = 0.999,
     precision: Precision = "auto",
     checkpoint_every: int = 100,
+    held_out: Callable[[], float] | None = None,
+    validate_every: int = 0,
 ) -> Fitted:
     """Minimise `objective(batch, progress) -> (loss, terms)` over its trainable parameters; leave the EMA in them.
 
@@ -59,7 +63,13 @@ def fit(
     in a row raise TrainingDiverged naming the worst term. Each step reseeds torch by (seed, step), and the state
     (weights, EMA, optimiser, objective buffers) is written every `checkpoint_every` steps under a temporary name, so
     that a run killed at any moment and started again ends where it would have, on any number of processes.
+
+    Args:
+        held_out: a loss of the objective's networks as they stand, on data that are not trained on. Every
+            `validate_every` steps (0: never) it sees the average, and the average that scored best is left.
     """
+    if validate_every and rendezvous.strategy() == "fsdp":
+        raise InputError(f"{title}: validate_every needs whole networks: use --strategy ddp, or leave it out")
     accelerator = make_accelerator(precision)
     state = State.start(objective, accelerator.device, lr=lr, weight_decay=weight_decay)
     checkpoint = directory / "checkpoint.pt"
@@ -91,13 +101,15 @@ def fit(
         if logs(step, steps):
             numbers = processes.averaged({"loss": loss, "grad_norm": norm, **terms}, total)
             state.record(numbers, step, steps, writer)
+        if held_out and validate_every and ((step + 1) % validate_every == 0 or step + 1 == steps):
+            state.look(held_out, step + 1, writer)
         if (step + 1) % checkpoint_every == 0 and step + 1 < steps:
             state.save(checkpoint, step + 1, time.perf_counter() - started)
-    state.use_average(objective)
+    state.use_average(objective, state.best or state.mean)
     if writer:
         writer.close()
     seconds = state.seconds + time.perf_counter() - started
-    return Fitted(terms=state.tail_means(), skipped=state.skipped, seconds=seconds)
+    return Fitted(terms=state.tail_means(), skipped=state.skipped, seconds=seconds, kept=state.kept)
 
 
 def schedule(step: int, *, steps: int, warmup: int) -> float:
@@ -156,6 +168,9 @@ class State:
         self.skipped, self.in_a_row, self.seconds = 0, 0, 0.0
         self.recent: dict[str, float] = {}
         self.tail: dict[str, list[float]] = {}
+        self.best: list[Tensor] = []  # the average that scored best so far, at step `kept`
+        self.kept: int | None = None
+        self.score = math.inf
 
     @classmethod
     def start(cls, objective: nn.Module, device: torch.device, *, lr: float, weight_decay: float) -> "State":
@@ -174,11 +189,26 @@ class State:
         weight = 1 - min(decay, (1 + step) / (10 + step))
         torch._foreach_lerp_(self.mean, [p.detach() for p in self.parameters], weight)
 
-    def use_average(self, objective: nn.Module) -> None:
-        """Leave the average in `objective`, which is whole again if what was trained is a sharded copy of it."""
+    def put(self, weights: list[Tensor]) -> None:
+        """Set the trained parameters."""
         with torch.no_grad():
-            for parameter, mean in zip(self.parameters, self.mean, strict=True):  # sharded tensors have no foreach copy
-                parameter.copy_(mean)
+            for parameter, weight in zip(self.parameters, weights, strict=True):  # sharded tensors have no foreach copy
+                parameter.copy_(weight)
+
+    def look(self, held_out: Callable[[], float], step: int, writer: SummaryWriter | None) -> None:
+        """Keep the average if it scores better than those before; training goes on from where it was."""
+        trained = [p.detach().clone() for p in self.parameters]
+        self.put(self.mean)
+        score = rendezvous.alone(held_out)
+        self.put(trained)
+        if score < self.score:
+            self.best, self.kept, self.score = [mean.clone() for mean in self.mean], step, score
+        if writer:
+            writer.add_scalar("held_out", score, step)
+
+    def use_average(self, objective: nn.Module, average: list[Tensor]) -> None:
+        """Leave an average in `objective`, which is whole again if what was trained is a sharded copy of it."""
+        self.put(average)
         if objective is not self.objective:
             objective.load_state_dict(whole(self.objective.state_dict()))
             objective.to(self.parameters[0].device)
@@ -212,6 +242,9 @@ class State:
             "seconds": self.seconds + seconds,
             "recent": self.recent,
             "tail": self.tail,
+            "best": self.best,
+            "kept": self.kept,
+            "score": self.score,
         }
         content = whole(content)
         if processes.is_main():
@@ -243,3 +276,5 @@ class State:
         self.optimiser.load_state_dict(content["optimiser"])
         self.skipped, self.in_a_row, self.seconds = content["skipped"], content["in_a_row"], content["seconds"]
         self.recent, self.tail = content["recent"], content["tail"]
+        self.best = [as_held(saved, mean) for saved, mean in zip(content["best"], self.mean, strict=False)]
+        self.kept, self.score = content["kept"], content["score"]

@@ -9,7 +9,7 @@ from segue import processes
 from segue.causal.mechanism import ImageMechanism, elbo
 from segue.causal.parents import Parents
 from segue.nets.segmentor import Regressor, Segmentor
-from segue.training.augment import jitter, random_affine, warp
+from segue.training.augment import jitter, random_affine, random_displacement, warp
 from segue.training.batches import Batch
 from segue.training.loop import Terms
 
@@ -26,19 +26,28 @@ class Augment(nn.Module):
         scale: float = 0.0,
         shift: float = 0.0,
         flip_axes: tuple[int, ...] = (),
+        elastic: float = 0.0,
         contrast: float = 0.0,
         brightness: float = 0.0,
         noise: float = 0.0,
     ) -> None:
         super().__init__()
         self.geometry = {"rotate": rotate, "scale": scale, "shift": shift, "flip_axes": flip_axes}
+        self.elastic = elastic
         self.intensity = {"contrast": contrast, "brightness": brightness, "noise": noise}
+
+    @property
+    def acts(self) -> bool:
+        """Whether it changes anything."""
+        return bool(self.elastic) or any(self.geometry.values()) or any(self.intensity.values())
 
     def forward(self, image: Tensor, *maps: Tensor) -> tuple[Tensor, ...]:
         image, moved = image.float(), [m.float() for m in maps]
-        if any(self.geometry.values()):
-            affine = random_affine(len(image), space=tuple(image.shape[2:]), **self.geometry)  # type: ignore[arg-type]
-            image, moved = warp(image, affine, sharp=True), [warp(m, affine) for m in moved]
+        if self.elastic or any(self.geometry.values()):
+            batch, space = len(image), tuple(image.shape[2:])
+            affine = random_affine(batch, space=space, **self.geometry)  # type: ignore[arg-type]
+            field = random_displacement(batch, space=space, elastic=self.elastic) if self.elastic else None
+            image, moved = warp(image, affine, field, sharp=True), [warp(m, affine, field) for m in moved]
         if any(self.intensity.values()):
             image = jitter(image, **self.intensity)
         return image, *moved
@@ -114,7 +123,7 @@ def augmented(batch: Batch, augment: Augment, parents: Parents) -> Batch:
     """The batch with its region `weights`; where `augment` acts, image, parents and regions are those it made."""
     image = batch["image"]
     areas, frames = batch["parents"], batch["frames"]
-    if any(augment.geometry.values()) or any(augment.intensity.values()):
+    if augment.acts:
         with torch.no_grad(), torch.autocast(image.device.type, enabled=False):
             (image,) = augment(image)
             measured, frames = parents.factual(image, batch["pixel_area"])

@@ -1,0 +1,45 @@
+"""A cross-validation, once its folds are done: their answers pooled, judged and reported as one study's."""
+
+import json
+import shutil
+from pathlib import Path
+
+import polars as pl
+
+from segue.cohort.write_file import whole_folder
+from segue.evaluation.pool import pooled
+from segue.evaluation.table import table1
+from segue.stages.common import command, commit, open_store, write_text
+from segue.stages.judging import make_report
+from segue.study import Study, folds_of
+
+
+def pool(study: Study) -> None:
+    """`evaluate/` and `report/` of the study of all folds; both are made anew, which takes seconds."""
+    evaluated, reported = study.directory / "evaluate", study.directory / "report"
+    for directory, make in ((evaluated, pool_evaluations), (reported, report)):
+        with whole_folder(directory) as partial:
+            make(study, partial)
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def pool_evaluations(study: Study, directory: Path) -> None:
+    folds = folds_of(study)
+    made = [json.loads((fold.directory / "evaluate" / "metrics.json").read_text()) for fold in folds]
+    effects = {
+        name: [pl.read_parquet(fold.directory / "evaluate" / f"effects-{name}.parquet") for fold in folds]
+        for name in made[0]["methods"]
+    }
+    subjects = open_store(folds[0]).table["subject"].to_list()  # images are numbered alike in every fold
+    draws = study.evaluate.bootstrap
+    found = pooled(made, effects, subjects=subjects, bootstrap=draws, seed=0)
+    metrics = found | {"study": study.name, "commit": commit(), "command": command()}
+    write_text(directory / "metrics.json", json.dumps(metrics, indent=1))
+    write_text(directory / "table1.md", table1(metrics))
+    figure = folds[0].directory / "evaluate" / "figure1.png"
+    if figure.exists():
+        shutil.copy(figure, directory / "figure1.png")
+
+
+def report(study: Study, directory: Path) -> None:
+    make_report(study, study.directory / "evaluate", directory)
