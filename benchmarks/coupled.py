@@ -18,17 +18,20 @@ import torch
 from torch import Tensor
 
 from benchmarks.machine import ROOT
-from benchmarks.record import Findings, Row, Statement, run
+from benchmarks.record import Findings, Row, Statement, run, together
 from benchmarks.scm import CAUSES, GRAPH, STEPS, summary
 from segue.anatomy import measure as areas_of
 from segue.causal.graph import causal_graph
 from segue.cohort.phantom import VARIABLES, Noise, counterfactual, noise_of
+from segue.cohort.phantom.law import as_matrix, solve
 from segue.counterfactual import Counterfactual, Model
 from segue.errors import InputError
 from segue.nets.segmentor import Segmentor
 from segue.nets.weights import load_pretrained
 from segue.run import load, open_run
-from segue.stages.common import device, open_store
+from segue.stages.common import device, load_measured, open_store
+from segue.stages.scm import judged as tested
+from segue.stages.scm import load_scm
 from segue.stages.truth import check_store
 from segue.study import Study
 from segue.training.batches import scaled
@@ -67,7 +70,28 @@ def measure(*, run: str, images: int) -> Findings:
             found, distance = compare(model, judge, cohort, cause, step)
             cells += found
             distances.append(distance)
-    return told(cells, np.stack(distances))
+    found = told(cells, np.stack(distances))
+    return together([found, accusations(study)])
+
+
+def accusations(study: Study) -> Findings:
+    """How many independencies of the true graph are refuted on images unseen by mechanisms, measured and true."""
+    store, scm = open_store(study), load_scm(study)
+    assert scm is not None and study.cohort.phantom is not None  # checked before
+    unseen = np.setdiff1d(np.arange(len(store)), store.indices("guide"))
+    noise = noise_of(store.table["id"][unseen.tolist()].to_list(), seed=study.cohort.phantom.seed, law="coupled")
+    values = {
+        "measured": load_measured(study)["parents"][torch.from_numpy(unseen)],
+        "true": torch.from_numpy(as_matrix(solve(noise), scm.names).astype(np.float32)),
+    }
+    tests = {kind: tested(scm, these)["tests"] for kind, these in values.items()}
+    refuted = {kind: sum(test["refuted"] for test in tests[kind]) for kind in tests}
+    return Findings(
+        rows=[{"measure": "independencies refuted", "variable": kind, "tests": len(tests[kind]), "refuted": n}
+              for kind, n in refuted.items()],
+        ratios=[Statement(f"independencies of the true graph refuted on {kind} values, of {len(tests[kind])}", n)
+                for kind, n in refuted.items()],
+    )  # fmt: skip
 
 
 def test_images(study: Study, count: int) -> Cohort:

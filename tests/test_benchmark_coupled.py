@@ -1,6 +1,7 @@
 """The benchmark of effects from image to image: a tiny run of the coupled phantom, its cells made a second time."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -74,7 +75,7 @@ def test_errors_are_distances_from_the_same_phantom_otherwise(run):
 
 def test_every_descendant_has_a_line_and_every_way_a_total(run):
     found = coupled.measure(run=str(run), images=6)
-    assert {row["variable"] for row in found.rows} == {*GRAPH, "all"}
+    assert {row["variable"] for row in found.rows} == {*GRAPH, "all", "measured", "true"}
     assert all(np.isfinite(one.value) for one in found.ratios)
 
 
@@ -83,3 +84,12 @@ def test_another_law_is_refused(run):
     other = dataclasses.replace(study.cohort, phantom=dataclasses.replace(study.cohort.phantom, law="independent"))
     with pytest.raises(InputError, match="coronary-coupled"):
         coupled.test_images(dataclasses.replace(study, cohort=other), 4)
+
+
+def test_the_graph_is_tested_on_measured_and_on_true_values(run):
+    study, _, _ = coupled.open_run(run, None)
+    found = coupled.accusations(study)
+    measured = json.loads((run / "scm" / "metrics.json").read_text())["tests"]
+    assert found.rows[0]["tests"] == len(measured) == 33
+    assert found.rows[0]["refuted"] == sum(test["refuted"] for test in measured)
+    assert [row["variable"] for row in found.rows] == ["measured", "true"] and found.rows[1]["refuted"] <= 33

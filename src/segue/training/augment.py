@@ -37,8 +37,8 @@ def random_affine(
 def random_displacement(
     batch: int, *, space: tuple[int, ...], elastic: float
 ) -> Float[Tensor, "batch *space dims"]:
-    """A smooth random field in `grid_sample` coordinates: normal at 4 points along each axis (its deviation `elastic`, as
-    a fraction of the image), between them by cubic (of three axes: linear) interpolation.
+    """A smooth random field in `grid_sample` coordinates: normal at 4 points along each axis, between them by cubic (of
+    three axes: linear) interpolation. `elastic` is its deviation there, as a fraction of the image.
 
     Below a deviation of 0.05 it folds nothing: neighbouring points lie a third of the image apart.
     """
