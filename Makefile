@@ -86,8 +86,8 @@ coupled: $(VENV)/ready-dev ## effects along the graph, from image to image, on t
 	cp $(KEPT:%=runs/coronary-coupled/evaluate/%) runs/coronary-coupled/scm/graph.png results/coronary-coupled/
 	$(BIN)/python -m benchmarks.coupled
 
-screenshots: $(VENV)/ready-dev ## the pictures of docs/explorer.md, from the run of the phantom's study (needs Chromium)
-	$(BIN)/python docs/screenshots.py $(RUNS)/coronary-phantom
+screenshots: $(VENV)/ready-dev ## the pictures of docs/explorer.md, from the run of the coupled study (needs Chromium)
+	$(BIN)/python docs/screenshots.py $(RUNS)/coronary-coupled
 
 explore: $(VENV)/ready ## ask for counterfactuals with sliders, in the browser
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[explore]"

@@ -1,19 +1,16 @@
 """The pictures of docs/explorer.md, taken from the explorer of a trained run: make screenshots."""
 
-import io
 import shutil
 import socket
 import sys
 from pathlib import Path
 
-from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from segue.explorer.models import explored
 from segue.explorer.serve import serve
 
 HERE = Path(__file__).parent
-COLOURS = 128  # a palette: a screenshot has few
 
 
 def main(run: str) -> None:
@@ -28,8 +25,8 @@ def main(run: str) -> None:
             browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
             page = asked(browser.new_page(viewport={"width": 1280, "height": 1000}), address)
             page.get_by_label("Segmentation outlines").check()
-            page.get_by_label("No-CFT").check()
-            page.get_by_alt_text("Counterfactual by No-CFT").wait_for()
+            page.get_by_label("Pos-Seg-CFT").check()
+            page.get_by_alt_text("Counterfactual by Pos-Seg-CFT").wait_for()
             save(page.screenshot(full_page=True), "explorer.png")
             page.get_by_role("button", name="Sweep one variable").click()
             page.get_by_label("Variable", exact=True).click()
@@ -54,8 +51,7 @@ def asked(page: Page, address: str) -> Page:
 
 
 def save(screenshot: bytes, name: str) -> None:
-    image = Image.open(io.BytesIO(screenshot)).convert("RGB")
-    image.quantize(COLOURS, method=Image.Quantize.FASTOCTREE).save(HERE / name, optimize=True)
+    (HERE / name).write_bytes(screenshot)  # all its colours: a palette would paint faint differences otherwise
 
 
 if __name__ == "__main__":

@@ -84,6 +84,9 @@ def test_the_numbers_are_those_of_the_runs():
                 assert shown[key]["value"] == mean[key]
             assert shown["error_sd"]["ci95"] == mean["ci95"]
             assert shown["truth_mae"]["value"] == method.get("truth", {}).get("mae")
+            nelbo = method.get("nelbo")
+            assert shown["nelbo"]["value"] == (nelbo["test"] if nelbo else None)
+            assert shown["gap"]["value"] == (nelbo["test"] - nelbo["guide"] if nelbo else None)
         low, high = metrics["methods"]["segue"]["mean"]["ci95"]
         error = metrics["methods"]["segue"]["mean"]["error_sd"]
         block = text.split("**error (sd)**")[1].split("**")[0]

@@ -29,6 +29,8 @@ QUANTITIES = {
     "off_target_sd": Quantity("mean", "off_target_sd", "off_target_ci95", "off-target (sd)"),
     "leakage": Quantity("mean", "leakage", "leakage_ci95", "leakage"),
     "truth_mae": Quantity("truth", "mae", "ci95", "distance to the truth"),
+    "nelbo": Quantity("nelbo", "test", "ci95", "negative ELBO on test subjects (nats/pixel)"),
+    "gap": Quantity("nelbo", "gap", "ci95", "over-fitting: that less the training subjects' (nats/pixel)"),
 }
 
 
@@ -76,7 +78,9 @@ def of_run(metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 def of_method(method: Mapping[str, Any]) -> dict[str, Any]:
     """Each quantity with its interval; null where it is not known."""
-    found = {}
+    found, nelbo = {}, method.get("nelbo") or {}
+    if {"guide", "test"} <= nelbo.keys():
+        method = {**method, "nelbo": {**nelbo, "gap": nelbo["test"] - nelbo["guide"]}}
     for name, quantity in QUANTITIES.items():
         section = method.get(quantity.section) or {}
         found[name] = {"value": section.get(quantity.key), "ci95": section.get(quantity.interval)}
@@ -125,7 +129,7 @@ def table(found: Mapping[str, Any]) -> str:
         "the independent judge measures, averaged over all variables, each in its own standard deviations (sd) in "
         "training. Off-target: change of the other variables. Leakage: share of the image's change outside the "
         "intervened region. Distance to the truth: mean absolute difference from the true counterfactual, in the "
-        "images' raw units. Lower is better. In brackets: 95% intervals, by bootstrap over subjects.",
+        "images' raw units. Lower is better, of the ELBO too. In brackets: 95% intervals, by bootstrap over subjects.",
         *([" ".join(found["notes"].split())] if found["notes"] else []),
     ]
     for title, columns in panels(found):
