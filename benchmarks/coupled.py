@@ -70,8 +70,7 @@ def measure(*, run: str, images: int) -> Findings:
             found, distance = compare(model, judge, cohort, cause, step)
             cells += found
             distances.append(distance)
-    found = told(cells, np.stack(distances))
-    return together([found, accusations(study)])
+    return together([told(cells, np.stack(distances)), accusations(study)])
 
 
 def accusations(study: Study) -> Findings:

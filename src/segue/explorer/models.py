@@ -17,6 +17,7 @@ from segue.counterfactual import Model
 from segue.errors import InputError
 from segue.generation.answer import Known, abduct
 from segue.generation.source import Case, FolderImages, Source, StoreImages, open_source
+from segue.hardware import channels_last
 from segue.nets.segmentor import Segmentor
 from segue.nets.weights import load_pretrained
 from segue.portable.folder import read_settings
@@ -49,8 +50,9 @@ class Explored:
     def __init__(
         self, *, name: str, opened: str, models: dict[str, Model], judge: Segmentor | None, source: Source | None
     ) -> None:
-        self.name, self.opened, self.models, self.judge, self.source = name, opened, models, judge, source
+        self.name, self.opened, self.models, self.source = name, opened, models, source
         self.first = next(iter(models.values()))
+        self.judge = None if judge is None else channels_last(judge, len(self.first.size))
         self._known = lru_cache(maxsize=KEPT)(self._infer)
         self._judged = lru_cache(maxsize=KEPT)(self._judge)
 
