@@ -35,18 +35,28 @@ lint: $(VENV)/ready-dev ## ruff
 types: $(VENV)/ready-dev ## mypy
 	$(BIN)/mypy
 
+# Folders of the public images (docs/anatomies.md); none of them is part of this repository.
 CHEST ?= data/cxr_jsrt
+HEART ?= data/cmr_acdc
+STRIPS ?= data/coronary_arcade
 KEPT := metrics.json table1.md figure1.png
+ABLATED := ablation.json table.md figure.png
 
 # segue's own method, and its parts one by one
 ABLATION := {segue: {at_once: 6, shrinkage: 0.03}, segue_without_shrinkage: {at_once: 6}, segue_one_at_once: {shrinkage: 0.03}}
 
-results: $(VENV)/ready ## what results/ holds, made anew (make results CHEST=folder of the JSRT radiographs)
+results: $(VENV)/ready ## what results/ holds, made anew (make results CHEST=folder HEART=folder STRIPS=folder)
 	$(BIN)/segue run studies/coronary-phantom.yaml --finetune.variants "$(ABLATION)"
 	$(BIN)/segue run studies/chest-zones.yaml --cohort.folder $(CHEST)
-	mkdir -p results/coronary-phantom results/chest-zones
-	cp $(KEPT:%=runs/coronary-phantom/evaluate/%) results/coronary-phantom/
-	cp $(KEPT:%=runs/chest-zones/evaluate/%) results/chest-zones/
+	$(BIN)/segue run studies/cardiac-sectors.yaml --cohort.folder $(HEART)
+	$(BIN)/segue run studies/coronary-strips.yaml --cohort.folder $(STRIPS)
+	$(BIN)/segue ablate studies/small-data.yaml --cohort.folder $(CHEST)
+	@set -e; for name in coronary-phantom chest-zones cardiac-sectors coronary-strips; do \
+	  mkdir -p results/$$name; \
+	  for file in $(KEPT); do cp runs/$$name/evaluate/$$file results/$$name/; done; \
+	done
+	mkdir -p results/ablations/small-data
+	cp $(ABLATED:%=runs/ablations/small-data/%) results/ablations/small-data/
 
 RUNS ?= runs
 ONLY ?= $(basename $(notdir $(wildcard studies/ablations/*.yaml)))
@@ -54,7 +64,7 @@ ablations: $(VENV)/ready ## every ablation of studies/ablations, to results/abla
 	@set -e; for name in $(ONLY); do \
 	  $(BIN)/segue ablate studies/ablations/$$name.yaml --runs $(RUNS); \
 	  mkdir -p results/ablations/$$name; \
-	  for file in ablation.json table.md figure.png; do cp $(RUNS)/ablations/$$name/$$file results/ablations/$$name/; done; \
+	  for file in $(ABLATED); do cp $(RUNS)/ablations/$$name/$$file results/ablations/$$name/; done; \
 	done
 
 MODELS := src/segue/models

@@ -99,7 +99,8 @@ def test_metrics_follow_the_contract():
         assert set(method) == {"variables", "mean", "realism", *learned}
         assert list(method["variables"]) == VARIABLES
         assert set(method["mean"]) == keys | {"off_target_ci95", "leakage_ci95"}
-        assert all(set(one) == keys for one in method["variables"].values())
+        assert all(set(one) == keys | {"moved"} for one in method["variables"].values())
+        assert all(list(one["moved"]) == VARIABLES for one in method["variables"].values())
         likelihoods = {"nelbo", "nelbo_factual", "nelbo_counterfactual"} if learned else set()
         tuned = {f"{kind}_over_no_cft" for kind in TESTS} if learned and not name.startswith("no_cft") else set()
         assert set(method["realism"]) == likelihoods | TESTS | tuned

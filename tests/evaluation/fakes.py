@@ -21,6 +21,7 @@ def fake_metrics() -> dict[str, Any]:
             "change_outside": draw(0, 0.01),
             "change_inside": draw(0.01, 0.1),
             "error_sd_well_posed": 0.8 * sd,
+            "moved": {name: draw(0, 0.5) for name in VARIABLES},
         }
 
     def distance() -> dict[str, Any]:
@@ -41,7 +42,7 @@ def fake_metrics() -> dict[str, Any]:
     def method(name: str) -> dict[str, Any]:
         variables = {name: entry() for name in VARIABLES}
         entries = list(variables.values())
-        keys = [key for key in entries[0] if key != "ci95"]
+        keys = [key for key in entries[0] if key not in ("ci95", "moved")]
         mean = {key: sum(one[key] for one in entries) / len(entries) for key in keys}
         checks = {
             "composition": draw(0, 1e-7),

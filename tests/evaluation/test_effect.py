@@ -62,6 +62,10 @@ def test_a_spill_is_seen_as_leakage_and_off_target_by_hand():
     # asked: 2 more pixels of lumen on the left; spilt: 3 of plaque on the right, whose sd is 5
     assert row["judge"] == row["requested"] == 5
     assert row["off_target"] == pytest.approx((3 / 5) / 3)
+    moved = {name: row[f"moved/{name}"] for name in NAMES}
+    sd = float(Painter().parents.sd[0])
+    assert moved.pop("lumen@left") == pytest.approx((row["judge"] - row["judge_factual"]) / sd)
+    assert sorted(moved.values()) == pytest.approx([0, 0, 3 / 5], abs=1e-5)
     assert row["outside"] == pytest.approx(3 / 4) and row["total"] == pytest.approx(5 / 4)
     assert row["change_outside"] == pytest.approx(3 / 4 / 64) and row["change_inside"] == pytest.approx(2 / 4 / 64)
 

@@ -68,6 +68,8 @@ EFFECTS = pl.DataFrame(
         "judge": [2.0, 2.0, 10.0, 26.0],
         "guide": [1.0, 4.0, 10.0, 20.0],
         "off_target": [0.1, 0.3, 0.0, 0.0],
+        "moved/a": [-2.0, 1.0, 0.0, 0.0],
+        "moved/b": [0.1, -0.3, 4.0, -2.0],
         "outside": [1.0, 0.0, 0.0, 0.0],
         "total": [3.0, 5.0, 0.0, 0.0],
         "change_outside": [0.01, 0.0, 0.0, 0.0],
@@ -89,6 +91,7 @@ def test_summary_by_hand():
             "change_outside": 0.005,
             "change_inside": 0.15,
             "guide_error_sd": 0.25,
+            "moved": {"a": 1.5, "b": 0.2},
         },
         "b": {
             "error": 3.0,
@@ -99,6 +102,7 @@ def test_summary_by_hand():
             "change_outside": 0.0,
             "change_inside": 0.2,
             "guide_error_sd": 0.0,
+            "moved": {"a": 0.0, "b": 3.0},
         },
     }
     assert found["variables"].keys() == expected.keys()

@@ -86,6 +86,18 @@ def mean_columns(metrics: Mapping[str, Any], competing: list[bool]) -> list[Colu
     return [one for one in columns if any(value is not None for value in one.values)]
 
 
+def bystanders(metrics: Mapping[str, Any]) -> dict[str, list[str]]:
+    """By variable, for each method: which other variable moved most when this one was asked to, and by how many sd."""
+    methods = methods_of(metrics).values()
+    found = {}
+    for name in variables_of(metrics):
+        moved = [dict(((method.get("variables") or {}).get(name) or {}).get("moved") or {}) for method in methods]
+        most = [max(((size, other) for other, size in one.items() if other != name), default=None) for one in moved]
+        if any(most):
+            found[variable_title(name)] = [f"{one[0]:.2f} {variable_title(one[1])}" if one else MISSING for one in most]
+    return found
+
+
 def floor_columns(metrics: Mapping[str, Any]) -> list[Column]:
     """The segmentors' own Dice and area errors: one row a segmentor; [] where none is given."""
     segmentors = list((metrics.get("segmentors") or {}).values())
@@ -98,7 +110,7 @@ def floor_columns(metrics: Mapping[str, Any]) -> list[Column]:
     for structure in dict.fromkeys(name for one in dice for name in one):
         columns.append(column("Dice", human(structure), dice, structure, nobody))
     for name in dict.fromkeys(name for one in errors for name in one):
-        columns.append(column("area error (sd)", human(name.replace("@", " ")), errors, name, nobody))
+        columns.append(column("area error (sd)", variable_title(name), errors, name, nobody))
     means = [{"mean": mean(one.get("error") or {})} for one in segmentors]
     columns.append(column("area error", f"mean ({unit_of(metrics)})", means, "mean", nobody))
     return [one for one in columns if any(value is not None for value in one.values)]
@@ -233,6 +245,11 @@ def split_name(variable: str) -> tuple[str, str]:
     """`structure@region` as two words for readers; a plain covariate stands under "covariates"."""
     structure, at, region = variable.partition("@")
     return (human(structure), human(region)) if at else ("covariates", human(structure))
+
+
+def variable_title(name: str) -> str:
+    """`structure@region` for readers."""
+    return human(name.replace("@", " "))
 
 
 def human(name: str) -> str:

@@ -96,9 +96,10 @@ def effects(
 def judged(answer: Answers, parents: Parents, judge: Segmentor, batches: Iterator[Asked]) -> pl.DataFrame:
     """One row for each image x variable: what was asked, what guide and judge measured, and where the image changed.
 
-    Columns: image, variable; factual, requested, guide, judge, judge_factual (in the unit); `off_target`, mean
-    |change| of the judge's other variables in sd; `outside`, `total`, sums of |x* - x| where the region's weight is
-    below one half and everywhere; `change_outside`, `change_inside`, their means as shares of the intensity range.
+    Columns: image, variable; factual, requested, guide, judge, judge_factual (in the unit); `moved/NAME`, change of
+    each variable by the judge in sd; `off_target`, mean |change| of the others; `outside`, `total`, sums of |x* - x|
+    where the region's weight is below one half and everywhere; `change_outside`, `change_inside`, their means as shares
+    of the intensity range.
     Where the truth is known, those of `from_truth` too.
     """
     return pl.concat([rows(answer, parents, judge, asked) for asked in batches])
@@ -111,7 +112,7 @@ def rows(answer: Answers, parents: Parents, judge: Segmentor, asked: Asked) -> p
     parts = []
     for v, image in enumerate(answer(asked)):
         after = areas(judge, asked, image, parents)
-        moved = ((after - before) / parents.sd[: len(names)]).abs()
+        moved = (after - before) / parents.sd[: len(names)]
         others = [w for w in range(len(names)) if w != v]
         columns = {
             "factual": asked.pa[:, v],
@@ -119,7 +120,8 @@ def rows(answer: Answers, parents: Parents, judge: Segmentor, asked: Asked) -> p
             "guide": areas(parents.segmentor, asked, image, parents)[:, v],
             "judge": after[:, v],
             "judge_factual": before[:, v],
-            "off_target": moved[:, others].mean(1) if others else torch.zeros(len(x)),
+            "off_target": moved[:, others].abs().mean(1) if others else torch.zeros(len(x)),
+            **{f"moved/{name}": moved[:, w] for w, name in enumerate(names)},
             **change(x, image, asked.weights[:, v]),
             **from_truth(asked, v, image),
         }

@@ -35,6 +35,7 @@ def summarise(
             "change_outside": mean(table["change_outside"]),
             "change_inside": mean(table["change_inside"]),
             "guide_error_sd": mean((table["guide"] - table["requested"]).abs()) / deviation,
+            "moved": {other: mean(table[f"moved/{other}"].abs()) for other in sd},
             **well_posed_error(table, deviation),
         }
     overall: dict[str, Any] = {key: float(np.mean([v[key] for v in variables.values()])) for key in KEYS}

@@ -16,6 +16,7 @@ from segue.errors import InputError
 from segue.evaluation.columns import (
     MISSING,
     Column,
+    bystanders,
     finite,
     floor_columns,
     human,
@@ -33,6 +34,7 @@ from segue.evaluation.columns import (
     variables_of,
 )
 from segue.evaluation.table import (
+    bystander_caption,
     caption,
     floor_caption,
     overfitting_caption,
@@ -105,6 +107,8 @@ def report(
         figure=embed(figure) if figure.is_file() else None,
         floors=grid("segmentor", segmentor_names(metrics), floor_columns(metrics)),
         floor_caption=floor_caption(),
+        bystanders=bystander_grid(metrics),
+        bystander_caption=bystander_caption(),
         truth=grid("method", list(truth_rows(metrics)), truth_columns(metrics)),
         truth_caption=truth_caption(),
         realism=grid("method", list(realism_rows(metrics)), realism_columns(metrics)),
@@ -147,6 +151,13 @@ def grid(corner: str, names: list[str], columns: list[Column]) -> Grid | None:
     ]
     groups = [({"mean": "mean over all variables"}.get(name, name), count) for name, count in groups]
     return Grid(corner, groups, [column.title for column in columns], rows)
+
+
+def bystander_grid(metrics: Mapping[str, Any]) -> Grid | None:
+    """What moved most besides: one row a variable that was asked, one column a method."""
+    rows = [(name, [(text, False) for text in cells]) for name, cells in bystanders(metrics).items()]
+    heads = [method_title(key) for key in methods_of(metrics)]
+    return Grid("asked to change", [("what else moved most", len(heads))], heads, rows) if rows else None
 
 
 def independence_grid(tests: Sequence[Mapping[str, Any]], most: int = 15) -> Grid | None:

@@ -8,6 +8,7 @@ from typing import Any
 from segue.evaluation.columns import (
     IDEAL,
     Column,
+    bystanders,
     floor_columns,
     human,
     method_columns,
@@ -53,6 +54,9 @@ def table1(metrics: Mapping[str, Any]) -> str:
     ):
         if more:
             parts += [f"**{head}", markdown("method", list(rows), named(more))]
+    if moved := bystanders(metrics):
+        lines = [[row, *cells] for row, cells in moved.items()]
+        parts += [f"**what else moved most** {bystander_caption()}", grid(["asked to change", *names], lines)]
     if floors := floor_columns(metrics):
         parts += [f"**segmentors** {floor_caption()}", markdown("segmentor", segmentor_names(metrics), named(floors))]
     return "\n\n".join(parts) + "\n"
@@ -65,15 +69,19 @@ def named(columns: list[Column]) -> list[Column]:
 
 def markdown(corner: str, rows: list[str], columns: list[Column]) -> str:
     """A pipe table, columns aligned in the source as well."""
-    texts = [[corner, *rows]]
+    texts = []
     for column in columns:
-        cells = [f"**{text}**" if i in column.best else text for i, text in enumerate(column.cells())]
-        texts.append([column.title, *cells])
-    texts = [[text.replace("|", r"\|") for text in column] for column in texts]
-    widths = [max(4, *map(len, column)) for column in texts]
+        texts.append([f"**{text}**" if i in column.best else text for i, text in enumerate(column.cells())])
+    heads = [corner, *(column.title for column in columns)]
+    return grid(heads, [list(line) for line in zip(rows, *texts, strict=True)])
+
+
+def grid(heads: list[str], rows: list[list[str]]) -> str:
+    """A pipe table of texts, the first column to the left."""
+    texts = [[text.replace("|", r"\|") for text in line] for line in [heads, *rows]]
+    widths = [max(4, *map(len, column)) for column in zip(*texts, strict=True)]
     lines = [
-        "| " + " | ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) + " |"
-        for line in zip(*texts, strict=True)
+        "| " + " | ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) + " |" for line in texts
     ]
     rule = "| " + " | ".join(["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]) + " |"
     return "\n".join([lines[0], rule, *lines[1:]])
@@ -138,6 +146,11 @@ def overfitting_caption() -> str:
 def has(metrics: Mapping[str, Any], title: str) -> bool:
     """Whether the table has a column of that head."""
     return any(column.title == title for column in method_columns(metrics))
+
+
+def bystander_caption() -> str:
+    """How to read what moved besides."""
+    return "mean change, by the judge, of the other variable that moved most, in sd; a whole request is about one sd"
 
 
 def floor_caption() -> str:
