@@ -44,7 +44,9 @@ def test_numbers_are_over_all_folds(run):
             assert found["error"] == pytest.approx(mean, rel=1e-5)
     table = (run / "evaluate" / "table1.md").read_text()
     assert "Cross-validation: each subject is tested once, by models of 2 folds" in table
-    assert "<td>2</td>" in (page := (run / "report" / "report.html").read_text()) or "folds" in page
+    page = (run / "report" / "report.html").read_text()
+    assert "<b>2</b><span>folds</span>" in page
+    assert "fold-1: " in page and "fold-2: " in page and "The causal graph" in page
 
 
 def test_what_is_done_is_not_done_again(run, capsys):

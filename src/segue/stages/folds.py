@@ -1,5 +1,6 @@
 """A cross-validation, once its folds are done: their answers pooled, judged and reported as one study's."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -8,9 +9,10 @@ import polars as pl
 
 from segue.cohort.write_file import whole_folder
 from segue.evaluation.pool import pooled
+from segue.evaluation.report import Graph
 from segue.evaluation.table import table1
 from segue.stages.common import command, commit, open_store, write_text
-from segue.stages.judging import make_report
+from segue.stages.judging import make_report, tested_graph
 from segue.study import Study, folds_of
 
 
@@ -42,4 +44,13 @@ def pool_evaluations(study: Study, directory: Path) -> None:
 
 
 def report(study: Study, directory: Path) -> None:
-    make_report(study, study.directory / "evaluate", directory)
+    make_report(study, study.directory / "evaluate", directory, tested(folds_of(study)))
+
+
+def tested(folds: list[Study]) -> Graph | None:
+    """The graph's figure and tests in the first fold, with the verdicts of all: each has a segmentor of its own."""
+    graphs = {fold.name: graph for fold in folds if (graph := tested_graph(fold))}
+    if not graphs:
+        return None
+    verdict = " ".join(f"{name}: {graph.verdict}" for name, graph in graphs.items())
+    return dataclasses.replace(next(iter(graphs.values())), verdict=verdict)

@@ -77,7 +77,7 @@ def judge_folder(study: Study, folder: Path, directory: Path) -> None:
             f"{folder}: measures in {store.unit}, the study in {trained_unit}; give both spacing, or neither"
         )
     judge_cohort(study, store, directory)
-    make_report(study, directory, directory)
+    make_report(study, directory, directory, tested_graph(study))
 
 
 def judge_cohort(study: Study, store: Store, directory: Path, *, oracle: Oracle | None = None) -> Result:
@@ -198,11 +198,11 @@ def shown(image: Tensor, study: Study) -> np.ndarray:
 
 def report(study: Study, directory: Path) -> Result:
     """Tables and figure of the study's own evaluation into one page."""
-    make_report(study, study.directory / "evaluate", directory)
+    make_report(study, study.directory / "evaluate", directory, tested_graph(study))
     return {}
 
 
-def make_report(study: Study, evaluated: Path, directory: Path) -> None:
+def make_report(study: Study, evaluated: Path, directory: Path, graph: Graph | None) -> None:
     metrics = json.loads((evaluated / "metrics.json").read_text())
     write_report(
         directory / "report.html",
@@ -210,7 +210,7 @@ def make_report(study: Study, evaluated: Path, directory: Path) -> None:
         figure=evaluated / "figure1.png",
         study_yaml=to_yaml(study),
         notes=study.notes,
-        graph=tested_graph(study),
+        graph=graph,
     )
 
 
