@@ -50,7 +50,7 @@ results: $(VENV)/ready ## what results/ holds, made anew (make results CHEST=fol
 	$(BIN)/segue run studies/chest-zones.yaml --cohort.folder $(CHEST)
 	$(BIN)/segue run studies/cardiac-sectors.yaml --cohort.folder $(HEART)
 	$(BIN)/segue run studies/coronary-strips.yaml --cohort.folder $(STRIPS)
-	$(BIN)/segue ablate studies/small-data.yaml --cohort.folder $(CHEST)
+	$(BIN)/segue ablate studies/ablations/real/small-data.yaml --cohort.folder $(CHEST)
 	@set -e; for name in coronary-phantom chest-zones cardiac-sectors coronary-strips; do \
 	  mkdir -p results/$$name; \
 	  for file in $(KEPT); do cp runs/$$name/evaluate/$$file results/$$name/; done; \

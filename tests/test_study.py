@@ -8,9 +8,10 @@ import pytest
 import yaml
 from small_study import CHEST, STUDY, VARIABLES, write_study
 
+from segue.derived import asked, to_yaml, variables
 from segue.errors import InputError
 from segue.stages import stages
-from segue.study import Augment, Budget, Partition, asked, to_yaml, variables
+from segue.study import Augment, Budget, Partition
 from segue.study_file import load_study
 
 STUDIES = sorted((Path(__file__).parents[1] / "studies").glob("*.yaml"))

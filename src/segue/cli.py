@@ -117,7 +117,7 @@ def study_command(name: str, rest: list[str]) -> None:
 def do_stages(name: str, study: "Study", cohort: str | None) -> None:
     """A stage, or all of them; the main process says how it goes."""
     from segue import hardware, processes, rendezvous, stages
-    from segue.study import folds_of
+    from segue.derived import folds_of
 
     if name == "scm" and not study.graph:
         raise InputError(f"{study.name}: has no graph to fit; add `graph:` to the study (docs/graph.md)")

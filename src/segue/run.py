@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from segue.counterfactual import Model
+from segue.derived import folds_of
 from segue.errors import InputError
 from segue.portable.folder import read_model
 from segue.portable.locate import EXPORTED, RUN, locate
@@ -15,7 +16,7 @@ from segue.stages.common import device as default_device
 from segue.stages.common import load_measured, open_store
 from segue.stages.image import Method, load_mechanism, methods
 from segue.stages.scm import load_scm
-from segue.study import Study, folds_of
+from segue.study import Study
 from segue.study_file import load_study
 
 EXAMPLES = 4

@@ -14,11 +14,12 @@ from jsonargparse import ArgumentError, ArgumentParser
 
 from segue.causal.graph import causal_graph
 from segue.cohort.phantom import STRUCTURES as PHANTOM_STRUCTURES
+from segue.derived import as_judged, names_of, variables
 from segue.errors import InputError, nearest
 from segue.nets.hvae import check_shape
 from segue.nets.segmentor import check_groups, check_segmentor
 from segue.nets.weights import NETWORK
-from segue.study import Budget, Segmentor, Study, as_judged, names_of, variables
+from segue.study import Budget, Segmentor, Study
 
 
 def load_study(path: Path, overrides: Iterable[str] = ()) -> Study:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from segue import __version__
 from segue.cohort.write_file import whole_folder
 from segue.counterfactual import Model
+from segue.derived import plain
 from segue.errors import InputError
 from segue.portable.card import model_card
 from segue.portable.folder import FORMAT, IMAGE, SEGMENTOR, TENSORS, VARIABLES, checksum, sha256
@@ -25,7 +26,6 @@ from segue.portable.locate import EXPORTED, RUN
 from segue.run import Trained, load, open_run, telling
 from segue.stages import read_done
 from segue.stages.common import save_tensors, write_text
-from segue.study import plain
 
 LEVELS = 2001  # quantiles kept of each variable: those at multiples of 0.0005 are exact
 

@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 from segue import __version__, processes, rendezvous
 from segue.cohort.folder import list_folder
 from segue.cohort.image_file import stamp
+from segue.derived import asked, folds_of, plain, to_yaml
 from segue.errors import InputError
 from segue.nets.weights import NETWORK
 from segue.stages import folds
@@ -25,7 +26,7 @@ from segue.stages.judging import evaluate, evaluate_elsewhere, report
 from segue.stages.predictors import measure_cohort, train_judge, train_regressor, train_segmentor
 from segue.stages.prepare import prepare
 from segue.stages.scm import fit_graph
-from segue.study import Partition, Study, asked, folds_of, plain, to_yaml
+from segue.study import Partition, Study
 
 __all__ = ["Stage", "evaluate_elsewhere", "run", "stages"]
 Work = Callable[[Study, Path], Result]

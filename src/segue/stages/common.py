@@ -18,9 +18,10 @@ from torch import Tensor, nn
 from segue import processes, rendezvous
 from segue.causal.parents import Parents
 from segue.cohort import Store
+from segue.derived import variables
 from segue.nets.segmentor import Segmentor
 from segue.nets.weights import load_pretrained
-from segue.study import Budget, Study, variables
+from segue.study import Budget, Study
 from segue.training.batches import Batches
 from segue.training.loop import Fitted, fit
 from segue.training.progress import track

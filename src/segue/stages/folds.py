@@ -8,12 +8,13 @@ from pathlib import Path
 import polars as pl
 
 from segue.cohort.write_file import whole_folder
+from segue.derived import folds_of
 from segue.evaluation.pool import pooled
 from segue.evaluation.report import Graph
 from segue.evaluation.table import table1
 from segue.stages.common import command, commit, open_store, write_text
 from segue.stages.judging import make_report, tested_graph
-from segue.study import Study, folds_of
+from segue.study import Study
 
 
 def pool(study: Study) -> None:

@@ -16,6 +16,7 @@ from segue.causal.parents import Parents
 from segue.cohort import Store
 from segue.cohort.write_file import whole_folder
 from segue.counterfactual import predict
+from segue.derived import as_judged, folds_of, to_yaml, variables
 from segue.errors import InputError
 from segue.evaluation.columns import IDEAL
 from segue.evaluation.effect import Asked, act
@@ -44,7 +45,7 @@ from segue.stages.image import load_mechanism, methods
 from segue.stages.prepare import prepare_folder
 from segue.stages.scoring import against_truth, asking, score
 from segue.stages.truth import known_oracle
-from segue.study import Study, as_judged, folds_of, to_yaml, variables
+from segue.study import Study
 from segue.training.batches import unscaled
 
 

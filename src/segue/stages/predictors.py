@@ -9,6 +9,7 @@ import torch
 
 from segue.causal.parents import Parents
 from segue.cohort import Store
+from segue.derived import variables
 from segue.nets.segmentor import Regressor, Segmentor
 from segue.nets.weights import load_pretrained
 from segue.stages.common import (
@@ -23,7 +24,7 @@ from segue.stages.common import (
     stream,
     trained,
 )  # fmt: skip
-from segue.study import Study, variables
+from segue.study import Study
 from segue.training.objectives import Augment, Regression, Segmentation
 
 

@@ -13,11 +13,12 @@ from segue.causal.graph import mermaid
 from segue.causal.independence import check_graph, verdict
 from segue.causal.scm import SCM
 from segue.cohort import Store
+from segue.derived import kinds_of, names_of
 from segue.errors import InputError
 from segue.evaluation.graph_figure import draw_graph
 from segue.nets.weights import load_pretrained
 from segue.stages.common import Result, load_measured, open_store, write_text
-from segue.study import Study, kinds_of, names_of
+from segue.study import Study
 from segue.training.likelihood import fit_scm
 
 METRICS, FIGURE = "metrics.json", "graph.png"

@@ -9,11 +9,12 @@ from torch import Tensor
 
 from segue.anatomy import AxisPartition
 from segue.cohort.phantom import REGIONS, VARIABLES, counterfactual, noise_of, render
+from segue.derived import as_judged, variables
 from segue.errors import InputError
 from segue.evaluation.truth import Truth
 from segue.stages.asking import Oracle
 from segue.stages.common import open_store
-from segue.study import Phantom, Study, as_judged, variables
+from segue.study import Phantom, Study
 from segue.training.batches import scaled
 
 
