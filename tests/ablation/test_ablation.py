@@ -134,6 +134,17 @@ def test_the_ablations_that_come_with_segue_are_valid(path):
     assert ablation.name == path.stem and len(ablation.studies) > 1
 
 
+def test_one_that_begins_as_another_run_asks_for_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = ABLATIONS[0].parent / "real" / "small-data.yaml"
+    with pytest.raises(InputError, match="entry 8: hvae.start: runs/cardiac-sectors/pretrain/map holds no model"):
+        load_ablation(path)
+    begun = tmp_path / "runs" / "cardiac-sectors" / "pretrain" / "map"
+    begun.mkdir(parents=True)
+    (begun / "model.safetensors").touch()
+    assert len(load_ablation(path).studies) == 8
+
+
 def test_the_documents_example_is_valid(tmp_path):
     root = Path(__file__).parents[2]
     text = (root / "docs" / "ablations.md").read_text().split("```yaml\n")[1].split("```")[0]
