@@ -150,7 +150,7 @@ class Hvae:
         validate_every: steps between looks at the validation split's ELBO; the weights of the best look are kept. 0: no
             looks, the last weights.
         start: folder of another study's trained image model (runs/OTHER/pretrain/map): whatever has the same name and
-            shape begins as it is there.
+            shape begins as it is there, but for the head, which knows how noisy the other images are.
     """
 
     budget: Budget

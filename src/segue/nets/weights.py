@@ -27,8 +27,11 @@ def load_pretrained(kind: type[Net], directory: Path) -> Net:
         return kind.from_pretrained(directory, strict=True)
 
 
-def begin_as(net: nn.Module, directory: Path) -> dict[str, int]:
+def begin_as(net: nn.Module, directory: Path, *, leave: str) -> dict[str, int]:
     """Copy into `net` what has the same name and shape in the network of `directory`; say how much that was.
+
+    Args:
+        leave: names that begin so stay as they are.
 
     Raises:
         InputError: there is no network, or nothing of it fits.
@@ -39,7 +42,7 @@ def begin_as(net: nn.Module, directory: Path) -> dict[str, int]:
     fits = {
         name: tensor
         for name, tensor in load_file(directory / NETWORK).items()
-        if name in held and tensor.shape == held[name].shape
+        if name in held and tensor.shape == held[name].shape and not name.startswith(leave)
     }
     if not fits:
         raise InputError(f"{directory}: nothing there has the shape of this network; give both the same widths")
