@@ -92,7 +92,7 @@ def pretrain(conditioning: Conditioning) -> Callable[[Study, Path], Result]:
             free_bits=settings.free_bits,
             beta_warmup=settings.beta_warmup,
         )
-        # Not the head: its scale is the noise of other images, and where theirs is less the first gradients are enormous.
+        # Not the head: its scale is the other images' noise, and where theirs is less the first gradients are enormous.
         begun = {} if settings.start is None else begin_as(net, settings.start, leave="head.")
         batches = stream(study, store, "guide", settings.budget, extras=per_image(load_measured(study)))
         result = trained(
