@@ -2,7 +2,7 @@
 
 import base64
 import io
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from PIL import Image
 
 from segue.evaluation.figure import DIFFERENCES
 
+DRAWN = 256  # paths that are kept: those of the factual image are drawn again with every answer
 Plane = Float[np.ndarray, "height width"]
 
 
@@ -51,6 +52,12 @@ def data_uri(content: bytes, kind: str = "image/png") -> str:
 
 def sides(inside: Bool[np.ndarray, "height width"]) -> str:
     """The border of a set of pixels, along their sides, as an SVG path; the image's edge closes nothing."""
+    return _sides(inside.tobytes(), inside.shape)
+
+
+@lru_cache(maxsize=DRAWN)
+def _sides(content: bytes, shape: tuple[int, int]) -> str:
+    inside = np.frombuffer(content, bool).reshape(shape)
     down = np.argwhere(inside[:, 1:] != inside[:, :-1])  # a side between two columns
     across = np.argwhere(inside[1:] != inside[:-1])
     runs = [*joined(down[:, 1] + 1, down[:, 0], "v"), *joined(across[:, 0] + 1, across[:, 1], "h")]
@@ -73,6 +80,12 @@ def joined(lines: np.ndarray, starts: np.ndarray, direction: str) -> list[str]:
 
 def outline(mask: Plane) -> str:
     """The line where a soft mask passes one half, between pixels, closed at the image's edge, as an SVG path."""
-    padded = np.pad(mask, 1)
+    return _outline(np.float32(mask).tobytes(), mask.shape)
+
+
+@lru_cache(maxsize=DRAWN)
+def _outline(content: bytes, shape: tuple[int, int]) -> str:
+    padded = np.pad(np.frombuffer(content, np.float32).reshape(shape), 1)
     lines: Any = contour_generator(z=padded).lines(0.5)
-    return "".join("M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in (line - 0.5).tolist()) for line in lines)
+    # One format for all points: ten times as fast as a format a point.
+    return "".join(("M" + "L".join(["%.1f %.1f"] * len(line))) % tuple((line - 0.5).ravel().tolist()) for line in lines)
