@@ -31,7 +31,7 @@ from segue.nets.weights import load_pretrained
 from segue.run import load, open_run
 from segue.stages.common import device, load_measured, open_store
 from segue.stages.scm import judged as tested
-from segue.stages.scm import load_scm
+from segue.stages.scm import load_scm, unseen
 from segue.stages.truth import check_store
 from segue.study import Study
 from segue.training.batches import scaled
@@ -77,10 +77,10 @@ def accusations(study: Study) -> Findings:
     """How many independencies of the true graph are refuted on images unseen by mechanisms, measured and true."""
     store, scm = open_store(study), load_scm(study)
     assert scm is not None and study.cohort.phantom is not None  # checked before
-    unseen = np.setdiff1d(np.arange(len(store)), store.indices("guide"))
-    noise = noise_of(store.table["id"][unseen.tolist()].to_list(), seed=study.cohort.phantom.seed, law="coupled")
+    chosen = unseen(store)
+    noise = noise_of(store.table["id"][chosen.tolist()].to_list(), seed=study.cohort.phantom.seed, law="coupled")
     values = {
-        "measured": load_measured(study)["parents"][torch.from_numpy(unseen)],
+        "measured": load_measured(study)["parents"][torch.from_numpy(chosen)],
         "true": torch.from_numpy(as_matrix(solve(noise), scm.names).astype(np.float32)),
     }
     tests = {kind: tested(scm, these)["tests"] for kind, these in values.items()}

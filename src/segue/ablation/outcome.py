@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from segue.ablation.ablation_file import Ablation
 from segue.ablation.figure import Panel, draw_ablation
-from segue.evaluation.columns import NOTHING, Column, Interval, finite, interval, mean, method_title
+from segue.evaluation.columns import NOTHING, Column, Interval, finite, interval, mean, method_title, with_gap
 from segue.evaluation.table import markdown
 from segue.stages.common import command, commit, write_text
 from segue.stages.judging import done_files
@@ -78,9 +78,7 @@ def of_run(metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 def of_method(method: Mapping[str, Any]) -> dict[str, Any]:
     """Each quantity with its interval; null where it is not known."""
-    found, nelbo = {}, method.get("nelbo") or {}
-    if {"guide", "test"} <= nelbo.keys():
-        method = {**method, "nelbo": {**nelbo, "gap": nelbo["test"] - nelbo["guide"]}}
+    found, method = {}, {**method, "nelbo": with_gap(method.get("nelbo") or {})}
     for name, quantity in QUANTITIES.items():
         section = method.get(quantity.section) or {}
         found[name] = {"value": section.get(quantity.key), "ci95": section.get(quantity.interval)}

@@ -42,13 +42,19 @@ def write_image(path: Path, image: np.ndarray, spacing: tuple[float, ...] | None
 
 
 @contextmanager
-def whole_folder(out: Path) -> Iterator[Path]:
-    """A folder to fill, which takes the name `out` when that is done, and leaves nothing behind if it is not."""
+def whole_folder(out: Path, *, replace: bool = False) -> Iterator[Path]:
+    """A folder to fill, which takes the name `out` when that is done, and leaves nothing behind if it is not.
+
+    Args:
+        replace: whatever has that name goes, once the new folder is whole.
+    """
     partial = out.with_name(out.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
         yield partial
+        if replace:
+            shutil.rmtree(out, ignore_errors=True)
         partial.rename(out)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

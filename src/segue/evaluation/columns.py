@@ -168,10 +168,14 @@ def realism_columns(metrics: Mapping[str, Any]) -> list[Column]:
 
 def overfitting_rows(metrics: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """By name for readers: the negative ELBO of every trained method by split, and the gap from training to test."""
-    known = {method_title(key): method.get("nelbo") or {} for key, method in methods_of(metrics).items()}
-    return {
-        name: row | {"gap": row["test"] - row["guide"]} for name, row in known.items() if {"guide", "test"} <= set(row)
-    }
+    known = {method_title(key): with_gap(method.get("nelbo") or {}) for key, method in methods_of(metrics).items()}
+    return {name: row for name, row in known.items() if "gap" in row}
+
+
+def with_gap(nelbo: Mapping[str, float]) -> dict[str, float]:
+    """A negative ELBO by split, and `gap`, that of test less that of training, where both are known."""
+    known = {"guide", "test"} <= nelbo.keys()
+    return dict(nelbo) | ({"gap": nelbo["test"] - nelbo["guide"]} if known else {})
 
 
 def overfitting_columns(metrics: Mapping[str, Any]) -> list[Column]:

@@ -90,12 +90,12 @@ def run(study: Study, only: str | None = None, say: Callable[[str], None] = lamb
     root = study.directory
     with held(root):
         rendezvous.alone(lambda: write_text(root / "study.yaml", to_yaml(study)))
-        if not study.cohort.folds or study.cohort.fold:
+        parts = folds_of(study)
+        if not parts:
             work_through(study, only, say)
-            return root
-        for fold in folds_of(study):
+        for fold in parts:
             run(fold, only, lambda line, name=fold.name: say(f"{name}: {line}"))  # type: ignore[misc]
-        if only in (None, "evaluate", "report"):
+        if parts and only in (None, "evaluate", "report"):
             rendezvous.alone(lambda: folds.pool(study))
     return root
 

@@ -11,9 +11,8 @@ from segue.cohort.write_file import whole_folder
 from segue.derived import folds_of
 from segue.evaluation.pool import pooled
 from segue.evaluation.report import Graph
-from segue.evaluation.table import table1
-from segue.stages.common import command, commit, open_store, write_text
-from segue.stages.judging import make_report, tested_graph
+from segue.stages.common import command, commit, open_store
+from segue.stages.judging import make_report, tested_graph, write_metrics
 from segue.study import Study
 
 
@@ -21,9 +20,8 @@ def pool(study: Study) -> None:
     """`evaluate/` and `report/` of the study of all folds; both are made anew, which takes seconds."""
     evaluated, reported = study.directory / "evaluate", study.directory / "report"
     for directory, make in ((evaluated, pool_evaluations), (reported, report)):
-        with whole_folder(directory) as partial:
+        with whole_folder(directory, replace=True) as partial:
             make(study, partial)
-            shutil.rmtree(directory, ignore_errors=True)
 
 
 def pool_evaluations(study: Study, directory: Path) -> None:
@@ -36,9 +34,7 @@ def pool_evaluations(study: Study, directory: Path) -> None:
     subjects = open_store(folds[0]).table["subject"].to_list()  # images are numbered alike in every fold
     draws = study.evaluate.bootstrap
     found = pooled(made, effects, subjects=subjects, bootstrap=draws, seed=0)
-    metrics = found | {"study": study.name, "commit": commit(), "command": command()}
-    write_text(directory / "metrics.json", json.dumps(metrics, indent=1))
-    write_text(directory / "table1.md", table1(metrics))
+    write_metrics(directory, found | {"study": study.name, "commit": commit(), "command": command()})
     figure = folds[0].directory / "evaluate" / "figure1.png"
     if figure.exists():
         shutil.copy(figure, directory / "figure1.png")

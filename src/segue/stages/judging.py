@@ -1,7 +1,6 @@
 """Stages: every method judged on the same images and the same requests, then tables, figure and report."""
 
 import json
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,9 +61,8 @@ def evaluate_elsewhere(study: Study, folder: Path) -> Path:
     if missing := [name for name, m in methods(study).items() if not m.trained]:
         raise InputError(f"{study.directory}: {missing[0]} is not trained; run `segue run` on the study first")
     directory = study.directory / "elsewhere" / folder.resolve().name
-    with whole_folder(directory) as partial:
+    with whole_folder(directory, replace=True) as partial:
         judge_folder(study, folder, partial)
-        shutil.rmtree(directory, ignore_errors=True)
     return directory
 
 
@@ -112,10 +110,15 @@ def judge_cohort(study: Study, store: Store, directory: Path, *, oracle: Oracle 
         "commit": commit(),
         "command": command(),
     }
-    write_text(directory / "metrics.json", json.dumps(metrics, indent=1))
-    write_text(directory / "table1.md", table1(metrics))
+    write_metrics(directory, metrics)
     draw(study, store, judge, asked, directory / "figure1.png")
     return {}
+
+
+def write_metrics(directory: Path, metrics: Result) -> None:
+    """metrics.json, and the table of it."""
+    write_text(directory / "metrics.json", json.dumps(metrics, indent=1))
+    write_text(directory / "table1.md", table1(metrics))
 
 
 def judging_parents(study: Study) -> Parents:

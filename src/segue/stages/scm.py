@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Int
 from torch import Tensor
 
 from segue.causal.graph import mermaid
@@ -47,8 +48,7 @@ def fit_graph(study: Study, directory: Path) -> Result:
         seed=settings.seed,
     )
     scm.save_pretrained(directory)
-    unseen = np.setdiff1d(np.arange(len(store)), store.indices("guide"))
-    metrics = judged(scm, values[torch.from_numpy(unseen)]) | {
+    metrics = judged(scm, values[torch.from_numpy(unseen(store))]) | {
         "fits": {name: dataclasses.asdict(fit) for name, fit in fits.items()}
     }
     write_text(directory / METRICS, json.dumps(metrics, indent=1))
@@ -76,6 +76,11 @@ def judged(scm: SCM, values: Tensor) -> dict[str, Any]:
         "tests": [dataclasses.asdict(row) | {"refuted": row.refuted} for row in tested],
         "mermaid": mermaid(scm.graph),
     }
+
+
+def unseen(store: Store) -> Int[np.ndarray, " image"]:
+    """The images that no mechanism is fitted to: all but the guide's."""
+    return np.setdiff1d(np.arange(len(store)), store.indices("guide"))
 
 
 def halves(store: Store, share: float, seed: int) -> tuple[Tensor, Tensor]:
