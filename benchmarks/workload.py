@@ -13,6 +13,7 @@ from benchmarks.machine import ROOT
 from benchmarks.settings import SETTINGS, Name
 from segue import study as settings
 from segue.anatomy import AxisPartition, Variables
+from segue.causal.facts import Facts
 from segue.causal.mechanism import ImageMechanism
 from segue.causal.parents import Parents
 from segue.cohort.phantom import ACROSS, ALONG, STRUCTURES, draw, render
@@ -121,12 +122,13 @@ def answer(kind: Kind, mechanism: ImageMechanism, data: Batch) -> Callable[[], N
     x, pa = data["image"], data["parents"]
     weights = mechanism.parents.weights(data["frames"], tuple(x.shape[2:]))
     requested = intervene(pa, weights.shape[1])
+    facts = Facts(x, pa, weights, data["pixel_area"])
 
     @torch.inference_mode()
     def call() -> None:
         if kind == "abduction":
             mechanism.abduct(x, pa, weights, sample=False)[1].noise(x)
         else:
-            predict(mechanism, x, pa, weights, [requested])
+            predict(mechanism, facts, [requested])
 
     return call

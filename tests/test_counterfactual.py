@@ -7,6 +7,7 @@ import pytest
 import tiny
 import torch
 
+from segue.causal.facts import Facts
 from segue.causal.mechanism import Abduction, ImageMechanism, Likelihood
 from segue.causal.parents import Parents
 from segue.counterfactual import Model, predict
@@ -50,9 +51,9 @@ def aged() -> Model:
 
 @pytest.mark.parametrize("particles", [1, 3])
 def test_the_null_intervention_returns_the_image(mechanism, factual, particles):
-    x, pa, weights, _ = factual
+    x, pa, *_ = factual
     torch.manual_seed(0)
-    (null,) = predict(mechanism, x, pa, weights, [pa], particles=particles)
+    (null,) = predict(mechanism, Facts(*factual), [pa], particles=particles)
     # x = loc + scale * ((x - loc) / scale): a handful of float32 roundings of numbers of order one
     assert (null - x).abs().max() <= 8 * torch.finfo(torch.float32).eps * max(1, float(x.abs().max()))
 
@@ -84,7 +85,7 @@ def test_particles_average_posterior_samples(mechanism, factual):
     x, pa, weights, _ = factual
     requested = pa.roll(1, 0)
     torch.manual_seed(0)
-    (found,) = predict(mechanism, x, pa, weights, [requested], particles=3)
+    (found,) = predict(mechanism, Facts(*factual), [requested], particles=3)
     torch.manual_seed(0)
     expected = torch.zeros_like(x)
     for _ in range(3):
@@ -106,7 +107,7 @@ def test_a_single_particle_may_be_a_sample_too(mechanism, factual):
     x, pa, weights, _ = factual
     requested = pa.roll(1, 0)
     torch.manual_seed(0)
-    (found,) = predict(mechanism, x, pa, weights, [requested], sample=True)
+    (found,) = predict(mechanism, Facts(*factual), [requested], sample=True)
     torch.manual_seed(0)
     abduction, likelihood = mechanism.abduct(x, pa, weights, sample=True)
     (changed,) = mechanism.predict(abduction, [requested], weights)
@@ -114,11 +115,11 @@ def test_a_single_particle_may_be_a_sample_too(mechanism, factual):
 
 
 def test_several_requests_share_one_abduction_and_do_not_mix(mechanism, factual):
-    x, pa, weights, _ = factual
+    _, pa, *_ = factual
     requests = [pa, pa.roll(1, 0), pa + 1]
-    together = predict(mechanism, x, pa, weights, requests)
+    together = predict(mechanism, Facts(*factual), requests)
     for image, request in zip(together, requests, strict=True):
-        (alone,) = predict(mechanism, x, pa, weights, [request])
+        (alone,) = predict(mechanism, Facts(*factual), [request])
         torch.testing.assert_close(image, alone, atol=1e-5, rtol=0)
     assert (together[1] - together[2]).abs().max() > 1e-3
 

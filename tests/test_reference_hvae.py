@@ -8,6 +8,7 @@ from torch.distributions import Normal, kl_divergence
 from benchmarks import reference
 from benchmarks.reference_hvae import Decoding, OnePass, ReferenceHVAE
 from benchmarks.workload import phantom_batch, shipped_image, untrained_parents
+from segue.causal.facts import Facts
 from segue.counterfactual import predict
 from segue.training.objectives import Augment, Elbo
 
@@ -102,7 +103,7 @@ def test_reference_is_trained_whole_and_returns_x_for_nothing_asked():
     still = [name for name, p in net.named_parameters() if p.grad is None or not bool(p.grad.abs().sum() > 0)]
     assert still == []
 
-    null, changed = predict(mechanism, x, areas, weights, [areas.clone(), 2 * areas])
+    null, changed = predict(mechanism, Facts(x, areas, weights, torch.ones(6)), [areas.clone(), 2 * areas])
     assert torch.allclose(null, x, atol=1e-5) and not torch.allclose(changed, x, atol=1e-2)
     abduction = mechanism.infer(x, areas, weights, sample=False)
     kept, anew = mechanism.predict(abduction, [areas, areas.clone()], weights)

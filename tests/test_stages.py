@@ -358,6 +358,15 @@ def test_a_changed_setting_redoes_what_depends_on_it(copied, change, expected):
     assert redone(*copied, *change) == expected
 
 
+def test_methods_that_differ_in_corrections_alone_are_trained_once(copied):
+    study, run = copied
+    variants = "{segue: {at_once: 3, outside: 1.0, shrinkage: 0.01}, corrected: {corrections: 2}}"
+    assert redone(study, run, "--finetune.variants", variants) == {"evaluate", "report"}
+    found = json.loads((run / "evaluate" / "metrics.json").read_text())["methods"]
+    assert found["corrected"]["nelbo"] == found["pos_seg_cft"]["nelbo"]
+    assert found["corrected"]["mean"]["guide_error_sd"] != found["pos_seg_cft"]["mean"]["guide_error_sd"]
+
+
 # ---- a kill ------------------------------------------------------------------------------------------------------
 
 LONG = {

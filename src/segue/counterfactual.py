@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from segue.anatomy import measure
+from segue.causal.facts import Facts
 from segue.causal.intervention import Intervention, parse, position
 from segue.causal.mechanism import ImageMechanism
 from segue.causal.scm import SCM
@@ -45,9 +46,7 @@ class Counterfactual:
 
 def predict(
     mechanism: ImageMechanism,
-    x: Float[Tensor, "batch channel *space"],
-    pa: Float[Tensor, "batch variable"],
-    weights: Float[Tensor, "batch measured *space"],
+    facts: Facts,
     requests: Sequence[Float[Tensor, "batch variable"]],
     *,
     particles: int = 1,
@@ -57,12 +56,11 @@ def predict(
 
     With `sample`, a single particle is a draw too.
     """
-    images = [torch.zeros_like(x) for _ in requests]
+    images = [torch.zeros_like(facts.image) for _ in requests]
     for _ in range(particles):
-        abduction = mechanism.infer(x, pa, weights, sample=sample or particles > 1)
-        factual, *changed = mechanism.predict(abduction, [pa, *requests], weights)
-        for image, likelihood in zip(images, changed, strict=True):
-            image += mechanism.counterfactual(x, factual, likelihood) / particles
+        found = mechanism.abduct(facts.image, facts.pa, facts.weights, sample=sample or particles > 1)
+        for image, answer in zip(images, mechanism.answer(facts, *found, requests), strict=True):
+            image += answer / particles
     return images
 
 
@@ -205,7 +203,8 @@ class Model:
         weights = self.parents.weights(frames, self.size)
         pa = torch.cat([measured, covariates.to(measured)], dim=1)
         requested = self.follow(pa, self.asked(pa, actions), held)
-        (counterfactual,) = predict(self.mechanism, x, pa, weights, [requested], particles=particles)
+        facts = Facts(x, pa, weights, pixel_area)
+        (counterfactual,) = predict(self.mechanism, facts, [requested], particles=particles)
         soft = self.parents.segmentor.soft(counterfactual)
         achieved = measure(soft, weights, self.parents.structure_of, pixel_area)
         return unscaled(counterfactual, self.intensity), soft, weights, pa, requested, achieved

@@ -176,12 +176,15 @@ class Variant:
         at_once: variables that are asked to change in an image of the training.
         outside: weight of the mean absolute change outside the regions that are asked to change.
         shrinkage: size of change, as a share of the intensity range, that is taken for none, now and ever after.
+        corrections: how often an answer is corrected by what the guide measures on it (`segue.causal.correction`). Not
+            part of the fine-tuning: methods that differ in this alone are trained once.
     """
 
     guide: GuideKind = "region"
     at_once: int = 1
     outside: float = 0.0
     shrinkage: float = 0.0
+    corrections: int = 0
 
 
 @dataclass(frozen=True)

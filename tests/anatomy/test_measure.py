@@ -8,6 +8,7 @@ from segue.anatomy import (
     ExtentPartition,
     Variables,
     WholePartition,
+    elsewhere,
     measure,
     paint,
     structure_sums,
@@ -125,3 +126,11 @@ def test_a_cohort_wide_map_is_not_copied_per_image():
     variables = Variables(structures=STRUCTURES, partitions=parts)
     weights = variables.weights(variables.frames(soft_masks(8, 3, 9, 4)), (9, 4))
     assert weights.shape == (8, 4, 9, 4) and weights.stride(0) == 0
+
+
+def test_elsewhere_is_what_no_changed_region_covers():
+    weights = torch.tensor([[[[1.0, 1, 0.25, 0]], [[0, 0, 0.75, 1]], [[1, 1, 1, 1]]]])  # left, right, whole
+    none, left, both, whole = ([[bool(int(c)) for c in code]] for code in ("000", "100", "110", "001"))
+    for changed, expected in [(none, [1, 1, 1, 1]), (left, [0, 0, 0.75, 1]), (both, [0, 0, 0.25, 0]), (whole, [0] * 4)]:
+        found = elsewhere(weights, torch.tensor(changed))
+        torch.testing.assert_close(found, torch.tensor([[[expected]]], dtype=torch.float32))

@@ -16,7 +16,6 @@ from segue.training.cft import (
     RegionGuide,
     RegressorGuide,
     StructureGuide,
-    elsewhere,
     intervene,
 )
 from segue.training.loop import fit
@@ -51,14 +50,6 @@ def test_every_variable_and_every_donor_has_its_turn():
     parents = torch.arange(12.0).reshape(4, 3)
     seen = {tuple(intervene(parents, 3)[0].tolist()) for _ in range(300)}
     assert len(seen) == 9  # one of 3 variables, from one of 3 other rows
-
-
-def test_elsewhere_is_what_no_changed_region_covers():
-    weights = torch.tensor([[[[1.0, 1, 0.25, 0]], [[0, 0, 0.75, 1]], [[1, 1, 1, 1]]]])  # left, right, whole
-    none, left, both, whole = ([[bool(int(c)) for c in code]] for code in ("000", "100", "110", "001"))
-    for changed, expected in [(none, [1, 1, 1, 1]), (left, [0, 0, 0.75, 1]), (both, [0, 0, 0.25, 0]), (whole, [0] * 4)]:
-        found = elsewhere(weights, torch.tensor(changed))
-        torch.testing.assert_close(found, torch.tensor([[[expected]]], dtype=torch.float32))
 
 
 # ---- guides, on images that are their own masks ------------------------------------------------------------------

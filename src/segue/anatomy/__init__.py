@@ -2,7 +2,7 @@
 
 from segue.anatomy.axis import AxisPartition, ExtentPartition
 from segue.anatomy.label_map import LabelMapPartition
-from segue.anatomy.measure import Variables, measure, paint, structure_sums
+from segue.anatomy.measure import Variables, elsewhere, measure, paint, structure_sums
 from segue.anatomy.partition import Partition, WholePartition, make_partition
 from segue.anatomy.polar import PolarPartition
 
@@ -14,6 +14,7 @@ __all__ = [
     "PolarPartition",
     "Variables",
     "WholePartition",
+    "elsewhere",
     "make_partition",
     "measure",
     "paint",

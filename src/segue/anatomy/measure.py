@@ -125,3 +125,11 @@ def structure_sums(
 ) -> Float[Tensor, "batch structure"]:
     """A_k = sum over v of structure k of a_v: what a guide that is blind to place sees."""
     return values.new_zeros(len(values), n_structures).index_add(1, structure_of.to(values.device), values)
+
+
+def elsewhere(
+    weights: Float[Tensor, "batch measured *space"], changed: Bool[Tensor, "batch measured"]
+) -> Float[Tensor, "batch 1 *space"]:
+    """1 where no region lies whose variable is asked to change, 0 where one does; between the two on soft edges."""
+    asked = changed.to(weights).reshape(*changed.shape, *[1] * (weights.ndim - 2))
+    return 1 - (asked * weights).amax(1, keepdim=True)

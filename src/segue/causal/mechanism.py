@@ -12,6 +12,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from segue.causal import gaussian
+from segue.causal.correction import corrected
+from segue.causal.facts import Facts
 from segue.causal.parents import Conditioning, Parents
 
 
@@ -66,7 +68,7 @@ class ImageMechanism(nn.Module):
     In training the model works in the precision of its surroundings (Accelerate's). It answers in float32: what rounds
     two decodings apart is a change of its own, everywhere (docs/speed.md). Parents are measured, and images rendered,
     in float32 always. `shrinkage` is the size of change, in the network's intensity, below which a change is taken for
-    none: see `shrunk`.
+    none: see `shrunk`. `corrections` says how often an answer is corrected: see `segue.causal.correction`.
     """
 
     model: ImageModel
@@ -78,10 +80,11 @@ class ImageMechanism(nn.Module):
         parents: Parents,
         conditioning: Conditioning,
         shrinkage: float = 0.0,
+        corrections: int = 0,
     ) -> None:
         super().__init__()
         self.model, self.parents, self.conditioning = cast(ImageModel, model), parents, conditioning
-        self.shrinkage = shrinkage
+        self.shrinkage, self.corrections = shrinkage, corrections
 
     def context(self, pa: Tensor, weights: Tensor) -> Float[Tensor, "batch context *space"]:
         """The image of parents `pa` (batch, variable) on the regions `weights` (batch, measured, *space)."""
@@ -108,6 +111,25 @@ class ImageMechanism(nn.Module):
         """x* = loc* + scale* u with the abducted u of x, its change shrunk."""
         image = changed.render(factual.noise(x))
         return x + shrunk(image - x, self.shrinkage) if self.shrinkage else image
+
+    def answer(
+        self, facts: Facts, abduction: Abduction, factual: Likelihood, requests: Sequence[Tensor]
+    ) -> list[Float[Tensor, "batch channel *space"]]:
+        """x* under each of several parents pa* (batch, variable), all from one abduction."""
+        images = self.decode(facts, abduction, factual, requests)
+        aims = requests
+        for _ in range(self.corrections):
+            rounds = zip(requests, aims, images, strict=True)
+            aims = [corrected(self.parents, facts, *each) for each in rounds]
+            images = self.decode(facts, abduction, factual, aims)
+        return images
+
+    def decode(
+        self, facts: Facts, abduction: Abduction, factual: Likelihood, parents: Sequence[Tensor]
+    ) -> list[Tensor]:
+        """x* as `parents` make it at once."""
+        changed = self.predict(abduction, parents, facts.weights)
+        return [self.counterfactual(facts.image, factual, likelihood) for likelihood in changed]
 
     def abduct(self, x: Tensor, pa: Tensor, weights: Tensor, *, sample: bool) -> tuple[Abduction, Likelihood]:
         """z ~ q(z | x, pa), or its mean, and p(x | z, pa), whose `noise(x)` is the abducted u."""

@@ -55,10 +55,9 @@ def axioms(
     for asked in batches:
         x, pa, weights = asked.image, asked.pa, asked.weights
         requested = in_turn(asked)
-        abduction = mechanism.infer(x, pa, weights, sample=False)
-        factual, changed = mechanism.predict(abduction, [pa, requested], weights)
-        null, image = (mechanism.counterfactual(x, factual, likelihood) for likelihood in (factual, changed))
-        (back,) = predict(mechanism, image, requested, weights, [pa])
+        abduction, factual = mechanism.abduct(x, pa, weights, sample=False)
+        null, image = mechanism.answer(asked.facts, abduction, factual, [pa, requested])
+        (back,) = predict(mechanism, asked.facts._replace(image=image, pa=requested), [pa])
         by_image = {
             "composition": (null - x).abs().flatten(1).mean(1) / 2,
             "reversibility": (back - x).abs().flatten(1).mean(1) / 2,

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from segue.anatomy import measure
+from segue.causal.facts import Facts
 from segue.causal.mechanism import ImageMechanism
 from segue.causal.parents import Parents, SoftMasks
 from segue.counterfactual import predict
@@ -32,6 +33,11 @@ class Asked(NamedTuple):
     values: Float[Tensor, "batch measured"]
     truth: Truth | None = None
 
+    @property
+    def facts(self) -> Facts:
+        """What is known of the images before anything is asked."""
+        return Facts(self.image, self.pa, self.weights, self.pixel_area)
+
 
 Answers = Callable[[Asked], list[Tensor]]
 """A method: from a batch to its counterfactuals (batch, channel, *space), one a variable."""
@@ -52,8 +58,7 @@ def answers(mechanism: ImageMechanism, particles: int, sample: bool = False) -> 
 
     def ask(asked: Asked) -> list[Tensor]:
         requests = [act(asked.pa, v, asked.values[:, v]) for v in range(asked.values.shape[1])]
-        given = (asked.image, asked.pa, asked.weights, requests)
-        return predict(mechanism, *given, particles=particles, sample=sample)
+        return predict(mechanism, asked.facts, requests, particles=particles, sample=sample)
 
     return ask
 

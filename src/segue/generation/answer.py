@@ -12,6 +12,7 @@ from torch import Tensor
 
 from segue import counterfactual
 from segue.anatomy import measure
+from segue.causal.facts import Facts
 from segue.causal.intervention import parse, position
 from segue.causal.mechanism import Abduction, Likelihood
 from segue.counterfactual import Model
@@ -138,9 +139,9 @@ def predictions(
 ) -> Iterator[Predicted]:
     """The counterfactuals of the images `owner` of `known` under `pa_star`, as many at a time as `at_once` says."""
     for i, target in zip(owner.split(at_once(model)), pa_star.split(at_once(model)), strict=True):
-        (changed,) = model.mechanism.predict(rows(known.abduction, i), [target], known.weights[i])
+        facts = Facts(known.x[i], known.pa[i], known.weights[i], known.area[i])
         factual = Likelihood(*(part[i] for part in known.factual))
-        x_star = model.mechanism.counterfactual(known.x[i], factual, changed)
+        (x_star,) = model.mechanism.answer(facts, rows(known.abduction, i), factual, [target])
         null = (target == known.pa[i]).all(1).reshape(-1, *[1] * (known.x.ndim - 1))
         x_star = torch.where(null, known.x[i], x_star)
         soft = model.parents.segmentor.soft(x_star)

@@ -86,6 +86,7 @@ def build(folder: Path, settings: Mapping[str, Any], tensors: dict[str, Tensor])
         parents=parents,
         conditioning=settings["conditioning"],
         shrinkage=settings["shrinkage"],
+        corrections=settings.get("corrections", 0),  # folders of before corrections have no such entry
     )
     return channels_last(mechanism, len(settings["size"]))
 

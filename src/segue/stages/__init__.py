@@ -7,7 +7,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,8 @@ def stages(study: Study) -> dict[str, Stage]:
     ]
     if study.graph:  # before what takes long: a graph that is wrong is seen early
         listed.append(Stage("scm", ("measure",), [asked(study.graph), asked(study.scm)], fit_graph))
-    tuned = {name: (method, method.tuning) for name, method in methods(study).items() if method.tuning}
+    all_methods = methods(study)
+    tuned = {m.directory: (m, replace(m.tuning, corrections=0)) for m in all_methods.values() if m.tuning}
     if any(variant.guide == "regressor" for _, variant in tuned.values()):
         listed.append(Stage("regressor", ("measure",), [asked(study.regressor), training], train_regressor, True))
     shape = {k: v for k, v in asked(hvae).items() if k not in ("conditioning", "start")}
@@ -68,12 +69,13 @@ def stages(study: Study) -> dict[str, Stage]:
     for conditioning in hvae.conditioning:
         listed.append(Stage(f"pretrain/{conditioning}", ("measure",), [shape, training], pretrain(conditioning), True))
     common = {k: v for k, v in asked(tuning).items() if k not in ("guides", "variants")}
-    for name, (method, variant) in tuned.items():
+    for directory, (method, variant) in tuned.items():
         needs = (f"pretrain/{method.conditioning}", *(["regressor"] if variant.guide == "regressor" else []))
         settings = [common, asked(variant), training]
-        listed.append(Stage(f"finetune/{name}", needs, settings, finetune(method), True))
+        listed.append(Stage(f"finetune/{directory.name}", needs, settings, finetune(method), True))
     trained = tuple(s.name for s in listed if s.name not in ("prepare", "scm"))  # judged whatever the graph says
-    judging = [study.name, asked(study.evaluate), list(methods(study)), *judged_maps]
+    judging = [study.name, asked(study.evaluate), list(all_methods), *judged_maps]
+    judging += [{n: m.tuning.corrections} for n, m in all_methods.items() if m.tuning and m.tuning.corrections]
     listed.append(Stage("evaluate", trained, judging, evaluate))
     shown = ("evaluate", *(["scm"] if study.graph else []))
     listed.append(Stage("report", shown, study.notes, report))

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -62,9 +62,12 @@ def methods(study: Study) -> dict[str, Method]:
     found = {}
     for conditioning in study.hvae.conditioning:
         before = root / "pretrain" / conditioning
+        directories: dict[Variant | None, Path] = {None: before}
         for stem, variant in tunings.items():
             name = stem + ("" if conditioning == "map" else f"_{conditioning}")
-            found[name] = Method(conditioning, variant, root / "finetune" / name if variant else before, before)
+            trained = variant and replace(variant, corrections=0)  # what is corrected later is trained no differently
+            directory = directories.setdefault(trained, root / "finetune" / name)
+            found[name] = Method(conditioning, variant, directory, before)
     return found
 
 
@@ -149,11 +152,13 @@ def make_guide(study: Study, guide: GuideKind, parents: Parents, training: Tenso
 
 def load_mechanism(study: Study, directory: Path, method: Method) -> ImageMechanism:
     """The method's image model, of the weights in `directory`, with its parents."""
+    variant = method.tuning or Variant()
     mechanism = ImageMechanism(
         model=load_pretrained(HVAE, directory),
         parents=load_parents(study),
         conditioning=method.conditioning,
-        shrinkage=2 * method.tuning.shrinkage if method.tuning else 0.0,  # the networks see a range of 2
+        shrinkage=2 * variant.shrinkage,  # the networks see a range of 2
+        corrections=variant.corrections,
     )
     return channels_last(mechanism, len(study.cohort.size))
 

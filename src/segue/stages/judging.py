@@ -179,7 +179,7 @@ def figure_row(
     for key, method in methods(study).items():
         mechanism: ImageMechanism = load_mechanism(study, method.directory, method).to(device()).eval()
         put = asking(study, mechanism)(one)
-        (image,) = predict(mechanism, x, put.pa, put.weights, [act(put.pa, v, put.values[:, v])])
+        (image,) = predict(mechanism, put.facts, [act(put.pa, v, put.values[:, v])])
         images[key] = shown(image, study)
     if asked.truth is not None:
         images[IDEAL] = shown(asked.truth.image[i : i + 1, v], study)

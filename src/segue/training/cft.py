@@ -17,11 +17,11 @@ from collections.abc import Callable
 from typing import Literal, cast
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from segue import processes
-from segue.anatomy import measure, structure_sums
+from segue.anatomy import elsewhere, measure, structure_sums
 from segue.causal.mechanism import ImageMechanism, elbo
 from segue.causal.parents import Parents
 from segue.nets.segmentor import Regressor
@@ -99,14 +99,6 @@ def intervene(
     chosen, donors = chosen.to(parents.device), donors.to(parents.device)
     requested = whole.scatter(1, chosen, whole[donors].gather(1, chosen))
     return processes.mine(requested)
-
-
-def elsewhere(
-    weights: Float[Tensor, "batch measured *space"], changed: Bool[Tensor, "batch measured"]
-) -> Float[Tensor, "batch 1 *space"]:
-    """1 where no region lies whose variable is asked to change, 0 where one does; between the two on soft edges."""
-    asked = changed.to(weights).reshape(*changed.shape, *[1] * (weights.ndim - 2))
-    return 1 - (asked * weights).amax(1, keepdim=True)
 
 
 class CounterfactualFineTuning(nn.Module):
