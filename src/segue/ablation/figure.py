@@ -7,11 +7,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from segue.evaluation.columns import IDEAL, NOTHING, Column, method_title
+from segue.evaluation.curves import COLOURS
 from segue.evaluation.figure import INK, save
 
 DPI = 160
 PANEL = 3.4, 3.0  # inches
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c564b", "#7f7f7f")
 REFERENCES = {method_title(IDEAL), NOTHING}  # compared with, but no methods
 APART = 0.06  # of the distance between values: intervals of several methods lie beside each other
 

@@ -2,8 +2,9 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import cast
 
 import numpy as np
@@ -40,6 +41,7 @@ from segue.stages.common import (
     open_store,
     write_text,
 )
+from segue.stages.curves import training_curves
 from segue.stages.image import load_mechanism, methods
 from segue.stages.prepare import prepare_folder
 from segue.stages.scoring import against_truth, asking, score
@@ -202,11 +204,18 @@ def shown(image: Tensor, study: Study) -> np.ndarray:
 
 def report(study: Study, directory: Path) -> Result:
     """Tables and figure of the study's own evaluation into one page."""
-    make_report(study, study.directory / "evaluate", directory, tested_graph(study))
+    curves = training_curves(study, directory)
+    make_report(study, study.directory / "evaluate", directory, tested_graph(study), curves)
     return {}
 
 
-def make_report(study: Study, evaluated: Path, directory: Path, graph: Graph | None) -> None:
+def make_report(
+    study: Study,
+    evaluated: Path,
+    directory: Path,
+    graph: Graph | None,
+    figures: Mapping[str, Path] = MappingProxyType({}),
+) -> None:
     metrics = json.loads((evaluated / "metrics.json").read_text())
     write_report(
         directory / "report.html",
@@ -215,6 +224,7 @@ def make_report(study: Study, evaluated: Path, directory: Path, graph: Graph | N
         study_yaml=to_yaml(study),
         notes=study.notes,
         graph=graph,
+        extra_figures=figures,
     )
 
 

@@ -1,0 +1,36 @@
+"""What there is to show of a run's trainings, once they are done."""
+
+import json
+from pathlib import Path
+
+from segue.evaluation.columns import method_title
+from segue.evaluation.curves import Panel, draw_curves
+from segue.stages.image import methods
+from segue.study import Study
+
+CURVES = "curves.png"
+
+
+def training_curves(study: Study, directory: Path) -> dict[str, Path]:
+    """Draw every network's training of a run; the figure by its title, or nothing where nothing was logged."""
+    draw_curves(directory / CURVES, panels(study))
+    return {"Training": directory / CURVES} if (directory / CURVES).exists() else {}
+
+
+def panels(study: Study) -> list[Panel]:
+    """Segmentors, regressor, the ELBO, and fine-tuning: what it lessens, and what it is to keep."""
+    root = study.directory
+    tuned: dict[str, Path] = {}
+    for name, method in methods(study).items():
+        if method.tuning and method.directory not in tuned.values():
+            tuned[method_title(name)] = method.directory
+    before: dict[str, Path] = {conditioning: root / "pretrain" / conditioning for conditioning in study.hvae.conditioning}
+    first = json.loads((next(iter(before.values())) / "done.json").read_text())["constraint"]
+    return [
+        Panel("dice", "segmentors: Dice loss", {"guide": root / "segmentor", "judge": root / "judge"}),
+        Panel("mse", "regressor: mean squared error", {"regressor": root / "regressor"}),
+        Panel("nelbo", "pre-training: negative ELBO (nats/pixel)", before),
+        Panel("agreement", "fine-tuning: disagreement with the guide", tuned),
+        Panel("nelbo", "fine-tuning: negative ELBO, and its bound", tuned, first),
+        Panel("multiplier", "fine-tuning: multiplier", tuned),
+    ]
