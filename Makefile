@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STUDY ?= studies/coronary-phantom.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow lint types results ablations models bench scm coupled screenshots explore clean
+.PHONY: help demo test slow lint types results full ablations models bench scm coupled screenshots explore clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -39,45 +39,60 @@ types: $(VENV)/ready-dev ## mypy
 CHEST ?= data/cxr_jsrt
 HEART ?= data/cmr_acdc
 STRIPS ?= data/coronary_arcade
+RUNS ?= runs
+
+# Keep what came out of a run, or of an ablation: $(call keep,name) copies it to results/name.
 KEPT := metrics.json table1.md figure1.png
 ABLATED := ablation.json table.md figure.png
+keep = mkdir -p results/$(1) && cp $(KEPT:%=$(RUNS)/$(1)/evaluate/%) results/$(1)/
+keep_ablation = mkdir -p results/ablations/$(1) && cp $(ABLATED:%=$(RUNS)/ablations/$(1)/%) results/ablations/$(1)/
 
 # segue's own method, and its parts one by one
-ABLATION := {segue: {at_once: 6, shrinkage: 0.03}, segue_without_shrinkage: {at_once: 6}, segue_one_at_once: {shrinkage: 0.03}}
+PARTS := {segue: {at_once: 6, shrinkage: 0.03, corrections: 2}, \
+  segue_without_corrections: {at_once: 6, shrinkage: 0.03}, \
+  segue_without_shrinkage: {at_once: 6, corrections: 2}, \
+  segue_one_at_once: {shrinkage: 0.03, corrections: 2}, \
+  segue_penalty_for_shrinkage: {at_once: 6, corrections: 2, outside: 1000}, \
+  pos_seg_cft_corrected: {corrections: 2}}
 
 results: $(VENV)/ready ## what results/ holds, made anew (make results CHEST=folder HEART=folder STRIPS=folder)
-	$(BIN)/segue run studies/coronary-phantom.yaml --finetune.variants "$(ABLATION)"
-	$(BIN)/segue run studies/chest-zones.yaml --cohort.folder $(CHEST)
-	$(BIN)/segue run studies/cardiac-sectors.yaml --cohort.folder $(HEART)
-	$(BIN)/segue run studies/coronary-strips.yaml --cohort.folder $(STRIPS)
-	$(BIN)/segue ablate studies/ablations/real/small-data.yaml --cohort.folder $(CHEST)
-	@set -e; for name in coronary-phantom chest-zones cardiac-sectors coronary-strips; do \
-	  mkdir -p results/$$name; \
-	  for file in $(KEPT); do cp runs/$$name/evaluate/$$file results/$$name/; done; \
-	done
-	mkdir -p results/ablations/small-data
-	cp $(ABLATED:%=runs/ablations/small-data/%) results/ablations/small-data/
+	$(BIN)/segue run studies/coronary-phantom.yaml --runs $(RUNS) --finetune.variants "$(PARTS)"
+	$(BIN)/segue run studies/chest-zones.yaml --runs $(RUNS) --cohort.folder $(CHEST)
+	$(BIN)/segue run studies/cardiac-sectors.yaml --runs $(RUNS) --cohort.folder $(HEART)
+	$(BIN)/segue run studies/coronary-strips.yaml --runs $(RUNS) --cohort.folder $(STRIPS)
+	$(BIN)/segue ablate studies/ablations/real/small-data.yaml --runs $(RUNS) --cohort.folder $(CHEST)
+	$(call keep,coronary-phantom)
+	$(call keep,chest-zones)
+	$(call keep,cardiac-sectors)
+	$(call keep,coronary-strips)
+	$(call keep_ablation,small-data)
 
-RUNS ?= runs
+FULL := coronary-phantom-full
+full: $(VENV)/ready ## the phantom's study at full budget, to results/coronary-phantom-full: two hours on 2 cores
+	$(BIN)/segue run studies/$(FULL).yaml --runs $(RUNS)
+	$(call keep,$(FULL))
+	cp $(RUNS)/$(FULL)/report/curves.png results/$(FULL)/
+
 ONLY ?= $(basename $(notdir $(wildcard studies/ablations/*.yaml)))
 ablations: $(VENV)/ready ## every ablation of studies/ablations, to results/ablations (make ablations ONLY=regions)
-	@set -e; for name in $(ONLY); do \
-	  $(BIN)/segue ablate studies/ablations/$$name.yaml --runs $(RUNS); \
-	  mkdir -p results/ablations/$$name; \
-	  for file in $(ABLATED); do cp $(RUNS)/ablations/$$name/$$file results/ablations/$$name/; done; \
-	done
+	@set -e; $(foreach name,$(ONLY),\
+	  $(BIN)/segue ablate studies/ablations/$(name).yaml --runs $(RUNS); \
+	  $(call keep_ablation,$(name));)
 
 MODELS := src/segue/models
-# Radiographs may not be published, simulated images may.
+# What each shipped model is exported from, and how. Radiographs may not be published, simulated images may.
+RUN_coronary-phantom := $(FULL)
 EXPORT_coronary-phantom := --examples 4 --license apache-2.0
-EXPORT_chest-zones := --license other
+RUN_chest := chest-small
+EXPORT_chest := --license other
 
-SHIPPED ?= coronary-phantom chest-zones
+SHIPPED ?= coronary-phantom chest
 models: $(VENV)/ready ## the models that the package ships, from their runs (RUNS=folder of the runs, SHIPPED=names)
 	@set -e; $(foreach name,$(SHIPPED),\
-	  rm -rf $(RUNS)/$(name)/export; \
-	  $(BIN)/segue export $(RUNS)/$(name) --out $(RUNS)/$(name)/export --notes studies/$(name).md $(EXPORT_$(name)); \
-	  mkdir -p $(MODELS); rm -rf $(MODELS)/$(name); mv $(RUNS)/$(name)/export $(MODELS)/$(name);)
+	  rm -rf $(RUNS)/$(RUN_$(name))/export; \
+	  $(BIN)/segue export $(RUNS)/$(RUN_$(name)) --out $(RUNS)/$(RUN_$(name))/export \
+	    --notes studies/$(RUN_$(name)).md $(EXPORT_$(name)); \
+	  mkdir -p $(MODELS); rm -rf $(MODELS)/$(name); mv $(RUNS)/$(RUN_$(name))/export $(MODELS)/$(name);)
 	du -sh $(MODELS)/*
 
 # Each takes --quick, --out and its own scale: .venv/bin/python -m benchmarks.step --help
@@ -92,8 +107,8 @@ scm: $(VENV)/ready-dev ## the causal model of variables against the phantom's tr
 
 coupled: $(VENV)/ready-dev ## effects along the graph, from image to image, on the coupled phantom: results/coronary-coupled, benchmarks/coupled.json
 	$(BIN)/segue run studies/coronary-coupled.yaml
-	mkdir -p results/coronary-coupled
-	cp $(KEPT:%=runs/coronary-coupled/evaluate/%) runs/coronary-coupled/scm/graph.png results/coronary-coupled/
+	$(call keep,coronary-coupled)
+	cp $(RUNS)/coronary-coupled/scm/graph.png results/coronary-coupled/
 	$(BIN)/python -m benchmarks.coupled
 
 screenshots: $(VENV)/ready-dev ## the pictures of docs/explorer.md, from the run of the coupled study (needs Chromium)
