@@ -59,7 +59,8 @@ def test_every_stage_leaves_its_output():
     _, run = trained()
     for file in (
         "study.yaml", "prepare/cohort.zarr/table.parquet", "measure/measured.safetensors",
-        "evaluate/metrics.json", "evaluate/table1.md", "evaluate/figure1.png", "report/report.html", "report/curves.png",
+        "evaluate/metrics.json", "evaluate/table1.md", "evaluate/figure1.png", "report/report.html",
+        "report/curves.png",
     ):  # fmt: skip
         assert (run / file).stat().st_size > 0, file
     networks = ["segmentor", "judge", "regressor", "pretrain/map", "pretrain/broadcast"]

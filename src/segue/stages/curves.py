@@ -24,7 +24,7 @@ def panels(study: Study) -> list[Panel]:
     for name, method in methods(study).items():
         if method.tuning and method.directory not in tuned.values():
             tuned[method_title(name)] = method.directory
-    before: dict[str, Path] = {conditioning: root / "pretrain" / conditioning for conditioning in study.hvae.conditioning}
+    before: dict[str, Path] = {way: root / "pretrain" / way for way in study.hvae.conditioning}
     first = json.loads((next(iter(before.values())) / "done.json").read_text())["constraint"]
     return [
         Panel("dice", "segmentors: Dice loss", {"guide": root / "segmentor", "judge": root / "judge"}),
