@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import fill
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,6 +14,7 @@ from segue.evaluation.figure import INK, save
 DPI = 160
 PANEL = 3.4, 3.0  # inches
 REFERENCES = {method_title(IDEAL), NOTHING}  # compared with, but no methods
+WRAP = 36  # characters of a title's line
 APART = 0.06  # of the distance between values: intervals of several methods lie beside each other
 
 
@@ -32,10 +34,11 @@ def draw_ablation(path: Path, *, factor: str, values: Sequence[str], panels: Seq
     for axes, (title, columns) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         for column in columns:
             draw_line(axes, column, names)
-        axes.set_title(title, size=10, color=INK)
+        axes.set_title(fill(title, WRAP), size=10, color=INK)
         axes.set_xticks(range(len(values)), values)
         axes.set_xlim(-0.4, len(values) - 0.6)
-        axes.set_ylim(bottom=0)
+        if all(value >= 0 for column in columns for value in column.values if value is not None):
+            axes.set_ylim(bottom=0)
         axes.tick_params(labelsize=8, color=INK, labelcolor=INK)
         axes.spines[["top", "right"]].set_visible(False)
     figure.supxlabel(factor, size=10, color=INK)
