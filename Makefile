@@ -86,7 +86,7 @@ EXPORT_coronary-phantom := --examples 4 --license apache-2.0
 RUN_chest := chest-small
 EXPORT_chest := --license other
 
-SHIPPED ?= coronary-phantom chest
+SHIPPED ?= coronary-phantom
 models: $(VENV)/ready ## the models that the package ships, from their runs (RUNS=folder of the runs, SHIPPED=names)
 	@set -e; $(foreach name,$(SHIPPED),\
 	  rm -rf $(RUNS)/$(RUN_$(name))/export; \
