@@ -3,7 +3,7 @@
 Dataclasses stop here: the stages hand plain keyword arguments to everything inside.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from segue.anatomy.partition import Kind
@@ -185,6 +185,11 @@ class Variant:
     outside: float = 0.0
     shrinkage: float = 0.0
     corrections: int = 0
+
+    @property
+    def trained(self) -> "Variant":
+        """What is trained of it: answers are corrected afterwards."""
+        return replace(self, corrections=0)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from segue.evaluation.columns import IDEAL, NOTHING, Column, method_title
-from segue.evaluation.curves import COLOURS
+from segue.evaluation.curves import COLOURS, dress
 from segue.evaluation.figure import INK, save
 
 DPI = 160
@@ -34,13 +34,11 @@ def draw_ablation(path: Path, *, factor: str, values: Sequence[str], panels: Seq
     for axes, (title, columns) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         for column in columns:
             draw_line(axes, column, names)
-        axes.set_title(fill(title, WRAP), size=10, color=INK)
+        dress(axes, fill(title, WRAP))
         axes.set_xticks(range(len(values)), values)
         axes.set_xlim(-0.4, len(values) - 0.6)
         if all(value >= 0 for column in columns for value in column.values if value is not None):
             axes.set_ylim(bottom=0)
-        axes.tick_params(labelsize=8, color=INK, labelcolor=INK)
-        axes.spines[["top", "right"]].set_visible(False)
     figure.supxlabel(factor, size=10, color=INK)
     lines = {line.get_label(): line for axes in figure.axes for line in axes.get_lines() if line.get_label() in names}
     handles = [lines[name] for name in names]

@@ -26,16 +26,21 @@ def corrected(
     parents: Parents,
     facts: Facts,
     requested: Float[Tensor, "batch variable"],
+    concern: Float[Tensor, "batch measured"],
     aim: Float[Tensor, "batch variable"],
     answer: Float[Tensor, "batch channel *space"],
 ) -> Float[Tensor, "batch variable"]:
-    """The next aim, from the `answer` to the present one; covariates are not measured and stay."""
+    """The next aim, from the `answer` to the present one; covariates are not measured and stay.
+
+    Args:
+        concern: c of this request, see `concerned`.
+    """
     measured = facts.weights.shape[1]
     wanted, given = requested.split([measured, requested.shape[1] - measured], dim=1)
     achieved = measure(
         parents.segmentor.soft(answer), facts.weights, parents.structure_of, facts.pixel_area
     )
-    moved = aim[:, :measured] - wanted + concerned(facts, requested) * (wanted - achieved)
+    moved = aim[:, :measured] - wanted + concern * (wanted - achieved)
     most = LIMIT * parents.sd[:measured]
     return torch.cat([wanted + torch.clamp(moved, -most, most), given], dim=1)
 

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from segue.causal import gaussian
-from segue.causal.correction import corrected
+from segue.causal.correction import concerned, corrected
 from segue.causal.facts import Facts
 from segue.causal.parents import Conditioning, Parents
 
@@ -117,10 +117,12 @@ class ImageMechanism(nn.Module):
     ) -> list[Float[Tensor, "batch channel *space"]]:
         """x* under each of several parents pa* (batch, variable), all from one abduction."""
         images = self.decode(facts, abduction, factual, requests)
-        aims = requests
+        if not self.corrections:
+            return images
+        aims, concern = requests, [concerned(facts, request) for request in requests]
         for _ in range(self.corrections):
-            rounds = zip(requests, aims, images, strict=True)
-            aims = [corrected(self.parents, facts, *each) for each in rounds]
+            each = zip(requests, concern, aims, images, strict=True)
+            aims = [corrected(self.parents, facts, *one) for one in each]
             images = self.decode(facts, abduction, factual, aims)
         return images
 

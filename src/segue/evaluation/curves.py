@@ -1,6 +1,7 @@
 """Training curves of a run: every network's objective, step by step, from the logs that training leaves."""
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import NamedTuple
 
@@ -67,7 +68,7 @@ def logged(folder: Path, tag: str) -> Curve:
 
 def draw_panel(axes: Axes, panel: Panel, curves: Mapping[str, Curve]) -> None:
     """One quantity: a smooth line a training, its logged values faint behind it, within what most of them take."""
-    for (name, (steps, values)), colour in zip(curves.items(), COLOURS * 9, strict=False):
+    for (name, (steps, values)), colour in zip(curves.items(), cycle(COLOURS), strict=False):
         axes.plot(steps, values, color=colour, linewidth=0.6, alpha=0.25)
         axes.plot(steps, smooth(values), color=colour, linewidth=1.3, label=name)
     if panel.level is not None:
@@ -76,12 +77,17 @@ def draw_panel(axes: Axes, panel: Panel, curves: Mapping[str, Curve]) -> None:
     low, high = np.quantile(late[np.isfinite(late)], [0.0, 0.99])
     margin = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
     axes.set_ylim(low - margin, high + margin)
-    axes.set_title(panel.title, size=10, color=INK)
+    dress(axes, panel.title)
     axes.set_xlabel("step", size=8, color=INK)
-    axes.tick_params(labelsize=8, color=INK, labelcolor=INK)
-    axes.spines[["top", "right"]].set_visible(False)
     if len(curves) > 1:
         axes.legend(fontsize=7, frameon=False)
+
+
+def dress(axes: Axes, title: str) -> None:
+    """The look of one panel among several."""
+    axes.set_title(title, size=10, color=INK)
+    axes.tick_params(labelsize=8, color=INK, labelcolor=INK)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def smooth(values: np.ndarray) -> np.ndarray:

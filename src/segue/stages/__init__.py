@@ -7,7 +7,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ def stages(study: Study) -> dict[str, Stage]:
     if study.graph:  # before what takes long: a graph that is wrong is seen early
         listed.append(Stage("scm", ("measure",), [asked(study.graph), asked(study.scm)], fit_graph))
     all_methods = methods(study)
-    tuned = {m.directory: (m, replace(m.tuning, corrections=0)) for m in all_methods.values() if m.tuning}
+    tuned = {m.directory: (m, m.tuning.trained) for m in all_methods.values() if m.tuning}
     if any(variant.guide == "regressor" for _, variant in tuned.values()):
         listed.append(Stage("regressor", ("measure",), [asked(study.regressor), training], train_regressor, True))
     shape = {k: v for k, v in asked(hvae).items() if k not in ("conditioning", "start")}

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -65,8 +65,7 @@ def methods(study: Study) -> dict[str, Method]:
         directories: dict[Variant | None, Path] = {None: before}
         for stem, variant in tunings.items():
             name = stem + ("" if conditioning == "map" else f"_{conditioning}")
-            trained = variant and replace(variant, corrections=0)  # what is corrected later is trained no differently
-            directory = directories.setdefault(trained, root / "finetune" / name)
+            directory = directories.setdefault(variant and variant.trained, root / "finetune" / name)
             found[name] = Method(conditioning, variant, directory, before)
     return found
 
