@@ -1,6 +1,7 @@
 """Training curves: what is read of logs, and what is drawn."""
 
 import numpy as np
+import pytest
 from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 
@@ -13,9 +14,14 @@ def write(folder, tag, values, first=0):
             writer.add_scalar(tag, value, step)
 
 
-def test_a_resumed_training_is_one_curve(tmp_path):
+@pytest.mark.parametrize("names", [("1", "2"), ("9", "10")], ids=["in-order", "names-out-of-order"])
+def test_a_resumed_training_is_one_curve(tmp_path, names):
     write(tmp_path, "dice", [4.0, 3.0, 99.0])
+    (first,) = (tmp_path / "logs").iterdir()
     write(tmp_path, "dice", [2.0, 1.0], first=2)
+    (second,) = set((tmp_path / "logs").iterdir()) - {first}
+    for log, name in zip((first, second), names, strict=True):
+        log.rename(log.with_name(f"events.out.tfevents.0.{name}"))
     steps, values = logged(tmp_path / "logs", "dice")
     assert steps.tolist() == [0, 1, 2, 3] and values.tolist() == [4, 3, 2, 1]
 

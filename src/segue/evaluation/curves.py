@@ -56,12 +56,13 @@ def curves_of(panel: Panel) -> dict[str, Curve]:
 
 
 def logged(folder: Path, tag: str) -> Curve:
-    """Steps and values of a quantity; none where there is no log of it. Of a step done twice the later is kept."""
-    log = EventAccumulator(str(folder), size_guidance={"scalars": 0})
+    """Steps and values of a quantity; none where there is no log of it. Of a step done twice the later is kept: by its
+    time, since the names of files tell their order to the second only."""
+    log = EventAccumulator(str(folder), size_guidance={"scalars": 0}, purge_orphaned_data=False)
     if folder.is_dir():
         log.Reload()
     events = log.Scalars(tag) if tag in log.Tags().get("scalars", []) else []
-    values = {event.step: event.value for event in events}
+    values = {event.step: event.value for event in sorted(events, key=lambda event: event.wall_time)}
     steps = sorted(values)
     return np.array(steps), np.array([values[step] for step in steps])
 
