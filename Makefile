@@ -57,11 +57,13 @@ PARTS := {segue: {at_once: 6, shrinkage: 0.03, corrections: 2}, \
 
 results: $(VENV)/ready ## what results/ holds, made anew (make results CHEST=folder HEART=folder STRIPS=folder)
 	$(BIN)/segue run studies/coronary-phantom.yaml --runs $(RUNS) --finetune.variants "$(PARTS)"
+	$(BIN)/segue run studies/coronary-phantom.yaml --runs $(RUNS) --name coronary-broadcast --hvae.conditioning "[broadcast]"
 	$(BIN)/segue run studies/chest-zones.yaml --runs $(RUNS) --cohort.folder $(CHEST)
 	$(BIN)/segue run studies/cardiac-sectors.yaml --runs $(RUNS) --cohort.folder $(HEART)
 	$(BIN)/segue run studies/coronary-strips.yaml --runs $(RUNS) --cohort.folder $(STRIPS)
 	$(BIN)/segue ablate studies/ablations/real/small-data.yaml --runs $(RUNS) --cohort.folder $(CHEST)
 	$(call keep,coronary-phantom)
+	$(call keep,coronary-broadcast)
 	$(call keep,chest-zones)
 	$(call keep,cardiac-sectors)
 	$(call keep,coronary-strips)
