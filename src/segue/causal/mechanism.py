@@ -9,6 +9,8 @@ from typing import NamedTuple, Protocol, cast
 
 import torch
 from jaxtyping import Float
+from monai.networks.layers.convutils import gaussian_1d
+from monai.networks.layers.simplelayers import separable_filtering
 from torch import Tensor, nn
 
 from segue.causal import gaussian
@@ -68,7 +70,8 @@ class ImageMechanism(nn.Module):
     In training the model works in the precision of its surroundings (Accelerate's). It answers in float32: what rounds
     two decodings apart is a change of its own, everywhere (docs/speed.md). Parents are measured, and images rendered,
     in float32 always. `shrinkage` is the size of change, in the network's intensity, below which a change is taken for
-    none: see `shrunk`. `corrections` says how often an answer is corrected: see `segue.causal.correction`.
+    none: see `shrunk`; `blur` is how sharp a change may be, in pixels: see `blurred`. `corrections` says how often an
+    answer is corrected: see `segue.causal.correction`.
     """
 
     model: ImageModel
@@ -80,11 +83,12 @@ class ImageMechanism(nn.Module):
         parents: Parents,
         conditioning: Conditioning,
         shrinkage: float = 0.0,
+        blur: float = 0.0,
         corrections: int = 0,
     ) -> None:
         super().__init__()
         self.model, self.parents, self.conditioning = cast(ImageModel, model), parents, conditioning
-        self.shrinkage, self.corrections = shrinkage, corrections
+        self.shrinkage, self.blur, self.corrections = shrinkage, blur, corrections
 
     def context(self, pa: Tensor, weights: Tensor) -> Float[Tensor, "batch context *space"]:
         """The image of parents `pa` (batch, variable) on the regions `weights` (batch, measured, *space)."""
@@ -108,9 +112,12 @@ class ImageMechanism(nn.Module):
         return self.model.sample(context)
 
     def counterfactual(self, x: Tensor, factual: Likelihood, changed: Likelihood) -> Tensor:
-        """x* = loc* + scale* u with the abducted u of x, its change shrunk."""
+        """x* = loc* + scale* u with the abducted u of x, its change shrunk and blurred."""
         image = changed.render(factual.noise(x))
-        return x + shrunk(image - x, self.shrinkage) if self.shrinkage else image
+        if not (self.shrinkage or self.blur):
+            return image
+        change = shrunk(image - x, self.shrinkage) if self.shrinkage else image - x
+        return x + (blurred(change, self.blur) if self.blur else change)
 
     def answer(
         self, facts: Facts, abduction: Abduction, factual: Likelihood, requests: Sequence[Tensor]
@@ -148,6 +155,18 @@ def shrunk(change: Float[Tensor, "*shape"], size: float) -> Float[Tensor, "*shap
     much. Nothing done is still nothing changed.
     """
     return change**3 / (change**2 + size**2)
+
+
+def blurred(change: Float[Tensor, "batch channel *space"], sd: float) -> Float[Tensor, "batch channel *space"]:
+    """A Gaussian's blur of `sd` pixels, the border repeated, in float32.
+
+    Two scans that differ in their anatomy differ by no more detail than the scanner's point spread function lets
+    through, though each has noise as fine as its pixels. A change that is sharper is none of anatomy, and it is what
+    fools one segmentor and not another.
+    """
+    with torch.autocast(change.device.type, enabled=False):
+        kernel = gaussian_1d(torch.tensor(sd), normalize=True)
+        return separable_filtering(change.float(), [kernel] * (change.ndim - 2), mode="replicate")
 
 
 def elbo(

@@ -109,6 +109,7 @@ def fill(folder: Path, trained: Trained, model: Model, examples: int) -> None:
         "covariates": list(study.cohort.covariates),
         "conditioning": trained.method.conditioning,
         "shrinkage": model.mechanism.shrinkage,
+        "blur": model.mechanism.blur,
         "corrections": model.mechanism.corrections,
         "networks": {
             "image": network_arguments(trained.method.directory),

@@ -86,7 +86,8 @@ def build(folder: Path, settings: Mapping[str, Any], tensors: dict[str, Tensor])
         parents=parents,
         conditioning=settings["conditioning"],
         shrinkage=settings["shrinkage"],
-        corrections=settings.get("corrections", 0),  # folders of before corrections have no such entry
+        blur=settings.get("blur", 0.0),  # older folders have no such entry, nor the next
+        corrections=settings.get("corrections", 0),
     )
     return channels_last(mechanism, len(settings["size"]))
 

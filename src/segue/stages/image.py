@@ -157,6 +157,7 @@ def load_mechanism(study: Study, directory: Path, method: Method) -> ImageMechan
         parents=load_parents(study),
         conditioning=method.conditioning,
         shrinkage=2 * variant.shrinkage,  # the networks see a range of 2
+        blur=variant.blur,
         corrections=variant.corrections,
     )
     return channels_last(mechanism, len(study.cohort.size))
