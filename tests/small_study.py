@@ -35,7 +35,7 @@ hvae:
   head: 8
   budget: {steps: 6, batch_size: 4}
 finetune:
-  variants: {segue: {at_once: 3, outside: 1.0, shrinkage: 0.01, corrections: 1}}
+  variants: {segue: {at_once: 3, outside: 1.0, shrinkage: 0.01, blur: 0.7, corrections: 1}}
   budget: {steps: 3, batch_size: 4}
 evaluate: {images: 8, rows: 2, bootstrap: 50}
 """

@@ -176,7 +176,7 @@ class Variant:
         at_once: variables that are asked to change in an image of the training.
         outside: weight of the mean absolute change outside the regions that are asked to change.
         shrinkage: size of change, as a share of the intensity range, that is taken for none, now and ever after.
-        blur: standard deviation, in pixels, of the Gaussian that a change passes, now and ever after: the scanner's own.
+        blur: of the Gaussian that a change passes, now and ever after, the standard deviation in pixels: the scanner's.
         corrections: how often an answer is corrected by what the guide measures on it (`segue.causal.correction`). Not
             part of the fine-tuning: methods that differ in this alone are trained once.
     """

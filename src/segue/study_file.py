@@ -108,6 +108,10 @@ def check(study: Study, where: str) -> None:
         masks = getattr(study, key).masks
         if masks is not None and not 0 < masks <= 1:
             raise InputError(f"{where}: {key}.masks is {masks:g}: give a share above 0, up to 1")
+    for name, variant in study.finetune.variants.items():
+        if variant.at_once < 1 or min(variant.outside, variant.shrinkage, variant.blur, variant.corrections) < 0:
+            mend = "give at_once from 1; outside, shrinkage, blur and corrections from 0"
+            raise InputError(f"{where}: finetune.variants.{name}: {mend}")
     hvae = study.hvae
     if hvae.start is not None and not (hvae.start / NETWORK).is_file():
         raise InputError(f"{where}: hvae.start: {hvae.start} holds no {NETWORK}; give runs/STUDY/pretrain/map")

@@ -2,16 +2,18 @@
 
 import math
 
+import numpy as np
 import pytest
 import tiny
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter
 from torch import nn
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
 from segue.causal import gaussian
-from segue.causal.mechanism import Abduction, ImageMechanism, Likelihood, elbo, shrunk
+from segue.causal.mechanism import Abduction, ImageMechanism, Likelihood, blurred, elbo, shrunk
 
 SPACE, LATENTS = (2, 3), 3
 PIXELS = math.prod(SPACE)
@@ -155,6 +157,35 @@ def test_a_mechanism_shrinks_what_changes_and_returns_what_does_not(mechanism, f
     less = mechanism.counterfactual(x, p, other)
     torch.testing.assert_close(less - x, shrunk(plain - x, mechanism.shrinkage))
     assert (less - x).abs().mean() < 0.5 * (plain - x).abs().mean()
+
+
+@given(st.floats(0.6, 3), st.integers(0, 2**31))
+def test_a_blurred_change_is_scipy_s(sd, seed):
+    rng = np.random.default_rng(seed)
+    change = np.zeros((41, 61))
+    change[16:25, 20:41] = rng.normal(size=(9, 21))  # away from the border, which each library treats in its own way
+    found = blurred(torch.from_numpy(change)[None, None].float(), sd)[0, 0].numpy()
+    assert found.sum() == pytest.approx(change.sum(), abs=1e-3)
+    other = gaussian_filter(change, np.hypot(sd, 12**-0.5))  # a pixel's own width is in our kernel, and not in scipy's
+    np.testing.assert_allclose(found, other, atol=0.02 * np.abs(change).max())
+
+
+def test_a_blurred_change_starts_nothing_and_moves_nothing(mechanism, factual):
+    x, pa, weights, _ = factual
+    abduction, p = mechanism.abduct(x, pa, weights, sample=False)
+    null, other = mechanism.predict(abduction, [pa, pa.roll(1, 0)], weights)
+    plain = mechanism.counterfactual(x, p, other)
+    mechanism.blur = 1.0
+    torch.testing.assert_close(mechanism.counterfactual(x, p, null), x, atol=1e-5, rtol=0)
+    soft = mechanism.counterfactual(x, p, other)
+    torch.testing.assert_close(soft - x, blurred(plain - x, 1.0))
+    roughness = [float((image - x).detach().diff(dim=3).square().mean()) for image in (plain, soft)]
+    assert roughness[1] < 0.7 * roughness[0]
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 9, 7), (1, 2, 6, 5, 4)])
+def test_blur_keeps_what_is_flat(shape):
+    torch.testing.assert_close(blurred(torch.full(shape, 0.3), 1.2), torch.full(shape, 0.3))
 
 
 def test_gradients_reach_the_model_and_not_what_measures(mechanism, factual):
