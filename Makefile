@@ -60,12 +60,14 @@ results: $(VENV)/ready ## what results/ holds, made anew (make results CHEST=fol
 	$(BIN)/segue run studies/coronary-phantom.yaml --runs $(RUNS) --finetune.variants "$(PARTS)"
 	$(BIN)/segue run studies/coronary-phantom.yaml --runs $(RUNS) --name coronary-broadcast --hvae.conditioning "[broadcast]"
 	$(BIN)/segue run studies/chest-zones.yaml --runs $(RUNS) --cohort.folder $(CHEST)
+	$(BIN)/segue run studies/chest-small.yaml --runs $(RUNS) --cohort.folder $(CHEST)
 	$(BIN)/segue run studies/cardiac-sectors.yaml --runs $(RUNS) --cohort.folder $(HEART)
 	$(BIN)/segue run studies/coronary-strips.yaml --runs $(RUNS) --cohort.folder $(STRIPS)
 	$(BIN)/segue ablate studies/ablations/real/small-data.yaml --runs $(RUNS) --cohort.folder $(CHEST)
 	$(call keep,coronary-phantom)
 	$(call keep,coronary-broadcast)
 	$(call keep,chest-zones)
+	$(call keep,chest-small)
 	$(call keep,cardiac-sectors)
 	$(call keep,coronary-strips)
 	$(call keep_ablation,small-data)
@@ -89,13 +91,13 @@ EXPORT_coronary-phantom := --examples 4 --license apache-2.0
 RUN_chest := chest-small
 EXPORT_chest := --license other
 
-SHIPPED ?= coronary-phantom
+SHIPPED ?= coronary-phantom chest
 models: $(VENV)/ready ## the models that the package ships, from their runs (RUNS=folder of the runs, SHIPPED=names)
-	@set -e; $(foreach name,$(SHIPPED),\
-	  rm -rf $(RUNS)/$(RUN_$(name))/export; \
-	  $(BIN)/segue export $(RUNS)/$(RUN_$(name)) --out $(RUNS)/$(RUN_$(name))/export \
+	@mkdir -p $(MODELS); set -e; $(foreach name,$(SHIPPED),\
+	  rm -rf $(RUNS)/export/$(name); \
+	  $(BIN)/segue export $(RUNS)/$(RUN_$(name)) --out $(RUNS)/export/$(name) \
 	    --notes studies/$(RUN_$(name)).md $(EXPORT_$(name)); \
-	  mkdir -p $(MODELS); rm -rf $(MODELS)/$(name); mv $(RUNS)/$(RUN_$(name))/export $(MODELS)/$(name);)
+	  rm -rf $(MODELS)/$(name); mv $(RUNS)/export/$(name) $(MODELS)/$(name);)
 	du -sh $(MODELS)/*
 
 # Each takes --quick, --out and its own scale: .venv/bin/python -m benchmarks.step --help

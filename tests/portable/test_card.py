@@ -37,6 +37,7 @@ def test_the_hub_can_read_it_and_notes_are_in_it(tmp_path):
     assert "Drawn, not scanned." in card.text and "not for clinical use" in card.text
     assert "2 test images are in the folder" in card.text and "60 images of segue's coronary phantom" in card.text
     assert not re.search(r"\{\{|\{%|None|nan", card.text)
+    assert card.text.strip().startswith("# out\n") and 'segue.load("out")' in card.text  # the folder's name loads it
 
 
 def test_its_numbers_are_the_runs(tmp_path):

@@ -59,7 +59,7 @@ def export(
         check_whole(run, "scm")
     try:
         with whole_folder(out) as partial:
-            fill(partial, trained, load(run, method=trained.name), examples)
+            fill(partial, trained, load(run, method=trained.name), examples, name=out.name)
             write_text(partial / "README.md", model_card(partial, run, trained, notes=notes, license=license))
     except OSError as error:
         raise InputError(f"{out}: cannot be written ({error})") from None
@@ -75,7 +75,7 @@ def check_whole(run: Path, stage: str) -> None:
         check_whole(run, need)
 
 
-def fill(folder: Path, trained: Trained, model: Model, examples: int) -> None:
+def fill(folder: Path, trained: Trained, model: Model, examples: int, *, name: str) -> None:
     """The tensors, the files that partitions need, and the settings with all their checksums."""
     study, parents = trained.study, model.parents
     tensors = {
@@ -94,7 +94,8 @@ def fill(folder: Path, trained: Trained, model: Model, examples: int) -> None:
     partitions = {name: stated(folder, name, part) for name, part in study.partitions.items()}
     settings: dict[str, Any] = {
         "format": FORMAT,
-        "name": study.name,
+        "name": name,
+        "study": study.name,
         "method": trained.name,
         "segue": __version__,
         "commit": (read_done(trained.method.directory) or {}).get("commit"),
