@@ -161,8 +161,7 @@ def blurred(change: Float[Tensor, "batch channel *space"], sd: float) -> Float[T
     """A Gaussian's blur of `sd` pixels, the border repeated, in float32.
 
     Two scans that differ in their anatomy differ by no more detail than the scanner's point spread function lets
-    through, though each has noise as fine as its pixels. A change that is sharper is none of anatomy, and it is what
-    fools one segmentor and not another.
+    through, though each has noise as fine as its pixels. A change that is sharper is none of anatomy.
     """
     with torch.autocast(change.device.type, enabled=False):
         kernel = gaussian_1d(torch.tensor(sd), normalize=True)
