@@ -73,9 +73,12 @@ results: $(VENV)/ready ## what results/ holds, made anew (make results CHEST=fol
 	$(call keep_ablation,small-data)
 
 FULL := coronary-phantom-full
-full: $(VENV)/ready ## the phantom's study at full budget, to results/coronary-phantom-full: two hours on 2 cores
+full: $(VENV)/ready ## the phantom's study at full budget, to results/coronary-phantom-full: three hours on 2 cores
 	$(BIN)/segue run studies/$(FULL).yaml --runs $(RUNS)
+	$(BIN)/segue run studies/$(FULL).yaml --runs $(RUNS) --name $(FULL)-broadcast --hvae.conditioning "[broadcast]" \
+	  --finetune.guides "[none, regressor]" --finetune.variants "{}"
 	$(call keep,$(FULL))
+	$(call keep,$(FULL)-broadcast)
 	cp $(RUNS)/$(FULL)/report/curves.png results/$(FULL)/
 
 ONLY ?= $(basename $(notdir $(wildcard studies/ablations/*.yaml)))
