@@ -114,10 +114,10 @@ scm: $(VENV)/ready-dev ## the causal model of variables against the phantom's tr
 	$(BIN)/python -m benchmarks.scm
 
 coupled: $(VENV)/ready-dev ## effects along the graph, from image to image, on the coupled phantom: results/coronary-coupled, benchmarks/coupled.json
-	$(BIN)/segue run studies/coronary-coupled.yaml
+	$(BIN)/segue run studies/coronary-coupled.yaml --runs $(RUNS)
 	$(call keep,coronary-coupled)
 	cp $(RUNS)/coronary-coupled/scm/graph.png results/coronary-coupled/
-	$(BIN)/python -m benchmarks.coupled
+	$(BIN)/python -m benchmarks.coupled --run $(RUNS)/coronary-coupled
 
 screenshots: $(VENV)/ready-dev ## the pictures of docs/explorer.md, from the run of the coupled study (needs Chromium)
 	$(BIN)/python docs/screenshots.py $(RUNS)/coronary-coupled

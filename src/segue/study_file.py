@@ -108,10 +108,7 @@ def check(study: Study, where: str) -> None:
         masks = getattr(study, key).masks
         if masks is not None and not 0 < masks <= 1:
             raise InputError(f"{where}: {key}.masks is {masks:g}: give a share above 0, up to 1")
-    for name, variant in study.finetune.variants.items():
-        if variant.at_once < 1 or min(variant.outside, variant.shrinkage, variant.blur, variant.corrections) < 0:
-            mend = "give at_once from 1; outside, shrinkage, blur and corrections from 0"
-            raise InputError(f"{where}: finetune.variants.{name}: {mend}")
+    check_variants(study, where)
     hvae = study.hvae
     if hvae.start is not None and not (hvae.start / NETWORK).is_file():
         raise InputError(f"{where}: hvae.start: {hvae.start} holds no {NETWORK}; give runs/STUDY/pretrain/map")
@@ -137,6 +134,14 @@ def check(study: Study, where: str) -> None:
     if variables(as_judged(study)).names != names:
         raise InputError(f"{where}: evaluate.partitions: give them the regions of the study's own, by the same names")
     check_causes(study, where)
+
+
+def check_variants(study: Study, where: str) -> None:
+    """The numbers of the study's own methods."""
+    for name, variant in study.finetune.variants.items():
+        if variant.at_once < 1 or min(variant.outside, variant.shrinkage, variant.blur, variant.corrections) < 0:
+            mend = "give at_once from 1; outside, shrinkage, blur and corrections from 0"
+            raise InputError(f"{where}: finetune.variants.{name}: {mend}")
 
 
 def check_causes(study: Study, where: str) -> None:

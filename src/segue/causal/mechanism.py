@@ -116,8 +116,12 @@ class ImageMechanism(nn.Module):
         image = changed.render(factual.noise(x))
         if not (self.shrinkage or self.blur):
             return image
-        change = shrunk(image - x, self.shrinkage) if self.shrinkage else image - x
-        return x + (blurred(change, self.blur) if self.blur else change)
+        change = image - x
+        if self.shrinkage:
+            change = shrunk(change, self.shrinkage)
+        if self.blur:
+            change = blurred(change, self.blur)
+        return x + change
 
     def answer(
         self, facts: Facts, abduction: Abduction, factual: Likelihood, requests: Sequence[Tensor]
