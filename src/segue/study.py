@@ -179,7 +179,6 @@ class Variant:
         blur: of the Gaussian that a change passes, now and ever after, the standard deviation in pixels: the scanner's.
         corrections: how often an answer is corrected by what the guide measures on it (`segue.causal.correction`). Not
             part of the fine-tuning: methods that differ in this alone are trained once.
-        steps: of its fine-tuning, where they are not those of `finetune.budget`; 0 where they are.
     """
 
     guide: GuideKind = "region"
@@ -188,7 +187,6 @@ class Variant:
     shrinkage: float = 0.0
     blur: float = 0.0
     corrections: int = 0
-    steps: int = 0
 
     @property
     def trained(self) -> "Variant":

@@ -139,9 +139,8 @@ def check(study: Study, where: str) -> None:
 def check_variants(study: Study, where: str) -> None:
     """The numbers of the study's own methods."""
     for name, variant in study.finetune.variants.items():
-        numbers = variant.outside, variant.shrinkage, variant.blur, variant.corrections, variant.steps
-        if variant.at_once < 1 or min(numbers) < 0:
-            mend = "give at_once from 1; outside, shrinkage, blur, corrections and steps from 0"
+        if variant.at_once < 1 or min(variant.outside, variant.shrinkage, variant.blur, variant.corrections) < 0:
+            mend = "give at_once from 1; outside, shrinkage, blur and corrections from 0"
             raise InputError(f"{where}: finetune.variants.{name}: {mend}")
 
 

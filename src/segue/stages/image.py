@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -120,7 +120,6 @@ def finetune(method: Method) -> Callable[[Study, Path], Result]:
 
     def stage(study: Study, directory: Path) -> Result:
         store, settings, measured = open_store(study), study.finetune, load_measured(study)
-        budget = replace(settings.budget, steps=variant.steps or settings.budget.steps)
         mechanism = load_mechanism(study, method.before, method)
         objective = CounterfactualFineTuning(
             mechanism,
@@ -133,9 +132,9 @@ def finetune(method: Method) -> Callable[[Study, Path], Result]:
             at_once=variant.at_once,
             outside=variant.outside,
         )
-        batches = stream(study, store, "guide", budget, extras=per_image(measured))
+        batches = stream(study, store, "guide", settings.budget, extras=per_image(measured))
         result = trained(
-            study, cast(nn.Module, mechanism.model), objective, batches, directory, budget,
+            study, cast(nn.Module, mechanism.model), objective, batches, directory, settings.budget,
             title=directory.name, clip=settings.clip, skip=1e4 * settings.clip, ema=0.99,
         )  # fmt: skip
         return result | {"nelbo": rendezvous.alone(lambda: negative_elbos(study, mechanism))}
