@@ -48,12 +48,13 @@ keep = mkdir -p results/$(1) && cp $(KEPT:%=$(RUNS)/$(1)/evaluate/%) results/$(1
 keep_ablation = mkdir -p results/ablations/$(1) && cp $(ABLATED:%=$(RUNS)/ablations/$(1)/%) results/ablations/$(1)/
 
 # segue's own method, and its parts one by one
-PARTS := {segue: {at_once: 6, shrinkage: 0.03, blur: 0.6, corrections: 2}, \
+PARTS := {segue: {at_once: 6, shrinkage: 0.03, blur: 0.6, corrections: 2, panel: true}, \
+  segue_without_panel: {at_once: 6, shrinkage: 0.03, blur: 0.6, corrections: 2}, \
   segue_without_corrections: {at_once: 6, shrinkage: 0.03, blur: 0.6}, \
-  segue_without_blur: {at_once: 6, shrinkage: 0.03, corrections: 2}, \
-  segue_without_shrinkage: {at_once: 6, blur: 0.6, corrections: 2}, \
-  segue_one_at_once: {shrinkage: 0.03, blur: 0.6, corrections: 2}, \
-  segue_penalty_for_shrinkage: {at_once: 6, blur: 0.6, corrections: 2, outside: 1000}, \
+  segue_without_blur: {at_once: 6, shrinkage: 0.03, corrections: 2, panel: true}, \
+  segue_without_shrinkage: {at_once: 6, blur: 0.6, corrections: 2, panel: true}, \
+  segue_one_at_once: {shrinkage: 0.03, blur: 0.6, corrections: 2, panel: true}, \
+  segue_penalty_for_shrinkage: {at_once: 6, blur: 0.6, corrections: 2, panel: true, outside: 1000}, \
   pos_seg_cft_corrected: {corrections: 2}}
 
 results: $(VENV)/ready ## what results/ holds, made anew (make results CHEST=folder HEART=folder STRIPS=folder)

@@ -25,6 +25,7 @@ partitions:
 variables: {lumen: thirds, calcified_plaque: thirds, noncalcified_plaque: thirds}
 segmentor: {arch: unet, width: 8, patch: 1, budget: {steps: 20, batch_size: 8, lr: 0.01}}
 judge: {arch: segresnet, width: 8, patch: 1, budget: {steps: 8, batch_size: 4, seed: 1}}
+panel: {second: {arch: unet, width: 8, patch: 1, budget: {steps: 15, batch_size: 8, lr: 0.01, seed: 2}}}
 regressor: {width: 8, budget: {steps: 4, batch_size: 4}}
 hvae:
   conditioning: [map, broadcast]
@@ -35,7 +36,7 @@ hvae:
   head: 8
   budget: {steps: 6, batch_size: 4}
 finetune:
-  variants: {segue: {at_once: 3, outside: 1.0, shrinkage: 0.01, blur: 0.7, corrections: 1}}
+  variants: {segue: {at_once: 3, outside: 1.0, shrinkage: 0.01, blur: 0.7, corrections: 1, panel: true}}
   budget: {steps: 3, batch_size: 4}
 evaluate: {images: 8, rows: 2, bootstrap: 50}
 """

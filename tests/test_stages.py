@@ -63,7 +63,7 @@ def test_every_stage_leaves_its_output():
         "report/curves.png",
     ):  # fmt: skip
         assert (run / file).stat().st_size > 0, file
-    networks = ["segmentor", "judge", "regressor", "pretrain/map", "pretrain/broadcast"]
+    networks = ["segmentor", "judge", "panel/second", "regressor", "pretrain/map", "pretrain/broadcast"]
     networks += [f"finetune/{name}" for name in METHODS if not name.startswith("no_cft")]
     for stage in networks:
         assert (run / stage / "model.safetensors").exists() and (run / stage / "config.json").exists(), stage
@@ -312,7 +312,7 @@ def test_a_stage_that_another_run_has_done_alike_is_taken_from_it(copied, capsys
     assert main(["run", str(study), "--runs", str(run.parent), *changes]) == 0
     err, other = capsys.readouterr().err, run.parent / "other"
     taken = re.findall(r"(\S+): the same as small has done", err)
-    assert taken == ["prepare", "segmentor", "judge", "measure"]
+    assert taken == ["prepare", "segmentor", "judge", "panel/second", "measure"]
     for name in taken:
         assert (other / name / "done.json").read_bytes() == (run / name / "done.json").read_bytes()
     assert "oracle" in json.loads((other / "evaluate" / "metrics.json").read_text())["methods"]
@@ -359,13 +359,15 @@ def test_a_changed_setting_redoes_what_depends_on_it(copied, change, expected):
     assert redone(*copied, *change) == expected
 
 
-def test_methods_that_differ_in_corrections_alone_are_trained_once(copied):
+def test_methods_that_differ_in_how_they_are_corrected_are_trained_once(copied):
     study, run = copied
-    variants = "{segue: {at_once: 3, outside: 1.0, shrinkage: 0.01}, corrected: {corrections: 2}}"
+    variants = "{segue: {at_once: 3, outside: 1.0, shrinkage: 0.01}, corrected: {corrections: 2}, "
+    variants += "looked_at: {corrections: 2, panel: true}}"
     assert redone(study, run, "--finetune.variants", variants) == {"evaluate", "report"}
     found = json.loads((run / "evaluate" / "metrics.json").read_text())["methods"]
     assert found["corrected"]["nelbo"] == found["pos_seg_cft"]["nelbo"]
-    assert found["corrected"]["mean"]["guide_error_sd"] != found["pos_seg_cft"]["mean"]["guide_error_sd"]
+    assert found["looked_at"]["nelbo"] == found["pos_seg_cft"]["nelbo"]
+    assert len({found[name]["mean"]["guide_error_sd"] for name in ("pos_seg_cft", "corrected", "looked_at")}) == 3
 
 
 # ---- a kill ------------------------------------------------------------------------------------------------------

@@ -92,6 +92,24 @@ def test_a_variant_out_of_range_is_named(tmp_path, wrong):
         load_study(write_study(tmp_path), ["--finetune.variants", f"{{mine: {{{wrong}}}}}"])
 
 
+@pytest.mark.parametrize("wrong", ["{mine: {corrections: 2, panel: true}}", "{mine: {panel: true}}"])
+def test_a_panel_that_could_not_look_is_named(tmp_path, wrong):
+    panel = "{}" if "corrections" in wrong else "{second: {arch: unet, width: 8, patch: 1, budget: {steps: 1}}}"
+    with pytest.raises(InputError, match=r"finetune\.variants\.mine\.panel: a panel looks at corrections"):
+        load_study(write_study(tmp_path), ["--panel", panel, "--finetune.variants", wrong])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [("width: 9", "panel.second: "), ("masks: 2", "panel.second.masks"), ("budget: {steps: 0}", "panel.second.budget")],
+)
+def test_what_is_wrong_with_a_panel_is_named(tmp_path, wrong, said):
+    settings = {"arch": "unet", "width": "8", "patch": "1", "budget": "{steps: 1}"} | dict([wrong.split(": ", 1)])
+    stated = ", ".join(f"{key}: {value}" for key, value in settings.items())
+    with pytest.raises(InputError, match=said):
+        load_study(write_study(tmp_path), ["--panel", f"{{second: {{{stated}}}}}"])
+
+
 def test_a_study_of_volumes_is_valid(tmp_path):
     text = CHEST.format(folder="somewhere").replace("[32, 32]", "[32, 32, 16]")
     assert load_study(write_study(tmp_path, text)).cohort.size == (32, 32, 16)

@@ -176,9 +176,11 @@ class Variant:
         at_once: variables that are asked to change in an image of the training.
         outside: weight of the mean absolute change outside the regions that are asked to change.
         shrinkage: size of change, as a share of the intensity range, that is taken for none, now and ever after.
-        blur: of the Gaussian that a change passes, now and ever after, the standard deviation in pixels: the scanner's.
-        corrections: how often an answer is corrected by what the guide measures on it (`segue.causal.correction`). Not
-            part of the fine-tuning: methods that differ in this alone are trained once.
+        blur: of the Gaussian that an answer's change passes, the standard deviation in pixels: the scanner's.
+        corrections: how often an answer is corrected by what the guide measures on it (`segue.causal.correction`).
+        panel: whether the study's panel looks at answers with the guide, for the corrections.
+
+    The last three are no part of the fine-tuning: methods that differ in these alone are trained once.
     """
 
     guide: GuideKind = "region"
@@ -187,11 +189,12 @@ class Variant:
     shrinkage: float = 0.0
     blur: float = 0.0
     corrections: int = 0
+    panel: bool = False
 
     @property
     def trained(self) -> "Variant":
-        """What is trained of it: answers are corrected afterwards."""
-        return replace(self, corrections=0)
+        """What is trained of it: answers are blurred, corrected, and looked at by a panel, afterwards."""
+        return replace(self, blur=0.0, corrections=0, panel=False)
 
 
 @dataclass(frozen=True)
@@ -265,6 +268,7 @@ class Study:
     Args:
         name: results land in runs/<name>.
         notes: what a reader of the report has to know about the data.
+        panel: further segmentors by name, trained on the guide's subjects: second opinions on what an answer changed.
         partitions: named partitions.
         variables: the partition that measures each structure.
         graph: by variable (`structure@region` or covariate), its causes; empty: all are independent, as in the papers.
@@ -283,6 +287,7 @@ class Study:
     finetune: Finetune
     evaluate: Evaluate = Evaluate()
     notes: str = ""
+    panel: dict[str, Segmentor] = field(default_factory=dict)
     graph: dict[str, tuple[str, ...]] = field(default_factory=dict)
     scm: Scm = Scm()
     runs: Path = Path("runs")

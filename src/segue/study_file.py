@@ -100,32 +100,13 @@ def check(study: Study, where: str) -> None:
             raise InputError(f"{where}: variables.{structure} is no structure{nearest(structure, cohort.structures)}")
         if name not in study.partitions:
             raise InputError(f"{where}: variables.{structure}: {name} is no partition{nearest(name, study.partitions)}")
-    for key in ("segmentor", "judge", "regressor", "hvae", "finetune"):
-        budget: Budget = getattr(study, key).budget
-        if budget.steps < 1 or budget.batch_size < 2 or budget.lr <= 0:
-            raise InputError(f"{where}: {key}.budget: give at least 1 step, batches of 2, and an lr above 0")
-    for key in ("segmentor", "judge"):
-        masks = getattr(study, key).masks
-        if masks is not None and not 0 < masks <= 1:
-            raise InputError(f"{where}: {key}.masks is {masks:g}: give a share above 0, up to 1")
+    check_networks(study, where)
     check_variants(study, where)
     hvae = study.hvae
     if hvae.start is not None and not (hvae.start / NETWORK).is_file():
         raise InputError(f"{where}: hvae.start: {hvae.start} holds no {NETWORK}; give runs/STUDY/pretrain/map")
     if hvae.validate_every < 0 or (hvae.validate_every and not cohort.split.get("validation")):
         raise InputError(f"{where}: hvae.validate_every: give steps, and cohort.split a share for validation; or 0")
-    shape = {"widths": hvae.widths, "depths": hvae.depths, "finest": hvae.finest, "reach": hvae.reach}
-    fits: dict[str, Callable[[], None]] = {
-        "segmentor": fits_segmentor(study.segmentor, cohort.size),
-        "judge": fits_segmentor(study.judge, cohort.size),
-        "regressor": partial(check_groups, study.regressor.width),
-        "hvae": partial(check_shape, size=cohort.size, **shape),  # type: ignore[arg-type]
-    }
-    for key, fit in fits.items():
-        try:
-            fit()
-        except ValueError as error:
-            raise InputError(f"{where}: {key}: {error}") from None
     names = variables(study).names
     for name in study.evaluate.partitions:
         if name not in study.partitions:
@@ -136,12 +117,40 @@ def check(study: Study, where: str) -> None:
     check_causes(study, where)
 
 
+def check_networks(study: Study, where: str) -> None:
+    """The networks' budgets and shapes."""
+    segmentors = {"segmentor": study.segmentor, "judge": study.judge}
+    segmentors |= {f"panel.{name}": member for name, member in study.panel.items()}
+    budgets: dict[str, Budget] = {key: getattr(study, key).budget for key in ("regressor", "hvae", "finetune")}
+    for key, budget in (budgets | {key: one.budget for key, one in segmentors.items()}).items():
+        if budget.steps < 1 or budget.batch_size < 2 or budget.lr <= 0:
+            raise InputError(f"{where}: {key}.budget: give at least 1 step, batches of 2, and an lr above 0")
+    for key, masks in ((key, one.masks) for key, one in segmentors.items()):
+        if masks is not None and not 0 < masks <= 1:
+            raise InputError(f"{where}: {key}.masks is {masks:g}: give a share above 0, up to 1")
+    hvae, size = study.hvae, study.cohort.size
+    shape = {"widths": hvae.widths, "depths": hvae.depths, "finest": hvae.finest, "reach": hvae.reach}
+    fits: dict[str, Callable[[], None]] = {
+        **{key: fits_segmentor(one, size) for key, one in segmentors.items()},
+        "regressor": partial(check_groups, study.regressor.width),
+        "hvae": partial(check_shape, size=size, **shape),  # type: ignore[arg-type]
+    }
+    for key, fit in fits.items():
+        try:
+            fit()
+        except ValueError as error:
+            raise InputError(f"{where}: {key}: {error}") from None
+
+
 def check_variants(study: Study, where: str) -> None:
     """The numbers of the study's own methods."""
     for name, variant in study.finetune.variants.items():
         if variant.at_once < 1 or min(variant.outside, variant.shrinkage, variant.blur, variant.corrections) < 0:
             mend = "give at_once from 1; outside, shrinkage, blur and corrections from 0"
             raise InputError(f"{where}: finetune.variants.{name}: {mend}")
+        if variant.panel and not (study.panel and variant.corrections):
+            mend = "a panel looks at corrections; give the study a panel, and the variant corrections"
+            raise InputError(f"{where}: finetune.variants.{name}.panel: {mend}")
 
 
 def check_causes(study: Study, where: str) -> None:

@@ -1,5 +1,7 @@
 """Corrections, against a mechanism so simple that every answer can be written down."""
 
+from collections.abc import Sequence
+
 import pytest
 import tiny
 import torch
@@ -32,10 +34,21 @@ class Proportional(nn.Module):
         return Likelihood(loc, torch.zeros_like(loc))
 
 
-def built(model: nn.Module, corrections: int) -> ImageMechanism:
+class Lens(tiny.Channels):
+    """Sees areas in another size, and something where there is nothing."""
+
+    def __init__(self, scale: float, offset: float = 0.0) -> None:
+        super().__init__()
+        self.scale, self.offset = scale, offset
+
+    def soft(self, image):
+        return self.scale * super().soft(image) + self.offset
+
+
+def built(model: nn.Module, corrections: int, panel: Sequence[nn.Module] = ()) -> ImageMechanism:
     parents = Parents(segmentor=tiny.Channels(), variables=tiny.variables("lumen", "plaque"))
     parents.sd.fill_(SD)
-    return ImageMechanism(model=model, parents=parents, conditioning="map", corrections=corrections)
+    return ImageMechanism(model=model, parents=parents, conditioning="map", corrections=corrections, panel=panel)
 
 
 def facts(mechanism: ImageMechanism) -> Facts:
@@ -45,9 +58,11 @@ def facts(mechanism: ImageMechanism) -> Facts:
     return Facts(image, areas, mechanism.parents.weights(frames, tiny.SIZE), torch.ones(3))
 
 
-def moved(model: nn.Module, corrections: int, change: float, variable: int = 0) -> torch.Tensor:
+def moved(
+    model: nn.Module, corrections: int, change: float, variable: int = 0, panel: Sequence[nn.Module] = ()
+) -> torch.Tensor:
     """What the areas of the first image change by where one is asked to change by `change`."""
-    mechanism = built(model, corrections)
+    mechanism = built(model, corrections, panel)
     known = facts(mechanism)
     requested = known.pa.clone()
     requested[:, variable] += change
@@ -73,6 +88,18 @@ def test_another_structure_in_the_same_region_is_corrected_too():
     plain, better = (moved(Proportional(1.0, spill=0.2), n, 10.0) for n in (0, 3))
     torch.testing.assert_close(plain, torch.tensor([10.0, 0, 2, 0]), atol=1e-3, rtol=0)
     torch.testing.assert_close(better, torch.tensor([10.0, 0, 0, 0]), atol=0.05, rtol=0)
+
+
+def test_a_panel_sees_the_mean_of_its_changes():
+    """The guide sees what is; one that sees all doubled makes it three halves, and what is asked for two thirds."""
+    found = moved(Proportional(0.6), 8, 9.0, panel=[Lens(2.0)])
+    torch.testing.assert_close(found, torch.tensor([6.0, 0, 0, 0]), atol=1e-2, rtol=0)
+
+
+def test_errors_of_a_panel_cancel_and_what_errs_alike_on_both_images_does_not_count():
+    alone = moved(Proportional(0.7), 3, 10.0)
+    panel = [Lens(0.8, 0.1), Lens(1.2, 0.2)]
+    torch.testing.assert_close(moved(Proportional(0.7), 3, 10.0, panel=panel), alone, atol=1e-3, rtol=0)
 
 
 def test_no_new_aim_is_given_to_a_region_that_is_to_stay():

@@ -14,9 +14,9 @@ from monai.networks.layers.simplelayers import separable_filtering
 from torch import Tensor, nn
 
 from segue.causal import gaussian
-from segue.causal.correction import concerned, corrected
+from segue.causal.correction import concerned, corrected, look
 from segue.causal.facts import Facts
-from segue.causal.parents import Conditioning, Parents
+from segue.causal.parents import Conditioning, Parents, SoftMasks
 
 
 class Abduction(NamedTuple):
@@ -71,7 +71,7 @@ class ImageMechanism(nn.Module):
     two decodings apart is a change of its own, everywhere (docs/speed.md). Parents are measured, and images rendered,
     in float32 always. `shrinkage` is the size of change, in the network's intensity, below which a change is taken for
     none: see `shrunk`; `blur` is how sharp a change may be, in pixels: see `blurred`. `corrections` says how often an
-    answer is corrected: see `segue.causal.correction`.
+    answer is corrected, and `panel` holds the segmentors that look at it with the guide: see `segue.causal.correction`.
     """
 
     model: ImageModel
@@ -85,10 +85,12 @@ class ImageMechanism(nn.Module):
         shrinkage: float = 0.0,
         blur: float = 0.0,
         corrections: int = 0,
+        panel: Sequence[nn.Module] = (),
     ) -> None:
         super().__init__()
         self.model, self.parents, self.conditioning = cast(ImageModel, model), parents, conditioning
         self.shrinkage, self.blur, self.corrections = shrinkage, blur, corrections
+        self.panel = nn.ModuleList(member.eval().requires_grad_(False) for member in panel)
 
     def context(self, pa: Tensor, weights: Tensor) -> Float[Tensor, "batch context *space"]:
         """The image of parents `pa` (batch, variable) on the regions `weights` (batch, measured, *space)."""
@@ -130,10 +132,11 @@ class ImageMechanism(nn.Module):
         images = self.decode(facts, abduction, factual, requests)
         if not self.corrections:
             return images
+        areas = look(self.parents, cast(list[SoftMasks], list(self.panel)), facts)
         aims, concern = requests, [concerned(facts, request) for request in requests]
         for _ in range(self.corrections):
-            each = zip(requests, concern, aims, images, strict=True)
-            aims = [corrected(self.parents, facts, *one) for one in each]
+            each = zip(requests, concern, aims, map(areas, images), strict=True)
+            aims = [corrected(self.parents, *one) for one in each]
             images = self.decode(facts, abduction, factual, aims)
         return images
 

@@ -21,11 +21,12 @@ from segue.counterfactual import Model
 from segue.derived import plain
 from segue.errors import InputError
 from segue.portable.card import model_card
-from segue.portable.folder import FORMAT, IMAGE, SEGMENTOR, TENSORS, VARIABLES, checksum, sha256
+from segue.portable.folder import FORMAT, IMAGE, PANEL, SEGMENTOR, TENSORS, VARIABLES, checksum, sha256
 from segue.portable.locate import EXPORTED, RUN
 from segue.run import Trained, load, open_run, telling
 from segue.stages import read_done
 from segue.stages.common import save_tensors, write_text
+from segue.stages.image import panel_of
 
 LEVELS = 2001  # quantiles kept of each variable: those at multiples of 0.0005 are exact
 
@@ -81,6 +82,7 @@ def fill(folder: Path, trained: Trained, model: Model, examples: int, *, name: s
     tensors = {
         **halved(model.mechanism.model, IMAGE),  # type: ignore[arg-type]  # a module too
         **halved(parents.segmentor, SEGMENTOR),  # type: ignore[arg-type]
+        **halved(model.mechanism.panel, PANEL),
         "mean": parents.mean.cpu(),
         "sd": parents.sd.cpu(),
         "marginal": quantiles(model.marginal.cpu()),
@@ -115,6 +117,7 @@ def fill(folder: Path, trained: Trained, model: Model, examples: int, *, name: s
         "networks": {
             "image": network_arguments(trained.method.directory),
             "segmentor": network_arguments(study.directory / "segmentor"),
+            "panel": [network_arguments(folder) for folder in panel_of(study, trained.method)],
             **({} if model.scm is None else {"scm": network_arguments(study.directory / "scm")}),
         },
         "files": {path.name: sha256(path) for path in sorted(folder.iterdir())},

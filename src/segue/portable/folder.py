@@ -28,7 +28,7 @@ from segue.portable.locate import EXPORTED
 
 FORMAT = "segue-model-1"
 TENSORS = "model.safetensors"
-IMAGE, SEGMENTOR, VARIABLES = "image.", "segmentor.", "scm."  # prefixes of the networks' tensors
+IMAGE, SEGMENTOR, PANEL, VARIABLES = "image.", "segmentor.", "panel.", "scm."  # prefixes of the networks' tensors
 
 Net = TypeVar("Net", bound=nn.Module)
 
@@ -86,8 +86,9 @@ def build(folder: Path, settings: Mapping[str, Any], tensors: dict[str, Tensor])
         parents=parents,
         conditioning=settings["conditioning"],
         shrinkage=settings["shrinkage"],
-        blur=settings.get("blur", 0.0),  # older folders have no such entry, nor the next
+        blur=settings.get("blur", 0.0),  # older folders have no such entry, nor the next two
         corrections=settings.get("corrections", 0),
+        panel=[network(Segmentor, one, tensors, f"{PANEL}{i}.") for i, one in enumerate(networks.get("panel", ()))],
     )
     return channels_last(mechanism, len(settings["size"]))
 

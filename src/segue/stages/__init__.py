@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,10 @@ from segue.stages import folds
 from segue.stages.common import Result, command, commit, write_text
 from segue.stages.image import finetune, methods, pretrain
 from segue.stages.judging import evaluate, evaluate_elsewhere, report
-from segue.stages.predictors import measure_cohort, train_judge, train_regressor, train_segmentor
+from segue.stages.predictors import measure_cohort, train_regressor, train_segmentor
 from segue.stages.prepare import prepare
 from segue.stages.scm import fit_graph
-from segue.study import Partition, Study
+from segue.study import Partition, Segmentor, Study
 
 __all__ = ["Stage", "evaluate_elsewhere", "run", "stages"]
 Work = Callable[[Study, Path], Result]
@@ -53,8 +54,9 @@ def stages(study: Study) -> dict[str, Stage]:
     maps, judged_maps = maps_of(study.partitions), maps_of(study.evaluate.partitions)
     listed = [
         Stage("prepare", (), [asked(cohort), source(study)], prepare),
-        Stage("segmentor", ("prepare",), [asked(study.segmentor), training], train_segmentor, True),
-        Stage("judge", ("prepare",), [asked(study.judge), training], train_judge, True),
+        segmentor("segmentor", study.segmentor, training),
+        segmentor("judge", study.judge, training, split="judge"),
+        *(segmentor(f"panel/{name}", one, training) for name, one in study.panel.items()),
         Stage("measure", ("segmentor",), [asked(study.partitions), study.variables, maps], measure_cohort),
     ]
     if study.graph:  # before what takes long: a graph that is wrong is seen early
@@ -75,11 +77,17 @@ def stages(study: Study) -> dict[str, Stage]:
         listed.append(Stage(f"finetune/{directory.name}", needs, settings, finetune(method), True))
     trained = tuple(s.name for s in listed if s.name not in ("prepare", "scm"))  # judged whatever the graph says
     judging = [study.name, asked(study.evaluate), list(all_methods), *judged_maps]
-    judging += [{n: m.tuning.corrections} for n, m in all_methods.items() if m.tuning and m.tuning.corrections]
+    judging += [{n: asked(m.tuning)} for n, m in all_methods.items() if m.tuning and m.tuning != m.tuning.trained]
     listed.append(Stage("evaluate", trained, judging, evaluate))
     shown = ("evaluate", *(["scm"] if study.graph else []))
     listed.append(Stage("report", shown, study.notes, report))
     return {stage.name: stage for stage in listed}
+
+
+def segmentor(name: str, settings: Segmentor, training: Any, **more: Any) -> Stage:
+    """The stage that trains a segmentor."""
+    work = partial(train_segmentor, settings, title=name, **more)
+    return Stage(name, ("prepare",), [asked(settings), training], work, True)
 
 
 def run(study: Study, only: str | None = None, say: Callable[[str], None] = lambda line: None) -> Path:

@@ -14,7 +14,7 @@ from segue.causal.mechanism import ImageMechanism, elbo
 from segue.causal.parents import Conditioning, Parents
 from segue.hardware import channels_last
 from segue.nets.hvae import HVAE
-from segue.nets.segmentor import Regressor
+from segue.nets.segmentor import Regressor, Segmentor
 from segue.nets.weights import begin_as, load_pretrained
 from segue.stages.common import (
     Result,
@@ -115,12 +115,12 @@ def pretrain(conditioning: Conditioning) -> Callable[[Study, Path], Result]:
 
 def finetune(method: Method) -> Callable[[Study, Path], Result]:
     """The stage that fine-tunes the pre-trained model with one guide, its ELBO held at the pre-trained model's."""
-    variant = method.tuning
-    assert variant is not None
+    assert method.tuning is not None
+    variant = method.tuning.trained
 
     def stage(study: Study, directory: Path) -> Result:
         store, settings, measured = open_store(study), study.finetune, load_measured(study)
-        mechanism = load_mechanism(study, method.before, method)
+        mechanism = load_mechanism(study, method.before, method._replace(tuning=variant))
         objective = CounterfactualFineTuning(
             mechanism,
             make_guide(study, variant.guide, mechanism.parents, measured["training"]),
@@ -159,8 +159,15 @@ def load_mechanism(study: Study, directory: Path, method: Method) -> ImageMechan
         shrinkage=2 * variant.shrinkage,  # the networks see a range of 2
         blur=variant.blur,
         corrections=variant.corrections,
+        panel=[load_pretrained(Segmentor, folder) for folder in panel_of(study, method)],
     )
     return channels_last(mechanism, len(study.cohort.size))
+
+
+def panel_of(study: Study, method: Method) -> list[Path]:
+    """The folders of the segmentors that look at the method's answers with the guide."""
+    looks = method.tuning is not None and method.tuning.panel
+    return [study.directory / "panel" / name for name in study.panel if looks]
 
 
 def negative_elbos(study: Study, mechanism: ImageMechanism) -> dict[str, float]:

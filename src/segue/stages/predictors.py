@@ -1,7 +1,6 @@
 """Stages: the guide's segmentor, the judge, the measured cohort, and the regressor."""
 
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,13 +23,16 @@ from segue.stages.common import (
     stream,
     trained,
 )  # fmt: skip
+from segue.study import Segmentor as SegmentorSettings
 from segue.study import Study
 from segue.training.objectives import Augment, Regression, Segmentation
 
 
-def train_segmentor(study: Study, directory: Path, *, which: str = "segmentor", split: str = "guide") -> Result:
-    """Train the guide's segmentor, or the judge, on its own subjects."""
-    store, settings = open_store(study), getattr(study, which)
+def train_segmentor(
+    settings: SegmentorSettings, study: Study, directory: Path, *, title: str, split: str = "guide"
+) -> Result:
+    """Train a segmentor on a split's subjects: the guide, one of its panel, or the judge."""
+    store = open_store(study)
     torch.manual_seed(settings.budget.seed)
     net = Segmentor(
         arch=settings.arch,
@@ -43,7 +45,7 @@ def train_segmentor(study: Study, directory: Path, *, which: str = "segmentor", 
     objective = Segmentation(net, Augment(**asdict(settings.augment)))
     chosen = None if settings.masks is None else with_masks(store, split, settings.masks, study.cohort.seed)
     batches = stream(study, store, split, settings.budget, with_fractions=True, chosen=chosen)
-    return trained(study, net, objective, batches, directory, settings.budget, title=which)
+    return trained(study, net, objective, batches, directory, settings.budget, title=title)
 
 
 def with_masks(store: Store, split: str, share: float, seed: int) -> np.ndarray:
@@ -55,9 +57,6 @@ def with_masks(store: Store, split: str, share: float, seed: int) -> np.ndarray:
     subjects = np.array(store.table["subject"].to_list())[indices]
     known = np.random.default_rng(seed).permutation(np.unique(subjects))
     return indices[np.isin(subjects, known[: max(1, round(share * len(known)))])]
-
-
-train_judge = partial(train_segmentor, which="judge", split="judge")
 
 
 def measure_cohort(study: Study, directory: Path) -> Result:
