@@ -114,7 +114,7 @@ def test_metrics_follow_the_contract():
     assert set(metrics["truth_of_doing_nothing"]) == DISTANCES and 0 < metrics["well_posed"] <= 1
     assert set(metrics["realism_of_facts"]) == TESTS
     assert all(set(one) == {"value", "band"} for one in metrics["realism_of_facts"].values())
-    for segmentor in ("guide", "judge"):
+    for segmentor in ("guide", "judge", "panel_second"):
         floor = metrics["segmentors"][segmentor]
         assert list(floor["dice"]) == ["lumen", "calcified_plaque", "noncalcified_plaque"]
         assert list(floor["error"]) == list(floor["error_sd"]) == VARIABLES

@@ -26,8 +26,10 @@ def panels(study: Study) -> list[Panel]:
             tuned[method_title(name)] = method.directory
     before: dict[str, Path] = {way: root / "pretrain" / way for way in study.hvae.conditioning}
     first = json.loads((next(iter(before.values())) / "done.json").read_text())["constraint"]
+    segmentors = {"guide": root / "segmentor", "judge": root / "judge"}
+    segmentors |= {f"panel {name}": root / "panel" / name for name in study.panel}
     return [
-        Panel("dice", "segmentors: Dice loss", {"guide": root / "segmentor", "judge": root / "judge"}),
+        Panel("dice", "segmentors: Dice loss", segmentors),
         Panel("mse", "regressor: mean squared error", {"regressor": root / "regressor"}),
         Panel("nelbo", "pre-training: negative ELBO (nats/pixel)", before),
         Panel("agreement", "fine-tuning: disagreement with the guide", tuned),

@@ -91,9 +91,12 @@ def judge_cohort(study: Study, store: Store, directory: Path, *, oracle: Oracle 
     if len(chosen) < 2:
         raise InputError(f"{directory}: {len(chosen)} test images; give at least 2, so that values can be exchanged")
     asked = ask(study, store, parents, chosen, oracle)
+    segmentors = {"guide": parents.segmentor, "judge": judge}
+    for name in study.panel:
+        segmentors[f"panel_{name}"] = load_pretrained(Segmentor, study.directory / "panel" / name).eval().to(device())
     floors = {
         name: floor(segmentor, parents, in_order(study, store, chosen, title=f"{name}'s floor", fractions=True))
-        for name, segmentor in (("guide", parents.segmentor), ("judge", judge))
+        for name, segmentor in segmentors.items()
     }
     results, facts = score(study, asked, judge, directory)
     metrics = {
