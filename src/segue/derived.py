@@ -12,7 +12,7 @@ import yaml
 from segue.anatomy import Variables, make_partition
 from segue.anatomy.partition import Partition as Made
 from segue.errors import InputError
-from segue.study import Cohort, Study
+from segue.study import Cohort, Segmentor, Study
 
 
 def variables(study: Study) -> Variables:
@@ -49,6 +49,11 @@ def folds_of(study: Study) -> list[Study]:
 def as_judged(study: Study) -> Study:
     """The study in whose regions answers are asked for and judged: its own, but for `evaluate.partitions`."""
     return dataclasses.replace(study, partitions=study.partitions | study.evaluate.partitions)
+
+
+def consulted(study: Study) -> dict[str, Segmentor]:
+    """The study's panel, if any of its methods asks it."""
+    return study.panel if any(variant.panel for variant in study.finetune.variants.values()) else {}
 
 
 def check_partition(part: Made, cohort: Cohort) -> None:

@@ -268,7 +268,8 @@ class Study:
     Args:
         name: results land in runs/<name>.
         notes: what a reader of the report has to know about the data.
-        panel: further segmentors by name, trained on the guide's subjects: second opinions on what an answer changed.
+        panel: further segmentors by name, trained on the guide's subjects, if a variant asks them: second opinions on
+            what an answer changed.
         partitions: named partitions.
         variables: the partition that measures each structure.
         graph: by variable (`structure@region` or covariate), its causes; empty: all are independent, as in the papers.

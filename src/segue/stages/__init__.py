@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from segue import __version__, processes, rendezvous
 from segue.cohort.folder import list_folder
 from segue.cohort.image_file import stamp
-from segue.derived import asked, folds_of, plain, to_yaml
+from segue.derived import asked, consulted, folds_of, plain, to_yaml
 from segue.errors import InputError
 from segue.nets.weights import NETWORK
 from segue.stages import folds
@@ -56,7 +56,7 @@ def stages(study: Study) -> dict[str, Stage]:
         Stage("prepare", (), [asked(cohort), source(study)], prepare),
         segmentor("segmentor", study.segmentor, training),
         segmentor("judge", study.judge, training, split="judge"),
-        *(segmentor(f"panel/{name}", one, training) for name, one in study.panel.items()),
+        *(segmentor(f"panel/{name}", one, training) for name, one in consulted(study).items()),
         Stage("measure", ("segmentor",), [asked(study.partitions), study.variables, maps], measure_cohort),
     ]
     if study.graph:  # before what takes long: a graph that is wrong is seen early
