@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 from huggingface_hub import ModelCard
+from safetensors.torch import load_file
 from small_study import VARIABLES, trained
 
 from segue.cli import main
@@ -40,6 +41,15 @@ def test_the_hub_can_read_it_and_notes_are_in_it(tmp_path):
     assert card.text.strip().startswith("# out\n") and 'segue.load("out")' in card.text  # the folder's name loads it
 
 
+def test_the_panel_of_a_method_is_in_it(tmp_path):
+    folder = export(trained()[1], tmp_path / "out", method="segue")
+    text = (folder / "README.md").read_text()
+    tensors = load_file(folder / "model.safetensors")
+    weights = sum(tensor.numel() for name, tensor in tensors.items() if name.startswith("panel.0."))
+    assert f"A panel of 1 more ({weights:,} weights)" in text
+    assert rows(text, "stage")["panel/second"][:2] == ["15", "8"]
+
+
 def test_its_numbers_are_the_runs(tmp_path):
     run = trained()[1]
     text = (export(run, tmp_path / "out", method="seg_cft") / "README.md").read_text()
@@ -55,6 +65,7 @@ def test_its_numbers_are_the_runs(tmp_path):
             assert float(shown) == pytest.approx(stated[key], abs=0.5001 * 10**-digits)
     steps = rows(text, "stage")
     assert steps["segmentor"][0] == "20" and steps["finetune/seg_cft"][0] == "3" and steps["pretrain/map"][1] == "4"
+    assert "panel/second" not in steps and "A panel" not in text
     assert rows(text, "split")["test"] == ["18", "18"]
     assert "trained with segue" in text.lower() and "method Seg-CFT" in text
 

@@ -23,11 +23,12 @@ from segue.evaluation.columns import (
     typeset_unit,
 )
 from segue.evaluation.table import markdown, segmentor_names
-from segue.portable.folder import IMAGE, SEGMENTOR, TENSORS
+from segue.portable.folder import IMAGE, PANEL, SEGMENTOR, TENSORS
 from segue.portable.locate import EXPORTED
 from segue.run import Trained
 from segue.stages import read_done
 from segue.stages.common import open_store
+from segue.stages.image import panel_of
 from segue.stages.scm import METRICS
 from segue.study import Study
 
@@ -70,7 +71,7 @@ def model_card(folder: Path, run: Path, trained: Trained, *, notes: str, license
         title=method_title(method),
         unit=typeset_unit(unit),
         examples=sizes.get("examples", [0])[0],
-        weights={"image": parameters(sizes, IMAGE), "segmentor": parameters(sizes, SEGMENTOR)},
+        weights={prefix.strip("."): parameters(sizes, prefix) for prefix in (IMAGE, SEGMENTOR, PANEL)},
         phantom=study.cohort.phantom,
         splits=splits(study),
         variable=names[0],
@@ -103,19 +104,18 @@ def splits(study: Study) -> str:
 
 def stage_table(run: Path, study: Study, trained: Trained) -> str:
     """What was trained: steps, images a step, seconds, and the revision of the code."""
-    stages = ["segmentor", "judge", f"pretrain/{trained.method.conditioning}"]
-    last = str(trained.method.directory.relative_to(study.directory))
-    done = {name: read_done(run / name) for name in dict.fromkeys([*stages, last])}
+    budgets = {"segmentor": study.segmentor.budget, "judge": study.judge.budget}
+    budgets |= {f"panel/{folder.name}": study.panel[folder.name].budget for folder in panel_of(study, trained.method)}
+    budgets[f"pretrain/{trained.method.conditioning}"] = study.hvae.budget
+    budgets.setdefault(str(trained.method.directory.relative_to(study.directory)), study.finetune.budget)
+    done = {name: read_done(run / name) for name in budgets}
     known = {name: facts for name, facts in done.items() if facts}
-    section = {"pretrain": "hvae"}  # of the study, where it is not called as its stage
-    kinds = [name.split("/")[0] for name in known]
-    budgets = [getattr(study, section.get(kind, kind)).budget for kind in kinds]
     return table(
         "stage",
         list(known),
         {
-            "steps": [budget.steps for budget in budgets],
-            "images a step": [budget.batch_size for budget in budgets],
+            "steps": [budgets[name].steps for name in known],
+            "images a step": [budgets[name].batch_size for name in known],
             "steps skipped": [facts.get("skipped") for facts in known.values()],
             "seconds": [round(facts["seconds"]) for facts in known.values()],
             "revision": [facts.get("commit") for facts in known.values()],
