@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,15 @@ def test_what_is_wrong_with_a_panel_is_named(tmp_path, wrong, said):
     stated = ", ".join(f"{key}: {value}" for key, value in settings.items())
     with pytest.raises(InputError, match=said):
         load_study(write_study(tmp_path), ["--panel", f"{{second: {{{stated}}}}}"])
+
+
+@pytest.mark.parametrize("name", ["../mine", "a/b", "a b", "."])
+@pytest.mark.parametrize(
+    ("key", "value"), [("finetune.variants", "{}"), ("panel", "{arch: unet, width: 8, patch: 1, budget: {steps: 1}}")]
+)
+def test_a_name_that_is_no_folders_is_refused(tmp_path, name, key, value):
+    with pytest.raises(InputError, match=rf"{key}: '{re.escape(name)}' names a folder"):
+        load_study(write_study(tmp_path), [f"--{key}", f"{{'{name}': {value}}}"])
 
 
 def test_a_study_of_volumes_is_valid(tmp_path):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 import types
 import typing
 from collections.abc import Callable, Iterable
@@ -100,6 +101,10 @@ def check(study: Study, where: str) -> None:
             raise InputError(f"{where}: variables.{structure} is no structure{nearest(structure, cohort.structures)}")
         if name not in study.partitions:
             raise InputError(f"{where}: variables.{structure}: {name} is no partition{nearest(name, study.partitions)}")
+    for key, named in (("panel", study.panel), ("finetune.variants", study.finetune.variants)):
+        for name in named:
+            if not re.fullmatch(r"[\w-]+", name):
+                raise InputError(f"{where}: {key}: {name!r} names a folder: give letters, digits, _ and -")
     check_networks(study, where)
     check_variants(study, where)
     hvae = study.hvae
