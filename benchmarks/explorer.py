@@ -17,13 +17,11 @@ from benchmarks.record import Findings, Row, Statement, run
 from benchmarks.record import together as findings
 from benchmarks.requests import model_of
 from benchmarks.timing import spread
-from benchmarks.workload import Networks, the_study
-from segue.cohort.phantom import STRUCTURES
+from benchmarks.workload import Networks, the_study, untrained_segmentor
 from segue.errors import InputError
 from segue.explorer.models import Explored
 from segue.explorer.serve import serve
 from segue.generation.source import Case
-from segue.nets.segmentor import Segmentor
 from segue.training.progress import track
 
 FULL = {"rounds": 60, "warmup": 5, "users": 4, "requests": 1000, "size": (64, 192), "threads": 2}
@@ -51,17 +49,27 @@ def measure(
     """Release to picture, alone and with others, and what the server's memory does over many requests.
 
     With networks of the default size, which has the target, and of the phantom's study, which ships (and whose memory
-    is followed).
+    is followed); the latter also with what segue's own method does to an answer: corrections, a panel, blur.
     """
     one = partial(felt, rounds=rounds, warmup=warmup, users=users, size=size, threads=threads)
-    return findings([one("default", requests=0), one("the study's", requests=requests)])
+    own = one("the study's", requests=0, own=True)
+    return findings([one("default", requests=0), one("the study's", requests=requests), own])
 
 
 def felt(
-    networks: Networks, *, rounds: int, warmup: int, users: int, requests: int, size: tuple[int, int], threads: int
+    networks: Networks,
+    *,
+    rounds: int,
+    warmup: int,
+    users: int,
+    requests: int,
+    size: tuple[int, int],
+    threads: int,
+    own: bool = False,
 ) -> Findings:
-    """One size of networks."""
-    with served(networks, size, threads) as (address, server), pages(address, users) as opened:
+    """One size of networks, plain or with segue's `own` method."""
+    named = f"{networks}, segue's method" if own else networks
+    with served(networks, size, threads, own) as (address, server), pages(address, users) as opened:
         label = opened[0].locator(".sg-range").nth(4).get_attribute("aria-label")
         values = values_of(opened[0], label)
         for _ in range(warmup):
@@ -77,11 +85,11 @@ def felt(
             opened[0].evaluate(RELEASE, [label, next(values)])
         after = server.memory_info().rss / 2**20
     rows: list[Row] = [
-        {"networks": networks, "work": "one user", "requests": len(alone), **tail(alone)},
-        {"networks": networks, "work": f"{users} users at once", "requests": len(shared), **tail(shared)},
+        {"networks": named, "work": "one user", "requests": len(alone), **tail(alone)},
+        {"networks": named, "work": f"{users} users at once", "requests": len(shared), **tail(shared)},
     ]
     growth = [Statement(f"server's memory after {requests} requests more, MB", after - before)] if requests else []
-    told = f"milliseconds from slider to picture, median, {networks} networks"
+    told = f"milliseconds from slider to picture, median, {named} networks"
     return Findings(rows, [Statement(told, 1000 * float(np.median(alone)))], growth)
 
 
@@ -134,11 +142,13 @@ def pages(address: str, users: int) -> Iterator[list[Any]]:
 
 
 @contextmanager
-def served(networks: Networks, size: tuple[int, int], threads: int) -> Iterator[tuple[str, psutil.Process]]:
+def served(
+    networks: Networks, size: tuple[int, int], threads: int, own: bool
+) -> Iterator[tuple[str, psutil.Process]]:
     """The explorer in a process of its own."""
     context = multiprocessing.get_context("spawn")
     mine, theirs = context.Pipe()
-    process = context.Process(target=serve_here, args=(theirs, networks, size, threads), daemon=True)
+    process = context.Process(target=serve_here, args=(theirs, networks, size, threads, own), daemon=True)
     process.start()
     try:
         yield mine.recv(), psutil.Process(process.pid)
@@ -147,32 +157,34 @@ def served(networks: Networks, size: tuple[int, int], threads: int) -> Iterator[
         process.join(20)
 
 
-def serve_here(pipe: Connection, networks: Networks, size: tuple[int, int], threads: int) -> None:
+def serve_here(pipe: Connection, networks: Networks, size: tuple[int, int], threads: int, own: bool) -> None:
     """Serve untrained networks, with a judge, until told to end."""
     torch.set_num_threads(threads)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    address, close = serve(untrained(networks, size), port=port)
+    address, close = serve(untrained(networks, size, own), port=port)
     pipe.send(address)
     pipe.recv()
     close()
 
 
-def untrained(networks: Networks, size: tuple[int, int]) -> Explored:
+def untrained(networks: Networks, size: tuple[int, int], own: bool = False) -> Explored:
     """The phantom's study at this size. Fresh heads are zero maps, so that nothing would change: they are drawn."""
     torch.manual_seed(0)
     model, cases = model_of("shipped", 8, size, networks)
+    if own:
+        method = the_study().finetune.variants["segue"]
+        model.mechanism.shrinkage, model.mechanism.blur = 2 * method.shrinkage, method.blur
+        model.mechanism.corrections = method.corrections
+        model.mechanism.panel.extend(map(untrained_segmentor, the_study().panel.values()))
     with torch.no_grad():
         for parameter in model.mechanism.parameters():
             if not bool(parameter.any()):
                 parameter.normal_(0, 0.02)
-    settings = the_study().judge
-    judge = Segmentor(
-        arch=settings.arch, spatial_dims=2, structures=len(STRUCTURES), width=settings.width, patch=settings.patch
-    )
+    judge = untrained_segmentor(the_study().judge)
     return Explored(
-        name="benchmark", opened="", models={"pos_seg_cft": model}, judge=judge.eval(), source=Memory(cases)
+        name="benchmark", opened="", models={"pos_seg_cft": model}, judge=judge, source=Memory(cases)
     )
 
 

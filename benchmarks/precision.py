@@ -46,7 +46,7 @@ FULL = {
     "tested": 64,
 }
 QUICK = FULL | {"images": 600, "segmentor_steps": 20, "hvae_steps": 10, "finetune_steps": 5, "tested": 16}
-SHARED = ("prepare", "segmentor", "judge", "measure")
+SHARED = ("prepare", "segmentor", "judge", "panel", "measure")
 DRAWS = 4000
 LIKELIHOOD = "ELBO (nats a pixel)"
 QUANTITIES = ("error (sd)", LIKELIHOOD, "leakage")
@@ -118,8 +118,9 @@ def measure(
     }
     options = [text for key, value in settings.items() for text in (f"--{key}", str(value))]
     shared = load_study(ROOT / study, options)
-    for stage in ("measure", "judge"):
-        run_study(shared, only=stage)
+    for stage in stages(shared):
+        if stage.split("/")[0] in SHARED:
+            run_study(shared, only=stage)
     with products():
         trained = {precision: train(shared, precision) for precision in cast(tuple[Precision, ...], ("no", "bf16"))}
     store, parents = open_store(shared), load_parents(shared).to(device())
@@ -144,8 +145,9 @@ def train(shared: Study, precision: Precision) -> Study:
     mark = ""
     for name, stage in stages(study).items():
         place = study.directory / name
-        if name in SHARED:
+        if name.split("/")[0] in SHARED:
             if not place.exists():
+                place.parent.mkdir(exist_ok=True)
                 place.symlink_to((shared.directory / name).resolve())
             mark += json.loads((place / "done.json").read_text())["fingerprint"]
         elif name.startswith(("pretrain/", "finetune/")):

@@ -50,14 +50,15 @@ def untrained_parents(size: tuple[int, int], regions: int, networks: Networks = 
     study = the_study(networks)
     partition = AxisPartition(regions=tuple(f"part{i}" for i in range(regions)), axis=1)
     variables = Variables(structures=STRUCTURES, partitions=dict.fromkeys(STRUCTURES, partition))
+    return Parents(segmentor=untrained_segmentor(study.segmentor), variables=variables)
+
+
+def untrained_segmentor(chosen: settings.Segmentor) -> Segmentor:
+    """A segmentor of the study: the guide's, one of its panel, or the judge."""
     net = Segmentor(
-        arch=study.segmentor.arch,
-        spatial_dims=len(size),
-        structures=len(STRUCTURES),
-        width=study.segmentor.width,
-        patch=study.segmentor.patch,
+        arch=chosen.arch, spatial_dims=2, structures=len(STRUCTURES), width=chosen.width, patch=chosen.patch
     )
-    return Parents(segmentor=net, variables=variables)
+    return net.eval().requires_grad_(False)
 
 
 def phantom_batch(parents: Parents, images: int, size: tuple[int, int]) -> Batch:

@@ -25,7 +25,7 @@ partitions:
 variables: {lumen: thirds, calcified_plaque: thirds, noncalcified_plaque: thirds}
 segmentor: {arch: unet, width: 8, patch: 1, budget: {steps: 20, batch_size: 8, lr: 0.01}}
 judge: {arch: segresnet, width: 8, patch: 1, budget: {steps: 8, batch_size: 4, seed: 1}}
-panel: {second: {arch: unet, width: 8, patch: 1, budget: {steps: 15, batch_size: 8, lr: 0.01, seed: 2}}}
+panel: {second: {arch: unet, width: 8, patch: 1, budget: {steps: 8, batch_size: 8, seed: 2}}}
 regressor: {width: 8, budget: {steps: 4, batch_size: 4}}
 hvae:
   conditioning: [map, broadcast]
