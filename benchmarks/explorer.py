@@ -52,24 +52,15 @@ def measure(
     is followed); the latter also with what segue's own method does to an answer: corrections, a panel, blur.
     """
     one = partial(felt, rounds=rounds, warmup=warmup, users=users, size=size, threads=threads)
-    own = one("the study's", requests=0, own=True)
-    return findings([one("default", requests=0), one("the study's", requests=requests), own])
+    plain = one("default", requests=0), one("the study's", requests=requests)
+    return findings([*plain, one("the study's, segue's method", requests=0)])
 
 
 def felt(
-    networks: Networks,
-    *,
-    rounds: int,
-    warmup: int,
-    users: int,
-    requests: int,
-    size: tuple[int, int],
-    threads: int,
-    own: bool = False,
+    networks: Networks, *, rounds: int, warmup: int, users: int, requests: int, size: tuple[int, int], threads: int
 ) -> Findings:
-    """One size of networks, plain or with segue's `own` method."""
-    named = f"{networks}, segue's method" if own else networks
-    with served(networks, size, threads, own) as (address, server), pages(address, users) as opened:
+    """One kind of networks."""
+    with served(networks, size, threads) as (address, server), pages(address, users) as opened:
         label = opened[0].locator(".sg-range").nth(4).get_attribute("aria-label")
         values = values_of(opened[0], label)
         for _ in range(warmup):
@@ -85,11 +76,11 @@ def felt(
             opened[0].evaluate(RELEASE, [label, next(values)])
         after = server.memory_info().rss / 2**20
     rows: list[Row] = [
-        {"networks": named, "work": "one user", "requests": len(alone), **tail(alone)},
-        {"networks": named, "work": f"{users} users at once", "requests": len(shared), **tail(shared)},
+        {"networks": networks, "work": "one user", "requests": len(alone), **tail(alone)},
+        {"networks": networks, "work": f"{users} users at once", "requests": len(shared), **tail(shared)},
     ]
     growth = [Statement(f"server's memory after {requests} requests more, MB", after - before)] if requests else []
-    told = f"milliseconds from slider to picture, median, {named} networks"
+    told = f"milliseconds from slider to picture, median, {networks} networks"
     return Findings(rows, [Statement(told, 1000 * float(np.median(alone)))], growth)
 
 
@@ -142,13 +133,11 @@ def pages(address: str, users: int) -> Iterator[list[Any]]:
 
 
 @contextmanager
-def served(
-    networks: Networks, size: tuple[int, int], threads: int, own: bool
-) -> Iterator[tuple[str, psutil.Process]]:
+def served(networks: Networks, size: tuple[int, int], threads: int) -> Iterator[tuple[str, psutil.Process]]:
     """The explorer in a process of its own."""
     context = multiprocessing.get_context("spawn")
     mine, theirs = context.Pipe()
-    process = context.Process(target=serve_here, args=(theirs, networks, size, threads, own), daemon=True)
+    process = context.Process(target=serve_here, args=(theirs, networks, size, threads), daemon=True)
     process.start()
     try:
         yield mine.recv(), psutil.Process(process.pid)
@@ -157,27 +146,22 @@ def served(
         process.join(20)
 
 
-def serve_here(pipe: Connection, networks: Networks, size: tuple[int, int], threads: int, own: bool) -> None:
+def serve_here(pipe: Connection, networks: Networks, size: tuple[int, int], threads: int) -> None:
     """Serve untrained networks, with a judge, until told to end."""
     torch.set_num_threads(threads)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    address, close = serve(untrained(networks, size, own), port=port)
+    address, close = serve(untrained(networks, size), port=port)
     pipe.send(address)
     pipe.recv()
     close()
 
 
-def untrained(networks: Networks, size: tuple[int, int], own: bool = False) -> Explored:
+def untrained(networks: Networks, size: tuple[int, int]) -> Explored:
     """The phantom's study at this size. Fresh heads are zero maps, so that nothing would change: they are drawn."""
     torch.manual_seed(0)
     model, cases = model_of("shipped", 8, size, networks)
-    if own:
-        method = the_study().finetune.variants["segue"]
-        model.mechanism.shrinkage, model.mechanism.blur = 2 * method.shrinkage, method.blur
-        model.mechanism.corrections = method.corrections
-        model.mechanism.panel.extend(map(untrained_segmentor, the_study().panel.values()))
     with torch.no_grad():
         for parameter in model.mechanism.parameters():
             if not bool(parameter.any()):

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Sequence
 from functools import cache, partial
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -20,13 +20,14 @@ from segue.cohort.phantom import ACROSS, ALONG, STRUCTURES, draw, render
 from segue.counterfactual import predict
 from segue.nets.hvae import HVAE
 from segue.nets.segmentor import Segmentor
+from segue.stages.image import answering
 from segue.study_file import load_study
 from segue.training.batches import Batch, scaled
 from segue.training.cft import CounterfactualFineTuning, RegionGuide, intervene
 from segue.training.objectives import Augment, Elbo
 
 Kind = Literal["ELBO step", "fine-tuning step", "fine-tuning step as published", "abduction", "prediction"]
-Networks = Literal["default", "the study's"]
+Networks = Literal["default", "the study's", "the study's, segue's method"]
 Image = Callable[[Parents, tuple[int, int]], ImageMechanism]
 KINDS: tuple[Kind, ...] = ("ELBO step", "fine-tuning step", "abduction", "prediction")
 THIRDS = 3
@@ -36,7 +37,7 @@ THIRDS = 3
 def the_study(networks: Networks = "default") -> settings.Study:
     """The study of the phantom, with networks of the default size; its own are thinner."""
     study = load_study(ROOT / "studies" / "coronary-phantom.yaml")
-    if networks == "the study's":
+    if networks != "default":
         return study
     return dataclasses.replace(
         study,
@@ -74,11 +75,16 @@ def phantom_batch(parents: Parents, images: int, size: tuple[int, int]) -> Batch
 
 
 def shipped_image(parents: Parents, size: tuple[int, int], networks: Networks = "default") -> ImageMechanism:
-    """The study's image mechanism, parents painted on their regions."""
-    shape = dataclasses.asdict(the_study(networks).hvae)
+    """The study's image mechanism, parents painted on their regions; answers plain, or as segue's method makes them."""
+    study = the_study(networks)
+    shape = dataclasses.asdict(study.hvae)
     chosen = {key: shape[key] for key in ("widths", "depths", "latent", "finest", "reach", "head")}
     net = HVAE(size=size, context=parents.context_channels("map"), **chosen)
-    return ImageMechanism(model=net, parents=parents, conditioning="map")
+    own: dict[str, Any] = {}
+    if networks == "the study's, segue's method":
+        panel = [untrained_segmentor(member) for member in study.panel.values()]
+        own = answering(study.finetune.variants["segue"]) | {"panel": panel}
+    return ImageMechanism(model=net, parents=parents, conditioning="map", **own)
 
 
 def work(

@@ -20,7 +20,7 @@ from segue.errors import InputError, nearest
 from segue.nets.hvae import check_shape
 from segue.nets.segmentor import check_groups, check_segmentor
 from segue.nets.weights import NETWORK
-from segue.study import Budget, Segmentor, Study
+from segue.study import Segmentor, Study
 
 
 def load_study(path: Path, overrides: Iterable[str] = ()) -> Study:
@@ -126,13 +126,14 @@ def check_networks(study: Study, where: str) -> None:
     """The networks' budgets and shapes."""
     segmentors = {"segmentor": study.segmentor, "judge": study.judge}
     segmentors |= {f"panel.{name}": member for name, member in study.panel.items()}
-    budgets: dict[str, Budget] = {key: getattr(study, key).budget for key in ("regressor", "hvae", "finetune")}
-    for key, budget in (budgets | {key: one.budget for key, one in segmentors.items()}).items():
+    budgets = {key: one.budget for key, one in segmentors.items()}
+    budgets |= {key: getattr(study, key).budget for key in ("regressor", "hvae", "finetune")}
+    for key, budget in budgets.items():
         if budget.steps < 1 or budget.batch_size < 2 or budget.lr <= 0:
             raise InputError(f"{where}: {key}.budget: give at least 1 step, batches of 2, and an lr above 0")
-    for key, masks in ((key, one.masks) for key, one in segmentors.items()):
-        if masks is not None and not 0 < masks <= 1:
-            raise InputError(f"{where}: {key}.masks is {masks:g}: give a share above 0, up to 1")
+    for key, one in segmentors.items():
+        if one.masks is not None and not 0 < one.masks <= 1:
+            raise InputError(f"{where}: {key}.masks is {one.masks:g}: give a share above 0, up to 1")
     hvae, size = study.hvae, study.cohort.size
     shape = {"widths": hvae.widths, "depths": hvae.depths, "finest": hvae.finest, "reach": hvae.reach}
     fits: dict[str, Callable[[], None]] = {

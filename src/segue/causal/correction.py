@@ -32,13 +32,11 @@ Look = Callable[[Tensor], Float[Tensor, "batch measured"]]
 
 
 def look(parents: Parents, panel: Sequence[SoftMasks], facts: Facts) -> Look:
-    """m: what the guide measures in the fixed regions or, if there is a `panel`, it and they on the average."""
+    """m: what the guide and its `panel` measure in the fixed regions, on the average."""
 
     def seen(segmentor: SoftMasks, image: Tensor) -> Tensor:
         return measure(segmentor.soft(image), facts.weights, parents.structure_of, facts.pixel_area)
 
-    if not panel:
-        return lambda answer: seen(parents.segmentor, answer)
     pa = facts.pa[:, : facts.weights.shape[1]]
     before = [pa, *(seen(member, facts.image) for member in panel)]  # pa is what the guide saw
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from segue import processes, rendezvous
 from segue.causal.parents import Parents
 from segue.cohort import Store
-from segue.derived import variables
+from segue.derived import consulted, variables
 from segue.nets.segmentor import Segmentor
 from segue.nets.weights import load_pretrained
 from segue.study import Budget, Study
@@ -40,6 +40,11 @@ def load_measured(study: Study) -> dict[str, Tensor]:
 
 def per_image(measured: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: measured[name] for name in ("parents", "frames", "pixel_area")}
+
+
+def panel_folders(study: Study) -> dict[str, Path]:
+    """Where the segmentors of the study's panel are, by name."""
+    return {name: study.directory / "panel" / name for name in consulted(study)}
 
 
 def load_parents(study: Study) -> Parents:

@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
-from segue.derived import consulted
 from segue.evaluation.columns import method_title
 from segue.evaluation.curves import Panel, draw_curves
+from segue.stages.common import panel_folders
 from segue.stages.image import methods
 from segue.study import Study
 
@@ -28,7 +28,7 @@ def panels(study: Study) -> list[Panel]:
     before: dict[str, Path] = {way: root / "pretrain" / way for way in study.hvae.conditioning}
     first = json.loads((next(iter(before.values())) / "done.json").read_text())["constraint"]
     segmentors = {"guide": root / "segmentor", "judge": root / "judge"}
-    segmentors |= {f"panel {name}": root / "panel" / name for name in consulted(study)}
+    segmentors |= {f"panel {name}": folder for name, folder in panel_folders(study).items()}
     return [
         Panel("dice", "segmentors: Dice loss", segmentors),
         Panel("mse", "regressor: mean squared error", {"regressor": root / "regressor"}),

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,7 @@ from segue.stages.common import (
     load_measured,
     load_parents,
     open_store,
+    panel_folders,
     per_image,
     stream,
     trained,
@@ -156,18 +157,25 @@ def load_mechanism(study: Study, directory: Path, method: Method) -> ImageMechan
         model=load_pretrained(HVAE, directory),
         parents=load_parents(study),
         conditioning=method.conditioning,
-        shrinkage=2 * variant.shrinkage,  # the networks see a range of 2
-        blur=variant.blur,
-        corrections=variant.corrections,
         panel=[load_pretrained(Segmentor, folder) for folder in panel_of(study, method)],
+        **answering(variant),
     )
     return channels_last(mechanism, len(study.cohort.size))
+
+
+def answering(variant: Variant) -> dict[str, Any]:
+    """What a mechanism does to its answers, as `ImageMechanism` takes it."""
+    return {
+        "shrinkage": 2 * variant.shrinkage,  # the networks see a range of 2
+        "blur": variant.blur,
+        "corrections": variant.corrections,
+    }
 
 
 def panel_of(study: Study, method: Method) -> list[Path]:
     """The folders of the segmentors that look at the method's answers with the guide."""
     looks = method.tuning is not None and method.tuning.panel
-    return [study.directory / "panel" / name for name in study.panel if looks]
+    return list(panel_folders(study).values()) if looks else []
 
 
 def negative_elbos(study: Study, mechanism: ImageMechanism) -> dict[str, float]:

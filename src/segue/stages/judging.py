@@ -16,7 +16,7 @@ from segue.causal.parents import Parents
 from segue.cohort import Store
 from segue.cohort.write_file import whole_folder
 from segue.counterfactual import predict
-from segue.derived import as_judged, consulted, folds_of, to_yaml, variables
+from segue.derived import as_judged, folds_of, to_yaml, variables
 from segue.errors import InputError
 from segue.evaluation.columns import IDEAL
 from segue.evaluation.effect import Asked, act
@@ -39,6 +39,7 @@ from segue.stages.common import (
     load_parents,
     measured_images,
     open_store,
+    panel_folders,
     write_text,
 )
 from segue.stages.curves import training_curves
@@ -92,8 +93,8 @@ def judge_cohort(study: Study, store: Store, directory: Path, *, oracle: Oracle 
         raise InputError(f"{directory}: {len(chosen)} test images; give at least 2, so that values can be exchanged")
     asked = ask(study, store, parents, chosen, oracle)
     segmentors = {"guide": parents.segmentor, "judge": judge}
-    for name in consulted(study):
-        segmentors[f"panel_{name}"] = load_pretrained(Segmentor, study.directory / "panel" / name).eval().to(device())
+    for name, folder in panel_folders(study).items():
+        segmentors[f"panel_{name}"] = load_pretrained(Segmentor, folder).eval().to(device())
     floors = {
         name: floor(segmentor, parents, in_order(study, store, chosen, title=f"{name}'s floor", fractions=True))
         for name, segmentor in segmentors.items()
