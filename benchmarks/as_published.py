@@ -5,7 +5,7 @@ from typing import Any
 from torch import Tensor
 
 from segue import processes
-from segue.causal.mechanism import elbo
+from segue.mechanisms.hvae import elbo
 from segue.training.batches import Batch
 from segue.training.cft import CounterfactualFineTuning, intervene
 from segue.training.objectives import Loss, augmented

@@ -18,8 +18,8 @@ from benchmarks.record import Findings, Row, Statement, run
 from benchmarks.settings import SETTINGS
 from benchmarks.timing import interleave, ratio, spread
 from benchmarks.workload import objective, phantom_batch, shipped_image, untrained_parents
-from segue.causal.mechanism import ImageMechanism
 from segue.hardware import channels_last
+from segue.mechanisms.hvae import ImageMechanism
 from segue.training.batches import Batch
 
 FULL = {"rounds": 10, "warmup": 2, "batch": 32, "size": (32, 96)}

@@ -15,11 +15,11 @@ from benchmarks.machine import Alone, Cost
 from benchmarks.record import Findings, Row, Statement, run, together
 from benchmarks.timing import Seconds, interleave, ratio, spread
 from segue.cohort import Store, read_folder, write_store
-from segue.cohort.phantom import STRUCTURES, draw, render, render_cohort, write_folder
 from segue.errors import InputError
-from segue.stages.prepare import following
+from segue.phantom import STRUCTURES, draw, render, render_cohort, write_folder
+from segue.pipeline.prepare import following
+from segue.progress import track
 from segue.training.batches import Batches
-from segue.training.progress import track
 
 FULL = {"rounds": 7, "warmup": 1, "images": 1024, "size": (32, 96), "cohorts": (1000, 8000, 65706)}
 QUICK = FULL | {"rounds": 3, "images": 256, "cohorts": (1000, 4000)}

@@ -22,19 +22,19 @@ from benchmarks.record import Findings, Row, Statement, run, together
 from benchmarks.scm import CAUSES, GRAPH, STEPS, summary
 from segue.anatomy import measure as areas_of
 from segue.causal.graph import causal_graph
-from segue.cohort.phantom import VARIABLES, Noise, counterfactual, noise_of
-from segue.cohort.phantom.law import as_matrix, solve
-from segue.counterfactual import Counterfactual, Model
+from segue.cohort.grid import scaled
+from segue.engine.model import Counterfactual, Model
 from segue.errors import InputError
+from segue.hub.load import load, open_run
 from segue.nets.segmentor import Segmentor
 from segue.nets.weights import load_pretrained
-from segue.run import load, open_run
-from segue.stages.common import device, load_measured, open_store
-from segue.stages.scm import judged as tested
-from segue.stages.scm import load_scm, unseen
-from segue.stages.truth import check_store
-from segue.study import Study
-from segue.training.batches import scaled
+from segue.phantom import VARIABLES, Noise, counterfactual, noise_of
+from segue.phantom.law import as_matrix, solve
+from segue.pipeline.common import device, load_measured, open_store
+from segue.pipeline.scm import judged as tested
+from segue.pipeline.scm import load_scm, unseen
+from segue.pipeline.truth import check_store
+from segue.study.schema import Study
 
 FULL = {"run": "runs/coronary-coupled", "images": 100}
 QUICK = FULL | {"images": 10}

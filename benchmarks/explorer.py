@@ -18,11 +18,11 @@ from benchmarks.record import together as findings
 from benchmarks.requests import model_of
 from benchmarks.timing import spread
 from benchmarks.workload import Networks, the_study, untrained_segmentor
+from segue.cohort.case import Case
 from segue.errors import InputError
 from segue.explorer.models import Explored
 from segue.explorer.serve import serve
-from segue.generation.source import Case
-from segue.training.progress import track
+from segue.progress import track
 
 FULL = {"rounds": 60, "warmup": 5, "users": 4, "requests": 1000, "size": (64, 192), "threads": 2}
 QUICK = FULL | {"rounds": 20, "requests": 100}

@@ -22,12 +22,12 @@ from benchmarks.machine import ROOT
 from benchmarks.record import Findings, Row, Statement, run
 from segue.cli import main
 from segue.cohort import write_store
-from segue.cohort.phantom import STRUCTURES, render_cohort
 from segue.errors import InputError
 from segue.generation.job import SHARD_IMAGES
 from segue.generation.output import STORE
 from segue.generation.worker import PARTS
-from segue.stages.prepare import following
+from segue.phantom import STRUCTURES, render_cohort
+from segue.pipeline.prepare import following
 
 FULL = {"images": 10_000, "interventions": 9}
 QUICK = FULL | {"images": 200}

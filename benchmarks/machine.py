@@ -13,7 +13,7 @@ from typing import IO, Any, NamedTuple, cast
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from segue.stages.common import commit
+from segue.pipeline.common import commit
 
 ROOT = Path(__file__).parents[1]
 MATMULS = ((1024, 1024, 1024), (2048, 1024, 2048), (8192, 256, 1024))  # (m, k, n): square, rectangular, tall

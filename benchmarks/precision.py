@@ -21,20 +21,20 @@ from torch import Tensor, nn
 from benchmarks.machine import ROOT
 from benchmarks.record import Findings, Row, Statement, run, together
 from benchmarks.rounded import native, products
-from segue.causal.mechanism import Abduction, ImageMechanism, ImageModel, Likelihood, elbo
-from segue.evaluation.columns import method_title
 from segue.evaluation.effect import Asked, effects
 from segue.evaluation.metrics import percentiles
 from segue.hardware import Precision
+from segue.mechanisms.hvae import Abduction, ImageMechanism, ImageModel, Likelihood, elbo
 from segue.nets.segmentor import Segmentor
 from segue.nets.weights import load_pretrained
-from segue.stages import fingerprint, perform, read_done, stages
-from segue.stages import run as run_study
-from segue.stages.common import device, load_parents, open_store
-from segue.stages.image import load_mechanism, methods
-from segue.stages.judging import ask
-from segue.study import Study
-from segue.study_file import load_study
+from segue.pipeline import fingerprint, perform, read_done, stages
+from segue.pipeline import run as run_study
+from segue.pipeline.common import device, load_parents, open_store
+from segue.pipeline.image import load_mechanism, methods
+from segue.pipeline.judging import ask
+from segue.report.columns import method_title
+from segue.study.read import load_study
+from segue.study.schema import Study
 
 FULL = {
     "study": "studies/coronary-phantom.yaml",

@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.machine import ROOT, description
 from segue.errors import InputError
-from segue.stages.common import write_text
+from segue.files import write_text
 
 RESULTS = ROOT / "results" / "benchmarks"
 Scale = Mapping[str, Any]

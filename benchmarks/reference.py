@@ -12,8 +12,8 @@ from benchmarks.record import Findings, Row, Statement, run
 from benchmarks.reference_hvae import OnePass, ReferenceHVAE
 from benchmarks.timing import interleave, ratio, spread
 from benchmarks.workload import KINDS, Image, shipped_image, the_study, untrained_parents, work
-from segue.causal.mechanism import ImageMechanism
 from segue.causal.parents import Parents
+from segue.mechanisms.hvae import ImageMechanism
 
 FULL = {"rounds": 10, "warmup": 2, "batch": 32, "size": (32, 96)}
 QUICK = FULL | {"rounds": 3, "warmup": 1}

@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from segue.causal import gaussian
-from segue.causal.mechanism import Abduction, ImageMechanism, Likelihood
+from segue.mechanisms.hvae import Abduction, ImageMechanism, Likelihood
+from segue.nets import gaussian
 from segue.nets.hvae import LOG_SCALE, LOG_SD_LIMIT
 from segue.nets.layers import double, pool
 
@@ -79,7 +79,7 @@ class Decoding(nn.Module):
 
 
 class ReferenceHVAE(nn.Module):
-    """The ladder; the interface is `segue.causal.mechanism.ImageModel`.
+    """The ladder; the interface is `segue.mechanisms.hvae.ImageModel`.
 
     Args:
         size: image size. context: channels of the parents' image.

@@ -10,10 +10,10 @@ from benchmarks.record import Findings, Row, Statement, run
 from benchmarks.settings import SETTINGS, Name
 from benchmarks.timing import interleave, ratio, spread
 from benchmarks.workload import Networks, phantom_batch, shipped_image, the_study, untrained_parents
-from segue.counterfactual import Model
-from segue.generation.answer import answer
-from segue.generation.source import Case
-from segue.training.batches import unscaled
+from segue.cohort.case import Case
+from segue.cohort.grid import unscaled
+from segue.engine.answer import answer
+from segue.engine.model import Model
 
 FULL = {"rounds": 8, "warmup": 1, "images": 64, "size": (32, 96)}
 QUICK = FULL | {"rounds": 3}

@@ -23,12 +23,12 @@ from benchmarks.record import Findings, Row, Statement, run, together
 from segue.causal.graph import causal_graph
 from segue.causal.independence import check_graph
 from segue.causal.scm import SCM
-from segue.cohort.phantom import COVARIATES, EDGES, VARIABLES, Noise, draw, solve
-from segue.cohort.phantom.law import as_matrix
-from segue.cohort.phantom.noise import PLAQUES, REGIONS
 from segue.errors import InputError
 from segue.evaluation.metrics import percentiles
-from segue.training.likelihood import fit_scm
+from segue.phantom import COVARIATES, EDGES, VARIABLES, Noise, draw, solve
+from segue.phantom.law import as_matrix
+from segue.phantom.noise import PLAQUES, REGIONS
+from segue.training.fit_scm import fit_scm
 
 FULL = {"subjects": 2000, "test": 1000, "population": 1000, "null": 40, "tested": 600, "cohorts": 20}
 QUICK = {"subjects": 300, "test": 100, "population": 100, "null": 10, "tested": 150, "cohorts": 1}

@@ -60,7 +60,7 @@ def plain_step(objective: nn.Module, lr: float, clip: float) -> Step:
 
 
 def shipped_step(objective: nn.Module, lr: float, clip: float) -> Step:
-    """The body of `segue.training.loop.fit`, on an objective laid out as `segue.stages.common.trained` does."""
+    """The body of `segue.training.loop.fit`, on an objective laid out as `segue.pipeline.common.trained` does."""
     accelerator = make_accelerator("auto")
     channels_last(objective, dims=2)
     state = State.start(objective, accelerator.device, lr=lr, weight_decay=WEIGHT_DECAY)

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from benchmarks.record import Statement
-from segue.training.progress import track
+from segue.progress import track
 
 Seconds = Float[np.ndarray, " round"]
 DRAWS = 4000

@@ -11,18 +11,19 @@ from torch import nn
 from benchmarks.as_published import AsPublished
 from benchmarks.machine import ROOT
 from benchmarks.settings import SETTINGS, Name
-from segue import study as settings
 from segue.anatomy import AxisPartition, Variables
 from segue.causal.facts import Facts
-from segue.causal.mechanism import ImageMechanism
 from segue.causal.parents import Parents
-from segue.cohort.phantom import ACROSS, ALONG, STRUCTURES, draw, render
-from segue.counterfactual import predict
+from segue.cohort.grid import scaled
+from segue.engine.model import predict
+from segue.mechanisms.hvae import ImageMechanism
 from segue.nets.hvae import HVAE
 from segue.nets.segmentor import Segmentor
-from segue.stages.image import answering
-from segue.study_file import load_study
-from segue.training.batches import Batch, scaled
+from segue.phantom import ACROSS, ALONG, STRUCTURES, draw, render
+from segue.pipeline.image import answering
+from segue.study import schema as settings
+from segue.study.read import load_study
+from segue.training.batches import Batch
 from segue.training.cft import CounterfactualFineTuning, RegionGuide, intervene
 from segue.training.objectives import Augment, Elbo
 

@@ -12,10 +12,10 @@ import tiny
 import torch
 from hypothesis import settings
 
-from segue.causal.mechanism import ImageMechanism
 from segue.causal.parents import Parents
 from segue.cohort import Record, Store, write_store
-from segue.cohort.phantom import STRUCTURES, render_cohort
+from segue.mechanisms.hvae import ImageMechanism
+from segue.phantom import STRUCTURES, render_cohort
 
 settings.register_profile("segue", deadline=None)  # a first call pays for imports
 settings.load_profile("segue")

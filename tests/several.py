@@ -15,10 +15,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from segue import processes, rendezvous
-from segue.causal.mechanism import ImageMechanism
 from segue.causal.parents import Parents
 from segue.cohort import Store
 from segue.errors import Ended, InputError, RanksLost, exit_code
+from segue.mechanisms.hvae import ImageMechanism
 from segue.training.batches import Batches
 from segue.training.cft import CounterfactualFineTuning, RegionGuide
 from segue.training.loop import fit

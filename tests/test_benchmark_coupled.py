@@ -15,9 +15,9 @@ from benchmarks.scm import GRAPH
 from segue.anatomy import measure
 from segue.cli import main
 from segue.cohort import Store
-from segue.cohort.phantom import VARIABLES, counterfactual, noise_of
 from segue.errors import InputError
 from segue.nets.segmentor import Segmentor
+from segue.phantom import VARIABLES, counterfactual, noise_of
 
 CAUSE, EFFECT = "calcified_plaque@mid", "lumen@mid"
 

@@ -17,7 +17,7 @@ from benchmarks.scm import (
     values_of,
 )
 from segue.causal.graph import causal_graph
-from segue.cohort.phantom import draw, solve
+from segue.phantom import draw, solve
 
 
 def test_energy_distance_is_scipys_in_one_dimension():

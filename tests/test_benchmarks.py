@@ -21,8 +21,8 @@ from benchmarks.machine import ROOT, Alone, Cost, gflop, matmuls
 from benchmarks.record import Findings, Statement, run, table, write
 from benchmarks.settings import SETTINGS
 from benchmarks.timing import interleave, ratio
-from segue.causal.mechanism import ImageMechanism
-from segue.study_file import load_study
+from segue.mechanisms.hvae import ImageMechanism
+from segue.study.read import load_study
 from segue.training.cft import CounterfactualFineTuning, RegionGuide
 from segue.training.objectives import Augment, Elbo
 
@@ -209,7 +209,7 @@ def test_a_setting_takes_the_step_that_adam_takes(name, monkeypatch):
 
 
 def test_fine_tuning_as_published_minimises_the_same_lagrangian(monkeypatch):
-    monkeypatch.setattr("segue.causal.gaussian.sample", lambda mean, log_sd: mean)  # it draws z twice, segue once
+    monkeypatch.setattr("segue.nets.gaussian.sample", lambda mean, log_sd: mean)  # it draws z twice, segue once
     parents = tiny.bar_parents()
     x = tiny.bars(6, seed=1)
     areas, frames = parents.factual(x, torch.ones(6))

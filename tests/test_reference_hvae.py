@@ -9,7 +9,7 @@ from benchmarks import reference
 from benchmarks.reference_hvae import Decoding, OnePass, ReferenceHVAE
 from benchmarks.workload import phantom_batch, shipped_image, untrained_parents
 from segue.causal.facts import Facts
-from segue.counterfactual import predict
+from segue.engine.model import predict
 from segue.training.objectives import Augment, Elbo
 
 SHAPE = {"size": (16, 32), "strides": (2, 4, 8), "widths": (8, 16, 16), "depths": (1, 2, 1), "latent": 3, "finest": 1}

@@ -4,12 +4,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from segue.counterfactual import Counterfactual, Model
+    from segue.engine.effects import Effects, effects
+    from segue.engine.model import Counterfactual, Model
+    from segue.engine.population import Population, sample
     from segue.errors import InputError
-    from segue.mediation import Effects, effects
-    from segue.population import Population, sample
-    from segue.portable.locate import shipped
-    from segue.run import load
+    from segue.hub.load import load
+    from segue.hub.locate import shipped
 
 __version__ = "0.1.0"
 __all__ = [
@@ -25,15 +25,15 @@ __all__ = [
 ]
 
 _HOME = {
-    "Counterfactual": "segue.counterfactual",
-    "Effects": "segue.mediation",
+    "Counterfactual": "segue.engine.model",
+    "Effects": "segue.engine.effects",
     "InputError": "segue.errors",
-    "Model": "segue.counterfactual",
-    "Population": "segue.population",
-    "effects": "segue.mediation",
-    "load": "segue.run",
-    "sample": "segue.population",
-    "shipped": "segue.portable.locate",
+    "Model": "segue.engine.model",
+    "Population": "segue.engine.population",
+    "effects": "segue.engine.effects",
+    "load": "segue.hub.load",
+    "sample": "segue.engine.population",
+    "shipped": "segue.hub.locate",
 }
 
 

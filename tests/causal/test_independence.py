@@ -16,7 +16,7 @@ from segue.causal.independence import (
     partial_correlation,
     verdict,
 )
-from segue.cohort.phantom import COVARIATES, EDGES, VARIABLES, draw, solve
+from segue.phantom import COVARIATES, EDGES, VARIABLES, draw, solve
 
 NAMES = (*VARIABLES, *COVARIATES)
 

@@ -9,7 +9,7 @@ import torch
 from segue.causal.scm import SCM
 from segue.errors import InputError
 from segue.nets.weights import load_pretrained
-from segue.training.likelihood import fit_scm
+from segue.training.fit_scm import fit_scm
 
 NAMES = ("outcome", "dose", "mediator", "sex")
 GRAPH = {"dose": ["sex"], "mediator": ["dose"], "outcome": ["dose", "mediator"]}

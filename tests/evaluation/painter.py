@@ -4,9 +4,9 @@ import tiny
 import torch
 from torch import nn
 
-from segue.causal.mechanism import Abduction, ImageMechanism, Likelihood
 from segue.causal.parents import Parents
 from segue.evaluation.effect import Asked
+from segue.mechanisms.hvae import Abduction, ImageMechanism, Likelihood
 
 HEIGHT, WIDTH = SIZE = (8, 16)
 NAMES = ("lumen@left", "lumen@right", "plaque@left", "plaque@right")

@@ -6,13 +6,13 @@ import small_study
 import torch
 
 from segue.anatomy import measure
+from segue.cohort.grid import scaled
 from segue.errors import InputError
 from segue.explorer.asking import ask, sweep
 from segue.explorer.models import Explored, explored
+from segue.hub.load import load
 from segue.nets.segmentor import Segmentor
 from segue.nets.weights import load_pretrained
-from segue.run import load
-from segue.training.batches import scaled
 
 pytestmark = pytest.mark.xdist_group("explorer")
 MID = "calcified_plaque@mid"

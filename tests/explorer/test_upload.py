@@ -11,7 +11,7 @@ from PIL import Image
 
 from segue.errors import InputError
 from segue.explorer import upload
-from segue.run import load
+from segue.hub.load import load
 
 pytestmark = pytest.mark.xdist_group("explorer")
 

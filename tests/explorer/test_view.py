@@ -8,16 +8,16 @@ import small_study
 import tiny
 import torch
 
-from segue.causal.mechanism import ImageMechanism
 from segue.causal.parents import Parents
 from segue.cli import main
-from segue.counterfactual import Model
+from segue.cohort.case import Case
+from segue.engine.model import Model
 from segue.explorer import keep
 from segue.explorer.asking import ask
 from segue.explorer.models import Chosen, Explored, explored
 from segue.explorer.panel import panel, sliders
 from segue.explorer.view import view
-from segue.generation.source import Case
+from segue.mechanisms.hvae import ImageMechanism
 
 pytestmark = pytest.mark.xdist_group("explorer")
 VOLUME = (8, 32, 4)

@@ -9,9 +9,9 @@ import pytest
 import zarr
 from PIL import Image
 
+from segue.cohort.case import Case
 from segue.errors import InputError
 from segue.generation.output import FileOutput, ZarrOutput, check_files, create_store, sweep
-from segue.generation.source import Case
 
 SIZE = (4, 6)
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from segue.cohort.phantom import STRUCTURES
 from segue.errors import InputError
 from segue.generation.plan import Listed, Plan, read_plan
+from segue.phantom import STRUCTURES
 
 NAMES = ("lumen@proximal", "lumen@mid", "lumen@distal", "plaque@mid", "age")
 

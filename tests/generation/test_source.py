@@ -7,11 +7,11 @@ import tiny
 import torch
 from PIL import Image
 
-from segue.causal.mechanism import ImageMechanism
 from segue.cohort import Record, write_store
-from segue.counterfactual import Model
+from segue.engine.model import Model
 from segue.errors import InputError
 from segue.generation.source import open_source
+from segue.mechanisms.hvae import ImageMechanism
 
 
 @pytest.fixture

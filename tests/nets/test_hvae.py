@@ -3,8 +3,8 @@ import tiny
 import torch
 from torch.distributions import Independent, Normal
 
-from segue.causal.mechanism import elbo
 from segue.errors import InputError
+from segue.mechanisms.hvae import elbo
 from segue.nets.hvae import HVAE, LOG_SCALE, Likelihood
 from segue.nets.layers import double, pool
 from segue.nets.weights import begin_as

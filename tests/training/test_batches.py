@@ -7,8 +7,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from segue.cohort.grid import scaled, unscaled
 from segue.errors import InputError
-from segue.training.batches import Batches, scaled, unscaled
+from segue.training.batches import Batches
 
 CT = (-200.0, 800.0)
 

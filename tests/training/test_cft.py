@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from segue.causal.mechanism import ImageMechanism, elbo
 from segue.causal.parents import Parents
+from segue.mechanisms.hvae import ImageMechanism, elbo
 from segue.nets.segmentor import Regressor
 from segue.training.batches import Batches
 from segue.training.cft import (

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from segue.causal.mechanism import Abduction, ImageMechanism, Likelihood, elbo
 from segue.causal.parents import Parents
+from segue.mechanisms.hvae import Abduction, ImageMechanism, Likelihood, elbo
 from segue.nets.segmentor import Regressor, Segmentor
 from segue.training.augment import random_affine
 from segue.training.objectives import Augment, Elbo, Regression, Segmentation, augmented

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
-from segue.cohort.image_file import (
+from segue.cohort.io.image_file import (
     Pixels,
     decode_image,
     decode_labels,
@@ -22,7 +22,7 @@ from segue.errors import InputError
 
 
 @dataclass(frozen=True)
-class Case:
+class Listed:
     """Where a record comes from: known before any image is decoded."""
 
     id: str
@@ -68,7 +68,7 @@ def list_folder(
     size: tuple[int, ...],
     subject_pattern: str | None = None,
     covariates: tuple[str, ...] = (),
-) -> list[Case]:
+) -> list[Listed]:
     """The cases of a folder in the order of their names, without decoding any image (see `read_folder`)."""
     folder = Path(folder)
     pattern = _compile(subject_pattern)
@@ -114,11 +114,11 @@ def _files(folder: Path) -> dict[str, Path]:
     return files
 
 
-def _case(image: Path, mask: Path, name: str, row: Row, pattern: re.Pattern[str] | None) -> Case:
+def _case(image: Path, mask: Path, name: str, row: Row, pattern: re.Pattern[str] | None) -> Listed:
     subject = row.subject
     if subject is None:
         subject = name if pattern is None else _match(pattern, name, image)
-    return Case(name, subject, image, mask, row.spacing, row.covariates)
+    return Listed(name, subject, image, mask, row.spacing, row.covariates)
 
 
 def _match(pattern: re.Pattern[str], name: str, image: Path) -> str:
@@ -131,7 +131,7 @@ def _match(pattern: re.Pattern[str], name: str, image: Path) -> str:
     return subject
 
 
-def _read_cases(cases: list[Case], structures: dict[str, int], size: tuple[int, ...]) -> Iterator[Record]:
+def _read_cases(cases: list[Listed], structures: dict[str, int], size: tuple[int, ...]) -> Iterator[Record]:
     unseen = set(structures)
     for case in cases:
         record = _read_case(case, structures, size)
@@ -143,7 +143,7 @@ def _read_cases(cases: list[Case], structures: dict[str, int], size: tuple[int, 
         yield record
 
 
-def _check_seen(unseen: set[str], cases: list[Case], structures: dict[str, int]) -> None:
+def _check_seen(unseen: set[str], cases: list[Listed], structures: dict[str, int]) -> None:
     for name in structures:
         if name in unseen:
             raise InputError(
@@ -152,7 +152,7 @@ def _check_seen(unseen: set[str], cases: list[Case], structures: dict[str, int])
             )
 
 
-def _read_case(case: Case, structures: dict[str, int], size: tuple[int, ...]) -> Record:
+def _read_case(case: Listed, structures: dict[str, int], size: tuple[int, ...]) -> Record:
     image, mask = decode_image(case.image, len(size)), decode_labels(case.mask, len(size))
     _check_same_grid(case, image, mask)
     return Record(
@@ -165,7 +165,7 @@ def _read_case(case: Case, structures: dict[str, int], size: tuple[int, ...]) ->
     )
 
 
-def _check_same_grid(case: Case, image: Pixels, mask: Pixels) -> None:
+def _check_same_grid(case: Listed, image: Pixels, mask: Pixels) -> None:
     if image.array.shape != mask.array.shape:
         raise InputError(
             f"{case.mask}: is {mask.array.shape}, its image {image.array.shape}; export both on the same grid"

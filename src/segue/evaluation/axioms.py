@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from segue.causal.mechanism import ImageMechanism, elbo
-from segue.counterfactual import predict
+from segue.engine.model import predict
 from segue.evaluation.effect import Asked, oracle
+from segue.mechanisms.hvae import ImageMechanism, elbo
 from segue.nets.segmentor import Segmentor
 
 Features = Float[np.ndarray, "image feature"]

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from segue.anatomy import measure
 from segue.causal.facts import Facts
-from segue.causal.mechanism import ImageMechanism
 from segue.causal.parents import Parents, SoftMasks
-from segue.counterfactual import predict
+from segue.engine.model import predict
 from segue.evaluation.truth import Truth, distances
+from segue.mechanisms.hvae import ImageMechanism
 from segue.nets.segmentor import Segmentor
 
 

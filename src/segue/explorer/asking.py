@@ -8,13 +8,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from segue.counterfactual import Do, Model
+from segue.cohort.case import Case
+from segue.cohort.grid import scaled
+from segue.engine.answer import Known, act, predictions
+from segue.engine.model import Do, Model
 from segue.errors import InputError
 from segue.evaluation.effect import change
 from segue.explorer.models import Explored
-from segue.generation.answer import Known, act, predictions
-from segue.generation.source import Case
-from segue.training.batches import scaled
 
 Array = Float[np.ndarray, "*space"]
 Areas = dict[str, float]

@@ -6,11 +6,11 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from segue.cohort.case import Case
 from segue.errors import InputError
 from segue.explorer.models import Explored
 from segue.explorer.panel import templates
 from segue.explorer.pictures import data_uri, grey, plane, png
-from segue.generation.source import Case
 
 PAGE = 12
 WIDTH = 192  # pixels of a thumbnail, at most

@@ -9,14 +9,14 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from segue import __version__
-from segue.cohort.image_file import split_suffix
-from segue.cohort.write_file import bits_of, write_image, write_nifti
-from segue.evaluation.columns import typeset_unit
-from segue.evaluation.figure import FigureRow, figure1
+from segue.cohort.io.image_file import split_suffix
+from segue.cohort.io.write_file import bits_of, write_image, write_nifti
 from segue.explorer.asking import Answer, Reading
 from segue.explorer.models import Chosen, Explored
 from segue.explorer.panel import templates, title
 from segue.explorer.pictures import data_uri
+from segue.report.columns import typeset_unit
+from segue.report.figure import FigureRow, figure1
 
 KINDS = {".png": "image/png", ".json": "application/json", ".pdf": "application/pdf", ".py": "text/x-python"}
 

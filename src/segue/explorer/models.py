@@ -12,19 +12,20 @@ from jaxtyping import Float
 from torch import Tensor
 
 from segue.anatomy import measure
-from segue.cohort.write_file import scaled_axes
-from segue.counterfactual import Model
+from segue.cohort.case import Case
+from segue.cohort.grid import scaled
+from segue.cohort.io.write_file import scaled_axes
+from segue.engine.answer import Known, abduct
+from segue.engine.model import Model
 from segue.errors import InputError
-from segue.generation.answer import Known, abduct
-from segue.generation.source import Case, FolderImages, Source, StoreImages, open_source
+from segue.generation.source import FolderImages, Source, StoreImages, open_source
 from segue.hardware import channels_last
+from segue.hub.folder import read_settings
+from segue.hub.load import load, open_run
+from segue.hub.locate import EXPORTED, locate
 from segue.nets.segmentor import Segmentor
 from segue.nets.weights import load_pretrained
-from segue.portable.folder import read_settings
-from segue.portable.locate import EXPORTED, locate
-from segue.run import load, open_run
-from segue.stages.image import methods as methods_of
-from segue.training.batches import scaled
+from segue.pipeline.image import methods as methods_of
 
 KEPT = 64  # abductions that are kept, of whatever user; each is a few times as large as its image
 

@@ -6,9 +6,8 @@ from typing import Any
 
 import gradio as gr
 
-from segue.counterfactual import Do
+from segue.engine.model import Do
 from segue.errors import InputError
-from segue.evaluation.columns import method_title
 from segue.explorer import keep, upload
 from segue.explorer.api import endpoints
 from segue.explorer.asking import MOST_METHODS, ask, sweep
@@ -17,6 +16,7 @@ from segue.explorer.models import Chosen, Explored
 from segue.explorer.panel import panel, sliders, templates, title
 from segue.explorer.strip import strip
 from segue.explorer.view import aspect, view
+from segue.report.columns import method_title
 
 HERE = Path(__file__).parent / "templates"
 LIFE = 3600  # seconds that a session's image and an upload are kept

@@ -9,10 +9,10 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from segue.causal.intervention import parse
-from segue.counterfactual import Model
-from segue.evaluation.columns import typeset_unit
-from segue.evaluation.figure import typeset
+from segue.engine.model import Model
 from segue.explorer.asking import Areas, training_range
+from segue.report.columns import typeset_unit
+from segue.report.figure import typeset
 
 HERE = Path(__file__).parent
 CHANGES = ("+50%", "-50%", "+100%", "q0.05", "q0.5", "q0.95")

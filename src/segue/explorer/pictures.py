@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, UInt8
 from matplotlib import colormaps
 from PIL import Image
 
-from segue.evaluation.figure import DIFFERENCES
+from segue.report.figure import DIFFERENCES
 
 DRAWN = 256  # paths that are kept: those of the factual image are drawn again with every answer
 Plane = Float[np.ndarray, "height width"]

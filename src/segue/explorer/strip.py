@@ -6,12 +6,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from segue.counterfactual import Model
-from segue.evaluation.columns import method_title, typeset_unit
-from segue.evaluation.figure import INK
+from segue.engine.model import Model
 from segue.explorer.asking import Sweep
 from segue.explorer.panel import templates, title
 from segue.explorer.pictures import data_uri, grey, plane, png
+from segue.report.columns import method_title, typeset_unit
+from segue.report.figure import INK
 
 FRAME = 120  # ms
 SIDE = 384  # pixels of the longer side of a GIF, about

@@ -11,12 +11,13 @@ import nibabel
 import numpy as np
 from PIL import Image
 
-from segue.cohort.dicom import read_header, shape_of
-from segue.cohort.image_file import decode_image, spacing_on_grid, to_grid
-from segue.counterfactual import Model
+from segue.cohort.case import Case
+from segue.cohort.io.dicom import read_header, shape_of
+from segue.cohort.io.image_file import decode_image, spacing_on_grid, to_grid
+from segue.engine.model import Model
 from segue.errors import InputError
 from segue.explorer.models import Chosen
-from segue.generation.source import Case, geometry
+from segue.generation.source import geometry
 
 MAX_BYTES = 256 << 20
 MAX_PIXELS = 1 << 26

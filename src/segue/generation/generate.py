@@ -13,9 +13,9 @@ from segue.generation import ledger, pool
 from segue.generation.job import Job, begin, open_worker
 from segue.generation.output import Format
 from segue.generation.worker import Tally
-from segue.portable.locate import locate
-from segue.stages.common import command, commit
-from segue.training.progress import track
+from segue.hub.locate import locate
+from segue.pipeline.common import command, commit
+from segue.progress import track
 
 
 def generate(

@@ -11,9 +11,10 @@ from typing import Any
 
 import yaml
 
-from segue.cohort.write_file import bits_of
-from segue.counterfactual import Model
+from segue.cohort.io.write_file import bits_of
+from segue.engine.model import Model
 from segue.errors import InputError
+from segue.files import write_text
 from segue.generation import ledger
 from segue.generation.output import (
     FOLDER,
@@ -28,9 +29,8 @@ from segue.generation.output import (
 from segue.generation.plan import REQUESTS, Listed, Plan, read_plan
 from segue.generation.source import Source, open_source
 from segue.generation.worker import Worker
-from segue.run import load
-from segue.stages import fingerprint
-from segue.stages.common import write_text
+from segue.hub.load import load
+from segue.pipeline import fingerprint
 
 PLAN = "plan.yaml"
 SHARD_IMAGES = 64  # at most

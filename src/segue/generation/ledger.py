@@ -11,11 +11,11 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from segue.counterfactual import Model
+from segue.engine.model import Model
 from segue.errors import InputError
+from segue.files import write_text
 from segue.generation.output import sweep
 from segue.generation.worker import PARTS, part
-from segue.stages.common import write_text
 
 IDENTITY, SUMMARY = "identity.json", "summary.json"
 TABLE, QUARANTINE = "table.parquet", "quarantine.csv"

@@ -11,9 +11,9 @@ from jaxtyping import Float, Shaped
 from PIL import Image
 from zarr.codecs import ZstdCodec
 
-from segue.cohort.write_file import grey, write_nifti
+from segue.cohort.case import Case
+from segue.cohort.io.write_file import grey, write_nifti
 from segue.errors import InputError
-from segue.generation.source import Case
 
 Format = Literal["zarr", "nifti", "png"]
 STORE = "counterfactuals.zarr"

@@ -18,7 +18,7 @@ import yaml
 
 from segue.causal.intervention import parse, position
 from segue.errors import InputError
-from segue.study_file import nearest, one_line
+from segue.study.read import nearest, one_line
 
 Do = Mapping[str, str]
 """One request: by variable, what is asked of it, as text. Empty: the image itself."""

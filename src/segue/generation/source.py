@@ -1,35 +1,18 @@
 """The images to be answered: a prepared store, or a folder of image files. One image at a time, any may be bad."""
 
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float
 
 from segue.cohort import Store
-from segue.cohort.image_file import decode_image, image_files, spacing_on_grid, stamp, to_grid
+from segue.cohort.case import Case
+from segue.cohort.io.image_file import decode_image, image_files, spacing_on_grid, stamp, to_grid
+from segue.cohort.io.write_file import scaled_axes
 from segue.cohort.table import Row, read_table
-from segue.cohort.write_file import scaled_axes
-from segue.counterfactual import Model
+from segue.engine.model import Model
 from segue.errors import InputError
-
-
-@dataclass(frozen=True)
-class Case:
-    """One image on the study's grid, in its own units.
-
-    Attributes:
-        spacing: mm per pixel of this grid; None where it is not known.
-        affine: from pixels of this grid to mm, as in NIfTI.
-        covariates: by name, those that the study knows.
-    """
-
-    id: str
-    image: Float32[np.ndarray, "channel *space"]
-    spacing: tuple[float, ...] | None
-    affine: Float[np.ndarray, "4 4"]
-    covariates: dict[str, float] = field(default_factory=dict)
 
 
 @runtime_checkable

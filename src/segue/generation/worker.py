@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from segue.counterfactual import Model
+from segue.cohort.case import Case
+from segue.engine.answer import Answer, answer
+from segue.engine.model import Model
 from segue.errors import InputError
-from segue.generation.answer import Answer, answer
 from segue.generation.output import Output
 from segue.generation.plan import Do, Plan
-from segue.generation.source import Case, Source
-from segue.study_file import one_line
+from segue.generation.source import Source
+from segue.study.read import one_line
 
 PARTS = "parts"
 

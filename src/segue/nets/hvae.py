@@ -18,8 +18,8 @@ from huggingface_hub import PyTorchModelHubMixin
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from segue.causal import gaussian
-from segue.causal.mechanism import Abduction, Likelihood
+from segue.mechanisms.hvae import Abduction, Likelihood
+from segue.nets import gaussian
 from segue.nets.layers import Residual, conv, double, halve, pool
 
 LOG_SD_LIMIT = 4.0  # latents' log standard deviations stay in (-4, 4)

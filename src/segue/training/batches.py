@@ -10,22 +10,11 @@ from torch import Tensor
 
 from segue import processes
 from segue.cohort import Store
+from segue.cohort.grid import scaled
 from segue.errors import InputError
 
 Batch = dict[str, Tensor]
 WINDOW = 4096  # images that a shuffle mixes
-
-
-def scaled(image: Tensor, intensity: tuple[float, float]) -> Tensor:
-    """Raw units to the networks' range: `intensity` goes to [-1, 1], unclipped (so that it can be undone exactly)."""
-    low, high = intensity
-    return (image - low) * (2 / (high - low)) - 1
-
-
-def unscaled(image: Tensor, intensity: tuple[float, float]) -> Tensor:
-    """The inverse of `scaled`."""
-    low, high = intensity
-    return (image + 1) * ((high - low) / 2) + low
 
 
 class Batches:

@@ -22,8 +22,8 @@ from torch import Tensor, nn
 
 from segue import processes
 from segue.anatomy import elsewhere, measure, structure_sums
-from segue.causal.mechanism import ImageMechanism, elbo
 from segue.causal.parents import Parents
+from segue.mechanisms.hvae import ImageMechanism, elbo
 from segue.nets.segmentor import Regressor
 from segue.training.batches import Batch
 from segue.training.objectives import Augment, Loss, augmented

@@ -20,8 +20,8 @@ from torch.utils.tensorboard import SummaryWriter
 from segue import processes, rendezvous
 from segue.errors import InputError, TrainingDiverged
 from segue.hardware import Precision, resolve
+from segue.progress import track
 from segue.training.batches import Batches
-from segue.training.progress import track
 from segue.training.sharding import as_held, sharded, whole
 
 Terms = dict[str, Tensor]

@@ -6,8 +6,8 @@ from monai.losses import DiceLoss
 from torch import Tensor, nn
 
 from segue import processes
-from segue.causal.mechanism import ImageMechanism, elbo
 from segue.causal.parents import Parents
+from segue.mechanisms.hvae import ImageMechanism, elbo
 from segue.nets.segmentor import Regressor, Segmentor
 from segue.training.augment import jitter, random_affine, random_displacement, warp
 from segue.training.batches import Batch

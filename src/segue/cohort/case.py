@@ -1,0 +1,23 @@
+"""One image to be asked about."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Float, Float32
+
+
+@dataclass(frozen=True)
+class Case:
+    """One image on the study's grid, in its own units.
+
+    Attributes:
+        spacing: mm per pixel of this grid; None where it is not known.
+        affine: from pixels of this grid to mm, as in NIfTI.
+        covariates: by name, those that the study knows.
+    """
+
+    id: str
+    image: Float32[np.ndarray, "channel *space"]
+    spacing: tuple[float, ...] | None
+    affine: Float[np.ndarray, "4 4"]
+    covariates: dict[str, float] = field(default_factory=dict)

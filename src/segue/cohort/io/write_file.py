@@ -1,0 +1,38 @@
+"""One image to a file, a grey PNG or NIfTI."""
+
+from pathlib import Path
+
+import nibabel
+import numpy as np
+from jaxtyping import Float, Shaped
+from PIL import Image
+
+
+def grey(image: Shaped[np.ndarray, "height width"], *, bits: int) -> Shaped[np.ndarray, "height width"]:
+    """Rounded and clipped to what a PNG of 8 or 16 bits holds."""
+    return image.clip(0, 2**bits - 1).round().astype(np.uint8 if bits == 8 else np.uint16)
+
+
+def bits_of(intensity: tuple[float, float]) -> int:
+    """8 where the study's intensities fit 8 bits, else 16."""
+    return 8 if intensity[1] <= 255 else 16
+
+
+def scaled_axes(spacing: tuple[float, ...] | None) -> Float[np.ndarray, "4 4"]:
+    """The affine of a grid of which only the spacing is known."""
+    return np.diag([*(spacing or ()), 1.0, 1.0, 1.0][:3] + [1.0])
+
+
+def write_nifti(path: Path, image: Shaped[np.ndarray, "*space"], affine: Float[np.ndarray, "4 4"]) -> None:
+    """float32, mm."""
+    written = nibabel.Nifti1Image(image.astype(np.float32, copy=False), affine)
+    written.header.set_xyzt_units("mm")
+    nibabel.save(written, path)
+
+
+def write_image(path: Path, image: np.ndarray, spacing: tuple[float, ...] | None, *, bits: int) -> None:
+    """By the path's suffix: a PNG of 8 or 16 bits, or NIfTI with the spacing of the study's grid."""
+    if path.suffix == ".png":
+        Image.fromarray(grey(image, bits=bits)).save(path)
+    else:
+        write_nifti(path, image, scaled_axes(spacing))

@@ -1,0 +1,62 @@
+"""Mediation: what one request does to images and variables directly, and what it does through other variables."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from segue.causal import scm
+from segue.engine.model import Counterfactual, Do, Model
+from segue.errors import InputError
+
+
+@dataclass(frozen=True)
+class Effects:
+    """The effects of one request on a batch of images.
+
+    Attributes:
+        total: the answer where all that follows along the graph follows.
+        direct: the answer where all other variables stay as they are in fact.
+        variables: what the causal model has of each variable, by way; (batch, variable) in their units.
+        names: of the variables, in that order.
+    """
+
+    total: Counterfactual
+    direct: Counterfactual
+    variables: scm.Effects
+    names: tuple[str, ...]
+
+    @property
+    def indirect(self) -> Float[Tensor, "batch channel *space"]:
+        """What reaches the image through other variables: x* of the total effect less x* of the direct one."""
+        return self.total.image - self.direct.image
+
+    def means(self) -> dict[str, dict[str, float]]:
+        """By variable, the mean total, direct and indirect effect over the batch."""
+        columns = zip(*(part.mean(0).tolist() for part in self.variables), strict=True)
+        return {
+            name: dict(zip(("total", "direct", "indirect"), column, strict=True))
+            for name, column in zip(self.names, columns, strict=True)
+        }
+
+
+@torch.inference_mode()
+def effects(model: Model, images: Float[Tensor, "batch channel *space"] | np.ndarray, do: Do, **more: Any) -> Effects:
+    """The total, the direct and the indirect effect of a request.
+
+    Args:
+        images, do: as of `Model.counterfactual`. more: its further arguments, but for `propagate` and `hold`.
+
+    Raises:
+        InputError: as `Model.counterfactual`, or the study has no graph, so that all effects are direct.
+    """
+    if model.scm is None:
+        raise InputError("the study has no graph: nothing follows from a request, and every effect is direct")
+    total = model.counterfactual(images, do, **more)
+    direct = model.counterfactual(images, do, propagate=False, **more)
+    factual = torch.stack([total.factual[name] for name in model.variables], dim=1)
+    by_way = model.scm.effects(factual, {name: total.requested[name] for name in do})
+    return Effects(total, direct, by_way, model.variables)

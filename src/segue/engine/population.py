@@ -1,0 +1,105 @@
+"""Whole populations from a trained model: variables from its causal model, images from the image model's prior."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from segue.causal.intervention import parse, position
+from segue.cohort.grid import scaled, unscaled
+from segue.cohort.io.write_file import bits_of, write_image
+from segue.engine.model import Do, Model
+from segue.errors import InputError
+from segue.files import whole_folder
+from segue.mechanisms.hvae import Likelihood
+
+
+@dataclass(frozen=True)
+class Population:
+    """Images of nobody, in the source's units, (batch, channel, *space), and by variable the values they are of."""
+
+    image: Tensor
+    values: dict[str, Tensor]
+
+
+@torch.inference_mode()
+def sample(
+    model: Model,
+    count: int,
+    do: Do | None = None,
+    *,
+    like: Float[Tensor, "image channel *space"] | None = None,
+    seed: int = 0,
+    batch_size: int = 64,
+) -> Population:
+    """A population: variables from the causal model, under `do` if given, and images of them from the prior.
+
+    Args:
+        do: by variable, a value or a quantile.
+        like: images whose regions the new ones take in turn, where each image has its own.
+
+    Raises:
+        InputError: the study has no graph, or its regions depend on the image and `like` is missing.
+    """
+    if model.scm is None:
+        raise InputError("the study has no graph, so no law of its variables; add `graph:` to it and fit it")
+    if count < 1:
+        raise InputError(f"sample({count}): give a number of images, 1 or more")
+    done = {}
+    for name, request in (do or {}).items():
+        i, action = position(name, model.variables), parse(name, request)
+        if action.kind in ("percent", "sd"):
+            raise InputError(f"do({name} = {request!r}): a population has no fact to change; give a value, or q0.9")
+        done[name] = action.apply(model.marginal[:1, i], sd=model.parents.sd[i], marginal=model.marginal[:, i])
+        model.scm.check(name, done[name])
+    pa = model.scm.sample(count, do=done, seed=seed).to(model.device)
+    measured = len(model.parents.variables)
+    pa = torch.cat([pa[:, :measured].clamp_min(0), pa[:, measured:]], dim=1)
+    weights = regions(model, count, like)
+    with torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        parts = zip(pa.split(batch_size), weights.split(batch_size), strict=True)
+        images = torch.cat([render(model, parents, weight) for parents, weight in parts])
+    return Population(unscaled(images, model.intensity), dict(zip(model.variables, pa.T, strict=True)))
+
+
+def render(model: Model, pa: Tensor, weights: Tensor) -> Float[Tensor, "batch channel *space"]:
+    """x = loc + scale u, z and u from their priors."""
+    likelihood = Likelihood(*(part.float() for part in model.mechanism.sample(pa, weights)))
+    return likelihood.render(torch.randn_like(likelihood.loc))
+
+
+def regions(model: Model, count: int, like: Tensor | None) -> Float[Tensor, "count measured *space"]:
+    """The regions of new images: the study's own, or where each image has its own, those of `like` in turn.
+
+    Raises:
+        InputError: the regions depend on the image, and there is none to take them from.
+    """
+    partitions = model.parents.variables.partitions
+    if not any(part.params(len(model.size)) for part in partitions.values()):
+        blank = torch.zeros(count, 0, device=model.device)
+        return model.parents.weights(blank, model.size).expand(count, -1, *model.size)
+    if like is None:
+        raise InputError("the regions depend on the image: pass like=images, whose regions the new ones take")
+    x = scaled(model.check(like).to(model.device), model.intensity)
+    frames = model.parents.factual(x, x.new_ones(len(x))).frames
+    return model.parents.weights(frames[torch.arange(count) % len(frames)], model.size)
+
+
+def write_population(people: Population, out: Path, model: Model, *, suffix: str) -> Path:
+    """`out/images/<id>` and `out/table.csv` with every variable; the folder appears only once it is complete."""
+    try:
+        with whole_folder(out) as partial:
+            (partial / "images").mkdir()
+            ids = [f"sample_{i:06d}" for i in range(len(people.image))]
+            for id, image in zip(ids, people.image.cpu().numpy(), strict=True):
+                file = partial / "images" / f"{id}{suffix}"
+                write_image(file, image[0], None, bits=bits_of(model.intensity))
+            columns = {name: value.cpu().numpy() for name, value in people.values.items()}
+            pl.DataFrame({"id": ids, **columns}).write_csv(partial / "table.csv")
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written ({error}); name another folder") from None
+    return out

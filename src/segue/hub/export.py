@@ -1,0 +1,168 @@
+"""Write a trained run as a folder that travels: settings, weights in half precision, checksums, and a model card.
+
+Of the cohort it holds the training variables' quantiles, each variable on its own, and what example images were asked
+for: nobody's row of values, no paths.
+"""
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from segue import __version__
+from segue.engine.model import Model
+from segue.errors import InputError
+from segue.files import whole_folder, write_text
+from segue.hub.card import model_card
+from segue.hub.folder import FORMAT, IMAGE, PANEL, SEGMENTOR, TENSORS, VARIABLES, checksum, sha256
+from segue.hub.load import Trained, load, open_run, telling
+from segue.hub.locate import EXPORTED, RUN
+from segue.pipeline import read_done
+from segue.pipeline.common import save_tensors
+from segue.pipeline.image import panel_of
+from segue.study.derived import plain
+
+LEVELS = 2001  # quantiles kept of each variable: those at multiples of 0.0005 are exact
+
+
+def export(
+    run: Path, out: Path, *, method: str | None = None, examples: int = 0, notes: str = "", license: str = "unknown"
+) -> Path:
+    """Write the model of a run to `out`: model.json, model.safetensors, README.md.
+
+    Args:
+        method: a key of metrics.json; by default as `segue.load` chooses.
+        examples: how many test images to put in. They are published with the model.
+        notes: Markdown for the model card, about what the run cannot know of its data.
+        license: of the model, an identifier of the Hugging Face Hub (apache-2.0, cc-by-nc-4.0, other).
+
+    Raises:
+        InputError: there is something at `out`, no such method, or the run is of several minds: a stage was done again,
+            and what rests on it was not.
+    """
+    if out.exists():
+        raise InputError(f"{out}: exists already; name a new folder")
+    if examples < 0:
+        raise InputError(f"--examples {examples}: give a number of images, 0 or more")
+    if not (run / RUN).is_file():
+        raise InputError(f"{run}: no run here ({RUN} is missing); give a run's folder, runs/<study>")
+    trained = open_run(run, method)
+    check_whole(run, str(trained.method.directory.relative_to(trained.study.directory)))
+    if (run / "evaluate" / "done.json").exists():
+        check_whole(run, "evaluate")
+    if trained.study.graph:
+        check_whole(run, "scm")
+    try:
+        with whole_folder(out) as partial:
+            fill(partial, trained, load(run, method=trained.name), examples, name=out.name)
+            write_text(partial / "README.md", model_card(partial, run, trained, notes=notes, license=license))
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written ({error})") from None
+    return out
+
+
+def check_whole(run: Path, stage: str) -> None:
+    """Refuse a stage that rests on another state of what it needs than stands there now."""
+    done = read_done(run / stage) or {}
+    for need, mark in done.get("needs", {}).items():
+        if (read_done(run / need) or {}).get("fingerprint") != mark:
+            raise InputError(f"{run}: {stage} was done with an earlier {need}; do `segue run STUDY` first")
+        check_whole(run, need)
+
+
+def fill(folder: Path, trained: Trained, model: Model, examples: int, *, name: str) -> None:
+    """The tensors, the files that partitions need, and the settings with all their checksums."""
+    study, parents = trained.study, model.parents
+    tensors = {
+        **halved(model.mechanism.model, IMAGE),  # type: ignore[arg-type]  # a module too
+        **halved(parents.segmentor, SEGMENTOR),  # type: ignore[arg-type]
+        **halved(model.mechanism.panel, PANEL),
+        "mean": parents.mean.cpu(),
+        "sd": parents.sd.cpu(),
+        "marginal": quantiles(model.marginal.cpu()),
+    }
+    if model.scm is not None:  # as it is: small, and quantiles of a flow need their digits
+        tensors |= {name: tensor.cpu() for name, tensor in model.scm.state_dict(prefix=VARIABLES).items()}
+    if examples:
+        tensors["examples"] = telling(study, examples)
+    save_tensors(tensors, folder / TENSORS)
+    (folder / TENSORS).chmod(0o644)  # safetensors lets the owner alone read it; this file is to be handed on
+    partitions = {name: stated(folder, name, part) for name, part in study.partitions.items()}
+    settings: dict[str, Any] = {
+        "format": FORMAT,
+        "name": name,
+        "study": study.name,
+        "method": trained.name,
+        "segue": __version__,
+        "commit": (read_done(trained.method.directory) or {}).get("commit"),
+        "size": list(model.size),
+        "channels": model.channels,
+        "intensity": list(model.intensity),
+        "unit": model.unit,
+        "pixel_area": model.pixel_area,
+        "structures": list(model.structures),
+        "partitions": partitions,
+        "variables": study.variables,
+        "covariates": list(study.cohort.covariates),
+        "conditioning": trained.method.conditioning,
+        "shrinkage": model.mechanism.shrinkage,
+        "blur": model.mechanism.blur,
+        "corrections": model.mechanism.corrections,
+        "networks": {
+            "image": network_arguments(trained.method.directory),
+            "segmentor": network_arguments(study.directory / "segmentor"),
+            "panel": [network_arguments(folder) for folder in panel_of(study, trained.method)],
+            **({} if model.scm is None else {"scm": network_arguments(study.directory / "scm")}),
+        },
+        "files": {path.name: sha256(path) for path in sorted(folder.iterdir())},
+    }
+    write_text(folder / EXPORTED, json.dumps(settings | {"checksum": checksum(settings)}, indent=1))
+
+
+def halved(net: nn.Module, prefix: str) -> dict[str, Tensor]:
+    """A network's tensors by prefixed name, those of real numbers in half precision.
+
+    Raises:
+        InputError: one is beyond what half precision holds, or not a number: such a network has diverged.
+    """
+    found = {}
+    for name, tensor in net.state_dict().items():
+        kept = tensor.cpu().half() if tensor.is_floating_point() else tensor.cpu()
+        if not bool(kept.isfinite().all()):
+            raise InputError(f"{prefix}{name}: holds weights beyond 65504 or not finite; train it again, lr lower")
+        found[prefix + name] = kept
+    return found
+
+
+def quantiles(marginal: Float[Tensor, "sample variable"]) -> Float[Tensor, "level variable"]:
+    """Sorted training values as they are where they are few, else their quantiles at equal steps."""
+    if len(marginal) <= LEVELS:
+        return marginal
+    levels = np.quantile(marginal.double().numpy(), np.linspace(0, 1, LEVELS), axis=0)
+    return torch.from_numpy(levels.astype(np.float32))
+
+
+def stated(folder: Path, name: str, partition: Any) -> dict[str, Any]:
+    """A partition's arguments for JSON: those that are not at their defaults; a label map is copied to the folder."""
+    arguments = {
+        f.name: plain(getattr(partition, f.name))
+        for f in dataclasses.fields(partition)
+        if f.name in ("kind", "regions") or getattr(partition, f.name) != f.default
+    }
+    if partition.kind == "whole":
+        arguments.pop("axis", None)  # a study may give it; it means nothing
+    if partition.file is not None:
+        arguments["file"] = f"{name}{''.join(partition.file.suffixes[-2:])}"
+        shutil.copyfile(partition.file, folder / arguments["file"])
+    return arguments
+
+
+def network_arguments(directory: Path) -> dict[str, Any]:
+    """What a network was made with, as `save_pretrained` wrote it beside its weights."""
+    return json.loads((directory / "config.json").read_text())

@@ -1,0 +1,148 @@
+"""Read an exported model: `model.json` says how it is built, `model.safetensors` holds its numbers.
+
+Weights are stored in half precision and used in float32. Nothing is unpickled; what has changed since the export is
+refused by its checksum.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from segue import __version__
+from segue.anatomy import Partition, Variables, make_partition
+from segue.causal.parents import Parents
+from segue.causal.scm import SCM
+from segue.engine.model import Model
+from segue.errors import InputError
+from segue.hardware import channels_last
+from segue.hub.locate import EXPORTED
+from segue.mechanisms.hvae import ImageMechanism
+from segue.nets.hvae import HVAE
+from segue.nets.segmentor import Segmentor
+
+FORMAT = "segue-model-1"
+TENSORS = "model.safetensors"
+IMAGE, SEGMENTOR, PANEL, VARIABLES = "image.", "segmentor.", "panel.", "scm."  # prefixes of the networks' tensors
+
+Net = TypeVar("Net", bound=nn.Module)
+
+
+def read_model(folder: Path, *, method: str | None, device: str | torch.device) -> Model:
+    """The model that `segue.hub.export` wrote to `folder`.
+
+    Args:
+        method: if given, the one that the folder must hold.
+
+    Raises:
+        InputError: the folder is damaged, of another format or version, or holds another method.
+    """
+    settings = read_settings(folder)
+    if method not in (None, settings["method"]):
+        raise InputError(f"{folder}: {method} is not in it; this exported model is {settings['method']}")
+    tensors = load_file(folder / TENSORS)
+    try:
+        mechanism, scm = build(folder, settings, tensors), build_scm(settings, tensors)
+    except (RuntimeError, TypeError):  # other arguments, or weights of other shapes
+        raise InputError(
+            f"{folder}: was exported by segue {settings['segue']} and does not fit segue {__version__}; "
+            "install that version, or export the run again"
+        ) from None
+    return Model(
+        mechanism,
+        size=tuple(settings["size"]),
+        channels=settings["channels"],
+        intensity=tuple(settings["intensity"]),
+        marginal=tensors["marginal"],
+        unit=settings["unit"],
+        pixel_area=settings["pixel_area"],
+        examples=tensors.get("examples"),
+        scm=scm,
+        device=device,
+    )
+
+
+def build(folder: Path, settings: Mapping[str, Any], tensors: dict[str, Tensor]) -> ImageMechanism:
+    """The image mechanism and its parents, in float32."""
+    networks = settings["networks"]
+    made = {name: partition(folder, arguments) for name, arguments in settings["partitions"].items()}
+    parents = Parents(
+        segmentor=network(Segmentor, networks["segmentor"], tensors, SEGMENTOR),
+        variables=Variables(
+            structures=tuple(settings["structures"]),
+            partitions={structure: made[name] for structure, name in settings["variables"].items()},
+        ),
+        covariates=tuple(settings["covariates"]),
+    )
+    parents.mean.copy_(tensors["mean"])
+    parents.sd.copy_(tensors["sd"])
+    mechanism = ImageMechanism(
+        model=network(HVAE, networks["image"], tensors, IMAGE),
+        parents=parents,
+        conditioning=settings["conditioning"],
+        shrinkage=settings["shrinkage"],
+        blur=settings.get("blur", 0.0),  # older folders have no such entry, nor the next two
+        corrections=settings.get("corrections", 0),
+        panel=[network(Segmentor, one, tensors, f"{PANEL}{i}.") for i, one in enumerate(networks.get("panel", ()))],
+    )
+    return channels_last(mechanism, len(settings["size"]))
+
+
+def build_scm(settings: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> SCM | None:
+    """The causal model of the variables, where the study has a graph."""
+    arguments = settings["networks"].get("scm")  # folders of before graphs have no such entry
+    return None if arguments is None else network(SCM, arguments, tensors, VARIABLES)
+
+
+def network(kind: type[Net], arguments: Mapping[str, Any], tensors: Mapping[str, Tensor], prefix: str) -> Net:
+    """A network with the weights under `prefix`."""
+    net = kind(**arguments)
+    found = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    net.load_state_dict(found)  # casts to the network's own float32
+    return net
+
+
+def partition(folder: Path, arguments: Mapping[str, Any]) -> Partition:
+    """A partition from JSON, a label map being a file of the folder."""
+    given: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in arguments.items()}
+    if "file" in arguments:
+        given["file"] = folder / arguments["file"]
+    return make_partition(**given)
+
+
+def read_settings(folder: Path) -> dict[str, Any]:
+    """model.json, once it and every file that it names are known to be as they were written."""
+    path = folder / EXPORTED
+    again = "copy it again, or export the run again"
+    try:
+        settings = json.loads(path.read_text())
+        found, stated = settings["format"], settings["checksum"]
+    except (ValueError, TypeError, KeyError):
+        raise InputError(f"{path}: is damaged (no model's settings can be read from it); {again}") from None
+    if found != FORMAT:
+        raise InputError(f"{path}: its format is {found!r}, this version of segue reads {FORMAT!r}; install its own")
+    if stated != checksum(settings):
+        raise InputError(f"{path}: is damaged or was edited (its checksum is another); {again}")
+    for name, digest in settings["files"].items():
+        file = folder / name
+        if not file.is_file():
+            raise InputError(f"{file}: is missing; {again}")
+        if digest != sha256(file):
+            raise InputError(f"{file}: is damaged (its checksum is another); {again}")
+    return settings
+
+
+def checksum(settings: Mapping[str, Any]) -> str:
+    """SHA-256 of the settings (and so of the checksums of the files that they name), this entry aside."""
+    rest = {key: value for key, value in settings.items() if key != "checksum"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
+def sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,93 @@
+"""Images of given areas, and true counterfactuals: the same noise with other areas."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32
+
+from segue.errors import InputError, nearest
+from segue.phantom import law
+from segue.phantom.geometry import feasible, in_view, tissues
+from segue.phantom.law import COVARIATES, VARIABLES, as_matrix, solve
+from segue.phantom.noise import Noise
+from segue.phantom.scan import scan
+
+VISIBLE = 0.5  # mm2: smaller plaques cannot be told from noise
+Pair = tuple[Float32[np.ndarray, "batch 1 height width"], Float32[np.ndarray, "batch 3 height width"]]
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The true counterfactual of a batch of images.
+
+    Attributes:
+        image: HU. fractions: share of each pixel in each of `STRUCTURES`. areas: mm2, in the order of `VARIABLES`.
+        well_posed: whether the factual image determines the answer (see `counterfactual`).
+    """
+
+    image: Float32[np.ndarray, "batch 1 height width"]
+    fractions: Float32[np.ndarray, "batch 3 height width"]
+    areas: Float[np.ndarray, "batch 9"]
+    well_posed: Bool[np.ndarray, " batch"]
+
+
+def render(noise: Noise, size: tuple[int, int], areas: Float[np.ndarray, "batch 9"] | None = None) -> Pair:
+    """Images in HU and the area fractions of `STRUCTURES`, on a grid of `size` over the field of view.
+
+    Every structure has the given area in every third (the law's own without), as far as the geometry holds it.
+    Deterministic: one noise, one pair of arrays. Two sizes show the same vessel under two noise fields.
+    """
+    tissue = tissues(feasible(law.areas(noise) if areas is None else areas, noise), noise, size)
+    fractions = np.stack([tissue.lumen, tissue.calcified_plaque, tissue.noncalcified_plaque], axis=1)
+    return scan(tissue, noise)[:, None], fractions.clip(0, 1)
+
+
+def counterfactual(
+    noise: Noise,
+    do: Mapping[str, float | Float[np.ndarray, " batch"]],
+    size: tuple[int, int],
+    *,
+    propagate: bool = False,
+) -> Truth:
+    """The same images had some variables been otherwise.
+
+    Everything else is held: the other areas at their factual values (a plaque grows outwards, a lumen pushes its
+    plaques aside), shapes, tissues and scan, grain by grain. With `propagate`, descendants follow the law instead.
+
+    Not every request has an answer that the factual image determines. `well_posed` is false where
+        - a plaque of less than `VISIBLE` mm2 is asked to be larger than that: no image tells where it would be, and the
+          truth shows the place that the noise happens to hold;
+        - an area is asked for that the geometry cannot hold (negative, a lumen below 0.5 or above 5 mm wide within its
+          third, a plaque over 2.5 mm thick): the truth shows the nearest one that it can;
+        - plaque leaves the field of view, where it is cut off.
+
+    Raises:
+        InputError: there is no variable of that name, or its values are not finite, or not one an image.
+    """
+    factual, wanted = law.areas(noise), _checked(noise, do)
+    asked = as_matrix(solve(noise, wanted), VARIABLES) if propagate else factual.copy()
+    for name, value in wanted.items():
+        if name in VARIABLES:
+            asked[:, VARIABLES.index(name)] = value
+    held = feasible(asked, noise)
+    from_nothing = (factual[:, 3:] < VISIBLE) & (asked[:, 3:] >= VISIBLE)
+    fits = np.isclose(held, asked, rtol=0, atol=1e-6) | np.isclose(asked, factual)
+    return Truth(*render(noise, size, held), held, ~from_nothing.any(1) & fits.all(1) & in_view(held, noise))
+
+
+def _checked(
+    noise: Noise, do: Mapping[str, float | Float[np.ndarray, " batch"]]
+) -> dict[str, Float[np.ndarray, " batch"]]:
+    """One value an image of each variable that is done. Age and burden act through areas alone: see `propagate`."""
+    known = (*COVARIATES, *VARIABLES) if noise.law == "coupled" else VARIABLES
+    wanted = {}
+    for name, value in do.items():
+        if name not in known:
+            raise InputError(f"phantom: unknown variable {name!r}{nearest(name, known)}")
+        values = np.asarray(value, dtype=float)
+        if values.shape not in ((), (len(noise),)) or not np.isfinite(values).all():
+            found = f"shape {values.shape}" if np.isfinite(values).all() else "a value that is not finite"
+            raise InputError(f"phantom: {name}: {found}: give a number, or one for each of the {len(noise)} images")
+        wanted[name] = np.broadcast_to(values, (len(noise),))
+    return wanted

@@ -1,0 +1,67 @@
+"""What every method is asked: the chosen images, one request for each variable, and the true answers if known."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from segue.causal.parents import Parents
+from segue.cohort import Store
+from segue.evaluation.effect import Asked, draw_requests
+from segue.evaluation.truth import Truth
+from segue.pipeline.common import device, in_order, measured_images
+from segue.study.schema import Study
+
+Oracle = Callable[[Sequence[str], Float[Tensor, "batch measured"]], Truth]
+"""From ids of images and the values asked of each variable to the true counterfactuals."""
+TOGETHER = 64
+
+
+class ask:
+    """The chosen images with one request for each variable, as batches; the same for every method.
+
+    Called with a title, it gives the batches anew; parents are measured, and true answers rendered and held in memory,
+    once.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        store: Store,
+        parents: Parents,
+        chosen: np.ndarray,
+        oracle: Oracle | None = None,
+    ) -> None:
+        self.study, self.store, self.parents, self.chosen = study, store, parents, chosen
+        measured = measured_images(study, store, parents, chosen)
+        areas = measured.areas
+        covariates = store.table[chosen.tolist()].select(study.cohort.covariates).to_numpy().astype(np.float32)
+        given = torch.from_numpy(covariates).reshape(len(chosen), -1).to(areas)
+        self.pa = torch.cat([areas, given], dim=1)
+        self.frames = measured.frames
+        self.fallbacks = measured.fallbacks(parents, len(store.size))
+        self.values = draw_requests(areas.cpu(), study.evaluate.seed).to(areas)
+        self.subjects: list[str] = store.table["subject"].to_list()  # of every image in the store
+        self.sd = dict(zip(parents.variables.names, parents.sd.tolist(), strict=False))
+        ids = store.table["id"][chosen.tolist()].to_list()
+        self.truth = None if oracle is None else answered(oracle, ids, self.values)
+
+    def __call__(self, title: str) -> Iterator[Asked]:
+        first = 0
+        for batch in in_order(self.study, self.store, self.chosen, title=title):
+            rows = slice(first, first := first + len(batch["image"]))
+            weights = self.parents.weights(self.frames[rows], self.store.size)
+            index = torch.from_numpy(self.chosen[rows])
+            truth = None
+            if self.truth is not None:
+                truth = Truth(*(part[rows].to(device()) for part in self.truth))
+            yield Asked(index, batch["image"], self.pa[rows], weights, batch["pixel_area"], self.values[rows], truth)
+
+
+def answered(oracle: Oracle, ids: Sequence[str], values: Float[Tensor, "image measured"]) -> Truth:
+    """The oracle's answers, in batches."""
+    asked = values.cpu()
+    parts = [oracle(ids[i : i + TOGETHER], asked[i : i + TOGETHER]) for i in range(0, len(ids), TOGETHER)]
+    return Truth(*(torch.cat(part) for part in zip(*parts, strict=True)))

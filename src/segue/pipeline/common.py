@@ -1,0 +1,175 @@
+"""What the stages share: the store, what was measured, batches, and the end of every training."""
+
+import dataclasses
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from segue import processes, rendezvous
+from segue.causal.parents import Parents
+from segue.cohort import Store
+from segue.nets.segmentor import Segmentor
+from segue.nets.weights import load_pretrained
+from segue.progress import track
+from segue.study.derived import consulted, variables
+from segue.study.schema import Budget, Study
+from segue.training.batches import Batches
+from segue.training.loop import Fitted, fit
+
+Result = dict[str, Any]
+
+
+def open_store(study: Study) -> Store:
+    return Store(study.directory / "prepare" / "cohort.zarr")
+
+
+def load_measured(study: Study) -> dict[str, Tensor]:
+    """What `measure_cohort` saved."""
+    return load_file(study.directory / "measure" / "measured.safetensors")
+
+
+def per_image(measured: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: measured[name] for name in ("parents", "frames", "pixel_area")}
+
+
+def panel_folders(study: Study) -> dict[str, Path]:
+    """Where the segmentors of the study's panel are, by name."""
+    return {name: study.directory / "panel" / name for name in consulted(study)}
+
+
+def load_parents(study: Study) -> Parents:
+    """The guide's segmentor, ready to measure, standardise and paint."""
+    guide = load_pretrained(Segmentor, study.directory / "segmentor")
+    parents = Parents(segmentor=guide, variables=variables(study), covariates=study.cohort.covariates)
+    measured = load_measured(study)
+    parents.mean.copy_(measured["mean"])
+    parents.sd.copy_(measured["sd"])
+    return parents
+
+
+def device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def stream(study: Study, store: Store, split: str, budget: Budget, **more: Any) -> Batches:
+    return Batches(
+        store=store,
+        split=split,
+        batch_size=budget.batch_size,
+        seed=budget.seed,
+        intensity=study.cohort.intensity,
+        rank=processes.rank(),
+        world=processes.world(),
+        **more,
+    )
+
+
+@torch.inference_mode()
+def in_order(
+    study: Study,
+    store: Store,
+    indices: Sequence[int] | np.ndarray,
+    *,
+    title: str,
+    extras: dict[str, Tensor] | None = None,
+    fractions: bool = False,
+) -> Iterator[dict[str, Tensor]]:
+    """Batches of given images, each once, on the device."""
+    chosen = torch.as_tensor(np.asarray(indices))
+    extras = extras or {"pixel_area": store.pixel_area().float()}
+    batches = Batches(
+        store=store,
+        split="test",
+        batch_size=64,
+        seed=0,
+        intensity=study.cohort.intensity,
+        extras=extras,
+        with_fractions=fractions,
+    )
+    parts = chosen.split(64)
+    for part in track(parts, total=len(parts), title=title):
+        yield {name: value.to(device()) for name, value in batches.of(part.numpy()).items()}
+
+
+class Measured(NamedTuple):
+    """Images as the guide measures them; `missing` as in `Variables.missing`."""
+
+    areas: Float[Tensor, "image measured"]
+    frames: Float[Tensor, "image params"]
+    missing: Bool[Tensor, "image structure"]
+
+    def fallbacks(self, parents: Parents, dims: int) -> dict[str, int]:
+        """By structure whose regions are read off each image: images where they are the partition's fall-back."""
+        counts = dict(zip(parents.variables.partitions, self.missing.sum(0).tolist(), strict=True))
+        return {name: n for name, n in counts.items() if parents.variables.partitions[name].params(dims)}
+
+
+def measured_images(
+    study: Study, store: Store, parents: Parents, indices: Sequence[int] | np.ndarray
+) -> Measured:
+    """Areas and frames of given images, on the device that `parents` is on."""
+    rows = []
+    for batch in in_order(study, store, indices, title="measure"):
+        soft = parents.segmentor.soft(batch["image"])
+        rows.append((*parents.read(soft, batch["pixel_area"]), parents.variables.missing(soft)))
+    return Measured(*(torch.cat(part) for part in zip(*rows, strict=True)))
+
+
+def trained(
+    study: Study,
+    net: nn.Module,
+    objective: nn.Module,
+    batches: Batches,
+    directory: Path,
+    budget: Budget,
+    *,
+    title: str,
+    **more: Any,
+) -> Result:
+    """Fit on all processes, save the averaged weights on the main one, and say how it went."""
+    began = time.perf_counter()
+    if len(batches.store.size) == 2:
+        objective.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # guides too
+    fitted: Fitted = fit(
+        objective,
+        batches,
+        directory=directory,
+        steps=budget.steps,
+        lr=budget.lr,
+        seed=budget.seed,
+        title=title,
+        precision=study.precision,
+        **more,
+    )
+    net.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    rendezvous.alone(lambda: net.save_pretrained(directory))  # type: ignore[operator]
+    seconds = max(fitted.seconds, time.perf_counter() - began)
+    return dataclasses.asdict(fitted) | {"seconds": seconds, "processes": processes.world()}
+
+
+def save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
+    """Write safetensors under a temporary name, then rename."""
+    temporary = path.with_name(path.name + ".tmp")
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary)
+    temporary.replace(path)
+
+
+def commit() -> str | None:
+    """The revision of the code, where it runs from a checkout."""
+    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--exclude=*"]
+    found = subprocess.run(git, capture_output=True, text=True, check=False)
+    return found.stdout.strip() or None
+
+
+def command() -> str:
+    """The command line, for the record; of absolute paths the last part only: where data lie is not for publication."""
+    return " ".join(["segue", *(Path(part).name if Path(part).is_absolute() else part for part in sys.argv[1:])])

@@ -1,0 +1,39 @@
+"""What there is to show of a run's trainings, once they are done."""
+
+import json
+from pathlib import Path
+
+from segue.pipeline.common import panel_folders
+from segue.pipeline.image import methods
+from segue.report.columns import method_title
+from segue.report.curves import Panel, draw_curves
+from segue.study.schema import Study
+
+CURVES = "curves.png"
+
+
+def training_curves(study: Study, directory: Path) -> dict[str, Path]:
+    """Draw every network's training of a run; the figure by its title, or nothing where nothing was logged."""
+    draw_curves(directory / CURVES, panels(study))
+    return {"Training": directory / CURVES} if (directory / CURVES).exists() else {}
+
+
+def panels(study: Study) -> list[Panel]:
+    """Segmentors, regressor, the ELBO, and fine-tuning: what it lessens, and what it is to keep."""
+    root = study.directory
+    tuned: dict[str, Path] = {}
+    for name, method in methods(study).items():
+        if method.tuning and method.directory not in tuned.values():
+            tuned[method_title(name)] = method.directory
+    before: dict[str, Path] = {way: root / "pretrain" / way for way in study.hvae.conditioning}
+    first = json.loads((next(iter(before.values())) / "done.json").read_text())["constraint"]
+    segmentors = {"guide": root / "segmentor", "judge": root / "judge"}
+    segmentors |= {f"panel {name}": folder for name, folder in panel_folders(study).items()}
+    return [
+        Panel("dice", "segmentors: Dice loss", segmentors),
+        Panel("mse", "regressor: mean squared error", {"regressor": root / "regressor"}),
+        Panel("nelbo", "pre-training: negative ELBO (nats/pixel)", before),
+        Panel("agreement", "fine-tuning: disagreement with the guide", tuned),
+        Panel("nelbo", "fine-tuning: negative ELBO, and its bound", tuned, first),
+        Panel("multiplier", "fine-tuning: multiplier", tuned),
+    ]

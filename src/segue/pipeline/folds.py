@@ -1,0 +1,53 @@
+"""A cross-validation, once its folds are done: their answers pooled, judged and reported as one study's."""
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import polars as pl
+
+from segue.evaluation.pool import pooled
+from segue.files import whole_folder
+from segue.pipeline.common import command, commit, open_store
+from segue.pipeline.judging import make_report, tested_graph, write_metrics
+from segue.report.page import Graph
+from segue.study.derived import folds_of
+from segue.study.schema import Study
+
+
+def pool(study: Study) -> None:
+    """`evaluate/` and `report/` of the study of all folds; both are made anew, which takes seconds."""
+    evaluated, reported = study.directory / "evaluate", study.directory / "report"
+    for directory, make in ((evaluated, pool_evaluations), (reported, report)):
+        with whole_folder(directory, replace=True) as partial:
+            make(study, partial)
+
+
+def pool_evaluations(study: Study, directory: Path) -> None:
+    folds = folds_of(study)
+    made = [json.loads((fold.directory / "evaluate" / "metrics.json").read_text()) for fold in folds]
+    effects = {
+        name: [pl.read_parquet(fold.directory / "evaluate" / f"effects-{name}.parquet") for fold in folds]
+        for name in made[0]["methods"]
+    }
+    subjects = open_store(folds[0]).table["subject"].to_list()  # images are numbered alike in every fold
+    draws = study.evaluate.bootstrap
+    found = pooled(made, effects, subjects=subjects, bootstrap=draws, seed=0)
+    write_metrics(directory, found | {"study": study.name, "commit": commit(), "command": command()})
+    figure = folds[0].directory / "evaluate" / "figure1.png"
+    if figure.exists():
+        shutil.copy(figure, directory / "figure1.png")
+
+
+def report(study: Study, directory: Path) -> None:
+    make_report(study, study.directory / "evaluate", directory, tested(folds_of(study)))
+
+
+def tested(folds: list[Study]) -> Graph | None:
+    """The graph's figure and tests in the first fold, with the verdicts of all: each has a segmentor of its own."""
+    graphs = {fold.name: graph for fold in folds if (graph := tested_graph(fold))}
+    if not graphs:
+        return None
+    verdict = " ".join(f"{name}: {graph.verdict}" for name, graph in graphs.items())
+    return dataclasses.replace(next(iter(graphs.values())), verdict=verdict)

@@ -1,0 +1,61 @@
+"""The oracle of a study's own cohort: true counterfactuals, where it is simulated and measured as it was made."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from segue.anatomy import AxisPartition
+from segue.cohort.grid import scaled
+from segue.errors import InputError
+from segue.evaluation.truth import Truth
+from segue.phantom import REGIONS, VARIABLES, counterfactual, noise_of, render
+from segue.pipeline.asking import Oracle
+from segue.pipeline.common import open_store
+from segue.study.derived import as_judged, variables
+from segue.study.schema import Phantom, Study
+
+
+def known_oracle(study: Study) -> Oracle | None:
+    """The phantom's true counterfactuals, each from the noise of its own factual; None where nobody knows them.
+
+    One area is set and all others are held, as the image mechanism is asked: nothing propagates.
+    """
+    phantom, size = study.cohort.phantom, study.cohort.size
+    if phantom is None or not measured_as_drawn(study):
+        return None
+    height, width = size
+    names = variables(study).names
+    check_store(study, phantom, (height, width))
+
+    def answer(ids: Sequence[str], values: Float[Tensor, "batch measured"]) -> Truth:
+        noise = noise_of(ids, seed=phantom.seed, law=phantom.law)
+        areas = values.double().numpy()
+        truths = [counterfactual(noise, {name: areas[:, v]}, (height, width)) for v, name in enumerate(names)]
+        images = torch.stack([torch.from_numpy(truth.image) for truth in truths], dim=1)
+        well_posed = torch.stack([torch.from_numpy(truth.well_posed) for truth in truths], dim=1)
+        return Truth(scaled(images, study.cohort.intensity), well_posed)
+
+    return answer
+
+
+def check_store(study: Study, phantom: Phantom, size: tuple[int, int]) -> None:
+    """Raise InputError where the stored images are not those that the phantom draws now: its truth is of others."""
+    store = open_store(study)
+    image, _ = render(noise_of(store.table["id"][:1].to_list(), seed=phantom.seed, law=phantom.law), size)
+    if not np.array_equal(store.read(np.arange(1), fractions=False)["image"].numpy(), image):
+        where = study.directory / "prepare"
+        raise InputError(f"{where}: another version of the phantom drew these images; remove it to draw and train anew")
+
+
+def measured_as_drawn(study: Study) -> bool:
+    """Whether what the study is judged by are the phantom's variables: its nine, each in its third of the vessel."""
+    measured, size = variables(as_judged(study)), study.cohort.size
+    thirds = AxisPartition(regions=REGIONS, axis=1)
+    frame = torch.zeros(1, 0)
+    return set(measured.names) == set(VARIABLES) and all(
+        part.params(2) == 0 and torch.allclose(part.weights(frame, size), thirds.weights(frame, size))
+        for part in measured.partitions.values()
+    )

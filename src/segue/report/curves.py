@@ -1,0 +1,97 @@
+"""Training curves of a run: every network's objective, step by step, from the logs that training leaves."""
+
+from collections.abc import Mapping, Sequence
+from itertools import cycle
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from segue.report.figure import INK, save
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c564b", "#7f7f7f")
+DPI = 130
+PANEL = 3.6, 2.8  # inches
+ACROSS = 3
+SMOOTH = 9  # logged steps that a line averages; what is logged lies behind it
+
+Curve = tuple[np.ndarray, np.ndarray]
+"""Steps and values."""
+
+
+class Panel(NamedTuple):
+    """A quantity of some trainings: its tag in their logs, its title, the trainings' folders by name, and a level that
+    is compared with."""
+
+    tag: str
+    title: str
+    folders: Mapping[str, Path]
+    level: float | None = None
+
+
+def draw_curves(path: Path, panels: Sequence[Panel]) -> None:
+    """Write the figure as PNG; panels that no log says anything of are left out, and so is a figure without panels."""
+    curves = [(panel, found) for panel in panels if (found := curves_of(panel))]
+    if not curves:
+        return
+    down = -(-len(curves) // ACROSS)
+    width, height = PANEL
+    size = (width * min(ACROSS, len(curves)), height * down)
+    figure = Figure(figsize=size, dpi=DPI, facecolor="white", layout="constrained")
+    places = figure.subplots(down, min(ACROSS, len(curves)), squeeze=False).ravel()
+    for axes, (panel, found) in zip(places, curves, strict=False):
+        draw_panel(axes, panel, found)
+    for axes in places[len(curves) :]:
+        axes.set_axis_off()
+    save(figure, path, dpi=DPI)
+
+
+def curves_of(panel: Panel) -> dict[str, Curve]:
+    """The panel's quantity by training, where it was logged."""
+    found = {name: logged(folder / "logs", panel.tag) for name, folder in panel.folders.items()}
+    return {name: curve for name, curve in found.items() if len(curve[0])}
+
+
+def logged(folder: Path, tag: str) -> Curve:
+    """Steps and values of a quantity; none where there is no log of it. Of a step done twice the later is kept: by its
+    time, since the names of files tell their order to the second only."""
+    log = EventAccumulator(str(folder), size_guidance={"scalars": 0}, purge_orphaned_data=False)
+    if folder.is_dir():
+        log.Reload()
+    events = log.Scalars(tag) if tag in log.Tags().get("scalars", []) else []
+    values = {event.step: event.value for event in sorted(events, key=lambda event: event.wall_time)}
+    steps = sorted(values)
+    return np.array(steps), np.array([values[step] for step in steps])
+
+
+def draw_panel(axes: Axes, panel: Panel, curves: Mapping[str, Curve]) -> None:
+    """One quantity: a smooth line a training, its logged values faint behind it, within what most of them take."""
+    for (name, (steps, values)), colour in zip(curves.items(), cycle(COLOURS), strict=False):
+        axes.plot(steps, values, color=colour, linewidth=0.6, alpha=0.25)
+        axes.plot(steps, smooth(values), color=colour, linewidth=1.3, label=name)
+    if panel.level is not None:
+        axes.axhline(panel.level, color="#8a8a8a", linewidth=1, linestyle="--")
+    late = np.concatenate([values[len(values) // 10 :] for _, values in curves.values()])
+    low, high = np.quantile(late[np.isfinite(late)], [0.0, 0.99])
+    margin = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
+    axes.set_ylim(low - margin, high + margin)
+    dress(axes, panel.title)
+    axes.set_xlabel("step", size=8, color=INK)
+    if len(curves) > 1:
+        axes.legend(fontsize=7, frameon=False)
+
+
+def dress(axes: Axes, title: str) -> None:
+    """The look of one panel among several."""
+    axes.set_title(title, size=10, color=INK)
+    axes.tick_params(labelsize=8, color=INK, labelcolor=INK)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def smooth(values: np.ndarray) -> np.ndarray:
+    """A running mean, of fewer values at the ends."""
+    window = np.ones(min(SMOOTH, len(values)))
+    return np.convolve(values, window, "same") / np.convolve(np.ones(len(values)), window, "same")

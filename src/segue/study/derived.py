@@ -1,0 +1,126 @@
+"""What follows from a study: its variables, its folds, its mechanisms' kinds, and what it says as text."""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from segue.anatomy import Variables, make_partition
+from segue.anatomy.partition import Partition as Made
+from segue.errors import InputError
+from segue.study.schema import Cohort, Segmentor, Study
+
+
+def variables(study: Study) -> Variables:
+    """The study's measured variables."""
+    made = {}
+    for name, partition in study.partitions.items():
+        arguments = dataclasses.asdict(partition)
+        if partition.kind == "whole":
+            arguments |= {"axis": 0}
+        try:
+            made[name] = make_partition(**arguments)
+            check_partition(made[name], study.cohort)
+        except InputError as error:
+            raise InputError(f"partitions.{name}: {str(error).removeprefix('partition.')}") from None
+    return Variables(
+        structures=tuple(study.cohort.structures),
+        partitions={structure: made[name] for structure, name in study.variables.items()},
+    )
+
+
+def folds_of(study: Study) -> list[Study]:
+    """The studies of a cross-validation, one a fold, in its own folder; [] where the study is none."""
+    cohort = study.cohort
+    if cohort.fold:
+        return []
+    return [
+        dataclasses.replace(
+            study, name=f"fold-{i}", runs=study.directory, cohort=dataclasses.replace(cohort, fold=i)
+        )
+        for i in range(1, cohort.folds + 1)
+    ]
+
+
+def as_judged(study: Study) -> Study:
+    """The study in whose regions answers are asked for and judged: its own, but for `evaluate.partitions`."""
+    return dataclasses.replace(study, partitions=study.partitions | study.evaluate.partitions)
+
+
+def consulted(study: Study) -> dict[str, Segmentor]:
+    """The study's panel, if any of its methods asks it."""
+    return study.panel if any(variant.panel for variant in study.finetune.variants.values()) else {}
+
+
+def check_partition(part: Made, cohort: Cohort) -> None:
+    """Refuse an axis that images do not have, and a structure that masks do not have."""
+    for name in part.reads:
+        if name not in cohort.structures:
+            key = "around" if name in getattr(part, "around", ()) else "towards"
+            known = ", ".join(cohort.structures)
+            raise InputError(f"partition.{key}: {name!r} is no structure; choose from {known}")
+    blank = torch.zeros(1, *cohort.size)
+    part.weights(part.frame(blank, *[blank] * len(part.reads)), cohort.size)
+
+
+def names_of(study: Study) -> tuple[str, ...]:
+    """All variables, the measured ones first, then covariates: the order of every table and tensor of parents."""
+    return (*variables(study).names, *study.cohort.covariates)
+
+
+def kinds_of(study: Study, levels: Mapping[str, Sequence[float]]) -> dict[str, dict[str, Any]]:
+    """The kind of each variable's mechanism, as `SCM` takes it.
+
+    Args:
+        levels: of each categorical covariate.
+    """
+    kinds: dict[str, dict[str, Any]] = {}
+    for name in names_of(study):
+        structure = name.split("@")[0]
+        if name in study.scm.categorical:
+            kinds[name] = {"kind": "categorical", "levels": list(levels[name])}
+        elif structure in study.scm.absent and "@" in name:
+            kinds[name] = {"kind": "censored", "limit": study.scm.absent[structure]}
+        else:
+            kinds[name] = {"kind": "continuous"}
+    return kinds
+
+
+def plain(value: Any) -> Any:
+    """Dataclasses, paths and tuples as what JSON and YAML can say."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {k: plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def asked(value: Any) -> Any:
+    """`plain`, without fields that stand at a default which asks for nothing (None, 0, False, no entries).
+
+    Of this a stage's fingerprint is made: a version of segue that has a new key, off by default, changes none.
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        entries = {f: getattr(value, f.name) for f in dataclasses.fields(value)}
+        return {f.name: asked(entry) for f, entry in entries.items() if entry or entry != default(f)}
+    if isinstance(value, dict):
+        return {k: asked(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [asked(v) for v in value]
+    return plain(value)
+
+
+def default(field: dataclasses.Field[Any]) -> Any:
+    """What a field is when nothing is said of it; `MISSING` where something must be."""
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+
+
+def to_yaml(study: Study) -> str:
+    """The study with every default filled in."""
+    return yaml.safe_dump(json.loads(json.dumps(plain(study))), sort_keys=False)

@@ -1,0 +1,300 @@
+"""A study: one reproducible piece of work, as frozen, typed dataclasses (`segue.study.read` reads them from YAML).
+
+Dataclasses stop here: the stages hand plain keyword arguments to everything inside.
+"""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from segue.anatomy.partition import Kind
+from segue.causal.parents import Conditioning
+from segue.hardware import Precision
+from segue.nets.segmentor import SegmentorArch
+from segue.phantom import Law
+from segue.training.cft import GuideKind
+
+
+@dataclass(frozen=True)
+class Phantom:
+    """A simulated coronary cohort: how many images, the seed that fixes them all, and the law of their areas."""
+
+    images: int = 2000
+    seed: int = 0
+    law: Law = "independent"
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Where the images come from.
+
+    Args:
+        structures: name of each structure and its label in the masks.
+        size: the study's grid; images are resized to it.
+        intensity: the two raw values that become -1 and +1 (for an 8-bit PNG 0 and 255; for CT a window in HU).
+        folder: a folder of images/ and masks/ (and perhaps table.csv). Either this or `phantom`.
+        phantom: a simulated cohort instead of a folder.
+        subject_pattern: regular expression that takes the subject from a file's name.
+        covariates: columns of table.csv that are parents of the image too.
+        split: share of the subjects in each split: guide (also trains the image model), judge, validation, test.
+        seed: of the split.
+        folds: of a cross-validation over subjects; each is the test split once, whatever `split` gives that. 0: none.
+        fold: which of them this study is, from 1; 0 for the study of all of them.
+    """
+
+    structures: dict[str, int]
+    size: tuple[int, ...]
+    intensity: tuple[float, float] = (0.0, 255.0)
+    folder: Path | None = None
+    phantom: Phantom | None = None
+    subject_pattern: str | None = None
+    covariates: tuple[str, ...] = ()
+    split: dict[str, float] = field(
+        default_factory=lambda: {"guide": 0.5, "judge": 0.2, "validation": 0.05, "test": 0.25}
+    )
+    seed: int = 0
+    folds: int = 0
+    fold: int = 0
+
+
+@dataclass(frozen=True)
+class Partition:
+    """Where: regions along an axis of the image or a structure's extent, around a centroid, from a map, or the whole.
+
+    Args:
+        axis: the axis that is cut (0 = rows); for `polar` of three axes, the one that sectors turn around.
+        regions: names, in the axis' direction; for `polar` in the direction of counting, inner ring first.
+        cuts: fractions at which the axis, extent or turn is cut; equal parts by default.
+        softness: width of a soft edge as a fraction of the axis, extent or turn; 0 is hard.
+        margin: for `extent`: cover only the structure's box across the axis, grown by this fraction of the image.
+        rings: for `polar`: fractions of the structure's radius at which rings are cut.
+        around: for `polar`: structures whose common centroid is the centre; the measured one by default.
+        towards: for `polar`: the structure at whose edge, seen from the centre, the first sector begins.
+        start: for `polar`: where it begins without that structure, in degrees counter-clockwise from rightwards.
+        clockwise: for `polar`: the direction of counting, as images are shown.
+        file: for `label_map`.
+    """
+
+    kind: Kind
+    axis: int = 0
+    regions: tuple[str, ...] = ("whole",)
+    cuts: tuple[float, ...] | None = None
+    softness: float = 0.0
+    margin: float | None = None
+    rings: tuple[float, ...] = ()
+    around: tuple[str, ...] = ()
+    towards: str | None = None
+    start: float = 0.0
+    clockwise: bool = False
+    file: Path | None = None
+
+
+@dataclass(frozen=True)
+class Augment:
+    """Random changes to training images: degrees, fractions of the image, fractions of the intensity range / 2.
+
+    `elastic` is the standard deviation of a smooth random displacement.
+    """
+
+    rotate: float = 0.0
+    scale: float = 0.0
+    shift: float = 0.0
+    flip_axes: tuple[int, ...] = ()
+    elastic: float = 0.0
+    contrast: float = 0.0
+    brightness: float = 0.0
+    noise: float = 0.0
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long and how fast a network trains."""
+
+    steps: int
+    batch_size: int = 32
+    lr: float = 1e-3
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Segmentor:
+    """A segmentor: one of two unlike MONAI networks, at 1 / `patch` of the resolution.
+
+    Args:
+        masks: share of its subjects whose masks it learns from, one at least (a smaller share is part of a larger); all
+            of them without.
+    """
+
+    arch: SegmentorArch
+    budget: Budget
+    width: int = 48
+    patch: int = 2
+    augment: Augment = Augment()
+    masks: float | None = None
+
+
+@dataclass(frozen=True)
+class Regressor:
+    """The guide of Reg-CFT."""
+
+    budget: Budget
+    width: int = 32
+    augment: Augment = Augment()
+
+
+@dataclass(frozen=True)
+class Hvae:
+    """The image model.
+
+    Args:
+        conditioning: how parents enter; each way is trained (map is segue's, broadcast is usual).
+        validate_every: steps between looks at the validation split's ELBO; the weights of the best look are kept. 0: no
+            looks, the last weights.
+        start: folder of another study's trained image model (runs/OTHER/pretrain/map): whatever has the same name and
+            shape begins as it is there, but for the head, which knows how noisy the other images are.
+    """
+
+    budget: Budget
+    conditioning: tuple[Conditioning, ...] = ("map",)
+    widths: tuple[int, ...] = (64, 96, 128, 128)
+    depths: tuple[int, ...] = (2, 2, 2, 2)
+    latent: int = 8
+    finest: int = 1
+    reach: int = 3
+    head: int = 32
+    free_bits: float = 0.05
+    beta_warmup: float = 0.2
+    augment: Augment = Augment()
+    validate_every: int = 0
+    start: Path | None = None
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A fine-tuning of one's own: a guide, and what is added to the papers' objective (`segue.training.cft`).
+
+    Args:
+        at_once: variables that are asked to change in an image of the training.
+        outside: weight of the mean absolute change outside the regions that are asked to change.
+        shrinkage: size of change, as a share of the intensity range, that is taken for none, now and ever after.
+        blur: of the Gaussian that an answer's change passes, the standard deviation in pixels: the scanner's.
+        corrections: how often an answer is corrected by what the guide measures on it (`segue.mechanisms.correction`).
+        panel: whether the study's panel looks at answers with the guide, for the corrections.
+
+    The last three are no part of the fine-tuning: methods that differ in these alone are trained once.
+    """
+
+    guide: GuideKind = "region"
+    at_once: int = 1
+    outside: float = 0.0
+    shrinkage: float = 0.0
+    blur: float = 0.0
+    corrections: int = 0
+    panel: bool = False
+
+    @property
+    def trained(self) -> "Variant":
+        """What is trained of it: answers are blurred, corrected, and looked at by a panel, afterwards."""
+        return replace(self, blur=0.0, corrections=0, panel=False)
+
+
+@dataclass(frozen=True)
+class Scm:
+    """The mechanisms of the graph's variables; a study without a graph has none.
+
+    Args:
+        absent: by structure, the area up to which there is none of it in a region, in the cohort's unit: what is
+            measured of nothing. Such variables are censored there; those of other structures are continuous.
+        categorical: covariates whose numbers are codes, such as sex.
+        hidden: layers of each mechanism's networks. bins: of its spline; 0 makes it Gaussian.
+        held_out: share of the guide's subjects that stops the fit. epochs: at most.
+    """
+
+    absent: dict[str, float] = field(default_factory=dict)
+    categorical: tuple[str, ...] = ()
+    hidden: tuple[int, ...] = (32, 32)
+    bins: int = 8
+    held_out: float = 0.2
+    epochs: int = 400
+    batch_size: int = 256
+    lr: float = 0.01
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Finetune:
+    """Counterfactual fine-tuning.
+
+    Args:
+        guides: none (No-CFT), regressor (Reg-CFT), structure (Seg-CFT), region (Pos-Seg-CFT).
+        variants: further methods, by name.
+        damping: weight of the constraint's quadratic term. rate: the multiplier's step. multiplier: its start.
+        clip: gradient norm; its gradients are 10 to 100 times those of the ELBO, and a clip at 1 strangles it.
+    """
+
+    budget: Budget
+    guides: tuple[GuideKind, ...] = ("none", "regressor", "structure", "region")
+    variants: dict[str, Variant] = field(default_factory=dict)
+    damping: float = 10.0
+    rate: float = 0.05
+    multiplier: float = 0.1
+    clip: float = 50.0
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Judging: test images, figure rows, bootstrap draws, and how images are abducted and measured.
+
+    Args:
+        particles: posterior samples to average; 1 is the posterior's mean.
+        sample: True: a single particle is a draw from the posterior too.
+        partitions: partitions by name that take the place of the study's own wherever answers are asked for and judged,
+            with the same regions: a study that learned with misplaced or soft boundaries is judged by the true, hard
+            ones. What a model is asked for is then the *change*, in what it takes for the region.
+    """
+
+    images: int = 200
+    particles: int = 1
+    rows: int = 4
+    bootstrap: int = 1000
+    seed: int = 0
+    sample: bool = False
+    partitions: dict[str, Partition] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Study:
+    """One reproducible piece of work.
+
+    Args:
+        name: results land in runs/<name>.
+        notes: what a reader of the report has to know about the data.
+        panel: further segmentors by name, trained on the guide's subjects, if a variant asks them: second opinions on
+            what an answer changed.
+        partitions: named partitions.
+        variables: the partition that measures each structure.
+        graph: by variable (`structure@region` or covariate), its causes; empty: all are independent, as in the papers.
+        runs: the folder of all runs.
+        precision: of training; auto is bf16 where the hardware has it. Answers and areas are always in float32.
+    """
+
+    name: str
+    cohort: Cohort
+    partitions: dict[str, Partition]
+    variables: dict[str, str]
+    segmentor: Segmentor
+    judge: Segmentor
+    regressor: Regressor
+    hvae: Hvae
+    finetune: Finetune
+    evaluate: Evaluate = Evaluate()
+    notes: str = ""
+    panel: dict[str, Segmentor] = field(default_factory=dict)
+    graph: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    scm: Scm = Scm()
+    runs: Path = Path("runs")
+    precision: Precision = "auto"
+
+    @property
+    def directory(self) -> Path:
+        """runs/<name>"""
+        return self.runs / self.name

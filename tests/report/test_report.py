@@ -1,0 +1,132 @@
+import base64
+import os
+from html.parser import HTMLParser
+
+import pytest
+from fakes import METHODS, fake_metrics
+from PIL import Image
+
+from segue.errors import InputError
+from segue.report.columns import method_title
+from segue.report.page import duration, report
+
+VOID = {"meta", "img", "br", "link", "hr", "input"}
+
+
+class Page(HTMLParser):
+    """Texts, attributes and table rows; fails on tags that do not close."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.open, self.attributes, self.text, self.rows = [], [], [], []
+        self.feed(html)
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        self.attributes += [(tag, *attr) for attr in attrs]
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if data.strip():
+            self.text.append(data.strip())
+            if self.open[-1] in ("td", "th", "strong"):
+                self.rows[-1].append(data.strip())
+
+
+@pytest.fixture
+def figure(tmp_path):
+    Image.new("RGB", (40, 20), "red").save(tmp_path / "figure.png")
+    return tmp_path / "figure.png"
+
+
+def test_one_page_with_everything_and_no_request(tmp_path, figure):
+    metrics = fake_metrics()
+    yaml = "cohort: <phantom> & more\nseed: 1\n"
+    path = tmp_path / "report.html"
+    report(path, metrics=metrics, figure=figure, study_yaml=yaml, extra_figures={"Losses": figure})
+    assert sorted(os.listdir(tmp_path)) == ["figure.png", "report.html"]
+    html = path.read_text()
+    page = Page(html)
+    assert "http:" not in html and "https:" not in html and "url(" not in html and "@import" not in html
+    assert not [one for one in page.attributes if one[0] in ("script", "link", "iframe")]
+    images = [value for tag, key, value in page.attributes if (tag, key) == ("img", "src")]
+    assert len(images) == 2
+    assert base64.b64decode(images[0].removeprefix("data:image/png;base64,")) == figure.read_bytes()
+    text = "\n".join(page.text)
+    for word in (
+        "lumen",
+        "calcified plaque",
+        "proximal",
+        "distal",
+        "age",
+        "phantom <test>",
+        "Losses",
+        "2 h 3 min",
+    ):
+        assert word in text
+    for word in (metrics["commit"], metrics["command"], yaml.strip()):
+        assert word in text
+
+
+def test_tables_hold_every_method_and_number(tmp_path, figure):
+    metrics = fake_metrics()
+    report(tmp_path / "report.html", metrics=metrics, figure=figure, study_yaml="")
+    rows = [row for row in Page((tmp_path / "report.html").read_text()).rows if row]
+    for method in METHODS:
+        by_region, means, *_ = [row for row in rows if row[0] == method_title(method)]
+        errors = [float(cell.split(" [")[0]) for cell in by_region[1:]]
+        expected = [entry["error_sd"] for entry in metrics["methods"][method]["variables"].values()]
+        assert errors == pytest.approx(expected, abs=5e-3)
+        assert float(means[1]) == pytest.approx(metrics["methods"][method]["mean"]["error"], abs=5e-3)
+    assert any(row[:2] == ["judge", "0.931"] for row in rows)
+    for name in ("doing nothing", "facts alone"):
+        assert [row[0] for row in rows].count(name) == 1
+
+
+def test_what_a_reader_has_to_know(tmp_path, figure):
+    metrics = fake_metrics() | {"fallbacks": {"left_lung": 12, "heart": 0}}
+    for i, method in enumerate(("no_cft", "pos_seg_cft")):
+        metrics["methods"][method]["nelbo"] = {"guide": -2.5 - i, "validation": -2.25, "test": -2.25}
+    path = tmp_path / "report.html"
+    report(path, metrics=metrics, figure=figure, study_yaml="", notes="Outlines are <wide>.\n")
+    page = Page(path.read_text())
+    text = "\n".join(page.text)
+    assert "Outlines are <wide>." in text and "In 12 of 96 images" in text
+    assert "left lung" in text and "regions of heart" not in text
+    gaps = {row[0]: row[1:] for row in page.rows if row[0] in ("No-CFT", "Pos-Seg-CFT") and len(row) == 5}
+    assert {name: [float(cell) for cell in row] for name, row in gaps.items()} == {
+        "No-CFT": [-2.5, -2.25, -2.25, 0.25], "Pos-Seg-CFT": [-3.5, -2.25, -2.25, 1.25],
+    }  # fmt: skip
+
+
+def test_sparse_metrics_still_make_a_page(tmp_path):
+    metrics = {"methods": {"no_cft": {"variables": {"heart@whole": {}}}}, "seconds": None}
+    report(tmp_path / "report.html", metrics=metrics, figure=tmp_path / "none.png", study_yaml="a: 1")
+    page = Page((tmp_path / "report.html").read_text())
+    assert "None" not in " ".join(page.text) and "No-CFT" in page.text
+    assert not [one for one in page.attributes if one[0] == "img"]
+
+
+def test_a_missing_extra_figure_is_named(tmp_path, figure):
+    with pytest.raises(InputError, match=r"curves\.png"):
+        report(
+            tmp_path / "report.html",
+            metrics=fake_metrics(),
+            figure=figure,
+            study_yaml="",
+            extra_figures={"Curves": tmp_path / "curves.png"},
+        )
+    assert not (tmp_path / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(None, "–"), (12.34, "12.3 s"), (600.0, "10 min"), (7384.0, "2 h 3 min")]
+)
+def test_durations(seconds, text):
+    assert duration(seconds) == text

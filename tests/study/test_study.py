@@ -1,0 +1,145 @@
+"""A study's file: read, overridden, checked, and written back."""
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from small_study import CHEST, STUDY, VARIABLES, write_study
+
+from segue.errors import InputError
+from segue.pipeline import stages
+from segue.study.derived import asked, to_yaml, variables
+from segue.study.read import load_study
+from segue.study.schema import Augment, Budget, Partition
+
+STUDIES = sorted((Path(__file__).parents[1] / "studies").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_the_studies_that_come_with_segue_are_valid(path):
+    study = load_study(path)
+    assert study.name == path.stem
+    assert study.segmentor.arch != study.judge.arch and study.segmentor.budget.seed != study.judge.budget.seed
+
+
+def test_defaults_are_filled_in_and_written_back(tmp_path):
+    study = load_study(write_study(tmp_path))
+    again = tmp_path / "again.yaml"
+    again.write_text(to_yaml(study))
+    assert load_study(again) == study
+    assert yaml.safe_load(to_yaml(study))["hvae"]["free_bits"] == study.hvae.free_bits == 0.05
+
+
+def test_variables_are_structures_by_regions(tmp_path):
+    assert list(variables(load_study(write_study(tmp_path))).names) == VARIABLES
+
+
+def test_options_override_the_file(tmp_path):
+    path = write_study(tmp_path)
+    study = load_study(path, ["--hvae.widths", "[8,24]", "--cohort.phantom.images=70", "--name", "other"])
+    changed = dataclasses.replace(
+        load_study(path),
+        name="other",
+        hvae=dataclasses.replace(study.hvae, widths=(8, 24)),
+        cohort=dataclasses.replace(study.cohort, phantom=dataclasses.replace(study.cohort.phantom, images=70)),
+    )
+    assert study == changed and study.directory == Path("runs/other")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("name: chest", "nmae: chest", "unknown key nmae; did you mean name?"),
+        ("margin: 0.06", "margn: 0.06", "unknown key partitions.zones.margn; did you mean margin?"),
+        ("rotate: 5", "turn: 5", "unknown key segmentor.augment.turn; choose from rotate"),
+        ("heart: whole", "hart: whole", "variables.hart is no structure; did you mean heart?"),
+        ("judge: 0.2", "judge: 0", "gives no subjects to 'judge'"),
+        ("arch: segresnet", "arch: resnet", "judge.arch"),
+        ("kind: whole", "kind: label_map, file: none.png", "partitions.whole: file: none.png is not there"),
+        ("axis: 0", "axis: 2", "partitions.zones: axis: 2 is not an axis"),
+        ("[upper, lower]", "[upper, upper]", "partitions.zones: regions: upper named more than once"),
+        ("kind: whole", "kind: polar, towards: hart", "whole: towards: 'hart' is no structure; choose from left_lung"),
+        ("kind: whole", "kind: polar, axis: 1", "partitions.whole: axis: 1"),
+        ("[32, 32]", "[32, 36]", "multiples of 8"),
+        ("heart@whole]", "hart@whole]", "graph.left_lung@lower: hart@whole is no variable; did you mean heart@whole?"),
+        ("right_lung@lower: [", "heart@whole: [left_lung@lower, ", "has a cycle, left_lung@lower -> heart@whole ->"),
+        ("absent: {heart:", "absent: {hart:", "scm.absent: hart is not measured; did you mean heart?"),
+        ("heart: 1.0", "heart: -1.0", "scm.absent.heart is -1: give an area"),
+        ("epochs: 10", "categorical: [sex]", "scm.categorical: sex is no covariate"),
+        ("epochs: 10", "held_out: 1", "held_out between 0 and 1"),
+    ],
+)
+def test_mistakes_are_named_with_their_mend(tmp_path, old, new, expected):
+    text = CHEST.format(folder="somewhere")
+    assert old in text
+    with pytest.raises(InputError) as error:
+        load_study(write_study(tmp_path, text.replace(old, new)))
+    assert expected in str(error.value) and "\n" not in str(error.value)
+
+
+def test_the_phantom_has_its_own_structures_and_axes(tmp_path):
+    with pytest.raises(InputError, match="in this order"):
+        load_study(write_study(tmp_path, STUDY.replace("lumen: 1, calcified_plaque: 2", "plaque: 1, lumen: 2")))
+    with pytest.raises(InputError, match="two axes"):
+        load_study(write_study(tmp_path, STUDY.replace("[16, 48]", "[16, 48, 16]")))
+
+
+@pytest.mark.parametrize("wrong", ["at_once: 0", "blur: -0.5", "shrinkage: -0.1", "corrections: -1", "outside: -1"])
+def test_a_variant_out_of_range_is_named(tmp_path, wrong):
+    with pytest.raises(InputError, match=r"finetune\.variants\.mine: give at_once from 1"):
+        load_study(write_study(tmp_path), ["--finetune.variants", f"{{mine: {{{wrong}}}}}"])
+
+
+@pytest.mark.parametrize("wrong", ["{mine: {corrections: 2, panel: true}}", "{mine: {panel: true}}"])
+def test_a_panel_that_could_not_look_is_named(tmp_path, wrong):
+    panel = "{}" if "corrections" in wrong else "{second: {arch: unet, width: 8, patch: 1, budget: {steps: 1}}}"
+    with pytest.raises(InputError, match=r"finetune\.variants\.mine\.panel: a panel looks at corrections"):
+        load_study(write_study(tmp_path), ["--panel", panel, "--finetune.variants", wrong])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [("width: 9", "panel.second: "), ("masks: 2", "panel.second.masks"), ("budget: {steps: 0}", "panel.second.budget")],
+)
+def test_what_is_wrong_with_a_panel_is_named(tmp_path, wrong, said):
+    settings = {"arch": "unet", "width": "8", "patch": "1", "budget": "{steps: 1}"} | dict([wrong.split(": ", 1)])
+    stated = ", ".join(f"{key}: {value}" for key, value in settings.items())
+    with pytest.raises(InputError, match=said):
+        load_study(write_study(tmp_path), ["--panel", f"{{second: {{{stated}}}}}"])
+
+
+@pytest.mark.parametrize("name", ["../mine", "a/b", "a b", "."])
+@pytest.mark.parametrize(
+    ("key", "value"), [("finetune.variants", "{}"), ("panel", "{arch: unet, width: 8, patch: 1, budget: {steps: 1}}")]
+)
+def test_a_name_that_is_no_folders_is_refused(tmp_path, name, key, value):
+    with pytest.raises(InputError, match=rf"{key}: '{re.escape(name)}' names a folder"):
+        load_study(write_study(tmp_path), [f"--{key}", f"{{'{name}': {value}}}"])
+
+
+def test_a_study_of_volumes_is_valid(tmp_path):
+    text = CHEST.format(folder="somewhere").replace("[32, 32]", "[32, 32, 16]")
+    assert load_study(write_study(tmp_path, text)).cohort.size == (32, 32, 16)
+
+
+def test_stages_need_only_what_comes_before_them(tmp_path):
+    seen: set[str] = set()
+    for name, stage in stages(load_study(write_study(tmp_path))).items():
+        assert set(stage.needs) <= seen
+        seen.add(name)
+    assert "regressor" not in stages(load_study(write_study(tmp_path), ["--finetune.guides", "[none,region]"]))
+
+
+def test_a_key_that_asks_for_nothing_is_no_part_of_a_fingerprint_and_any_other_is():
+    off = Augment()
+    assert asked(off) == {}
+    assert asked(dataclasses.replace(off, rotate=5.0)) == {"rotate": 5.0}
+    # no margin (the kind's own) and a margin of 0 are two things
+    kinds = [Partition(kind="extent", margin=margin) for margin in (None, 0.0, 0.1)]
+    assert len({json.dumps(asked(kind)) for kind in kinds}) == 3
+    # a default that is something stays: another one would be another study
+    assert asked(Budget(steps=3))["lr"] == Budget(steps=3).lr and "seed" not in asked(Budget(steps=3))
+    assert asked(Budget(steps=0)) == asked(Budget(steps=3)) | {"steps": 0}
