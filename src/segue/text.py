@@ -1,0 +1,39 @@
+"""Names and numbers as text for readers."""
+
+import re
+
+
+def in_words(name: str) -> str:
+    """A name without underscores.
+
+    >>> in_words("calcified_plaque")
+    'calcified plaque'
+    """
+    return name.replace("_", " ")
+
+
+def typeset_unit(text: str) -> str:
+    """`mm2` and `mm3` with their exponents raised.
+
+    >>> typeset_unit("12 mm2")
+    '12 mm²'
+    """
+    return text.replace("mm2", "mm²").replace("mm3", "mm³")
+
+
+def typeset(text: str) -> str:
+    """Raised exponents, and minus signs in place of hyphens before numbers.
+
+    >>> typeset("-1.5 mm2")
+    '−1.5 mm²'
+    """
+    return re.sub(r"(?<![\w.])-(?=\d)", "−", typeset_unit(text))
+
+
+def one_line(error: BaseException) -> str:
+    """An exception's message on one line, or its type where it has no message.
+
+    >>> one_line(ValueError("two\\nlines"))
+    'two lines'
+    """
+    return " ".join(str(error).split()) or type(error).__name__
