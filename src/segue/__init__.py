@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from segue.engine.effects import Effects, effects
+    from segue.engine.effects import Mediation, effects
     from segue.engine.model import Counterfactual, Model
     from segue.engine.population import Population, sample
     from segue.errors import InputError
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = [
     "Counterfactual",
-    "Effects",
     "InputError",
+    "Mediation",
     "Model",
     "Population",
     "effects",
@@ -26,7 +26,7 @@ __all__ = [
 
 _HOME = {
     "Counterfactual": "segue.engine.model",
-    "Effects": "segue.engine.effects",
+    "Mediation": "segue.engine.effects",
     "InputError": "segue.errors",
     "Model": "segue.engine.model",
     "Population": "segue.engine.population",

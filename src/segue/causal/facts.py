@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 
@@ -10,11 +10,27 @@ class Facts(NamedTuple):
     """A batch of factual images, measured.
 
     Attributes:
-        image: x, as the networks see it. pa: parents, in their units. weights: regions of the measured variables, held
-            fixed while the image changes. pixel_area: in the areas' unit.
+        image: x, scaled to the networks' range.
+        pa: parents, in their units: measured areas first, then covariates.
+        weights: regions of the measured variables. They stay fixed while the image changes.
+        pixel_area: area of a pixel, in the areas' unit.
+
+    >>> import torch
+    >>> facts = Facts(torch.zeros(3, 1, 4, 4), torch.rand(3, 2), torch.ones(3, 2, 4, 4), torch.ones(3))
+    >>> facts.rows(torch.tensor([2, 2])).image.shape
+    torch.Size([2, 1, 4, 4])
     """
 
     image: Float[Tensor, "batch channel *space"]
     pa: Float[Tensor, "batch variable"]
     weights: Float[Tensor, "batch measured *space"]
     pixel_area: Float[Tensor, " batch"]
+
+    def rows(self, index: Int[Tensor, " row"]) -> "Facts":
+        """The facts of some images, repeats allowed."""
+        return Facts(*(part[index] for part in self))
+
+    @property
+    def measured(self) -> int:
+        """How many of the parents are measured on the image."""
+        return self.weights.shape[1]

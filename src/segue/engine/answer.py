@@ -1,9 +1,12 @@
-"""Counterfactuals of a few images, each under its own requests: one abduction an image, all decoded from it."""
+"""The engine: images of a model, measured and abducted once, under any number of requests.
 
-import math
-from collections.abc import Collection, Iterator, Sequence
+Python, command line, generation, explorer and its HTTP API answer through this module, so that all of them give the
+same bits, or the same refusal.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -12,15 +15,121 @@ from torch import Tensor
 
 from segue.anatomy import measure
 from segue.causal.facts import Facts
-from segue.causal.intervention import parse, position
+from segue.causal.request import Request, resolve
 from segue.cohort.case import Case
-from segue.cohort.grid import scaled, unscaled
-from segue.engine.model import Do, Model
-from segue.mechanisms.hvae import Abduction, Likelihood
+from segue.cohort.grid import Spacing
+from segue.engine.predict import abduct, is_null, predict, unless_null
+from segue.errors import InputError
+
+if TYPE_CHECKING:
+    from segue.engine.model import Model
 
 # Pixels that go through the networks side by side: bounds their memory. On a CPU more is no faster: at 32 x 96, 16, 32,
 # 64 and 128 images at a time gave 134, 140, 134 and 126 counterfactuals a second on one core.
 PIXELS = {"cpu": 1 << 17, "cuda": 1 << 21}
+
+
+@dataclass(frozen=True)
+class Abducted:
+    """All that is inferred of some images before anything is asked of them.
+
+    Attributes:
+        raw: in the source's units, (batch, channel, *space). facts: the same scaled and measured.
+        soft: the guide's masks. posteriors: opaque; one at the posterior's mean, or several draws.
+    """
+
+    raw: Tensor
+    facts: Facts
+    soft: Float[Tensor, "batch structure *space"]
+    posteriors: list[Any]
+
+
+class Predicted(NamedTuple):
+    """Counterfactuals, one row a request.
+
+    Attributes:
+        raw: x* in the source's units. image: x* scaled. soft: the guide's masks of x*, and `achieved` their areas.
+    """
+
+    raw: Float[Tensor, "request channel *space"]
+    image: Float[Tensor, "request channel *space"]
+    soft: Float[Tensor, "request structure *space"]
+    achieved: Float[Tensor, "request measured"]
+
+
+def batch_length(model: "Model") -> int:
+    """Images that go through the networks side by side."""
+    return max(1, PIXELS.get(model.device.type, PIXELS["cpu"]) // model.grid.pixels)
+
+
+class Inputs(NamedTuple):
+    """Images that have been checked, one row an image.
+
+    Attributes:
+        raw: in the source's units. pixel_area: in the areas' unit. covariates: factual values.
+    """
+
+    raw: Float[Tensor, "batch channel *space"]
+    pixel_area: Float[Tensor, " batch"]
+    covariates: Float[Tensor, "batch covariate"]
+
+    def split(self, length: int) -> Iterator["Inputs"]:
+        """Batches of at most `length` images."""
+        return (Inputs(*parts) for parts in zip(*(part.split(length) for part in self), strict=True))
+
+
+def check_inputs(
+    model: "Model",
+    images: Tensor | np.ndarray,
+    *,
+    spacing: Spacing | Sequence[Spacing] = None,
+    covariates: Mapping[str, Any] | None = None,
+) -> Inputs:
+    """Images that this model can answer.
+
+    Args:
+        images: (batch, channel, *space), in the source's units. spacing: one for all, or one an image.
+        covariates: by name, (batch,) or one for all.
+
+    Raises:
+        InputError: an image off the grid or not finite, or a covariate or spacing that is needed and missing.
+    """
+    raw = model.grid.check(images).to(model.device)
+    area = model.grid.areas(spacing, len(raw)).to(raw)
+    return Inputs(raw, area, covariate_columns(model, covariates or {}, len(raw)).to(raw))
+
+
+@torch.inference_mode()
+def abduct_images(model: "Model", inputs: Inputs, *, particles: int = 1) -> Abducted:
+    """Measure images, and infer what made them (`particles`: see `segue.engine.predict.abduct`)."""
+    x = model.grid.scale(inputs.raw)
+    soft = model.parents.segmentor.soft(x)
+    measured, frames = model.parents.read(soft, inputs.pixel_area)
+    weights = model.parents.weights(frames, model.grid.size)
+    facts = Facts(x, torch.cat([measured, inputs.covariates], dim=1), weights, inputs.pixel_area)
+    return Abducted(inputs.raw, facts, soft, abduct(model.mechanism, facts, particles=particles))
+
+
+@torch.inference_mode()
+def predictions(
+    model: "Model", known: Abducted, owner: Int[Tensor, " request"], pa_star: Float[Tensor, "request variable"]
+) -> Iterator[Predicted]:
+    """The counterfactuals of the images `owner` of `known` under `pa_star`, `batch_length` at a time."""
+    length = batch_length(model)
+    for i, target in zip(owner.split(length), pa_star.split(length), strict=True):
+        facts = known.facts.rows(i)
+        posteriors = [posterior.rows(i) for posterior in known.posteriors]
+        (answer,) = predict(model.mechanism, facts, posteriors, [target])
+        null = is_null(facts, target)
+        image = unless_null(null, facts.image, answer)
+        soft = model.parents.segmentor.soft(image)
+        achieved = measure(soft, facts.weights, model.parents.structure_of, facts.pixel_area)
+        yield Predicted(unless_null(null, known.raw[i], model.grid.unscale(image)), image, soft, achieved)
+
+
+def predict_all(model: "Model", known: Abducted, owner: Tensor, pa_star: Tensor) -> Predicted:
+    """`predictions`, all of them."""
+    return Predicted(*(torch.cat(part) for part in zip(*predictions(model, known, owner, pa_star), strict=True)))
 
 
 @dataclass(frozen=True)
@@ -39,143 +148,62 @@ class Answer:
     achieved: Float[np.ndarray, "request measured"]
 
 
-def at_once(model: Model) -> int:
-    """Images that go through the networks side by side."""
-    return max(1, PIXELS.get(model.device.type, PIXELS["cpu"]) // math.prod(model.size))
-
-
-@torch.inference_mode()
-def answer(
-    model: Model,
-    cases: Sequence[Case],
-    requests: Sequence[Sequence[Do]],
-    *,
-    propagate: bool = True,
-    hold: Collection[str] = (),
-) -> list[Answer]:
-    """Every case under every one of its requests. A request that changes no parent returns the image as it was.
-
-    Args:
-        propagate, hold: as of `Model.counterfactual`; what a request does itself, it does not hold.
+def answer(model: "Model", cases: Sequence[Case], requests: Sequence[Sequence[Request]]) -> list[Answer]:
+    """Every case under every one of its requests, each image abducted once.
 
     Raises:
-        InputError: an image off the grid or not finite, or a covariate or spacing that is missing.
+        InputError: an image or a request that cannot be answered (see `check_inputs` and `segue.causal.request`).
     """
-    answers: list[Answer] = []
-    for first in range(0, len(cases), length := at_once(model)):
+    found: list[Answer] = []
+    for first in range(0, len(cases), length := batch_length(model)):
         part = slice(first, first + length)
-        answers += answer_part(model, cases[part], requests[part], propagate, hold)
-    return answers
+        found += answer_batch(model, cases[part], requests[part])
+    return found
 
 
-def answer_part(
-    model: Model, cases: Sequence[Case], requests: Sequence[Sequence[Do]], propagate: bool, hold: Collection[str]
-) -> list[Answer]:
+def answer_batch(model: "Model", cases: Sequence[Case], requests: Sequence[Sequence[Request]]) -> list[Answer]:
     """`answer`, of no more images than go through the networks at once."""
-    known = abduct(model, cases)
-    owner = torch.tensor([i for i, dos in enumerate(requests) for _ in dos], device=known.x.device)
-    pa_star = act(model, known.pa[owner], [do for dos in requests for do in dos], propagate, hold)
-    parts = [(part.images.cpu(), part.achieved) for part in predictions(model, known, owner, pa_star)]
+    known = abduct_images(model, inputs_of(model, cases))
+    pa, each = known.facts.pa, [len(asked) for asked in requests]
+    owner = torch.arange(len(cases), device=pa.device).repeat_interleave(torch.tensor(each, device=pa.device))
+    pa_star = resolve([request for asked in requests for request in asked], pa[owner], model.space)
+    parts = [(part.raw.cpu(), part.achieved) for part in predictions(model, known, owner, pa_star)]
     images, achieved = (torch.cat(column) for column in zip(*parts, strict=True))
-    each = [len(dos) for dos in requests]
     columns = (images, pa_star, achieved)
     split = zip(*([part.cpu().numpy() for part in column.split(each)] for column in columns), strict=True)
     return [
         Answer(x_star, factual.cpu().numpy(), requested, reached)
-        for factual, (x_star, requested, reached) in zip(known.pa, split, strict=True)
+        for factual, (x_star, requested, reached) in zip(pa, split, strict=True)
     ]
 
 
-@dataclass(frozen=True)
-class Known:
-    """All that is inferred of some images before anything is asked of them.
-
-    Attributes:
-        raw: in the source's units, (batch, channel, *space). x: as the networks see them.
-        area: of a pixel, (batch,). soft: the guide's masks. pa: parents.
-        weights: regions of the measured variables, held fixed.
-        abduction, factual: z, and p(x | z, pa), which gives u.
-    """
-
-    raw: Tensor
-    x: Tensor
-    area: Tensor
-    soft: Float[Tensor, "batch structure *space"]
-    pa: Float[Tensor, "batch variable"]
-    weights: Float[Tensor, "batch measured *space"]
-    abduction: Abduction
-    factual: Likelihood
+def inputs_of(model: "Model", cases: Sequence[Case]) -> Inputs:
+    """`check_inputs` of cases."""
+    return check_inputs(
+        model,
+        np.stack([case.image for case in cases]),
+        spacing=[case.spacing for case in cases],
+        covariates={name: [case.covariates[name] for case in cases] for name in model.space.covariates},
+    )
 
 
-def abduct(model: Model, cases: Sequence[Case]) -> Known:
-    """Measure the images, and infer what made them.
+def covariate_columns(
+    model: "Model", given: Mapping[str, Any], batch: int
+) -> Float[Tensor, "batch covariate"]:
+    """The factual values of the study's covariates.
 
     Raises:
-        InputError: an image off the grid or not finite, or a spacing that is missing.
+        InputError: one is missing, not finite, of the wrong length, or not a level of its variable.
     """
-    raw = model.check(np.stack([case.image for case in cases])).to(model.device)
-    x = scaled(raw, model.intensity)
-    area = x.new_tensor([model.area(case.spacing) for case in cases])
-    soft = model.parents.segmentor.soft(x)
-    measured, frames = model.parents.read(soft, area)
-    pa = torch.cat([measured, covariates(model, cases).to(measured)], dim=1)
-    weights = model.parents.weights(frames, model.size)
-    abduction, factual = model.mechanism.abduct(x, pa, weights, sample=False)
-    return Known(raw, x, area, soft, pa, weights, abduction, factual)
-
-
-class Predicted(NamedTuple):
-    """x* in the source's units, the guide's soft masks of it, and what they measure; one row a request."""
-
-    images: Float[Tensor, "request channel *space"]
-    soft: Float[Tensor, "request structure *space"]
-    achieved: Float[Tensor, "request measured"]
-
-
-def predictions(
-    model: Model, known: Known, owner: Int[Tensor, " request"], pa_star: Float[Tensor, "request variable"]
-) -> Iterator[Predicted]:
-    """The counterfactuals of the images `owner` of `known` under `pa_star`, as many at a time as `at_once` says."""
-    for i, target in zip(owner.split(at_once(model)), pa_star.split(at_once(model)), strict=True):
-        facts = Facts(known.x[i], known.pa[i], known.weights[i], known.area[i])
-        factual = Likelihood(*(part[i] for part in known.factual))
-        (x_star,) = model.mechanism.answer(facts, rows(known.abduction, i), factual, [target])
-        null = (target == known.pa[i]).all(1).reshape(-1, *[1] * (known.x.ndim - 1))
-        x_star = torch.where(null, known.x[i], x_star)
-        soft = model.parents.segmentor.soft(x_star)
-        achieved = measure(soft, known.weights[i], model.parents.structure_of, known.area[i])
-        yield Predicted(torch.where(null, known.raw[i], unscaled(x_star, model.intensity)), soft, achieved)
-
-
-def act(
-    model: Model,
-    pa: Float[Tensor, "row variable"],
-    dos: Sequence[Do],
-    propagate: bool,
-    hold: Collection[str],
-) -> Float[Tensor, "row variable"]:
-    """pa* of each row under its own request; requests of the same variables go along the graph together."""
-    pa_star = pa.clone()
-    alike: dict[tuple[str, ...], list[int]] = {}
-    for row, do in enumerate(dos):
-        alike.setdefault(tuple(sorted(do)), []).append(row)
-    for names, members in alike.items():
-        done: dict[str, list[Tensor]] = {name: [] for name in names}
-        for row in members:
-            actions = {position(name, model.variables): parse(name, value) for name, value in dos[row].items()}
-            for name, value in model.asked(pa[row : row + 1], actions).items():
-                done[name].append(value)
-        held = model.held(dict.fromkeys(names, ""), propagate, [name for name in hold if name not in names])
-        pa_star[members] = model.follow(pa[members], {name: torch.cat(values) for name, values in done.items()}, held)
-    return pa_star
-
-
-def covariates(model: Model, cases: Sequence[Case]) -> Float[Tensor, "batch covariate"]:
-    names = model.covariate_names
-    return torch.tensor([[case.covariates[name] for name in names] for case in cases]).reshape(len(cases), len(names))
-
-
-def rows(abduction: Abduction, index: Tensor) -> Abduction:
-    """The abductions of some images, repeats allowed."""
-    states = [state[index] for state in abduction.states]
-    return Abduction(states, abduction.kl[index], abduction.kl_channels[index])
+    columns = []
+    for name in model.space.covariates:
+        if name not in given:
+            raise InputError(f"covariate {name!r} is missing: pass covariates={{{name!r}: ...}} (--given {name}=...)")
+        column = torch.as_tensor(given[name], dtype=torch.float32)
+        if column.shape not in ((), (1,), (batch,)):
+            raise InputError(f"covariate {name!r} has shape {tuple(column.shape)}: give {batch} values, one an image")
+        if not bool(column.isfinite().all()):
+            raise InputError(f"covariate {name!r} is not finite: give a number")
+        model.space.check_level(name, column)
+        columns.append(column.expand(batch))
+    return torch.stack(columns, dim=1) if columns else torch.zeros(batch, 0)

@@ -9,18 +9,19 @@ from jaxtyping import Float
 from torch import Tensor
 
 from segue.causal import scm
-from segue.engine.model import Counterfactual, Do, Model
+from segue.causal.request import Do
+from segue.engine.model import Counterfactual, Model
 from segue.errors import InputError
 
 
 @dataclass(frozen=True)
-class Effects:
+class Mediation:
     """The effects of one request on a batch of images.
 
     Attributes:
-        total: the answer where all that follows along the graph follows.
-        direct: the answer where all other variables stay as they are in fact.
-        variables: what the causal model has of each variable, by way; (batch, variable) in their units.
+        total: the answer where all effects follow along the graph.
+        direct: the answer where all other variables stay at their factual values.
+        variables: what the causal model says of each variable, by way; (batch, variable) in their units.
         names: of the variables, in that order.
     """
 
@@ -44,11 +45,13 @@ class Effects:
 
 
 @torch.inference_mode()
-def effects(model: Model, images: Float[Tensor, "batch channel *space"] | np.ndarray, do: Do, **more: Any) -> Effects:
+def effects(
+    model: Model, images: Float[Tensor, "batch channel *space"] | np.ndarray, do: Do, **more: Any
+) -> Mediation:
     """The total, the direct and the indirect effect of a request.
 
     Args:
-        images, do: as of `Model.counterfactual`. more: its further arguments, but for `propagate` and `hold`.
+        images, do: as of `Model.counterfactual`. more: its further arguments, except `propagate` and `hold`.
 
     Raises:
         InputError: as `Model.counterfactual`, or the study has no graph, so that all effects are direct.
@@ -59,4 +62,4 @@ def effects(model: Model, images: Float[Tensor, "batch channel *space"] | np.nda
     direct = model.counterfactual(images, do, propagate=False, **more)
     factual = torch.stack([total.factual[name] for name in model.variables], dim=1)
     by_way = model.scm.effects(factual, {name: total.requested[name] for name in do})
-    return Effects(total, direct, by_way, model.variables)
+    return Mediation(total, direct, by_way, model.variables)

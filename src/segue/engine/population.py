@@ -8,13 +8,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from segue.causal.intervention import parse, position
-from segue.cohort.grid import scaled, unscaled
+from segue.causal.request import Do, Intervention
 from segue.cohort.io.write_file import bits_of, write_image
-from segue.engine.model import Do, Model
+from segue.engine.model import Model
 from segue.errors import InputError
 from segue.files import whole_folder
-from segue.mechanisms.hvae import Likelihood
+from segue.mechanisms.base import Samples, offered
 
 
 @dataclass(frozen=True)
@@ -46,30 +45,27 @@ def sample(
     """
     if model.scm is None:
         raise InputError("the study has no graph, so no law of its variables; add `graph:` to it and fit it")
+    if (mechanism := offered(model.mechanism, Samples)) is None:
+        raise InputError("the image mechanism of this model cannot generate images of nobody; choose another method")
     if count < 1:
         raise InputError(f"sample({count}): give a number of images, 1 or more")
-    done = {}
-    for name, request in (do or {}).items():
-        i, action = position(name, model.variables), parse(name, request)
-        if action.kind in ("percent", "sd"):
-            raise InputError(f"do({name} = {request!r}): a population has no fact to change; give a value, or q0.9")
-        done[name] = action.apply(model.marginal[:1, i], sd=model.parents.sd[i], marginal=model.marginal[:, i])
-        model.scm.check(name, done[name])
-    pa = model.scm.sample(count, do=done, seed=seed).to(model.device)
-    measured = len(model.parents.variables)
-    pa = torch.cat([pa[:, :measured].clamp_min(0), pa[:, measured:]], dim=1)
-    weights = regions(model, count, like)
+    pa = model.scm.sample(count, do=interventions(model, do or {}), seed=seed).to(model.device)
+    pa, weights = model.space.bounded(pa), regions(model, count, like)
     with torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []):
         torch.manual_seed(seed)
         parts = zip(pa.split(batch_size), weights.split(batch_size), strict=True)
-        images = torch.cat([render(model, parents, weight) for parents, weight in parts])
-    return Population(unscaled(images, model.intensity), dict(zip(model.variables, pa.T, strict=True)))
+        images = torch.cat([mechanism.sample(parents, weight) for parents, weight in parts])
+    return Population(model.grid.unscale(images), dict(zip(model.variables, pa.T, strict=True)))
 
 
-def render(model: Model, pa: Tensor, weights: Tensor) -> Float[Tensor, "batch channel *space"]:
-    """x = loc + scale u, z and u from their priors."""
-    likelihood = Likelihood(*(part.float() for part in model.mechanism.sample(pa, weights)))
-    return likelihood.render(torch.randn_like(likelihood.loc))
+def interventions(model: Model, do: Do) -> dict[str, Tensor]:
+    """The values that a population's variables are set to: there is no factual value to change."""
+    done = {}
+    for name, request in do.items():
+        if Intervention.parse(name, request).kind in ("percent", "sd"):
+            raise InputError(f"do({name} = {request!r}): a population has no fact to change; give a value, or q0.9")
+        done[name] = model.space.value(name, request, model.space.marginal[:1])
+    return done
 
 
 def regions(model: Model, count: int, like: Tensor | None) -> Float[Tensor, "count measured *space"]:
@@ -79,14 +75,14 @@ def regions(model: Model, count: int, like: Tensor | None) -> Float[Tensor, "cou
         InputError: the regions depend on the image, and there is none to take them from.
     """
     partitions = model.parents.variables.partitions
-    if not any(part.params(len(model.size)) for part in partitions.values()):
+    if not any(part.params(len(model.grid.size)) for part in partitions.values()):
         blank = torch.zeros(count, 0, device=model.device)
-        return model.parents.weights(blank, model.size).expand(count, -1, *model.size)
+        return model.parents.weights(blank, model.grid.size).expand(count, -1, *model.grid.size)
     if like is None:
         raise InputError("the regions depend on the image: pass like=images, whose regions the new ones take")
-    x = scaled(model.check(like).to(model.device), model.intensity)
+    x = model.grid.scale(model.grid.check(like).to(model.device))
     frames = model.parents.factual(x, x.new_ones(len(x))).frames
-    return model.parents.weights(frames[torch.arange(count) % len(frames)], model.size)
+    return model.parents.weights(frames[torch.arange(count) % len(frames)], model.grid.size)
 
 
 def write_population(people: Population, out: Path, model: Model, *, suffix: str) -> Path:
@@ -97,7 +93,7 @@ def write_population(people: Population, out: Path, model: Model, *, suffix: str
             ids = [f"sample_{i:06d}" for i in range(len(people.image))]
             for id, image in zip(ids, people.image.cpu().numpy(), strict=True):
                 file = partial / "images" / f"{id}{suffix}"
-                write_image(file, image[0], None, bits=bits_of(model.intensity))
+                write_image(file, image[0], None, bits=bits_of(model.grid.intensity))
             columns = {name: value.cpu().numpy() for name, value in people.values.items()}
             pl.DataFrame({"id": ids, **columns}).write_csv(partial / "table.csv")
     except OSError as error:

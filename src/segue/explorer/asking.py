@@ -8,10 +8,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from segue.causal.request import Do, Request, resolve
 from segue.cohort.case import Case
-from segue.cohort.grid import scaled
-from segue.engine.answer import Known, act, predictions
-from segue.engine.model import Do, Model
+from segue.engine.answer import Abducted, predict_all
+from segue.engine.model import Model
 from segue.errors import InputError
 from segue.evaluation.effect import change
 from segue.explorer.models import Explored
@@ -103,20 +103,20 @@ def ask(
     methods = check_methods(explored, methods)
     model, known = explored.models[methods[0]], explored.known(methods[0], case)
     requested = parents_asked(model, known, do, propagate, hold)
-    names = model.measured_names
+    names = model.space.areas
     judged = explored.judged_factual(known, case)
     asked = Answer(
         image=known.raw[0, 0].cpu().numpy(),
         outlines=masks(model, known.soft[0]),
-        regions=dict(zip(names, known.weights[0].cpu().numpy(), strict=True)),
-        factual=by_name(model.variables, known.pa[0]),
+        regions=dict(zip(names, known.facts.weights[0].cpu().numpy(), strict=True)),
+        factual=by_name(model.variables, known.facts.pa[0]),
         judge={} if judged is None else by_name(names, judged),
         requested=by_name(model.variables, requested[0]),
         do={name: float(requested[0, model.variables.index(name)]) for name in do},
         propagate=propagate,
         hold=tuple(hold),
         sd=by_name(model.variables, model.parents.sd),
-        unit=model.unit,
+        unit=model.grid.unit,
         readings=(),
     )
     return replace(asked, readings=tuple(read(explored, method, case, requested, asked) for method in methods))
@@ -125,22 +125,21 @@ def ask(
 def read(explored: Explored, method: str, case: Case, target: Float[Tensor, "1 variable"], asked: Answer) -> Reading:
     """One method's answer to `target`, which is pa* (the methods share guide and graph)."""
     model, known = explored.models[method], explored.known(method, case)
-    (predicted,) = predictions(model, known, known.pa.new_zeros(1, dtype=torch.long), target)
-    names, moving = model.measured_names, asked.moving
+    predicted = predict_all(model, known, owner_zero(target), target)
+    names, moving = model.space.areas, asked.moving
     guide = by_name(names, predicted.achieved[0])
-    x_star = scaled(predicted.images, model.intensity)
-    by_judge = explored.judged(known, x_star)
+    by_judge = explored.judged(known, predicted.image)
     judge = {} if by_judge is None else by_name(names, by_judge)
     sd = by_name(names, model.parents.sd)
     factual, measured = (asked.judge, judge) if judge else (asked.factual, guide)
     others = [abs(measured[name] - factual[name]) / sd[name] for name in names if name not in moving]
     return Reading(
         method=method,
-        image=predicted.images[0, 0].cpu().numpy(),
+        image=predicted.raw[0, 0].cpu().numpy(),
         outlines=masks(model, predicted.soft[0]),
         guide=guide,
         judge=judge,
-        leakage=leakage(known, x_star, [names.index(name) for name in moving if name in names]),
+        leakage=leakage(known, predicted.image, [names.index(name) for name in moving if name in names]),
         off_target=sum(others) / len(others) if others else None,
     )
 
@@ -181,7 +180,7 @@ def sweep(
     """A variable from `low` to `high`, the other requests kept."""
     check_methods(explored, [method])
     model, known = explored.models[method], explored.known(method, case)
-    if variable not in (names := model.measured_names):
+    if variable not in (names := model.space.areas):
         raise InputError(f"variable {variable!r} is not measured; choose from {', '.join(names)}")
     if not 2 <= frames <= 64:
         raise InputError(f"{frames} frames: give a number from 2 to 64")
@@ -189,46 +188,49 @@ def sweep(
     values = np.linspace(low, high, frames).tolist()
     dos: list[Do] = [{**do, variable: value} for value in values]
     targets = torch.cat([parents_asked(model, known, one, propagate, hold) for one in dos])
-    parts = list(predictions(model, known, known.pa.new_zeros(frames, dtype=torch.long), targets))
-    images = torch.cat([part.images for part in parts])
-    by_judge = explored.judged(known, scaled(images, model.intensity))
+    found = predict_all(model, known, owner_zero(targets), targets)
+    by_judge = explored.judged(known, found.image)
     return Sweep(
         variable=variable,
         method=method,
-        unit=model.unit,
+        unit=model.grid.unit,
         requested=targets[:, place].tolist(),
-        guide=torch.cat([part.achieved for part in parts])[:, place].tolist(),
+        guide=found.achieved[:, place].tolist(),
         judge=None if by_judge is None else by_judge[:, place].tolist(),
         training=training_range(model, place),
-        factual=float(known.pa[0, place]),
-        images=images[:, 0].cpu().numpy(),
+        factual=float(known.facts.pa[0, place]),
+        images=found.raw[:, 0].cpu().numpy(),
     )
 
 
 def parents_asked(
-    model: Model, known: Known, do: Do, propagate: bool, hold: Collection[str]
+    model: Model, known: Abducted, do: Do, propagate: bool, hold: Collection[str]
 ) -> Float[Tensor, "1 variable"]:
     """pa* of a request; nothing else here turns what is asked into parents.
 
     Raises:
         InputError: as of `Model.counterfactual`: what is held must exist, and not be done as well.
     """
-    model.held(do, propagate, hold)
-    return act(model, known.pa, [do], propagate=propagate, hold=hold)
+    return resolve([Request(do, propagate, tuple(hold))], known.facts.pa, model.space)
 
 
-def leakage(known: Known, x_star: Tensor, moving: list[int]) -> float | None:
+def owner_zero(targets: Tensor) -> Tensor:
+    """All requests are of the one image."""
+    return torch.zeros(len(targets), dtype=torch.long, device=targets.device)
+
+
+def leakage(known: Abducted, x_star: Tensor, moving: list[int]) -> float | None:
     """Share of |x* - x| outside the regions of the variables that were to move."""
     if not moving:
         return None
-    sums = change(known.x, x_star, known.weights[:, moving].amax(1))
+    sums = change(known.facts.image, x_star, known.facts.weights[:, moving].amax(1))
     total = float(sums["total"])
     return float(sums["outside"]) / total if total > 0 else None
 
 
 def training_range(model: Model, index: int) -> tuple[float, float]:
     """The smallest and the largest training value of a variable."""
-    return float(model.marginal[0, index]), float(model.marginal[-1, index])
+    return model.space.training_range(model.variables[index])
 
 
 def by_name(names: Sequence[str], values: Tensor) -> Areas:

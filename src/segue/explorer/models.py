@@ -13,19 +13,19 @@ from torch import Tensor
 
 from segue.anatomy import measure
 from segue.cohort.case import Case
-from segue.cohort.grid import scaled
 from segue.cohort.io.write_file import scaled_axes
-from segue.engine.answer import Known, abduct
+from segue.engine.answer import Abducted, abduct_images, inputs_of
 from segue.engine.model import Model
 from segue.errors import InputError
 from segue.generation.source import FolderImages, Source, StoreImages, open_source
 from segue.hardware import channels_last
 from segue.hub.folder import read_settings
-from segue.hub.load import load, open_run
+from segue.hub.load import load, load_methods, open_run
 from segue.hub.locate import EXPORTED, locate
 from segue.nets.segmentor import Segmentor
 from segue.nets.weights import load_pretrained
-from segue.pipeline.image import methods as methods_of
+from segue.pipeline.common import device
+from segue.pipeline.recipes import recipes
 
 KEPT = 64  # abductions that are kept, of whatever user; each is a few times as large as its image
 
@@ -53,31 +53,32 @@ class Explored:
     ) -> None:
         self.name, self.opened, self.models, self.source = name, opened, models, source
         self.first = next(iter(models.values()))
-        self.judge = None if judge is None else channels_last(judge, len(self.first.size))
+        self.judge = None if judge is None else channels_last(judge, len(self.first.grid.size))
         self._known = lru_cache(maxsize=KEPT)(self._infer)
         self._judged = lru_cache(maxsize=KEPT)(self._judge)
 
     @property
     def covariates(self) -> tuple[str, ...]:
-        return self.first.covariate_names
+        return self.first.space.covariates
 
-    def known(self, method: str, case: Case) -> Known:
+    def known(self, method: str, case: Case) -> Abducted:
         """What a method infers of an image, from the last time if there was one."""
         return self._known(method, case.image.tobytes(), case.spacing, tuple(sorted(case.covariates.items())))
 
     @torch.inference_mode()
     def _infer(
         self, method: str, image: bytes, spacing: tuple[float, ...] | None, covariates: tuple[tuple[str, float], ...]
-    ) -> Known:
+    ) -> Abducted:
         model = self.models[method]
-        array = np.frombuffer(image, np.float32).reshape(model.channels, *model.size).copy()
-        return abduct(model, [Case("", array, spacing, scaled_axes(spacing), dict(covariates))])
+        array = np.frombuffer(image, np.float32).reshape(model.grid.shape).copy()
+        case = Case("", array, spacing, scaled_axes(spacing), dict(covariates))
+        return abduct_images(model, inputs_of(model, [case]))
 
-    def judged(self, known: Known, images: Tensor) -> Float[Tensor, "batch measured"] | None:
+    def judged(self, known: Abducted, images: Tensor) -> Float[Tensor, "batch measured"] | None:
         """What the judge measures on images of one case, in its fixed regions; None without a judge."""
         return None if self.judge is None else self._areas(known, self.judge.soft(images))
 
-    def judged_factual(self, known: Known, case: Case) -> Float[Tensor, "1 measured"] | None:
+    def judged_factual(self, known: Abducted, case: Case) -> Float[Tensor, "1 measured"] | None:
         """The same on the case's own image, which the judge sees once, whatever is asked of it later."""
         return None if self.judge is None else self._areas(known, self._judged(case.image.tobytes()))
 
@@ -85,12 +86,12 @@ class Explored:
     def _judge(self, image: bytes) -> Float[Tensor, "1 structure *space"]:
         assert self.judge is not None
         model = self.first
-        raw = torch.frombuffer(bytearray(image), dtype=torch.float32).reshape(1, model.channels, *model.size)
-        return self.judge.soft(scaled(raw.to(model.device), model.intensity))
+        raw = torch.frombuffer(bytearray(image), dtype=torch.float32).reshape(1, *model.grid.shape)
+        return self.judge.soft(model.grid.scale(raw.to(model.device)))
 
-    def _areas(self, known: Known, soft: Float[Tensor, "batch structure *space"]) -> Float[Tensor, "batch measured"]:
-        weights, area = known.weights.expand(len(soft), *known.weights.shape[1:]), known.area.expand(len(soft))
-        return measure(soft, weights, self.first.parents.structure_of, area)
+    def _areas(self, known: Abducted, soft: Float[Tensor, "batch structure *space"]) -> Float[Tensor, "batch measured"]:
+        facts = known.facts.rows(torch.zeros(len(soft), dtype=torch.long, device=soft.device))
+        return measure(soft, facts.weights, self.first.parents.structure_of, facts.pixel_area)
 
     def choose(self, index: int) -> Chosen:
         """An image of the cohort.
@@ -114,7 +115,7 @@ def explored(path: str, *, methods: Sequence[str] = (), cohort: Path | None = No
     """
     folder = locate(path)
     names = trained_methods(folder, methods)
-    models = {name: load(path, method=name) for name in names}
+    models = open_models(path, folder, names)
     first = models[names[0]]
     judge_folder = folder / "judge"
     judge = None
@@ -130,6 +131,13 @@ def explored(path: str, *, methods: Sequence[str] = (), cohort: Path | None = No
     return Explored(name=folder.resolve().name, opened=path, models=models, judge=judge, source=source)
 
 
+def open_models(path: str, folder: Path, names: Sequence[str]) -> dict[str, Model]:
+    """The methods of a run, sharing guide, ensemble and causal model; or the one of an exported folder."""
+    if (folder / EXPORTED).is_file():
+        return {name: load(path, method=name) for name in names}
+    return load_methods(open_run(folder, names[0]).study, names, device())
+
+
 def trained_methods(folder: Path, wanted: Sequence[str]) -> list[str]:
     """What is wanted, or all that there is, the one that `segue.load` would choose first."""
     if (folder / EXPORTED).is_file():
@@ -140,7 +148,7 @@ def trained_methods(folder: Path, wanted: Sequence[str]) -> list[str]:
     for name in wanted:
         open_run(folder, name)  # refuses what is not trained
     study, first, _ = open_run(folder, None)
-    trained = [name for name, method in methods_of(study).items() if method.trained]
+    trained = [name for name, method in recipes(study).items() if method.trained]
     return list(dict.fromkeys(wanted)) or [first, *(name for name in trained if name != first)]
 
 
@@ -157,8 +165,8 @@ class Examples:
     def __init__(self, model: Model) -> None:
         self.images = model.examples().cpu().numpy()
         self.ids = [f"example {i + 1}" for i in range(len(self.images))]
-        names = model.covariate_names
-        medians = model.marginal.quantile(0.5, dim=0)[len(model.parents.variables) :]
+        names = model.space.covariates
+        medians = model.space.marginal.quantile(0.5, dim=0)[model.space.measured :]
         self.covariates = dict(zip(names, medians.tolist(), strict=True))
 
     def read(self, index: int) -> Case:

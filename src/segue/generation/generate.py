@@ -72,7 +72,7 @@ def generate(
     summary = {
         **counts,
         "variables": list(worker.model.variables),
-        "unit": worker.model.unit,
+        "unit": worker.model.grid.unit,
         "shards": shards,
         "shards_done_before": shards - len(todo),
         "workers": workers,

@@ -60,7 +60,7 @@ def begin(job: Job, plan_file: Path) -> Worker:
     source = open_source(job.cohort, model, split=job.split)
     check_ids(plan, plan_file, source)
     if job.format != "zarr":
-        check_files(source.ids, job.format, channels=model.channels, dims=len(model.size))
+        check_files(source.ids, job.format, channels=model.grid.channels, dims=len(model.grid.size))
     plan = dataclasses.replace(plan, shard=plan.shard or shard_length(plan.requests.most, model))
     identity = {
         **of_model(model),
@@ -98,7 +98,7 @@ def assemble(job: Job, model: Model, source: Source, plan: Plan) -> Worker:
     if job.format == "zarr":
         output = ZarrOutput(job.out / STORE, shard=plan.shard)
     else:
-        output = FileOutput(job.out / FOLDER, format=job.format, bits=bits_of(model.intensity))
+        output = FileOutput(job.out / FOLDER, format=job.format, bits=bits_of(model.grid.intensity))
     return Worker(model, source, plan, output, out=job.out, shard=plan.shard)
 
 
@@ -116,9 +116,9 @@ def fill(folder: Path, *, job: Job, model: Model, source: Source, plan: Plan) ->
         images=len(source.ids),
         requests=plan.requests.most,
         shard=plan.shard,
-        channels=model.channels,
-        size=model.size,
-        about={"ids": source.ids, "unit": model.unit, "intensity": list(model.intensity)},
+        channels=model.grid.channels,
+        size=model.grid.size,
+        about={"ids": source.ids, "unit": model.grid.unit, "intensity": list(model.grid.intensity)},
     )
 
 
@@ -130,7 +130,7 @@ def check_ids(plan: Plan, path: Path, source: Source) -> None:
 
 def shard_length(requests: int, model: Model) -> int:
     """Images to a shard: enough to fill the networks' batches, few enough to hold their counterfactuals in memory."""
-    image = 4 * model.channels * math.prod(model.size)
+    image = 4 * model.grid.channels * math.prod(model.grid.size)
     return max(1, min(SHARD_IMAGES, SHARD_BYTES // (requests * image)))
 
 

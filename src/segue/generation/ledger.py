@@ -5,11 +5,11 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import polars as pl
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from segue.engine.model import Model
 from segue.errors import InputError
@@ -99,9 +99,10 @@ def end(out: Path, summary: dict[str, Any]) -> None:
 def weights_of(model: Model) -> str:
     """SHA-256 of everything in a model that an answer depends on."""
     digest = hashlib.sha256()
-    facts = [model.variables, model.size, model.intensity, model.unit, model.pixel_area, model.mechanism.conditioning]
+    grid = model.grid
+    facts = [model.variables, grid.size, grid.intensity, grid.unit, grid.pixel_area, repr(model.mechanism)]
     digest.update(json.dumps(facts).encode())
-    tensors = [*sorted(model.mechanism.state_dict().items()), ("marginal", model.marginal)]
+    tensors = [*sorted(cast(nn.Module, model.mechanism).state_dict().items()), ("marginal", model.space.marginal)]
     if model.scm is not None:
         digest.update(json.dumps([list(edge) for edge in model.scm.graph.edges]).encode())
         tensors += sorted(model.scm.state_dict(prefix="scm.").items())

@@ -16,9 +16,9 @@ import numpy as np
 import polars as pl
 import yaml
 
-from segue.causal.intervention import parse, position
-from segue.errors import InputError
-from segue.study.read import nearest, one_line
+from segue.causal.request import Intervention, Request, known_variable
+from segue.errors import InputError, nearest
+from segue.text import one_line
 
 Do = Mapping[str, str]
 """One request: by variable, what is asked of it, as text. Empty: the image itself."""
@@ -122,6 +122,10 @@ class Plan:
     propagate: bool = True
     hold: tuple[str, ...] = ()
 
+    def requests_of(self, id: str) -> list[Request]:
+        """The requests for an image; [] where it is not asked for."""
+        return [Request(do, self.propagate, self.hold) for do in self.requests.of(id)]
+
 
 def read_plan(path: Path, variables: tuple[str, ...]) -> Plan:
     """Read and check a plan about `variables`.
@@ -213,7 +217,7 @@ def table(content: Any, variables: tuple[str, ...], folder: Path) -> Listed:
     if len(names) == len(frame.columns) or not len(frame) or frame["id"].null_count():
         raise InputError(f"{path}: give a column id and a row for each request, each with the id of its image")
     for name in names:
-        position(name, variables)
+        known_variable(name, variables)
     rows: dict[str, list[Do]] = {}
     for number, row in enumerate(frame.iter_rows(named=True), start=2):
         asked = {name: row[name].strip() for name in names if (row[name] or "").strip()}
@@ -234,8 +238,8 @@ FORMS: dict[str, Callable[[Any, tuple[str, ...], Path], Requests]] = {
 def checked(do: Mapping[Any, Any], variables: tuple[str, ...]) -> Do:
     """A request whose variables exist and whose values can be read."""
     for name, value in do.items():
-        position(str(name), variables)
-        parse(str(name), str(value))
+        known_variable(str(name), variables)
+        Intervention.parse(str(name), str(value))
     return {str(name): str(value) for name, value in do.items()}
 
 
@@ -245,7 +249,7 @@ def chosen(content: Any, variables: tuple[str, ...]) -> tuple[str, ...]:
         return variables
     if not isinstance(content, list) or not content:
         raise InputError(f"variables is {content!r}; give all, or a list of names")
-    return tuple(variables[position(str(name), variables)] for name in content)
+    return tuple(known_variable(str(name), variables) for name in content)
 
 
 def keyed(content: Any, known: tuple[str, ...], *, required: tuple[str, ...]) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def open_source(path: Path, model: Model, *, split: str | None = None) -> Source
         InputError: there is none, or it is of another size, unit or number of channels than the run.
     """
     path = Path(path)
-    names = model.covariate_names
+    names = model.space.covariates
     if (path / "zarr.json").is_file():
         return StoreImages(path, model, names, split)
     if split is not None:
@@ -78,9 +78,9 @@ class StoreImages:
 def check_fit(path: Path, store: Store, model: Model) -> None:
     """Refuse a store of another kind than the run was trained on."""
     facts = {
-        "size": (list(store.size), list(model.size)),
-        "number of channels": (store.channels, model.channels),
-        "unit": (store.unit, model.unit),
+        "size": (list(store.size), list(model.grid.size)),
+        "number of channels": (store.channels, model.grid.channels),
+        "unit": (store.unit, model.grid.unit),
     }
     for what, (found, needed) in facts.items():
         if found != needed:
@@ -94,13 +94,14 @@ class FolderImages:
         folder = path / "images" if (path / "images").is_dir() else path
         if not folder.is_dir():
             raise InputError(f"{path}: no such cohort; give a prepared store (.../cohort.zarr) or a folder of images")
-        if model.channels != 1:
-            raise InputError(f"{path}: image files have one channel, the run's images {model.channels}; give a store")
+        if model.grid.channels != 1:
+            count = model.grid.channels
+            raise InputError(f"{path}: image files have one channel, the run's images {count}; give a store")
         self.files = image_files(folder)
         self.ids = list(self.files)
-        self.size = model.size
+        self.size = model.grid.size
         self.path = path / "table.csv"
-        self.table = read_table(self.path, names=self.ids, dims=len(model.size), covariates=covariates)
+        self.table = read_table(self.path, names=self.ids, dims=len(model.grid.size), covariates=covariates)
 
     def read(self, index: int) -> Case:
         id = self.ids[index]

@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from segue.causal.request import Request
 from segue.cohort.case import Case
-from segue.engine.answer import Answer, answer
+from segue.engine.answer import Answer, answer, inputs_of
 from segue.engine.model import Model
 from segue.errors import InputError
 from segue.generation.output import Output
 from segue.generation.plan import Do, Plan
 from segue.generation.source import Source
-from segue.study.read import one_line
+from segue.text import one_line
 
 PARTS = "parts"
 
@@ -61,8 +62,8 @@ class Worker:
                 cases[place] = readable(self.source.read(place), self.model)
             except Exception as error:  # a damaged image makes a decoder raise nearly anything
                 refused[place] = reason(error)
-        asked = {place: self.requests.of(ids[place]) for place in cases}
-        answers, failed = answer_all(self.model, cases, asked, propagate=self.plan.propagate, hold=self.plan.hold)
+        asked = {place: self.plan.requests_of(ids[place]) for place in cases}
+        answers, failed = answer_all(self.model, cases, asked)
         refused |= failed
         table = self.table(answers, refused)
         chosen = [cases[place] for place in answers]
@@ -93,32 +94,29 @@ class Worker:
 
 
 def readable(case: Case, model: Model) -> Case:
-    """Refuse an image of another shape, or with values that no network should see."""
-    shape = (model.channels, *model.size)
-    if case.image.shape != shape:
-        raise InputError(f"has shape {case.image.shape}, not {shape}")
-    if not np.isfinite(case.image).all():
-        raise InputError("holds values that are not finite")
-    if bad := next((name for name, value in case.covariates.items() if not np.isfinite(value)), None):
-        raise InputError(f"covariate {bad} is {case.covariates[bad]}")
-    model.area(case.spacing)  # refuses a spacing that is needed and missing
-    if case.spacing is not None and not all(mm > 0 for mm in case.spacing):
-        raise InputError(f"spacing is {case.spacing}, not mm per pixel")
+    """Refuse an image that cannot be answered, before it joins a batch with others.
+
+    Raises:
+        InputError: another shape, values that are not finite, a covariate or a spacing that is missing or wrong.
+    """
+    if case.image.shape != model.grid.shape:
+        raise InputError(f"has shape {case.image.shape}, not {model.grid.shape}")
+    inputs_of(model, [case])
     return case
 
 
 def answer_all(
-    model: Model, cases: dict[int, Case], requests: Mapping[int, Sequence[Do]], **causal: Any
+    model: Model, cases: dict[int, Case], requests: Mapping[int, Sequence[Request]]
 ) -> tuple[dict[int, Answer], dict[int, str]]:
     """Answers by place, and the reasons of those that have none: where one image fails, it fails alone."""
     try:
-        found = dict(zip(cases, answer(model, list(cases.values()), list(requests.values()), **causal), strict=True))
+        found = dict(zip(cases, answer(model, list(cases.values()), list(requests.values())), strict=True))
         failed: dict[int, str] = {}
     except Exception:
         found, failed = {}, {}
         for place, case in cases.items():
             try:
-                (found[place],) = answer(model, [case], [requests[place]], **causal)
+                (found[place],) = answer(model, [case], [requests[place]])
             except Exception as error:
                 failed[place] = reason(error)
     for place, one in list(found.items()):

@@ -16,7 +16,7 @@ from segue.hub.load import Trained
 from segue.hub.locate import EXPORTED
 from segue.pipeline import read_done
 from segue.pipeline.common import open_store
-from segue.pipeline.image import panel_of
+from segue.pipeline.recipes import ensemble_of
 from segue.pipeline.scm import METRICS
 from segue.report.columns import (
     IDEAL,
@@ -77,7 +77,7 @@ def model_card(folder: Path, run: Path, trained: Trained, *, notes: str, license
         variable=names[0],
         variables=table("variable", names, {**levels, "sd": sd}),
         stages=stage_table(run, study, trained),
-        nelbo=(read_done(trained.method.directory) or {}).get("nelbo", {}),
+        nelbo=(read_done(trained.recipe.directory) or {}).get("nelbo", {}),
         metrics=metrics,
         graph=json.loads((run / "scm" / METRICS).read_text()) if study.graph else None,
         errors=error_table(metrics, method) if metrics else "",
@@ -105,9 +105,10 @@ def splits(study: Study) -> str:
 def stage_table(run: Path, study: Study, trained: Trained) -> str:
     """What was trained: steps, images a step, seconds, and the revision of the code."""
     budgets = {"segmentor": study.segmentor.budget, "judge": study.judge.budget}
-    budgets |= {f"panel/{folder.name}": study.panel[folder.name].budget for folder in panel_of(study, trained.method)}
-    budgets[f"pretrain/{trained.method.conditioning}"] = study.hvae.budget
-    budgets.setdefault(str(trained.method.directory.relative_to(study.directory)), study.finetune.budget)
+    members = [folder.name for folder in ensemble_of(study, trained.recipe)]
+    budgets |= {f"panel/{name}": study.panel[name].budget for name in members}
+    budgets[f"pretrain/{trained.recipe.conditioning}"] = study.hvae.budget
+    budgets.setdefault(str(trained.recipe.directory.relative_to(study.directory)), study.finetune.budget)
     done = {name: read_done(run / name) for name in budgets}
     known = {name: facts for name, facts in done.items() if facts}
     return table(

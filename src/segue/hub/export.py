@@ -8,7 +8,7 @@ import dataclasses
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -21,11 +21,12 @@ from segue.errors import InputError
 from segue.files import whole_folder, write_text
 from segue.hub.card import model_card
 from segue.hub.folder import FORMAT, IMAGE, PANEL, SEGMENTOR, TENSORS, VARIABLES, checksum, sha256
-from segue.hub.load import Trained, load, open_run, telling
+from segue.hub.load import Trained, example_images, load, open_run
 from segue.hub.locate import EXPORTED, RUN
+from segue.mechanisms.refined import Refined
 from segue.pipeline import read_done
 from segue.pipeline.common import save_tensors
-from segue.pipeline.image import panel_of
+from segue.pipeline.recipes import ensemble_of
 from segue.study.derived import plain
 
 LEVELS = 2001  # quantiles kept of each variable: those at multiples of 0.0005 are exact
@@ -53,7 +54,7 @@ def export(
     if not (run / RUN).is_file():
         raise InputError(f"{run}: no run here ({RUN} is missing); give a run's folder, runs/<study>")
     trained = open_run(run, method)
-    check_whole(run, str(trained.method.directory.relative_to(trained.study.directory)))
+    check_whole(run, str(trained.recipe.directory.relative_to(trained.study.directory)))
     if (run / "evaluate" / "done.json").exists():
         check_whole(run, "evaluate")
     if trained.study.graph:
@@ -78,19 +79,20 @@ def check_whole(run: Path, stage: str) -> None:
 
 def fill(folder: Path, trained: Trained, model: Model, examples: int, *, name: str) -> None:
     """The tensors, the files that partitions need, and the settings with all their checksums."""
-    study, parents = trained.study, model.parents
+    study, parents, grid = trained.study, model.parents, model.grid
+    refined = cast(Refined, model.mechanism)
     tensors = {
-        **halved(model.mechanism.model, IMAGE),  # type: ignore[arg-type]  # a module too
-        **halved(parents.segmentor, SEGMENTOR),  # type: ignore[arg-type]
-        **halved(model.mechanism.panel, PANEL),
+        **halved(refined.inner.model, IMAGE),
+        **halved(parents.segmentor, SEGMENTOR),  # type: ignore[arg-type]  # a module too
+        **halved(refined.ensemble, PANEL),
         "mean": parents.mean.cpu(),
         "sd": parents.sd.cpu(),
-        "marginal": quantiles(model.marginal.cpu()),
+        "marginal": quantiles(model.space.marginal.cpu()),
     }
     if model.scm is not None:  # as it is: small, and quantiles of a flow need their digits
         tensors |= {name: tensor.cpu() for name, tensor in model.scm.state_dict(prefix=VARIABLES).items()}
     if examples:
-        tensors["examples"] = telling(study, examples)
+        tensors["examples"] = example_images(study, examples)
     save_tensors(tensors, folder / TENSORS)
     (folder / TENSORS).chmod(0o644)  # safetensors lets the owner alone read it; this file is to be handed on
     partitions = {name: stated(folder, name, part) for name, part in study.partitions.items()}
@@ -100,24 +102,25 @@ def fill(folder: Path, trained: Trained, model: Model, examples: int, *, name: s
         "study": study.name,
         "method": trained.name,
         "segue": __version__,
-        "commit": (read_done(trained.method.directory) or {}).get("commit"),
-        "size": list(model.size),
-        "channels": model.channels,
-        "intensity": list(model.intensity),
-        "unit": model.unit,
-        "pixel_area": model.pixel_area,
+        "commit": (read_done(trained.recipe.directory) or {}).get("commit"),
+        "size": list(grid.size),
+        "channels": grid.channels,
+        "intensity": list(grid.intensity),
+        "unit": grid.unit,
+        "pixel_area": grid.pixel_area,
         "structures": list(model.structures),
         "partitions": partitions,
         "variables": study.variables,
         "covariates": list(study.cohort.covariates),
-        "conditioning": trained.method.conditioning,
-        "shrinkage": model.mechanism.shrinkage,
-        "blur": model.mechanism.blur,
-        "corrections": model.mechanism.corrections,
+        "conditioning": trained.recipe.conditioning,
+        "mechanism": study.mechanism,
+        "shrinkage": refined.shrinkage,
+        "blur": refined.blur,
+        "corrections": refined.corrections,
         "networks": {
-            "image": network_arguments(trained.method.directory),
+            "image": network_arguments(trained.recipe.directory),
             "segmentor": network_arguments(study.directory / "segmentor"),
-            "panel": [network_arguments(folder) for folder in panel_of(study, trained.method)],
+            "panel": [network_arguments(folder) for folder in ensemble_of(study, trained.recipe)],
             **({} if model.scm is None else {"scm": network_arguments(study.directory / "scm")}),
         },
         "files": {path.name: sha256(path) for path in sorted(folder.iterdir())},

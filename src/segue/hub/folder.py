@@ -18,12 +18,13 @@ from segue import __version__
 from segue.anatomy import Partition, Variables, make_partition
 from segue.causal.parents import Parents
 from segue.causal.scm import SCM
+from segue.cohort.grid import Grid
 from segue.engine.model import Model
 from segue.errors import InputError
 from segue.hardware import channels_last
 from segue.hub.locate import EXPORTED
-from segue.mechanisms.hvae import ImageMechanism
-from segue.nets.hvae import HVAE
+from segue.mechanisms import MECHANISMS
+from segue.mechanisms.refined import Refined
 from segue.nets.segmentor import Segmentor
 
 FORMAT = "segue-model-1"
@@ -53,21 +54,18 @@ def read_model(folder: Path, *, method: str | None, device: str | torch.device) 
             f"{folder}: was exported by segue {settings['segue']} and does not fit segue {__version__}; "
             "install that version, or export the run again"
         ) from None
-    return Model(
-        mechanism,
+    grid = Grid(
         size=tuple(settings["size"]),
         channels=settings["channels"],
         intensity=tuple(settings["intensity"]),
-        marginal=tensors["marginal"],
         unit=settings["unit"],
         pixel_area=settings["pixel_area"],
-        examples=tensors.get("examples"),
-        scm=scm,
-        device=device,
     )
+    examples = tensors.get("examples")
+    return Model(mechanism, grid, marginal=tensors["marginal"], scm=scm, examples=examples, device=device)
 
 
-def build(folder: Path, settings: Mapping[str, Any], tensors: dict[str, Tensor]) -> ImageMechanism:
+def build(folder: Path, settings: Mapping[str, Any], tensors: dict[str, Tensor]) -> Refined:
     """The image mechanism and its parents, in float32."""
     networks = settings["networks"]
     made = {name: partition(folder, arguments) for name, arguments in settings["partitions"].items()}
@@ -81,14 +79,16 @@ def build(folder: Path, settings: Mapping[str, Any], tensors: dict[str, Tensor])
     )
     parents.mean.copy_(tensors["mean"])
     parents.sd.copy_(tensors["sd"])
-    mechanism = ImageMechanism(
-        model=network(HVAE, networks["image"], tensors, IMAGE),
-        parents=parents,
-        conditioning=settings["conditioning"],
+    kind = MECHANISMS[settings.get("mechanism", "hvae")]  # older folders have no such entry, nor the next three
+    inner = kind.restore(networks["image"], parents, settings["conditioning"])
+    load_weights(inner.model, tensors, IMAGE)
+    ensemble = [network(Segmentor, one, tensors, f"{PANEL}{i}.") for i, one in enumerate(networks.get("panel", ()))]
+    mechanism = Refined(
+        inner,
         shrinkage=settings["shrinkage"],
-        blur=settings.get("blur", 0.0),  # older folders have no such entry, nor the next two
+        blur=settings.get("blur", 0.0),
         corrections=settings.get("corrections", 0),
-        panel=[network(Segmentor, one, tensors, f"{PANEL}{i}.") for i, one in enumerate(networks.get("panel", ()))],
+        ensemble=ensemble,
     )
     return channels_last(mechanism, len(settings["size"]))
 
@@ -102,9 +102,14 @@ def build_scm(settings: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> SCM
 def network(kind: type[Net], arguments: Mapping[str, Any], tensors: Mapping[str, Tensor], prefix: str) -> Net:
     """A network with the weights under `prefix`."""
     net = kind(**arguments)
-    found = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-    net.load_state_dict(found)  # casts to the network's own float32
+    load_weights(net, tensors, prefix)
     return net
+
+
+def load_weights(net: nn.Module, tensors: Mapping[str, Tensor], prefix: str) -> None:
+    """Load the tensors under `prefix`, cast to the network's own float32."""
+    found = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    net.load_state_dict(found)
 
 
 def partition(folder: Path, arguments: Mapping[str, Any]) -> Partition:

@@ -1,7 +1,8 @@
 """Open a trained model: of a run, of an exported folder, or one that ships with the package."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -12,8 +13,8 @@ from segue.errors import InputError
 from segue.hub.folder import read_model
 from segue.hub.locate import EXPORTED, RUN, locate
 from segue.pipeline.common import device as default_device
-from segue.pipeline.common import load_measured, open_store
-from segue.pipeline.image import Method, load_mechanism, methods
+from segue.pipeline.common import grid_of, load_measured, open_store
+from segue.pipeline.recipes import Recipe, Workshop, recipes
 from segue.pipeline.scm import load_scm
 from segue.study.derived import folds_of
 from segue.study.read import load_study
@@ -23,11 +24,11 @@ EXAMPLES = 4
 
 
 class Trained(NamedTuple):
-    """A method of a run: its study, its key in metrics.json, and what it is."""
+    """A method of a run: its study, its key in metrics.json, and how it was made."""
 
     study: Study
     name: str
-    method: Method
+    recipe: Recipe
 
 
 def load(model: Path | str, *, method: str | None = None, device: str | torch.device | None = None) -> Model:
@@ -40,25 +41,24 @@ def load(model: Path | str, *, method: str | None = None, device: str | torch.de
 
     Raises:
         InputError: no such model, the method is not trained in it, or an exported folder is damaged.
+
+    >>> load("coronary-phantom").grid.unit
+    'mm2'
     """
     folder, device = locate(model), device or default_device()
     if (folder / EXPORTED).is_file():
         return read_model(folder, method=method, device=device)
-    study, _, chosen = open_run(folder, method)
-    measured, store = load_measured(study), open_store(study)
-    areas = measured["pixel_area"]
-    return Model(
-        load_mechanism(study, chosen.directory, chosen),
-        size=store.size,
-        channels=store.channels,
-        intensity=study.cohort.intensity,
-        marginal=measured["training"],
-        unit=store.unit,
-        pixel_area=float(areas[0]) if torch.allclose(areas, areas[0]) else None,
-        examples=telling(study, EXAMPLES),
-        scm=load_scm(study),
-        device=device,
-    )
+    trained = open_run(folder, method)
+    return load_methods(trained.study, [trained.name], device)[trained.name]
+
+
+def load_methods(study: Study, names: Sequence[str], device: str | torch.device) -> dict[str, Model]:
+    """Several methods of a run; guide, ensemble, causal model and examples are loaded once and shared."""
+    workshop, known = Workshop(study), recipes(study)
+    grid, scm = grid_of(study, open_store(study)), load_scm(study)
+    shared: dict[str, Any] = {"marginal": load_measured(study)["training"], "scm": scm}
+    shared["examples"] = example_images(study, EXAMPLES)
+    return {name: Model(workshop.mechanism(known[name]), grid, device=device, **shared) for name in names}
 
 
 def open_run(run: Path, method: str | None) -> Trained:
@@ -70,7 +70,7 @@ def open_run(run: Path, method: str | None) -> Trained:
     study = load_study(run / RUN, ["--runs", str(run.parent), "--name", run.name])
     if folds := folds_of(study):
         raise InputError(f"{run}: is a cross-validation, a model for each fold; give one, e.g. {folds[0].directory}")
-    trained = {name: m for name, m in methods(study).items() if m.trained}
+    trained = {name: recipe for name, recipe in recipes(study).items() if recipe.trained}
     chosen = method or next((name for name in preferred(study) if name in trained), None)
     if chosen not in trained:
         raise InputError(f"{run}: {chosen or 'no method'} is not trained; there is: {', '.join(trained) or 'nothing'}")
@@ -82,12 +82,12 @@ def preferred(study: Study) -> list[str]:
 
     Their parents enter in the first way that the study names.
     """
-    names = [name for name, method in methods(study).items() if method.conditioning == study.hvae.conditioning[0]]
+    names = [name for name, method in recipes(study).items() if method.conditioning == study.hvae.conditioning[0]]
     guides = len(study.finetune.guides)
     return [*names[guides:], *reversed(names[:guides])]
 
 
-def telling(study: Study, count: int) -> Float[Tensor, "example channel *space"]:
+def example_images(study: Study, count: int) -> Float[Tensor, "example channel *space"]:
     """Test images that have something of every variable, so that a change in percent has something to change."""
     measured, store = load_measured(study), open_store(study)
     areas = slice(len(measured["mean"]) - len(study.cohort.covariates))

@@ -1,80 +1,85 @@
-"""The image mechanism x = loc(z, pa) + scale(z, pa) * u, u ~ N(0, 1): abduction and prediction.
+"""The HVAE's image mechanism x = loc(z, pa) + scale(z, pa) * u, u ~ N(0, 1) (Ribeiro et al., arXiv 2306.15764).
 
-An `ImageModel` supplies q(z | x, pa) and p(x | z, pa); the mechanism gives it its parents, as an image. Because u is
-abducted as (x - loc) / scale, the null intervention returns x whatever the model has learned (composition).
+Abduction infers z from (x, pa), and the pixel noise u = (x - loc) / scale exactly. So the null intervention returns x,
+except for rounding, whatever the network has learned (composition).
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol, cast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
 
 import torch
-from jaxtyping import Float
-from monai.networks.layers.convutils import gaussian_1d
-from monai.networks.layers.simplelayers import separable_filtering
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from segue import processes
 from segue.causal.facts import Facts
-from segue.causal.parents import Conditioning, Parents, SoftMasks
-from segue.mechanisms.correction import concerned, corrected, look
-from segue.nets import gaussian
+from segue.causal.parents import Conditioning, Parents
+from segue.cohort.grid import Grid
+from segue.mechanisms.base import Loss
+from segue.nets.hvae import HVAE, Latents, PixelGaussian
 
 
-class Abduction(NamedTuple):
-    """What is inferred from (x, pa): z as the model's `states`, and KL(q || p) in nats.
+class HierarchicalModel(Protocol):
+    """p(x | z, pa) and q(z | x, pa), conditioned on an image of parents: `segue.nets.hvae.HVAE`, or one like it."""
 
-    `kl` has shape (batch, blocks), one column a stochastic block, coarse to fine; `kl_channels` the same by latent
-    channel.
+    def abduct(self, x: Tensor, context: Tensor, *, sample: bool) -> Latents: ...
+
+    def predict(self, states: list[Tensor], context: Tensor) -> PixelGaussian: ...
+
+    def sample(self, context: Tensor) -> PixelGaussian: ...
+
+    def prediction(self) -> Sequence[nn.Module]: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class HVAESettings:
+    """The network (see `segue.nets.hvae.HVAE`) and its loss.
+
+    Attributes:
+        widths, depths: channels and residual blocks by level, fine to coarse. latent: channels of each latent.
+        finest: the finest stochastic level. reach: number of finest levels at which the parents enter.
+        head: channels of the likelihood's head.
+        free_bits: nats below which the batch-mean KL of a latent channel is not penalised (Kingma et al. 2016).
+        beta_warmup: share of the training over which the weight of the KL rises linearly from 0 to 1.
     """
 
-    states: list[Tensor]
-    kl: Float[Tensor, "batch blocks"]
-    kl_channels: Float[Tensor, "batch channels"]
+    widths: tuple[int, ...] = (64, 96, 128, 128)
+    depths: tuple[int, ...] = (2, 2, 2, 2)
+    latent: int = 8
+    finest: int = 1
+    reach: int = 3
+    head: int = 32
+    free_bits: float = 0.05
+    beta_warmup: float = 0.2
 
 
-class Likelihood(NamedTuple):
-    """p(x | z, pa) = N(loc, exp(log_scale)^2) per pixel."""
+@dataclass(frozen=True)
+class HVAEPosterior:
+    """z of a batch of images, and p(x | z, pa) at their factual parents, which gives u."""
 
-    loc: Float[Tensor, "batch channel *space"]
-    log_scale: Float[Tensor, "batch channel *space"]
+    latents: Latents
+    factual: PixelGaussian
 
-    def log_prob(self, x: Float[Tensor, "batch channel *space"]) -> Float[Tensor, " batch"]:
-        """log p(x | z, pa) in nats, summed over pixels."""
-        return gaussian.log_prob(x, self.loc, self.log_scale).flatten(1).sum(1)
-
-    def noise(self, x: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch channel *space"]:
-        """The abducted pixel noise u = (x - loc) / scale."""
-        return (x - self.loc) * torch.exp(-self.log_scale)
-
-    def render(self, noise: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch channel *space"]:
-        """The image x = loc + scale * u."""
-        return self.loc + self.log_scale.exp() * noise
+    def rows(self, index: Int[Tensor, " row"]) -> "HVAEPosterior":
+        """The posterior of some images, repeats allowed."""
+        states, kl, kl_channels = self.latents
+        latents = Latents([state[index] for state in states], kl[index], kl_channels[index])
+        return HVAEPosterior(latents, PixelGaussian(*(part[index] for part in self.factual)))
 
 
-class ImageModel(Protocol):
-    """p(x | z, pa) and q(z | x, pa), conditioned on an image of parents."""
+class HVAEMechanism(nn.Module):
+    """A hierarchical VAE together with the parents that it is conditioned on, and how they enter.
 
-    def abduct(self, x: Tensor, context: Tensor, *, sample: bool) -> Abduction: ...
+    In training the network works in the precision of its surroundings (Accelerate's). It answers in float32: two
+    decodings that round differently would differ everywhere (docs/speed.md). Parents are measured, and images rendered,
+    in float32 always.
 
-    def predict(self, states: list[Tensor], context: Tensor) -> Likelihood: ...
-
-    def sample(self, context: Tensor) -> Likelihood: ...
-
-    def prediction(self) -> Sequence[nn.Module]:
-        """What a counterfactual recomputes; all else infers z."""
-        ...
-
-
-class ImageMechanism(nn.Module):
-    """An image model together with the parents that it is conditioned on, and how they enter.
-
-    In training the model works in the precision of its surroundings (Accelerate's). It answers in float32: what rounds
-    two decodings apart is a change of its own, everywhere (docs/speed.md). Parents are measured, and images rendered,
-    in float32 always. `shrinkage` is the size of change, in the network's intensity, below which a change is taken for
-    none: see `shrunk`; `blur` is how sharp a change may be, in pixels: see `blurred`. `corrections` says how often an
-    answer is corrected, and `panel` the segmentors that look at it: see `segue.mechanisms.correction`.
+    Args:
+        free_bits, beta_warmup: see `HVAESettings`.
     """
 
-    model: ImageModel
+    model: HierarchicalModel
 
     def __init__(
         self,
@@ -82,101 +87,88 @@ class ImageMechanism(nn.Module):
         model: nn.Module,
         parents: Parents,
         conditioning: Conditioning,
-        shrinkage: float = 0.0,
-        blur: float = 0.0,
-        corrections: int = 0,
-        panel: Sequence[nn.Module] = (),
+        free_bits: float = 0.0,
+        beta_warmup: float = 0.0,
     ) -> None:
         super().__init__()
-        self.model, self.parents, self.conditioning = cast(ImageModel, model), parents, conditioning
-        self.shrinkage, self.blur, self.corrections = shrinkage, blur, corrections
-        self.panel = nn.ModuleList(member.eval().requires_grad_(False) for member in panel)
+        self.model, self.parents, self.conditioning = cast(Any, model), parents, conditioning
+        self.free_bits, self.beta_warmup = free_bits, beta_warmup
+
+    def extra_repr(self) -> str:
+        """The settings that answers depend on, in the module's text."""
+        return f"conditioning={self.conditioning}"
 
     def context(self, pa: Tensor, weights: Tensor) -> Float[Tensor, "batch context *space"]:
         """The image of parents `pa` (batch, variable) on the regions `weights` (batch, measured, *space)."""
         return self.parents.context(pa, weights, self.conditioning)
 
-    def infer(self, x: Tensor, pa: Tensor, weights: Tensor, *, sample: bool) -> Abduction:
-        """z ~ q(z | x, pa), or its mean."""
-        context = self.context(pa, weights)
-        return self.model.abduct(x, context, sample=sample)
+    def abduct(self, facts: Facts, *, sample: bool = False) -> HVAEPosterior:
+        """z ~ q(z | x, pa), or its mean, and p(x | z, pa)."""
+        latents = self.model.abduct(facts.image, self.context(facts.pa, facts.weights), sample=sample)
+        (factual,) = self.decode(latents, [facts.pa], facts.weights)
+        return HVAEPosterior(latents, factual)
 
-    def predict(self, abduction: Abduction, parents: Sequence[Tensor], weights: Tensor) -> list[Likelihood]:
+    def predict(
+        self, facts: Facts, posterior: HVAEPosterior, requests: Sequence[Tensor]
+    ) -> list[Float[Tensor, "batch channel *space"]]:
+        """x* = loc* + scale* u, with the abducted u of x."""
+        noise = posterior.factual.noise(facts.image)
+        return [changed.render(noise) for changed in self.decode(posterior.latents, requests, facts.weights)]
+
+    def decode(self, latents: Latents, parents: Sequence[Tensor], weights: Tensor) -> list[PixelGaussian]:
         """p(x | z, pa) for each of several parents (batch, variable) of the same images, decoded as one batch."""
         contexts = torch.cat([self.context(pa, weights) for pa in parents])
-        loc, log_scale = self.model.predict(abduction.states, contexts)
+        loc, log_scale = self.model.predict(latents.states, contexts)
         pairs = zip(loc.chunk(len(parents)), log_scale.chunk(len(parents)), strict=True)
-        return [Likelihood(*pair) for pair in pairs]
+        return [PixelGaussian(*pair) for pair in pairs]
 
-    def sample(self, pa: Tensor, weights: Tensor) -> Likelihood:
-        """p(x | z, pa) for z drawn from the prior."""
-        context = self.context(pa, weights)
-        return self.model.sample(context)
+    def log_likelihood(self, facts: Facts, posterior: HVAEPosterior) -> Float[Tensor, " batch"]:
+        """The ELBO, log p(x | z, pa) - sum_l KL(q_l || p_l), in nats per pixel and channel."""
+        x = facts.image
+        return (posterior.factual.log_prob(x) - posterior.latents.kl.sum(1)) / x[0].numel()
 
-    def counterfactual(self, x: Tensor, factual: Likelihood, changed: Likelihood) -> Tensor:
-        """x* = loc* + scale* u with the abducted u of x, its change shrunk and blurred."""
-        image = changed.render(factual.noise(x))
-        if not (self.shrinkage or self.blur):
-            return image
-        change = image - x
-        if self.shrinkage:
-            change = shrunk(change, self.shrinkage)
-        if self.blur:
-            change = blurred(change, self.blur)
-        return x + change
+    fidelity = log_likelihood
 
-    def answer(
-        self, facts: Facts, abduction: Abduction, factual: Likelihood, requests: Sequence[Tensor]
-    ) -> list[Float[Tensor, "batch channel *space"]]:
-        """x* under each of several parents pa* (batch, variable), all from one abduction."""
-        images = self.decode(facts, abduction, factual, requests)
-        if not self.corrections:
-            return images
-        areas = look(self.parents, cast(list[SoftMasks], list(self.panel)), facts)
-        aims, concern = requests, [concerned(facts, request) for request in requests]
-        for _ in range(self.corrections):
-            each = zip(requests, concern, aims, map(areas, images), strict=True)
-            aims = [corrected(self.parents, *one) for one in each]
-            images = self.decode(facts, abduction, factual, aims)
-        return images
+    def loss(self, facts: Facts, progress: float) -> Loss:
+        """The negative ELBO of one posterior sample, with free bits and the warm-up of the KL's weight."""
+        x, posterior = facts.image, self.abduct(facts, sample=True)
+        beta = min(1.0, progress / self.beta_warmup) if self.beta_warmup else 1.0
+        latents, factual = posterior.latents, posterior.factual
+        penalised = processes.mean(latents.kl_channels).clamp_min(self.free_bits).sum()
+        loss = (beta * penalised - factual.log_prob(x).mean()) / x[0].numel()
+        return loss, {
+            "nelbo": -self.log_likelihood(facts, posterior).mean(),
+            "mae": (x - factual.loc).abs().mean(),
+            **{f"kl/{i}": kl for i, kl in enumerate(latents.kl.mean(0) / x[0].numel())},
+        }
 
-    def decode(
-        self, facts: Facts, abduction: Abduction, factual: Likelihood, parents: Sequence[Tensor]
-    ) -> list[Tensor]:
-        """x* as `parents` make it at once."""
-        changed = self.predict(abduction, parents, facts.weights)
-        return [self.counterfactual(facts.image, factual, likelihood) for likelihood in changed]
+    def tuned(self) -> Sequence[nn.Module]:
+        """What predicts. What abducts stays: a factual image has the same z and KL under every guide."""
+        return self.model.prediction()
 
-    def abduct(self, x: Tensor, pa: Tensor, weights: Tensor, *, sample: bool) -> tuple[Abduction, Likelihood]:
-        """z ~ q(z | x, pa), or its mean, and p(x | z, pa), whose `noise(x)` is the abducted u."""
-        abduction = self.infer(x, pa, weights, sample=sample)
-        (likelihood,) = self.predict(abduction, [pa], weights)
-        return abduction, likelihood
+    def sample(self, pa: Tensor, weights: Tensor) -> Float[Tensor, "batch channel *space"]:
+        """x = loc + scale u, z and u drawn from their priors."""
+        found = PixelGaussian(*(part.float() for part in self.model.sample(self.context(pa, weights))))
+        return found.render(torch.randn_like(found.loc))
 
 
-def shrunk(change: Float[Tensor, "*shape"], size: float) -> Float[Tensor, "*shape"]:
-    """change^3 / (change^2 + size^2): what is large stays (less size^2 / change), what is small goes.
-
-    A smooth form of the non-negative garrote (Breiman, Technometrics 1995;37:373) on the effect of an intervention. A
-    network that paints a region's pixels cannot help changing all of them a little; anatomy changes few, and those
-    much. Nothing done is still nothing changed.
-    """
-    return change**3 / (change**2 + size**2)
-
-
-def blurred(change: Float[Tensor, "batch channel *space"], sd: float) -> Float[Tensor, "batch channel *space"]:
-    """A Gaussian's blur of `sd` pixels, the border repeated, in float32.
-
-    Two scans that differ in their anatomy differ by no more detail than the scanner's point spread function lets
-    through, though each has noise as fine as its pixels. A change that is sharper is none of anatomy.
-    """
-    with torch.autocast(change.device.type, enabled=False):
-        kernel = gaussian_1d(torch.tensor(sd), normalize=True)
-        return separable_filtering(change.float(), [kernel] * (change.ndim - 2), mode="replicate")
+def build_hvae(settings: HVAESettings, parents: Parents, grid: Grid, conditioning: Conditioning) -> HVAEMechanism:
+    """An untrained mechanism for images of a grid."""
+    net = HVAE(
+        size=grid.size,
+        context=parents.context_channels(conditioning),
+        channels=grid.channels,
+        widths=settings.widths,
+        depths=settings.depths,
+        latent=settings.latent,
+        finest=settings.finest,
+        reach=settings.reach,
+        head=settings.head,
+    )
+    loss = {"free_bits": settings.free_bits, "beta_warmup": settings.beta_warmup}
+    return HVAEMechanism(model=net, parents=parents, conditioning=conditioning, **loss)
 
 
-def elbo(
-    x: Float[Tensor, "batch channel *space"], abduction: Abduction, likelihood: Likelihood
-) -> Float[Tensor, " batch"]:
-    """log p(x | z, pa) - sum_l KL(q_l || p_l), in nats per pixel and channel, one value an image."""
-    return (likelihood.log_prob(x) - abduction.kl.sum(1)) / x[0].numel()
+def restore_hvae(arguments: Mapping[str, Any], parents: Parents, conditioning: Conditioning) -> HVAEMechanism:
+    """A mechanism around a network with these arguments, for trained weights to be loaded into `model`."""
+    return HVAEMechanism(model=HVAE(**arguments), parents=parents, conditioning=conditioning)

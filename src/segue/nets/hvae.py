@@ -11,19 +11,54 @@ paper), or each region's value painted on that region (`segue.anatomy.paint`).
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from huggingface_hub import PyTorchModelHubMixin
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from segue.mechanisms.hvae import Abduction, Likelihood
 from segue.nets import gaussian
 from segue.nets.layers import Residual, conv, double, halve, pool
 
 LOG_SD_LIMIT = 4.0  # latents' log standard deviations stay in (-4, 4)
 LOG_SCALE = (-5.0, 1.0)  # the likelihood's log-scale, for images of range [-1, 1]: 0.3% of the range to wide open
+
+
+class Latents(NamedTuple):
+    """z ~ q(z | x, pa), as the states of the latent stream, and KL(q || p) in nats.
+
+    `kl` has shape (batch, blocks), one column a stochastic block, coarse to fine; `kl_channels` the same by latent
+    channel.
+    """
+
+    states: list[Tensor]
+    kl: Float[Tensor, "batch blocks"]
+    kl_channels: Float[Tensor, "batch channels"]
+
+
+class PixelGaussian(NamedTuple):
+    """p(x | z, pa) = N(loc, exp(log_scale)^2) per pixel.
+
+    >>> p = PixelGaussian(torch.zeros(1, 1, 2, 2), torch.zeros(1, 1, 2, 2))
+    >>> p.render(p.noise(torch.ones(1, 1, 2, 2))).mean()
+    tensor(1.)
+    """
+
+    loc: Float[Tensor, "batch channel *space"]
+    log_scale: Float[Tensor, "batch channel *space"]
+
+    def log_prob(self, x: Float[Tensor, "batch channel *space"]) -> Float[Tensor, " batch"]:
+        """log p(x | z, pa) in nats, summed over pixels."""
+        return gaussian.log_prob(x, self.loc, self.log_scale).flatten(1).sum(1)
+
+    def noise(self, x: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch channel *space"]:
+        """The abducted pixel noise u = (x - loc) / scale."""
+        return (x - self.loc) * torch.exp(-self.log_scale)
+
+    def render(self, noise: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch channel *space"]:
+        """The image x = loc + scale * u."""
+        return self.loc + self.log_scale.exp() * noise
 
 
 class LatentBlock(nn.Module):
@@ -60,8 +95,8 @@ class HVAE(nn.Module, PyTorchModelHubMixin):
         widths: channels by level, fine to coarse; level l works at 1 / 2 ** (l + 1) of the resolution.
         depths: residual blocks by level; at stochastic levels each carries a latent.
         latent: channels of each latent.
-        finest: the finest stochastic level. 0 is half resolution: latents that fine also carry the pixel noise, which
-            makes the likelihood so sharp that fine-tuning cannot move without breaking its constraint.
+        finest: the finest stochastic level; 0 is half resolution. Latents at half resolution also encode the pixel
+            noise. The likelihood then becomes so sharp that fine-tuning cannot change anything within its constraint.
         reach: number of finest levels at which the parents enter.
         head: channels of the likelihood's head, at full resolution.
     """
@@ -115,7 +150,7 @@ class HVAE(nn.Module, PyTorchModelHubMixin):
         context: Float[Tensor, "batch context *space"],
         *,
         sample: bool,
-    ) -> Abduction:
+    ) -> Latents:
         """Infer z ~ q(z | x, pa), or its mean where `sample` is false."""
         features = self.encode(x)
         s = self.top.expand(len(x), *self.top.shape[1:])
@@ -134,9 +169,9 @@ class HVAE(nn.Module, PyTorchModelHubMixin):
                     s = block(s)
             states.append(s)
         kl = torch.stack([one.sum(1) for one in kls], dim=1)
-        return Abduction(states[-self.reach :], kl, torch.cat(kls, dim=1))
+        return Latents(states[-self.reach :], kl, torch.cat(kls, dim=1))
 
-    def predict(self, states: list[Tensor], context: Float[Tensor, "batch context *space"]) -> Likelihood:
+    def predict(self, states: list[Tensor], context: Float[Tensor, "batch context *space"]) -> PixelGaussian:
         """p(x | z, pa) from the latent stream's states and the parents: all that a counterfactual recomputes.
 
         `context` may hold several parents for each state, k in a block of images after the other: (k * batch, ...).
@@ -152,7 +187,7 @@ class HVAE(nn.Module, PyTorchModelHubMixin):
         assert h is not None  # reach >= 1
         return self.head(h, context)
 
-    def sample(self, context: Float[Tensor, "batch context *space"]) -> Likelihood:
+    def sample(self, context: Float[Tensor, "batch context *space"]) -> PixelGaussian:
         """p(x | z, pa) for z drawn from the prior."""
         s = self.top.expand(len(context), *self.top.shape[1:])
         states: list[Tensor] = []
@@ -197,10 +232,10 @@ class Inject(nn.Module):
 
 
 class Head(nn.Module):
-    """From half resolution to the pixel likelihood; the last convolution in float32, where rounding would show.
+    """From half resolution to the pixel likelihood; the last convolution in float32, since rounding would be visible.
 
-    At full resolution, though convolutions of few channels are slow there: a head that gives the four pixels of a patch
-    at once can tell them apart, and fine-tuning then draws checkerboards that please the guide.
+    It works at full resolution, although convolutions with few channels are slow there. A head that predicts the four
+    pixels of a patch at once can tell them apart, and fine-tuning then produces checkerboard patterns.
     """
 
     def __init__(self, *, spatial_dims: int, width: int, context: int, hidden: int, channels: int) -> None:
@@ -210,13 +245,13 @@ class Head(nn.Module):
         self.mix = conv(spatial_dims, hidden, hidden)
         self.out = conv(spatial_dims, hidden, 2 * channels)
 
-    def forward(self, h: Tensor, context: Tensor) -> Likelihood:
+    def forward(self, h: Tensor, context: Tensor) -> PixelGaussian:
         h = double(self.narrow(h)) + self.inject(context)
         h = nn.functional.silu(self.mix(nn.functional.silu(h)))
         with torch.autocast(h.device.type, enabled=False):
             loc, raw = self.out(h.float()).chunk(2, dim=1)
         low, high = LOG_SCALE
-        return Likelihood(loc, low + (high - low) * torch.sigmoid(raw))
+        return PixelGaussian(loc, low + (high - low) * torch.sigmoid(raw))
 
 
 def residuals(spatial_dims: int, width: int, depth: int) -> nn.ModuleList:

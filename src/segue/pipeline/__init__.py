@@ -22,13 +22,15 @@ from segue.files import write_text
 from segue.nets.weights import NETWORK
 from segue.pipeline import folds
 from segue.pipeline.common import Result, command, commit
-from segue.pipeline.image import finetune, methods, pretrain
+from segue.pipeline.image import finetune, pretrain
 from segue.pipeline.judging import evaluate, evaluate_elsewhere, report
 from segue.pipeline.predictors import measure_cohort, train_regressor, train_segmentor
 from segue.pipeline.prepare import prepare
+from segue.pipeline.recipes import recipes
 from segue.pipeline.scm import fit_graph
 from segue.study.derived import asked, consulted, folds_of, plain, to_yaml
 from segue.study.schema import Partition, Segmentor, Study
+from segue.training.guides import GUIDES
 
 __all__ = ["Stage", "evaluate_elsewhere", "run", "stages"]
 Work = Callable[[Study, Path], Result]
@@ -62,9 +64,9 @@ def stages(study: Study) -> dict[str, Stage]:
     ]
     if study.graph:  # before what takes long: a graph that is wrong is seen early
         listed.append(Stage("scm", ("measure",), [asked(study.graph), asked(study.scm)], fit_graph))
-    all_methods = methods(study)
+    all_methods = recipes(study)
     tuned = {m.directory: (m, m.tuning.trained) for m in all_methods.values() if m.tuning}
-    if any(variant.guide == "regressor" for _, variant in tuned.values()):
+    if any("regressor" in GUIDES[variant.guide].needs for _, variant in tuned.values()):
         listed.append(Stage("regressor", ("measure",), [asked(study.regressor), training], train_regressor, True))
     shape = {k: v for k, v in asked(hvae).items() if k not in ("conditioning", "start")}
     if hvae.start is not None:
@@ -73,7 +75,7 @@ def stages(study: Study) -> dict[str, Stage]:
         listed.append(Stage(f"pretrain/{conditioning}", ("measure",), [shape, training], pretrain(conditioning), True))
     common = {k: v for k, v in asked(tuning).items() if k not in ("guides", "variants")}
     for directory, (method, variant) in tuned.items():
-        needs = (f"pretrain/{method.conditioning}", *(["regressor"] if variant.guide == "regressor" else []))
+        needs = (f"pretrain/{method.conditioning}", *GUIDES[variant.guide].needs)
         settings = [common, asked(variant), training]
         listed.append(Stage(f"finetune/{directory.name}", needs, settings, finetune(method), True))
     trained = tuple(s.name for s in listed if s.name not in ("prepare", "scm"))  # judged whatever the graph says

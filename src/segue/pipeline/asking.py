@@ -7,9 +7,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from segue.causal.facts import Facts
 from segue.causal.parents import Parents
 from segue.cohort import Store
-from segue.evaluation.effect import Asked, draw_requests
+from segue.engine.method import Images, Method, Questions
+from segue.evaluation.asked import Asked, draw_requests
 from segue.evaluation.truth import Truth
 from segue.pipeline.common import device, in_order, measured_images
 from segue.study.schema import Study
@@ -19,11 +21,11 @@ Oracle = Callable[[Sequence[str], Float[Tensor, "batch measured"]], Truth]
 TOGETHER = 64
 
 
-class ask:
+class Examination:
     """The chosen images with one request for each variable, as batches; the same for every method.
 
-    Called with a title, it gives the batches anew; parents are measured, and true answers rendered and held in memory,
-    once.
+    Called with a title, it gives the batches anew. Parents are measured once. True answers are rendered once and held
+    in memory.
     """
 
     def __init__(
@@ -31,37 +33,49 @@ class ask:
         study: Study,
         store: Store,
         parents: Parents,
-        chosen: np.ndarray,
+        places: np.ndarray,
         oracle: Oracle | None = None,
     ) -> None:
-        self.study, self.store, self.parents, self.chosen = study, store, parents, chosen
-        measured = measured_images(study, store, parents, chosen)
+        self.study, self.store, self.parents, self.places = study, store, parents, places
+        measured = measured_images(study, store, parents, places)
         areas = measured.areas
-        covariates = store.table[chosen.tolist()].select(study.cohort.covariates).to_numpy().astype(np.float32)
-        given = torch.from_numpy(covariates).reshape(len(chosen), -1).to(areas)
+        covariates = store.table[places.tolist()].select(study.cohort.covariates).to_numpy().astype(np.float32)
+        given = torch.from_numpy(covariates).reshape(len(places), -1).to(areas)
         self.pa = torch.cat([areas, given], dim=1)
         self.frames = measured.frames
         self.fallbacks = measured.fallbacks(parents, len(store.size))
         self.values = draw_requests(areas.cpu(), study.evaluate.seed).to(areas)
         self.subjects: list[str] = store.table["subject"].to_list()  # of every image in the store
         self.sd = dict(zip(parents.variables.names, parents.sd.tolist(), strict=False))
-        ids = store.table["id"][chosen.tolist()].to_list()
-        self.truth = None if oracle is None else answered(oracle, ids, self.values)
+        self.ids: list[str] = store.table["id"][places.tolist()].to_list()
+        self.truth = None if oracle is None else true_answers(oracle, self.ids, self.values)
 
     def __call__(self, title: str) -> Iterator[Asked]:
         first = 0
-        for batch in in_order(self.study, self.store, self.chosen, title=title):
+        for batch in in_order(self.study, self.store, self.places, title=title):
             rows = slice(first, first := first + len(batch["image"]))
             weights = self.parents.weights(self.frames[rows], self.store.size)
-            index = torch.from_numpy(self.chosen[rows])
+            facts = Facts(batch["image"], self.pa[rows], weights, batch["pixel_area"])
             truth = None
             if self.truth is not None:
                 truth = Truth(*(part[rows].to(device()) for part in self.truth))
-            yield Asked(index, batch["image"], self.pa[rows], weights, batch["pixel_area"], self.values[rows], truth)
+            places = torch.from_numpy(self.places[rows])
+            yield Asked(places, tuple(self.ids[rows]), facts, self.values[rows], truth)
+
+    def oracle(self) -> Method:
+        """The true counterfactuals as a method."""
+        assert self.truth is not None
+        images, rows = self.truth.image, {id: row for row, id in enumerate(self.ids)}
+
+        def respond(questions: Questions) -> Images:
+            of_batch = images[torch.tensor([rows[id] for id in questions.ids])]
+            return list(of_batch.to(questions.facts.image.device).unbind(1))
+
+        return Method(respond, open_ended=False)
 
 
-def answered(oracle: Oracle, ids: Sequence[str], values: Float[Tensor, "image measured"]) -> Truth:
+def true_answers(oracle: Oracle, ids: Sequence[str], values: Float[Tensor, "image measured"]) -> Truth:
     """The oracle's answers, in batches."""
-    asked = values.cpu()
-    parts = [oracle(ids[i : i + TOGETHER], asked[i : i + TOGETHER]) for i in range(0, len(ids), TOGETHER)]
+    wanted = values.cpu()
+    parts = [oracle(ids[i : i + TOGETHER], wanted[i : i + TOGETHER]) for i in range(0, len(ids), TOGETHER)]
     return Truth(*(torch.cat(part) for part in zip(*parts, strict=True)))

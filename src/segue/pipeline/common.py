@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from segue import processes, rendezvous
 from segue.causal.parents import Parents
 from segue.cohort import Store
+from segue.cohort.grid import Grid
 from segue.nets.segmentor import Segmentor
 from segue.nets.weights import load_pretrained
 from segue.progress import track
@@ -41,8 +42,20 @@ def per_image(measured: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: measured[name] for name in ("parents", "frames", "pixel_area")}
 
 
-def panel_folders(study: Study) -> dict[str, Path]:
-    """Where the segmentors of the study's panel are, by name."""
+def grid_of(study: Study, store: Store) -> Grid:
+    """The grid of a store's images, with the study's intensities."""
+    areas = store.pixel_area()
+    return Grid(
+        size=store.size,
+        channels=store.channels,
+        intensity=study.cohort.intensity,
+        unit=store.unit,
+        pixel_area=float(areas[0]) if torch.allclose(areas, areas[0]) else None,
+    )
+
+
+def ensemble_folders(study: Study) -> dict[str, Path]:
+    """Where the further segmentors of the study are, by name."""
     return {name: study.directory / "panel" / name for name in consulted(study)}
 
 

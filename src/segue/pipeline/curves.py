@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from segue.pipeline.common import panel_folders
-from segue.pipeline.image import methods
+from segue.pipeline.common import ensemble_folders
+from segue.pipeline.recipes import recipes
 from segue.report.columns import method_title
 from segue.report.curves import Panel, draw_curves
 from segue.study.schema import Study
@@ -22,13 +22,13 @@ def panels(study: Study) -> list[Panel]:
     """Segmentors, regressor, the ELBO, and fine-tuning: what it lessens, and what it is to keep."""
     root = study.directory
     tuned: dict[str, Path] = {}
-    for name, method in methods(study).items():
+    for name, method in recipes(study).items():
         if method.tuning and method.directory not in tuned.values():
             tuned[method_title(name)] = method.directory
     before: dict[str, Path] = {way: root / "pretrain" / way for way in study.hvae.conditioning}
     first = json.loads((next(iter(before.values())) / "done.json").read_text())["constraint"]
     segmentors = {"guide": root / "segmentor", "judge": root / "judge"}
-    segmentors |= {f"panel {name}": folder for name, folder in panel_folders(study).items()}
+    segmentors |= {f"panel {name}": folder for name, folder in ensemble_folders(study).items()}
     return [
         Panel("dice", "segmentors: Dice loss", segmentors),
         Panel("mse", "regressor: mean squared error", {"regressor": root / "regressor"}),

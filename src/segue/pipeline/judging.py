@@ -2,52 +2,52 @@
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from segue.causal.parents import Parents
+from segue.causal.parents import Parents, SoftMasks
 from segue.cohort import Store
-from segue.cohort.grid import unscaled
-from segue.engine.model import predict
+from segue.engine.method import Method
 from segue.errors import InputError
-from segue.evaluation.effect import Asked, act
 from segue.evaluation.floor import floor
+from segue.evaluation.judge import Judge
 from segue.files import whole_folder, write_text
-from segue.mechanisms.hvae import ImageMechanism
 from segue.nets.segmentor import Segmentor
 from segue.nets.weights import load_pretrained
 from segue.pipeline import scm
-from segue.pipeline.asking import Oracle, ask
+from segue.pipeline.asking import Examination, Oracle
 from segue.pipeline.common import (
     Result,
     command,
     commit,
     device,
+    ensemble_folders,
     in_order,
     load_measured,
     load_parents,
     measured_images,
     open_store,
-    panel_folders,
 )
 from segue.pipeline.curves import training_curves
-from segue.pipeline.image import load_mechanism, methods
+from segue.pipeline.pictures import draw_figure1, figure_requests
 from segue.pipeline.prepare import prepare_folder
-from segue.pipeline.scoring import against_truth, asking, score
+from segue.pipeline.recipes import Workshop, recipes
+from segue.pipeline.scoring import Candidate, against_truth, candidates, score
 from segue.pipeline.truth import known_oracle
-from segue.report.columns import IDEAL
-from segue.report.figure import FigureRow, figure1
 from segue.report.page import Graph
 from segue.report.page import report as write_report
 from segue.report.table import table1
 from segue.study.derived import as_judged, folds_of, to_yaml, variables
 from segue.study.schema import Study
+
+Others = Mapping[str, Callable[[Examination], Method]]
+"""Further methods by name: from what is asked to the method."""
 
 
 def evaluate(study: Study, directory: Path) -> Result:
@@ -60,7 +60,7 @@ def evaluate_elsewhere(study: Study, folder: Path) -> Path:
     if folds := folds_of(study):
         one = folds[0].directory / "study.yaml"
         raise InputError(f"{study.directory}: is a cross-validation; give one of its folds, e.g. {one}")
-    if missing := [name for name, m in methods(study).items() if not m.trained]:
+    if missing := [name for name, m in recipes(study).items() if not m.trained]:
         raise InputError(f"{study.directory}: {missing[0]} is not trained; run `segue run` on the study first")
     directory = study.directory / "elsewhere" / folder.resolve().name
     with whole_folder(directory, replace=True) as partial:
@@ -81,43 +81,64 @@ def judge_folder(study: Study, folder: Path, directory: Path) -> None:
     make_report(study, directory, directory, tested_graph(study))
 
 
-def judge_cohort(study: Study, store: Store, directory: Path, *, oracle: Oracle | None = None) -> Result:
-    """Floors, then each method, and the oracle if there is one; metrics.json is the contract for all that shows it."""
-    began = time.perf_counter()
+def judge_cohort(
+    study: Study, store: Store, directory: Path, *, oracle: Oracle | None = None, others: Others = MappingProxyType({})
+) -> Result:
+    """Measurement errors, then each method, and the oracle if there is one, to metrics.json and figure1.png.
+
+    Args:
+        others: further methods by name, made from the examination: images made elsewhere.
+    """
+    began, workshop = time.perf_counter(), Workshop(study)
     parents = judging_parents(study).to(device())
     judge = load_pretrained(Segmentor, study.directory / "judge").eval().requires_grad_(False).to(device())
-    chosen = store.indices("test")
-    chosen = chosen[np.linspace(0, len(chosen) - 1, min(len(chosen), study.evaluate.images)).round().astype(int)]
-    if len(chosen) < 2:
-        raise InputError(f"{directory}: {len(chosen)} test images; give at least 2, so that values can be exchanged")
-    asked = ask(study, store, parents, chosen, oracle)
-    segmentors = {"guide": parents.segmentor, "judge": judge}
-    for name, folder in panel_folders(study).items():
-        segmentors[f"panel_{name}"] = load_pretrained(Segmentor, folder).eval().to(device())
-    floors = {
-        name: floor(segmentor, parents, in_order(study, store, chosen, title=f"{name}'s floor", fractions=True))
-        for name, segmentor in segmentors.items()
-    }
-    results, facts = score(study, asked, judge, directory)
+    asked = Examination(study, store, parents, chosen_places(study, store, directory), oracle)
+    errors = measurement_errors(study, store, asked, {"guide": parents.segmentor, "judge": judge})
+    pictures = tuple(figure_requests(study, asked))
+    found = candidates(study, workshop)
+    found |= {name: Candidate(lambda make=make: (make(asked), None), {}) for name, make in others.items()}  # type: ignore[misc]
+    scores = score(study, asked, Judge(parents, judge, pictures), found, directory)
     metrics = {
         "study": study.name,
-        "n_images": len(chosen),
-        "n_subjects": len({asked.subjects[i] for i in chosen}),
+        "n_images": len(asked.places),
+        "n_subjects": len({asked.subjects[i] for i in asked.places}),
         "unit": store.unit,
         "variables": list(parents.variables.names),
         "sd": asked.sd,
         "fallbacks": asked.fallbacks,
-        "methods": results,
-        "realism_of_facts": facts,
+        "methods": scores.methods,
+        "realism_of_facts": scores.realism_of_facts,
         **against_truth(study, asked),
-        "segmentors": floors,
+        "segmentors": errors,
         "seconds": round(time.perf_counter() - began + spent(study), 1),
         "commit": commit(),
         "command": command(),
     }
     write_metrics(directory, metrics)
-    draw(study, store, judge, asked, directory / "figure1.png")
+    draw_figure1(study, asked, judge, pictures, scores.pictures, directory / "figure1.png")
     return {}
+
+
+def chosen_places(study: Study, store: Store, directory: Path) -> np.ndarray:
+    """The test images that are judged, evenly spaced among all."""
+    test = store.indices("test")
+    if len(test) < 2:
+        raise InputError(f"{directory}: {len(test)} test images; give at least 2, so that values can be exchanged")
+    return test[np.linspace(0, len(test) - 1, min(len(test), study.evaluate.images)).round().astype(int)]
+
+
+def measurement_errors(
+    study: Study, store: Store, asked: Examination, segmentors: dict[str, SoftMasks]
+) -> dict[str, Any]:
+    """Of guide, judge and the ensemble, against the masks of the judged images."""
+    for name, folder in ensemble_folders(study).items():
+        segmentors[f"panel_{name}"] = load_pretrained(Segmentor, folder).eval().to(device())
+    return {
+        name: floor(
+            one, asked.parents, in_order(study, store, asked.places, title=f"{name}'s error", fractions=True)
+        )
+        for name, one in segmentors.items()
+    }
 
 
 def write_metrics(directory: Path, metrics: Result) -> None:
@@ -146,63 +167,6 @@ def spent(study: Study) -> float:
 def done_files(study: Study) -> Iterator[tuple[str, Path]]:
     for path in study.directory.rglob("done.json"):
         yield str(path.parent.relative_to(study.directory)), path
-
-
-# ---- the figure --------------------------------------------------------------------------------------------------
-
-
-def draw(study: Study, store: Store, judge: Segmentor, asked: ask, path: Path) -> None:
-    """One row an intervention: telling requests, on images that have something to change."""
-    names, measured = asked.parents.variables.names, len(asked.parents.variables)
-    rows = []
-    for row in range(study.evaluate.rows):
-        v = (row * (measured // 2 + 1) + row // 2) % measured
-        i = telling(asked, v, row)
-        rows.append(figure_row(study, store, judge, asked, i, v, names[v]))
-    if rows:
-        figure1(path, rows=rows, methods=list(rows[0].counterfactuals), intensity=study.cohort.intensity)
-
-
-def telling(asked: ask, v: int, rank: int) -> int:
-    """The image whose request for v is closest to one and a half sd away, and which has some of v."""
-    distance = (asked.values[:, v] - asked.pa[:, v]) / asked.parents.sd[v]
-    absent = asked.pa[:, v] < 0.2 * asked.parents.mean[v]
-    cost = (distance.abs() - 1.5).abs() + 10 * absent
-    return int(cost.argsort()[rank % max(1, len(cost) // 2)])
-
-
-@torch.inference_mode()
-def figure_row(
-    study: Study, store: Store, judge: Segmentor, asked: ask, i: int, v: int, name: str
-) -> FigureRow:
-    (batch,) = in_order(study, store, asked.chosen[i : i + 1], title=f"figure {name}")
-    x, pa = batch["image"], asked.pa[i : i + 1]
-    weights = asked.parents.weights(asked.frames[i : i + 1], store.size)
-    index = torch.from_numpy(asked.chosen[i : i + 1])
-    one = Asked(index, x, pa, weights, batch["pixel_area"], asked.values[i : i + 1])
-    images = {}
-    for key, method in methods(study).items():
-        mechanism: ImageMechanism = load_mechanism(study, method.directory, method).to(device()).eval()
-        put = asking(study, mechanism)(one)
-        (image,) = predict(mechanism, put.facts, [act(put.pa, v, put.values[:, v])])
-        images[key] = shown(image, study)
-    if asked.truth is not None:
-        images[IDEAL] = shown(asked.truth.image[i : i + 1, v], study)
-    old, new = float(pa[0, v]), float(one.values[0, v])
-    change = f" ({100 * (new / old - 1):+.0f}%)" if old > 0 else ""
-    title = f"do({name} = {new:.3g} {store.unit}{change})"
-    return FigureRow(
-        title=title,
-        factual=shown(x, study),
-        counterfactuals=images,
-        region=weights[0, v].cpu().numpy(),
-        outlines=dict(zip(store.structures, judge.soft(x)[0].cpu().numpy(), strict=True)),
-    )
-
-
-def shown(image: Tensor, study: Study) -> np.ndarray:
-    """The first channel in raw units."""
-    return unscaled(image, study.cohort.intensity)[0, 0].cpu().numpy()
 
 
 def report(study: Study, directory: Path) -> Result:

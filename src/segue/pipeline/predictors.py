@@ -25,7 +25,7 @@ from segue.pipeline.common import (
 from segue.study.derived import variables
 from segue.study.schema import Segmentor as SegmentorSettings
 from segue.study.schema import Study
-from segue.training.objectives import Augment, Regression, Segmentation
+from segue.training.objectives import Augmentation, Regression, Segmentation
 
 
 def train_segmentor(
@@ -42,7 +42,7 @@ def train_segmentor(
         patch=settings.patch,
         channels=store.channels,
     )
-    objective = Segmentation(net, Augment(**asdict(settings.augment)))
+    objective = Segmentation(net, Augmentation(**asdict(settings.augment)))
     chosen = None if settings.masks is None else with_masks(store, split, settings.masks, study.cohort.seed)
     batches = stream(study, store, split, settings.budget, with_fractions=True, chosen=chosen)
     return trained(study, net, objective, batches, directory, settings.budget, title=title)
@@ -97,6 +97,6 @@ def train_regressor(study: Study, directory: Path) -> Result:
     net = Regressor(
         size=store.size, outputs=len(parents.names), width=settings.width, channels=store.channels
     )
-    objective = Regression(net, parents, Augment(**asdict(settings.augment)))
+    objective = Regression(net, parents, Augmentation(**asdict(settings.augment)))
     batches = stream(study, store, "guide", settings.budget, extras=per_image(measured))
     return trained(study, net, objective, batches, directory, settings.budget, title="regressor")

@@ -1,82 +1,121 @@
 """Every method, and the oracle where there is one, on what was asked: the numbers of metrics.json."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import torch
+from safetensors.numpy import load_file, save_file
 
-from segue.evaluation.axioms import axioms, factual_features, true_features
-from segue.evaluation.effect import Answers, Asked, answers, distances_of, judged, nothing, oracle, translated
+from segue.engine.method import Method, of_function, of_mechanism
+from segue.evaluation.asked import Asked, translated
+from segue.evaluation.effect import distance_rows
+from segue.evaluation.judge import Judge, Judged, axioms_of, factual_features, judged
 from segue.evaluation.metrics import summarise
 from segue.evaluation.truth import summarise_distances
-from segue.evaluation.two_sample import Features, realism
-from segue.mechanisms.hvae import ImageMechanism
-from segue.nets.segmentor import Segmentor
-from segue.pipeline.asking import ask
+from segue.evaluation.two_sample import realism
+from segue.files import whole_file
+from segue.mechanisms.base import ImageMechanism
+from segue.pipeline.asking import Examination
 from segue.pipeline.common import device
-from segue.pipeline.image import load_mechanism, methods
+from segue.pipeline.recipes import Recipe, Workshop, recipes
 from segue.report.columns import IDEAL
 from segue.study.schema import Study
 
+FEATURES, PICTURES = "features", "pictures"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A method to be judged: how it is opened, and what is known of its training."""
+
+    open: Callable[[], tuple[Method, ImageMechanism | None]]
+    training: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """`methods` and `realism_of_facts` of metrics.json, and every method's pictures."""
+
+    methods: dict[str, Any]
+    realism_of_facts: dict[str, Any] | None
+    pictures: dict[str, np.ndarray]
+
+
+def candidates(study: Study, workshop: Workshop) -> dict[str, Candidate]:
+    """The study's own methods."""
+
+    def opened(recipe: Recipe) -> tuple[Method, ImageMechanism]:
+        made, pretrained = (
+            workshop.mechanism(recipe, weights).to(device()).eval().requires_grad_(False)
+            for weights in (recipe.directory, recipe.before)
+        )
+        settings = study.evaluate
+        return of_mechanism(made, particles=settings.particles, sample=settings.sample), pretrained
+
+    return {
+        name: Candidate(
+            lambda recipe=recipe: opened(recipe),  # type: ignore[misc]
+            {"nelbo": json.loads((recipe.directory / "done.json").read_text())["nelbo"]},
+        )
+        for name, recipe in recipes(study).items()
+    }
+
 
 def score(
-    study: Study, asked: ask, judge: Segmentor, directory: Path
-) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """`methods` and `realism_of_facts` of metrics.json."""
-
-    def rows(name: str, answer: Answers) -> pl.DataFrame:
-        def make() -> pl.DataFrame:
-            torch.manual_seed(study.evaluate.seed)  # of posterior samples, if any are drawn
-            return judged(answer, asked.parents, judge, asked(title=f"judge {name}"))
-
-        return kept(directory / f"effects-{name}.parquet", make)
-
+    study: Study, asked: Examination, judge: Judge, found: Mapping[str, Candidate], directory: Path
+) -> Scores:
+    """Judge every method; a method that was judged before in `directory` is read from there."""
     results: dict[str, Any] = {}
-    features: dict[str, Features] = {}
-    for name, method in methods(study).items():
-        mechanism, pretrained = (
-            load_mechanism(study, weights, method).to(device()).eval().requires_grad_(False)
-            for weights in (method.directory, method.before)
-        )
-        put = asking(study, mechanism)
-        answer = answers(mechanism, study.evaluate.particles, study.evaluate.sample)
-        table = rows(name, lambda batch, put=put, answer=answer: answer(put(batch)))  # type: ignore[misc]
-        found = axioms(mechanism, pretrained, judge, map(put, asked(title=f"axioms {name}")))
-        features[name] = found.features
-        results[name] = summary(study, asked, table) | from_truth(study, asked, table) | found.summary()
-        results[name]["nelbo"] = json.loads((method.directory / "done.json").read_text())["nelbo"]
+    outcomes: dict[str, Judged] = {}
+    for name, candidate in found.items():
+        outcomes[name] = cached(directory, name, lambda name=name, candidate=candidate: judge_one(  # type: ignore[misc]
+            study, asked, judge, candidate, name
+        ))  # fmt: skip
+        effects = outcomes[name].effects
+        results[name] = summary(study, asked, effects) | from_truth(study, asked, effects)
+        results[name] |= axioms_of(outcomes[name].checks) | candidate.training
     if asked.truth is not None:
-        results[IDEAL] = summary(study, asked, rows(IDEAL, oracle)) | {"realism": {}}
-        features[IDEAL] = true_features(judge, asked(title=f"features {IDEAL}"))
+        oracle = Candidate(lambda: (asked.oracle(), None), {})
+        outcomes[IDEAL] = cached(directory, IDEAL, lambda: judge_one(study, asked, judge, oracle, IDEAL))
+        results[IDEAL] = summary(study, asked, outcomes[IDEAL].effects) | {"realism": {}}
     tests, facts = realism(
-        factual_features(judge, asked(title="features")),
-        features,
+        factual_features(judge.segmentor, asked(title="features")),
+        {name: outcome.features for name, outcome in outcomes.items()},
         baseline=pretrained_of(study),
-        subjects=[asked.subjects[i] for i in asked.chosen],
+        subjects=[asked.subjects[i] for i in asked.places],
         bootstrap=study.evaluate.bootstrap,
         seed=0,
     )
     for name, test in tests.items():
         results[name]["realism"] |= test
-    return results, facts
+    return Scores(results, facts, {name: outcome.pictures for name, outcome in outcomes.items()})
 
 
-def asking(study: Study, mechanism: ImageMechanism) -> Callable[[Asked], Asked]:
-    """How a model is asked: as it stands, or translated to its own regions where it is judged in others."""
-    if not study.evaluate.partitions:
-        return lambda asked: asked
-    return lambda asked: translated(asked, mechanism.parents)
+def judge_one(study: Study, asked: Examination, judge: Judge, candidate: Candidate, name: str) -> Judged:
+    """Open a method and judge it."""
+    method, pretrained = candidate.open()
+    torch.manual_seed(study.evaluate.seed)  # of posterior samples, if any are drawn
+    if study.evaluate.partitions:
+        judge = replace(judge, translate=in_own_regions)
+    return judged(method, asked(title=f"judge {name}"), judge, pretrained=pretrained)
 
 
-def summary(study: Study, asked: ask, rows: pl.DataFrame) -> dict[str, Any]:
+def in_own_regions(asked: Asked, method: Method) -> Asked:
+    """The questions in the regions that a mechanism was trained with, where it is judged in others."""
+    return asked if method.mechanism is None else translated(asked, method.mechanism.parents)
+
+
+def summary(study: Study, asked: Examination, rows: pl.DataFrame) -> dict[str, Any]:
     """`variables` and `mean` of one method."""
     return summarise(rows, sd=asked.sd, subjects=asked.subjects, bootstrap=study.evaluate.bootstrap, seed=0)
 
 
-def from_truth(study: Study, asked: ask, rows: pl.DataFrame) -> dict[str, Any]:
+def from_truth(study: Study, asked: Examination, rows: pl.DataFrame) -> dict[str, Any]:
     """`truth` of one method, in the images' raw units; {} where it is not known."""
     if asked.truth is None:
         return {}
@@ -87,11 +126,13 @@ def from_truth(study: Study, asked: ask, rows: pl.DataFrame) -> dict[str, Any]:
     }
 
 
-def against_truth(study: Study, asked: ask) -> dict[str, Any]:
+def against_truth(study: Study, asked: Examination) -> dict[str, Any]:
     """What is known of the truth itself: the share of requests that it answers, and how far the factual image is."""
     if asked.truth is None:
         return {"well_posed": None, "truth_of_doing_nothing": None}
-    rows = distances_of(nothing, asked(title="doing nothing"))
+    nothing = of_function(lambda facts, requested: facts.image)
+    with torch.inference_mode():
+        rows = pl.concat(distance_rows(nothing.respond(one.questions), one) for one in asked(title="doing nothing"))
     return {
         "well_posed": float(asked.truth.well_posed.double().mean()),
         "truth_of_doing_nothing": from_truth(study, asked, rows)["truth"],
@@ -99,19 +140,25 @@ def against_truth(study: Study, asked: ask) -> dict[str, Any]:
 
 
 def pretrained_of(study: Study) -> dict[str, str]:
-    """For each fine-tuned method the pre-trained model that it began as, if that is judged too."""
-    begun = {m.conditioning: name for name, m in methods(study).items() if m.tuning is None}
+    """For each fine-tuned method the pre-trained method that it started from, if that is judged too."""
+    made = recipes(study)
+    base = {recipe.conditioning: name for name, recipe in made.items() if recipe.tuning is None}
     return {
-        name: begun[m.conditioning]
-        for name, m in methods(study).items()
-        if m.tuning is not None and m.conditioning in begun
+        name: base[recipe.conditioning]
+        for name, recipe in made.items()
+        if recipe.tuning is not None and recipe.conditioning in base
     }
 
 
-def kept(path: Path, make: Callable[[], pl.DataFrame]) -> pl.DataFrame:
-    """A table that an interrupted run need not make again."""
-    if not path.exists():
-        temporary = path.with_suffix(".tmp")
-        make().write_parquet(temporary)
-        temporary.replace(path)
-    return pl.read_parquet(path)
+def cached(directory: Path, name: str, make: Callable[[], Judged]) -> Judged:
+    """A judged method that an interrupted run need not judge again: a table of effects, and all else as tensors."""
+    table, rest = directory / f"effects-{name}.parquet", directory / f"judged-{name}.safetensors"
+    if not (table.exists() and rest.exists()):
+        made = make()
+        with whole_file(table) as partial:
+            made.effects.write_parquet(partial)
+        with whole_file(rest) as partial:
+            save_file({**made.checks, FEATURES: made.features, PICTURES: made.pictures}, partial)
+    tensors = load_file(rest)
+    features, pictures = tensors.pop(FEATURES), tensors.pop(PICTURES)
+    return Judged(pl.read_parquet(table), features, tensors, pictures)

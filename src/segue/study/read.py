@@ -15,12 +15,15 @@ from jsonargparse import ArgumentError, ArgumentParser
 
 from segue.causal.graph import causal_graph
 from segue.errors import InputError, nearest
+from segue.mechanisms import MECHANISMS
 from segue.nets.hvae import check_shape
 from segue.nets.segmentor import check_groups, check_segmentor
 from segue.nets.weights import NETWORK
 from segue.phantom import STRUCTURES as PHANTOM_STRUCTURES
 from segue.study.derived import as_judged, names_of, variables
 from segue.study.schema import Segmentor, Study
+from segue.text import one_line
+from segue.training.guides import GUIDES
 
 
 def load_study(path: Path, overrides: Iterable[str] = ()) -> Study:
@@ -149,7 +152,14 @@ def check_networks(study: Study, where: str) -> None:
 
 
 def check_variants(study: Study, where: str) -> None:
-    """The numbers of the study's own methods."""
+    """The kinds of mechanism and guides, and the numbers of the study's own methods."""
+    if study.mechanism not in MECHANISMS:
+        raise InputError(f"{where}: mechanism: {study.mechanism} is not known{nearest(study.mechanism, MECHANISMS)}")
+    named = [(f"variants.{name}.guide", variant.guide) for name, variant in study.finetune.variants.items()]
+    named += [("guides", guide) for guide in study.finetune.guides if guide != "none"]
+    for key, guide in named:
+        if guide not in GUIDES:
+            raise InputError(f"{where}: finetune.{key}: {guide} is no guide{nearest(guide, GUIDES)}")
     for name, variant in study.finetune.variants.items():
         if variant.at_once < 1 or min(variant.outside, variant.shrinkage, variant.blur, variant.corrections) < 0:
             mend = "give at_once from 1; outside, shrinkage, blur and corrections from 0"
@@ -223,7 +233,3 @@ def dataclasses_in(hint: Any) -> list[type]:
     if typing.get_origin(hint) in (dict, types.UnionType, typing.Union):
         return [inner for argument in typing.get_args(hint) for inner in dataclasses_in(argument)]
     return []
-
-
-def one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())

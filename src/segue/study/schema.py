@@ -9,9 +9,9 @@ from pathlib import Path
 from segue.anatomy.partition import Kind
 from segue.causal.parents import Conditioning
 from segue.hardware import Precision
+from segue.mechanisms.hvae import HVAESettings
 from segue.nets.segmentor import SegmentorArch
 from segue.phantom import Law
-from segue.training.cft import GuideKind
 
 
 @dataclass(frozen=True)
@@ -141,28 +141,20 @@ class Regressor:
     augment: Augment = Augment()
 
 
-@dataclass(frozen=True)
-class Hvae:
-    """The image model.
+@dataclass(frozen=True, kw_only=True)
+class Hvae(HVAESettings):
+    """The image mechanism and its pre-training.
 
     Args:
         conditioning: how parents enter; each way is trained (map is segue's, broadcast is usual).
-        validate_every: steps between looks at the validation split's ELBO; the weights of the best look are kept. 0: no
-            looks, the last weights.
-        start: folder of another study's trained image model (runs/OTHER/pretrain/map): whatever has the same name and
-            shape begins as it is there, but for the head, which knows how noisy the other images are.
+        validate_every: steps between validations; the moving-average weights with the best validation ELBO are kept. 0:
+            no validation, the last weights are kept.
+        start: folder of another study's trained image model (runs/OTHER/pretrain/map): parameters of the same name and
+            shape start from there, except the head's, which encodes how noisy the other images are.
     """
 
     budget: Budget
     conditioning: tuple[Conditioning, ...] = ("map",)
-    widths: tuple[int, ...] = (64, 96, 128, 128)
-    depths: tuple[int, ...] = (2, 2, 2, 2)
-    latent: int = 8
-    finest: int = 1
-    reach: int = 3
-    head: int = 32
-    free_bits: float = 0.05
-    beta_warmup: float = 0.2
     augment: Augment = Augment()
     validate_every: int = 0
     start: Path | None = None
@@ -183,7 +175,7 @@ class Variant:
     The last three are no part of the fine-tuning: methods that differ in these alone are trained once.
     """
 
-    guide: GuideKind = "region"
+    guide: str = "region"
     at_once: int = 1
     outside: float = 0.0
     shrinkage: float = 0.0
@@ -225,14 +217,15 @@ class Finetune:
     """Counterfactual fine-tuning.
 
     Args:
-        guides: none (No-CFT), regressor (Reg-CFT), structure (Seg-CFT), region (Pos-Seg-CFT).
+        guides: none (No-CFT), and those of `segue.training.guides`: regressor (Reg-CFT), structure (Seg-CFT), region
+            (Pos-Seg-CFT).
         variants: further methods, by name.
         damping: weight of the constraint's quadratic term. rate: the multiplier's step. multiplier: its start.
         clip: gradient norm; its gradients are 10 to 100 times those of the ELBO, and a clip at 1 strangles it.
     """
 
     budget: Budget
-    guides: tuple[GuideKind, ...] = ("none", "regressor", "structure", "region")
+    guides: tuple[str, ...] = ("none", "regressor", "structure", "region")
     variants: dict[str, Variant] = field(default_factory=dict)
     damping: float = 10.0
     rate: float = 0.05
@@ -272,6 +265,7 @@ class Study:
             what an answer changed.
         partitions: named partitions.
         variables: the partition that measures each structure.
+        mechanism: kind of image mechanism (`segue.mechanisms`); its settings are in the section of that name.
         graph: by variable (`structure@region` or covariate), its causes; empty: all are independent, as in the papers.
         runs: the folder of all runs.
         precision: of training; auto is bf16 where the hardware has it. Answers and areas are always in float32.
@@ -286,6 +280,7 @@ class Study:
     regressor: Regressor
     hvae: Hvae
     finetune: Finetune
+    mechanism: str = "hvae"
     evaluate: Evaluate = Evaluate()
     notes: str = ""
     panel: dict[str, Segmentor] = field(default_factory=dict)

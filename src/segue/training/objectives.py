@@ -1,22 +1,21 @@
-"""What is minimised: segmentation, regression, and the ELBO. Counterfactual fine-tuning has a module of its own."""
+"""What is minimised: segmentation, regression, a mechanism's own loss. Fine-tuning: see `segue.training.finetune`."""
+
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from monai.losses import DiceLoss
 from torch import Tensor, nn
 
-from segue import processes
+from segue.causal.facts import Facts
 from segue.causal.parents import Parents
-from segue.mechanisms.hvae import ImageMechanism, elbo
+from segue.mechanisms.base import Loss, Trainable
 from segue.nets.segmentor import Regressor, Segmentor
 from segue.training.augment import jitter, random_affine, random_displacement, warp
 from segue.training.batches import Batch
-from segue.training.loop import Terms
-
-Loss = tuple[Tensor, Terms]
 
 
-class Augment(nn.Module):
+class Augmentation(nn.Module):
     """Geometry for image and masks together, then intensity for the image alone."""
 
     def __init__(
@@ -54,9 +53,12 @@ class Augment(nn.Module):
 
 
 class Segmentation(nn.Module):
-    """Dice and cross-entropy against area fractions: a pixel half covered should say one half, so that areas add up."""
+    """Dice and cross-entropy against area fractions.
 
-    def __init__(self, segmentor: Segmentor, augment: Augment) -> None:
+    A half-covered pixel should get probability 1/2, so that areas add up.
+    """
+
+    def __init__(self, segmentor: Segmentor, augment: Augmentation) -> None:
         super().__init__()
         self.segmentor, self.augment = segmentor, augment
         self.dice = DiceLoss(include_background=False, squared_pred=True)
@@ -73,60 +75,39 @@ class Segmentation(nn.Module):
 class Regression(nn.Module):
     """Mean squared error of standardised parents, which the guide measures anew on whatever `augment` made."""
 
-    def __init__(self, regressor: Regressor, parents: Parents, augment: Augment) -> None:
+    def __init__(self, regressor: Regressor, parents: Parents, augment: Augmentation) -> None:
         super().__init__()
         self.regressor, self.parents, self.augment = regressor, parents, augment
 
     def forward(self, batch: Batch, progress: float) -> Loss:
-        batch = augmented(batch, self.augment, self.parents)
-        error = (self.regressor(batch["image"]) - self.parents.standardise(batch["parents"])).square().mean()
+        facts = augmented(batch, self.augment, self.parents)
+        error = (self.regressor(facts.image) - self.parents.standardise(facts.pa)).square().mean()
         return error, {"mse": error}
 
 
-class Elbo(nn.Module):
-    """The negative ELBO with free bits (Kingma et al. 2016) and a linear warm-up of the KL's weight (beta).
+class Pretraining(nn.Module):
+    """A mechanism's own loss on factual images.
 
     Args:
-        augment: geometry and intensity; where it does anything, the guide measures the augmented image anew, so that
+        augment: geometry and intensity. Where it changes anything, the guide measures the augmented image anew, so that
             parents and image agree.
-        free_bits: nats below which a latent channel's batch-mean KL is not pushed.
-        beta_warmup: share of the training over which beta rises from 0 to 1.
     """
 
-    def __init__(
-        self,
-        mechanism: ImageMechanism,
-        *,
-        augment: Augment,
-        free_bits: float,
-        beta_warmup: float,
-    ) -> None:
+    def __init__(self, mechanism: Trainable, *, augment: Augmentation) -> None:
         super().__init__()
-        self.mechanism, self.augment = mechanism, augment
-        self.free_bits, self.beta_warmup = free_bits, beta_warmup
+        self.mechanism, self.augment = cast(Any, mechanism), augment
 
     def forward(self, batch: Batch, progress: float) -> Loss:
-        batch = augmented(batch, self.augment, self.mechanism.parents)
-        x = batch["image"]
-        abduction, likelihood = self.mechanism.abduct(x, batch["parents"], batch["weights"], sample=True)
-        beta = min(1.0, progress / self.beta_warmup) if self.beta_warmup else 1.0
-        pushed = processes.mean(abduction.kl_channels).clamp_min(self.free_bits).sum()
-        loss = (beta * pushed - likelihood.log_prob(x).mean()) / x[0].numel()
-        return loss, {
-            "nelbo": -elbo(x, abduction, likelihood).mean(),
-            "mae": (x - likelihood.loc).abs().mean(),
-            **{f"kl/{i}": kl for i, kl in enumerate(abduction.kl.mean(0) / x[0].numel())},
-        }
+        return self.mechanism.loss(augmented(batch, self.augment, self.mechanism.parents), progress)
 
 
-def augmented(batch: Batch, augment: Augment, parents: Parents) -> Batch:
-    """The batch with its region `weights`; where `augment` acts, image, parents and regions are those it made."""
-    image = batch["image"]
-    areas, frames = batch["parents"], batch["frames"]
+def augmented(batch: Batch, augment: Augmentation, parents: Parents) -> Facts:
+    """The facts of a batch; where `augment` acts, image, parents and regions are those of the augmented image."""
+    image, pixel_area = batch["image"], batch["pixel_area"]
+    pa, frames = batch["parents"], batch["frames"]
     if augment.acts:
         with torch.no_grad(), torch.autocast(image.device.type, enabled=False):
             (image,) = augment(image)
-            measured, frames = parents.factual(image, batch["pixel_area"])
-            areas = torch.cat([measured, areas[:, measured.shape[1] :]], dim=1)
-    weights = parents.weights(frames, tuple(image.shape[2:]))
-    return batch | {"image": image, "parents": areas, "weights": weights}
+            measured, frames = parents.factual(image, pixel_area)
+            pa = torch.cat([measured, pa[:, measured.shape[1] :]], dim=1)
+    return Facts(image, pa, parents.weights(frames, tuple(image.shape[2:])), pixel_area)

@@ -1,0 +1,95 @@
+"""A method: from a batch of questions to images. A mechanism is one; so is a function; so is a folder of images.
+
+Evaluation, report and explorer know methods only.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from jaxtyping import Float
+from torch import Tensor
+
+from segue.causal.facts import Facts
+from segue.engine.predict import abduct, is_null, predict, unless_null
+from segue.mechanisms.base import ImageMechanism, Likelihood, offered
+
+Images = list[Float[Tensor, "batch channel *space"]]
+
+
+class Questions(NamedTuple):
+    """A batch of factual images, and what is asked of them.
+
+    Attributes:
+        ids: of the images. facts: what is known of them.
+        requests: several pa* (batch, variable), asked of every image.
+    """
+
+    ids: tuple[str, ...]
+    facts: Facts
+    requests: list[Tensor]
+
+
+@dataclass(frozen=True)
+class Method:
+    """What is judged.
+
+    Attributes:
+        respond: from questions to x*, one batch of images for each request; scaled to the networks' range.
+        open_ended: whether it answers any question. A folder of images made elsewhere does not: it answers those that
+            were exported.
+        mechanism: the image mechanism, if it is one; a likelihood and regions of its own come from there.
+    """
+
+    respond: Callable[[Questions], Images]
+    open_ended: bool = True
+    mechanism: ImageMechanism | None = None
+
+    def answer(self, questions: Questions) -> Images:
+        """x* of every request; the factual image itself, bit for bit, where a request changes no parent."""
+        facts = questions.facts
+        each = zip(questions.requests, self.respond(questions), strict=True)
+        return [unless_null(is_null(facts, pa_star), facts.image, image) for pa_star, image in each]
+
+    @property
+    def likelihood(self) -> Likelihood | None:
+        """The mechanism's likelihood, if it has one."""
+        return offered(self.mechanism, Likelihood)
+
+
+def of_mechanism(mechanism: ImageMechanism, *, particles: int = 1, sample: bool = False) -> Method:
+    """The method that a mechanism is: each image abducted once (see `segue.engine.predict.abduct`)."""
+
+    def respond(questions: Questions) -> Images:
+        posteriors = abduct(mechanism, questions.facts, particles=particles, sample=sample)
+        return predict(mechanism, questions.facts, posteriors, questions.requests)
+
+    return Method(respond, mechanism=mechanism)
+
+
+def of_function(function: Callable[[Facts, Tensor], Tensor]) -> Method:
+    """A plain function from facts and one pa* to x* (batch, channel, *space), scaled to the networks' range.
+
+    >>> nothing = of_function(lambda facts, requested: facts.image)
+    >>> nothing.open_ended
+    True
+    """
+    return Method(lambda questions: [function(questions.facts, request) for request in questions.requests])
+
+
+def log_likelihood(mechanism: Any, facts: Facts) -> Float[Tensor, " batch"] | None:
+    """log p(x | pa) of factual images at the posterior's mean, nats per pixel; None without a likelihood."""
+    likelihood = offered(mechanism, Likelihood)
+    return None if likelihood is None else likelihood.log_likelihood(facts, mechanism.abduct(facts))
+
+
+def set_one(pa: Float[Tensor, "batch variable"], variable: int, value: Float[Tensor, " batch"]) -> Tensor:
+    """pa with one variable set."""
+    requested = pa.clone()
+    requested[:, variable] = value
+    return requested
+
+
+def one_at_a_time(pa: Tensor, values: Float[Tensor, "batch measured"]) -> list[Tensor]:
+    """A pa* for each measured variable, which alone is set to its value."""
+    return [set_one(pa, v, values[:, v]) for v in range(values.shape[1])]

@@ -1,0 +1,45 @@
+"""Where facts meet a request: abduction once, prediction of each pa*, nothing changed where nothing is asked."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Shaped
+from torch import Tensor
+
+from segue.causal.facts import Facts
+from segue.mechanisms.base import ImageMechanism
+
+
+def abduct(mechanism: ImageMechanism, facts: Facts, *, particles: int = 1, sample: bool = False) -> list[Any]:
+    """The posterior of the facts: at its mean, or `particles` > 1 draws. With `sample`, a single particle is a draw."""
+    return [mechanism.abduct(facts, sample=sample or particles > 1) for _ in range(particles)]
+
+
+def predict(
+    mechanism: ImageMechanism, facts: Facts, posteriors: Sequence[Any], requests: Sequence[Tensor]
+) -> list[Float[Tensor, "batch channel *space"]]:
+    """x* under each pa* of `requests`, averaged over the posteriors."""
+    images = [torch.zeros_like(facts.image) for _ in requests]
+    for posterior in posteriors:
+        for image, answer in zip(images, mechanism.predict(facts, posterior, requests), strict=True):
+            image += answer / len(posteriors)
+    return images
+
+
+def is_null(facts: Facts, requested: Float[Tensor, "batch variable"]) -> Bool[Tensor, " batch"]:
+    """Whether a request changes no parent."""
+    return (requested == facts.pa).all(1)
+
+
+def unless_null(
+    null: Bool[Tensor, " batch"],
+    factual: Shaped[Tensor, "batch *rest"],
+    answer: Shaped[Tensor, "batch *rest"],
+) -> Shaped[Tensor, "batch *rest"]:
+    """The answer, but where a request changes no parent the factual value, bit for bit.
+
+    >>> unless_null(torch.tensor([True, False]), torch.tensor([1.0, 1.0]), torch.tensor([1.1, 2.0]))
+    tensor([1., 2.])
+    """
+    return torch.where(null.reshape(-1, *[1] * (answer.ndim - 1)), factual, answer)

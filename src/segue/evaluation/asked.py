@@ -1,0 +1,76 @@
+"""What methods are asked for judging: factual images with one request for each measured variable."""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from segue.causal.facts import Facts
+from segue.causal.parents import Parents
+from segue.engine.method import Questions, one_at_a_time
+from segue.evaluation.truth import Truth
+
+
+class Asked(NamedTuple):
+    """A batch of factual images with one request for each measured variable.
+
+    Attributes:
+        places: in the store. ids: of the images. facts: what is known of them.
+        values: requested, one a variable. truth: the true answers, where the cohort knows them.
+    """
+
+    places: Int[Tensor, " batch"]
+    ids: tuple[str, ...]
+    facts: Facts
+    values: Float[Tensor, "batch measured"]
+    truth: Truth | None = None
+
+    @property
+    def questions(self) -> Questions:
+        """Each variable set to its value, all others held."""
+        return Questions(self.ids, self.facts, one_at_a_time(self.facts.pa, self.values))
+
+
+def draw_requests(measured: Float[Tensor, "image measured"], seed: int) -> Float[Tensor, "image measured"]:
+    """For each image and variable a value that another image has: the marginal, by permutation without fixed points.
+
+    >>> draw_requests(torch.tensor([[1.0], [2.0]]), seed=0).flatten().tolist()
+    [2.0, 1.0]
+    """
+    generator = torch.Generator().manual_seed(seed)
+    requests = torch.empty_like(measured)
+    for column in range(measured.shape[1]):
+        order = torch.randperm(len(measured), generator=generator)
+        requests[order, column] = measured[order.roll(1), column]
+    return requests
+
+
+@torch.inference_mode()
+def translated(asked: Asked, parents: Parents) -> Asked:
+    """The same questions in the regions of other `parents`: each asks for the same *change* of its variable.
+
+    A region that is cut elsewhere has another area before anything is asked, so values do not translate. Areas are
+    clamped at 0.
+    """
+    image, pa, _, pixel_area = asked.facts
+    areas, frames = parents.factual(image, pixel_area)
+    before, given = pa.split([areas.shape[1], pa.shape[1] - areas.shape[1]], dim=1)
+    weights = parents.weights(frames, tuple(image.shape[2:]))
+    return asked._replace(
+        facts=Facts(image, torch.cat([areas, given], dim=1), weights, pixel_area),
+        values=(areas + asked.values - before).clamp_min(0),
+    )
+
+
+def turn(asked: Asked) -> Int[Tensor, " batch"]:
+    """The variable whose turn it is, for each image of a batch."""
+    return torch.arange(len(asked.values)) % asked.values.shape[1]
+
+
+def in_turn(asked: Asked) -> Float[Tensor, "batch variable"]:
+    """pa*, one variable of each image set to its request."""
+    images, variables = torch.arange(len(asked.values)), turn(asked)
+    requested = asked.facts.pa.clone()
+    requested[images, variables] = asked.values[images, variables]
+    return requested

@@ -1,0 +1,124 @@
+"""Judging one method, in one pass: what figures and features show are the very images that were measured."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from segue.causal.parents import Parents
+from segue.engine.method import Method
+from segue.evaluation.asked import Asked, in_turn, turn
+from segue.evaluation.axioms import ByImage, composition, likelihoods, reversibility
+from segue.evaluation.effect import effect_rows
+from segue.mechanisms.base import ImageMechanism
+from segue.nets.segmentor import Segmentor
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Who judges, and what is to be kept of the images.
+
+    Attributes:
+        parents: measure the answers in the study's regions. segmentor: the independent judge.
+        pictures: (place in the store, variable) of the answers that figures show.
+        translate: how questions are put to a method whose regions are others than the judged ones.
+    """
+
+    parents: Parents
+    segmentor: Segmentor
+    pictures: tuple[tuple[int, int], ...] = ()
+    translate: Callable[[Asked, Method], Asked] = field(default=lambda asked, method: asked)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A method's answers, judged.
+
+    Attributes:
+        effects: a row for each image x variable, see `effect_rows`.
+        features: the judge's, of x* with one variable of each image set in turn.
+        checks: by name, one value an image: axioms and likelihoods.
+        pictures: x*, scaled, in the order of `Judge.pictures`.
+    """
+
+    effects: pl.DataFrame
+    features: Float[np.ndarray, "image feature"]
+    checks: dict[str, Float[np.ndarray, " image"]]
+    pictures: Float[np.ndarray, "picture channel *space"]
+
+
+@torch.inference_mode()
+def judged(
+    method: Method, batches: Iterable[Asked], judge: Judge, *, pretrained: ImageMechanism | None = None
+) -> Judged:
+    """Ask a method everything, and measure what it answers.
+
+    Args:
+        pretrained: the mechanism that the method started from; its likelihood says what looks like the cohort.
+    """
+    effects: list[pl.DataFrame] = []
+    features: list[np.ndarray] = []
+    checks: list[ByImage] = []
+    pictures: dict[tuple[int, int], np.ndarray] = {}
+    for asked in batches:
+        put = judge.translate(asked, method)
+        answers, null = respond(method, put)
+        effects.append(effect_rows(answers, judge.parents, judge.segmentor, asked))
+        image = torch.stack(answers, dim=1)[torch.arange(len(asked.ids)), turn(asked).to(answers[0].device)]
+        features.append(judge.segmentor.features(image).cpu().numpy())
+        checks.append(checked(method, pretrained, put, image, null))
+        pictures |= chosen_pictures(asked, answers, judge.pictures)
+    empty = np.zeros((0, *answers[0].shape[1:]), np.float32)
+    return Judged(
+        effects=pl.concat(effects),
+        features=np.concatenate(features),
+        checks={name: torch.cat([one[name] for one in checks]).double().cpu().numpy() for name in checks[0]},
+        pictures=np.stack([pictures[key] for key in judge.pictures]) if judge.pictures else empty,
+    )
+
+
+def respond(method: Method, asked: Asked) -> tuple[list[Tensor], Tensor | None]:
+    """The answers to all requests, and to the null request as the method itself gives it, if it can."""
+    questions = asked.questions
+    if not method.open_ended:
+        return method.answer(questions), None
+    raw = method.respond(questions._replace(requests=[*questions.requests, asked.facts.pa]))
+    answered = Method(lambda _: raw[:-1]).answer(questions)
+    return answered, raw[-1]
+
+
+def checked(
+    method: Method, pretrained: ImageMechanism | None, asked: Asked, image: Tensor, null: Tensor | None
+) -> ByImage:
+    """Axioms and likelihoods of one batch, those that the method has."""
+    requested = in_turn(asked)
+    found = likelihoods(method, pretrained, asked, image, requested)
+    if null is not None:
+        found |= composition(asked.facts.image, null) | reversibility(method, asked, image, requested)
+    return found
+
+
+def chosen_pictures(
+    asked: Asked, answers: list[Tensor], wanted: tuple[tuple[int, int], ...]
+) -> dict[tuple[int, int], np.ndarray]:
+    """Those answers of a batch that figures show."""
+    rows = {place: row for row, place in enumerate(asked.places.tolist())}
+    return {(i, v): answers[v][rows[i]].cpu().numpy() for i, v in wanted if i in rows}
+
+
+def axioms_of(checks: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """`composition`, `reversibility` and the likelihoods of `realism`, as metrics.json has them."""
+    means = {name: float(values.mean()) for name, values in checks.items()}
+    outside: dict[str, Any] = {name: means.pop(name) for name in ("composition", "reversibility") if name in means}
+    return {**outside, "realism": means}
+
+
+@torch.inference_mode()
+def factual_features(judge: Segmentor, batches: Iterable[Asked]) -> Float[np.ndarray, "image feature"]:
+    """The judge's features of the factual images."""
+    return np.concatenate([judge.features(asked.facts.image).cpu().numpy() for asked in batches])

@@ -1,0 +1,97 @@
+"""What an image mechanism is: abduction and prediction; and what only some can do besides.
+
+Abduction, action, prediction (Pearl, Causality, 2009, 7.1): a mechanism abducts a posterior of its noise from factual
+images, and predicts images under other parents from that posterior. Nobody else looks into a posterior.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from segue.causal.facts import Facts
+from segue.causal.parents import Parents
+
+Terms = dict[str, Tensor]
+"""Parts of a loss by name, to be logged."""
+Loss = tuple[Tensor, Terms]
+
+
+@runtime_checkable
+class Posterior(Protocol):
+    """What a mechanism inferred of a batch of images. Only the mechanism knows what is in it."""
+
+    def rows(self, index: Int[Tensor, " row"]) -> "Posterior":
+        """The posterior of some images, repeats allowed."""
+        ...
+
+
+@runtime_checkable
+class ImageMechanism(Protocol):
+    """x = f(pa, u): the mechanism of the image, with its parents."""
+
+    parents: Parents
+
+    def abduct(self, facts: Facts, *, sample: bool = False) -> Any:
+        """The posterior of u given (x, pa): at its mean, or with `sample` one draw."""
+        ...
+
+    def predict(
+        self, facts: Facts, posterior: Any, requests: Sequence[Float[Tensor, "batch variable"]]
+    ) -> list[Float[Tensor, "batch channel *space"]]:
+        """x* under each of several parents pa*, all from one posterior."""
+        ...
+
+
+@runtime_checkable
+class Trainable(Protocol):
+    """A mechanism that is trained on factual images, and fine-tuned with counterfactuals."""
+
+    def loss(self, facts: Facts, progress: float) -> Loss:
+        """What pre-training minimises on a batch. `progress` is the share of the training that is done."""
+        ...
+
+    def fidelity(self, facts: Facts, posterior: Any) -> Float[Tensor, " batch"]:
+        """How well the factual images are explained, higher is better, with a gradient: fine-tuning's constraint."""
+        ...
+
+    def tuned(self) -> Sequence[nn.Module]:
+        """What fine-tuning changes. All else stays as pre-training left it."""
+        ...
+
+
+@runtime_checkable
+class Likelihood(Protocol):
+    """A mechanism with a likelihood, or a lower bound of it."""
+
+    def log_likelihood(self, facts: Facts, posterior: Any) -> Float[Tensor, " batch"]:
+        """log p(x | pa), or its lower bound, in nats per pixel and channel."""
+        ...
+
+
+@runtime_checkable
+class Samples(Protocol):
+    """A mechanism that generates images of nobody."""
+
+    def sample(
+        self, pa: Float[Tensor, "batch variable"], weights: Float[Tensor, "batch measured *space"]
+    ) -> Float[Tensor, "batch channel *space"]:
+        """Images with these parents, their noise drawn from its prior."""
+        ...
+
+
+def offered(mechanism: Any, capability: Any) -> Any:
+    """The mechanism, or the one that it wraps (`inner`), which has a capability; None where neither has.
+
+    Args:
+        capability: `Trainable`, `Likelihood` or `Samples`.
+
+    >>> offered(object(), Samples) is None
+    True
+    """
+    while mechanism is not None:
+        if isinstance(mechanism, capability):
+            return mechanism
+        mechanism = getattr(mechanism, "inner", None)
+    return None

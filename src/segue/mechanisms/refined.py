@@ -1,0 +1,105 @@
+"""What is done to the answers of any mechanism: small changes removed, sharp ones blurred, errors corrected."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import torch
+from jaxtyping import Float
+from monai.networks.layers.convutils import gaussian_1d
+from monai.networks.layers.simplelayers import separable_filtering
+from torch import Tensor, nn
+
+from segue.causal.facts import Facts
+from segue.causal.parents import SoftMasks
+from segue.mechanisms.base import ImageMechanism
+from segue.mechanisms.correction import concerned, ensemble_measure, next_aim
+
+
+class Refined(nn.Module):
+    """An image mechanism whose answers are refined; its posterior is the inner mechanism's.
+
+    Args:
+        inner: the mechanism.
+        shrinkage: size of change, in the networks' intensity (range 2), that is treated as no change: see `shrunk`.
+        blur: sharpness limit of a change, the standard deviation of a Gaussian in pixels: see `blurred`.
+        corrections: how often a request is corrected: see `segue.mechanisms.correction`.
+        ensemble: segmentors that measure answers together with the guide.
+    """
+
+    def __init__(
+        self,
+        inner: ImageMechanism,
+        *,
+        shrinkage: float = 0.0,
+        blur: float = 0.0,
+        corrections: int = 0,
+        ensemble: Sequence[nn.Module] = (),
+    ) -> None:
+        super().__init__()
+        self.inner = cast(Any, inner)
+        self.parents = inner.parents
+        self.shrinkage, self.blur, self.corrections = shrinkage, blur, corrections
+        self.ensemble = nn.ModuleList(member.eval().requires_grad_(False) for member in ensemble)
+
+    def extra_repr(self) -> str:
+        """The settings, in the module's text."""
+        return f"shrinkage={self.shrinkage}, blur={self.blur}, corrections={self.corrections}"
+
+    def abduct(self, facts: Facts, *, sample: bool = False) -> Any:
+        """The inner mechanism's posterior."""
+        return self.inner.abduct(facts, sample=sample)
+
+    def predict(
+        self, facts: Facts, posterior: Any, requests: Sequence[Tensor]
+    ) -> list[Float[Tensor, "batch channel *space"]]:
+        """x* under each of several parents pa*, refined."""
+        images = self.shaped(facts, posterior, requests)
+        if not self.corrections:
+            return images
+        areas = ensemble_measure(self.parents, cast(list[SoftMasks], list(self.ensemble)), facts)
+        aims, concern = requests, [concerned(facts, request) for request in requests]
+        for _ in range(self.corrections):
+            each = zip(requests, concern, aims, map(areas, images), strict=True)
+            aims = [next_aim(self.parents, *one) for one in each]
+            images = self.shaped(facts, posterior, aims)
+        return images
+
+    def shaped(self, facts: Facts, posterior: Any, aims: Sequence[Tensor]) -> list[Tensor]:
+        """The inner mechanism's answers, their changes shrunk and blurred."""
+        images = self.inner.predict(facts, posterior, aims)
+        if not (self.shrinkage or self.blur):
+            return images
+        return [facts.image + self.shape(image - facts.image) for image in images]
+
+    def shape(self, change: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch channel *space"]:
+        """A change shrunk, then blurred."""
+        if self.shrinkage:
+            change = shrunk(change, self.shrinkage)
+        return blurred(change, self.blur) if self.blur else change
+
+
+def shrunk(change: Float[Tensor, "*shape"], size: float) -> Float[Tensor, "*shape"]:
+    """change^3 / (change^2 + size^2): large changes stay (less size^2 / change), small ones vanish.
+
+    A smooth form of the non-negative garrote (Breiman, Technometrics 1995;37:373), applied to the effect of an
+    intervention. A network that paints the pixels of a region changes all of them a little. Anatomy changes few pixels,
+    and those strongly. No change stays no change.
+
+    >>> shrunk(torch.tensor([0.0, 0.01, 1.0]), 0.1)
+    tensor([0.0000e+00, 9.9010e-05, 9.9010e-01])
+    """
+    return change**3 / (change**2 + size**2)
+
+
+def blurred(change: Float[Tensor, "batch channel *space"], sd: float) -> Float[Tensor, "batch channel *space"]:
+    """A Gaussian blur of `sd` pixels, the border repeated, in float32.
+
+    Two scans that differ in their anatomy differ by no finer detail than the scanner's point spread function lets
+    through, although each has noise as fine as its pixels. A sharper change is not anatomy.
+
+    >>> float(blurred(torch.full((1, 1, 5, 5), 0.5), 1.0).mean())
+    0.5
+    """
+    with torch.autocast(change.device.type, enabled=False):
+        kernel = gaussian_1d(torch.tensor(sd), normalize=True)
+        return separable_filtering(change.float(), [kernel] * (change.ndim - 2), mode="replicate")

@@ -1,0 +1,107 @@
+"""The methods of a study: how each is made, and its mechanism once it is trained."""
+
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from safetensors.torch import load_file
+
+from segue.causal.parents import Conditioning, Parents
+from segue.errors import InputError
+from segue.hardware import channels_last
+from segue.mechanisms import MECHANISMS
+from segue.mechanisms.refined import Refined
+from segue.nets.segmentor import Segmentor
+from segue.nets.weights import NETWORK, load_pretrained
+from segue.pipeline.common import ensemble_folders, load_parents
+from segue.study.schema import Study, Variant
+from segue.training.guides import GUIDES
+
+NO_CFT = "no_cft"
+
+
+class Recipe(NamedTuple):
+    """How a method is made: a pre-trained mechanism, and its fine-tuning, if any.
+
+    Attributes:
+        directory: of its weights. before: of the pre-trained weights that it started from.
+    """
+
+    conditioning: Conditioning
+    tuning: Variant | None
+    directory: Path
+    before: Path
+
+    @property
+    def trained(self) -> bool:
+        """Whether its weights are there."""
+        return (self.directory / "done.json").exists()
+
+
+def recipes(study: Study) -> dict[str, Recipe]:
+    """Every method of a study by its key in metrics.json; parents that enter as maps are the default and go unsaid."""
+    tuning, root = study.finetune, study.directory
+    tunings = dict(papers_method(guide) for guide in tuning.guides) | tuning.variants
+    found = {}
+    for conditioning in study.hvae.conditioning:
+        before = root / "pretrain" / conditioning
+        directories: dict[Variant | None, Path] = {None: before}
+        for stem, variant in tunings.items():
+            name = stem + ("" if conditioning == "map" else f"_{conditioning}")
+            directory = directories.setdefault(variant and variant.trained, root / "finetune" / name)
+            found[name] = Recipe(conditioning, variant, directory, before)
+    return found
+
+
+def papers_method(guide: str) -> tuple[str, Variant | None]:
+    """The papers' method with a guide: its name, and its fine-tuning."""
+    return (NO_CFT, None) if guide == "none" else (GUIDES[guide].method, Variant(guide))
+
+
+class Workshop:
+    """Loads the mechanisms of a study; what methods share (guide, ensemble) is loaded once."""
+
+    def __init__(self, study: Study) -> None:
+        self.study = study
+
+    @cached_property
+    def parents(self) -> Parents:
+        """The guide's segmentor, ready to measure."""
+        return load_parents(self.study)
+
+    @cached_property
+    def ensemble(self) -> list[Segmentor]:
+        """The study's further segmentors."""
+        return [load_pretrained(Segmentor, folder) for folder in ensemble_folders(self.study).values()]
+
+    def mechanism(self, recipe: Recipe, directory: Path | None = None) -> Refined:
+        """A method's mechanism; with `directory`, of the weights there."""
+        variant = recipe.tuning or Variant()
+        inner = self.plain(recipe.conditioning, directory or recipe.directory)
+        made = Refined(inner, ensemble=self.ensemble if variant.panel else [], **refinements(variant))
+        return channels_last(made, len(self.study.cohort.size))
+
+    def plain(self, conditioning: Conditioning, directory: Path) -> Any:
+        """The mechanism around the network saved in `directory`, its answers not refined."""
+        if not (directory / NETWORK).is_file():
+            raise InputError(f"{directory}: no trained network there; run its stage of the study first")
+        arguments = json.loads((directory / "config.json").read_text())
+        made = MECHANISMS[self.study.mechanism].restore(arguments, self.parents, conditioning)
+        made.model.load_state_dict(load_file(directory / NETWORK))
+        return made
+
+
+def refinements(variant: Variant) -> dict[str, Any]:
+    """What is done to a method's answers, as `Refined` takes it."""
+    return {
+        "shrinkage": 2 * variant.shrinkage,  # the networks see a range of 2
+        "blur": variant.blur,
+        "corrections": variant.corrections,
+    }
+
+
+def ensemble_of(study: Study, recipe: Recipe) -> list[Path]:
+    """The folders of the segmentors that measure a method's answers together with the guide."""
+    asks = recipe.tuning is not None and recipe.tuning.panel
+    return list(ensemble_folders(study).values()) if asks else []

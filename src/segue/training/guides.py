@@ -1,0 +1,113 @@
+"""Guides: frozen predictors that say how far a counterfactual is from what was requested.
+
+A guide maps (x*, facts, pa*) to one squared error an image, in standard deviations, with a gradient to x*. It stays in
+evaluation mode and its own parameters get no gradient. `GUIDES` is the registry: a new guide is one class and one line.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from segue.anatomy import measure, structure_sums
+from segue.causal.facts import Facts
+from segue.causal.parents import Parents
+from segue.nets.segmentor import Regressor
+
+
+class Frozen(nn.Module):
+    """A guide: measures with the parents' segmentor, or with a network of its own, and does not learn."""
+
+    def __init__(self, parents: Parents) -> None:
+        super().__init__()
+        self.parents = parents
+
+    def train(self, mode: bool = True) -> "Frozen":
+        """Stay in evaluation mode."""
+        return super().train(False)
+
+    def forward(
+        self, image: Float[Tensor, "batch channel *space"], facts: Facts, requested: Float[Tensor, "batch variable"]
+    ) -> Float[Tensor, " batch"]:
+        """Squared errors of the counterfactual `image` of `facts`, one an image."""
+        raise NotImplementedError
+
+
+class RegionGuide(Frozen):
+    """Pos-Seg-CFT (arXiv 2603.21213): the area of every structure in every region."""
+
+    def areas(self, image: Tensor, facts: Facts) -> Float[Tensor, "batch measured"]:
+        """What the segmentor measures in the factual regions."""
+        soft = self.parents.segmentor.soft(image)
+        return measure(soft, facts.weights, self.parents.structure_of, facts.pixel_area)
+
+    def forward(self, image: Tensor, facts: Facts, requested: Tensor) -> Tensor:
+        error = self.areas(image, facts) - requested[:, : facts.measured]
+        return (error / self.parents.sd[: facts.measured]).square().sum(1)
+
+
+class StructureGuide(RegionGuide):
+    """Seg-CFT (arXiv 2509.24913): areas of whole structures, the regions summed; in sd of those sums."""
+
+    sum_sd: Tensor
+
+    def __init__(self, parents: Parents, training: Float[Tensor, "sample variable"]) -> None:
+        super().__init__(parents)
+        self.register_buffer("sum_sd", self.sums(training[:, : len(parents.variables.names)]).std(0).clamp_min(1e-6))
+
+    def sums(self, areas: Tensor) -> Float[Tensor, "batch structure"]:
+        """Areas by structure, of those that have variables."""
+        sums = structure_sums(areas, self.parents.structure_of, len(self.parents.variables.structures))
+        return sums[:, self.parents.structure_channels]
+
+    def forward(self, image: Tensor, facts: Facts, requested: Tensor) -> Tensor:
+        achieved = self.sums(self.areas(image, facts))
+        error = achieved - self.sums(requested[:, : facts.measured])
+        return (error / self.sum_sd).square().sum(1)
+
+
+class RegressorGuide(Frozen):
+    """Reg-CFT: a regressor predicts the parents from the whole image."""
+
+    def __init__(self, parents: Parents, regressor: Regressor) -> None:
+        super().__init__(parents)
+        self.regressor = regressor.eval().requires_grad_(False)
+
+    def forward(self, image: Tensor, facts: Facts, requested: Tensor) -> Tensor:
+        return (self.regressor(image) - self.parents.standardise(requested)).square().sum(1)
+
+
+@dataclass(frozen=True)
+class GuideParts:
+    """What guides are built from.
+
+    Attributes:
+        training: parents of the training images. regressor: loads the study's trained regressor.
+    """
+
+    parents: Parents
+    training: Float[Tensor, "sample variable"]
+    regressor: Callable[[], Regressor]
+
+
+@dataclass(frozen=True)
+class GuideKind:
+    """One entry of the registry.
+
+    Attributes:
+        method: the papers' name of a fine-tuning with this guide, a key of metrics.json.
+        build: makes the guide.
+        needs: further stages of the study whose networks it uses.
+    """
+
+    method: str
+    build: Callable[[GuideParts], nn.Module]
+    needs: tuple[str, ...] = ()
+
+
+GUIDES: dict[str, GuideKind] = {
+    "regressor": GuideKind("reg_cft", lambda parts: RegressorGuide(parts.parents, parts.regressor()), ("regressor",)),
+    "structure": GuideKind("seg_cft", lambda parts: StructureGuide(parts.parents, parts.training)),
+    "region": GuideKind("pos_seg_cft", lambda parts: RegionGuide(parts.parents)),
+}
