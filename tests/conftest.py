@@ -12,9 +12,10 @@ import tiny
 import torch
 from hypothesis import settings
 
+from segue.causal.facts import Facts
 from segue.causal.parents import Parents
 from segue.cohort import Record, Store, write_store
-from segue.mechanisms.hvae import ImageMechanism
+from segue.mechanisms.hvae import HVAEMechanism
 from segue.phantom import STRUCTURES, render_cohort
 
 settings.register_profile("segue", deadline=None)  # a first call pays for imports
@@ -59,15 +60,15 @@ def parents() -> Parents:
 
 
 @pytest.fixture(params=["map", "broadcast"])
-def mechanism(request, parents) -> ImageMechanism:
+def mechanism(request, parents) -> HVAEMechanism:
     """An untrained image mechanism over `tiny.bars`, conditioned either way."""
     net = tiny.hvae(context=parents.context_channels(request.param))
-    return ImageMechanism(model=net, parents=parents, conditioning=request.param)
+    return HVAEMechanism(model=net, parents=parents, conditioning=request.param)
 
 
 @pytest.fixture
-def factual(parents):
-    """(x, pa, weights, pixel_area) of six images."""
+def factual(parents) -> Facts:
+    """Six images, measured."""
     x, area = tiny.bars(6, seed=1), torch.full((6,), 0.5)
     areas, frames = parents.factual(x, area)
-    return x, areas, parents.weights(frames, tiny.SIZE), area
+    return Facts(x, areas, parents.weights(frames, tiny.SIZE), area)

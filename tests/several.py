@@ -18,11 +18,12 @@ from segue import processes, rendezvous
 from segue.causal.parents import Parents
 from segue.cohort import Store
 from segue.errors import Ended, InputError, RanksLost, exit_code
-from segue.mechanisms.hvae import ImageMechanism
+from segue.mechanisms.hvae import HVAEMechanism
 from segue.training.batches import Batches
-from segue.training.cft import CounterfactualFineTuning, RegionGuide
+from segue.training.finetune import Constraint, CounterfactualFineTuning
+from segue.training.guides import RegionGuide
 from segue.training.loop import fit
-from segue.training.objectives import Augment, Elbo
+from segue.training.objectives import Augmentation, Pretraining
 
 TESTS = Path(__file__).parent
 MOVED = {"rotate": 5.0, "shift": 0.03, "flip_axes": (1,), "contrast": 0.1, "brightness": 0.1, "noise": 0.05}
@@ -144,7 +145,7 @@ def outcome(folder: Path, name: str) -> tuple[dict[str, dict[str, float]], dict[
     return content, load_file(folder / name / "weights.safetensors")
 
 
-def make(kind: str, store: Store) -> tuple[Elbo | CounterfactualFineTuning, dict[str, torch.Tensor]]:
+def make(kind: str, store: Store) -> tuple[Pretraining | CounterfactualFineTuning, dict[str, torch.Tensor]]:
     """An objective with everything on: augmentation, free bits, the Lagrangian, the region guide."""
     parents = Parents(segmentor=tiny.Tones(-0.2, 0.4), variables=tiny.variables("dim", "bright"))
     count = len(store)
@@ -152,12 +153,14 @@ def make(kind: str, store: Store) -> tuple[Elbo | CounterfactualFineTuning, dict
     areas, frames = parents.factual(images, torch.ones(count))
     parents.fit(areas)
     net = tiny.hvae(size=store.size, context=parents.context_channels("map"))
-    mechanism = ImageMechanism(model=net, parents=parents, conditioning="map")
+    mechanism = HVAEMechanism(model=net, parents=parents, conditioning="map", free_bits=0.5, beta_warmup=0.2)
     extras = {"parents": areas, "frames": frames, "pixel_area": torch.ones(count)}
+    augment = Augmentation(**MOVED)
     if kind == "elbo":
-        return Elbo(mechanism, augment=Augment(**MOVED), free_bits=0.5, beta_warmup=0.2), extras
-    settings = {"constraint": 0.5, "damping": 1.0, "rate": 0.1, "start": 0.5}
-    return CounterfactualFineTuning(mechanism, RegionGuide(parents), augment=Augment(**MOVED), **settings), extras
+        return Pretraining(mechanism, augment=augment), extras
+    constraint = Constraint(bound=0.5, damping=1.0, rate=0.1, start=0.5)
+    guide = RegionGuide(parents)
+    return CounterfactualFineTuning(mechanism, guide, augment=augment, constraint=constraint), extras
 
 
 TASKS: dict[str, Callable[..., None]] = {
