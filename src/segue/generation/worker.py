@@ -11,7 +11,7 @@ import polars as pl
 
 from segue.causal.request import Request
 from segue.cohort.case import Case
-from segue.engine.answer import Answer, answer, inputs_of
+from segue.engine.answer import CaseAnswer, answer, inputs_of
 from segue.engine.model import Model
 from segue.errors import InputError
 from segue.generation.output import Output
@@ -74,7 +74,7 @@ class Worker:
             raise InputError(f"{self.out}: cannot be written ({error}); then the same command goes on") from None
         return tally(table)
 
-    def table(self, answers: dict[int, Answer], refused: dict[int, str]) -> pl.DataFrame:
+    def table(self, answers: dict[int, CaseAnswer], refused: dict[int, str]) -> pl.DataFrame:
         """One row a counterfactual, and one for each image that was refused, with the reason."""
         ids, variables = self.source.ids, self.model.variables
         measured = len(self.model.parents.variables)
@@ -107,7 +107,7 @@ def readable(case: Case, model: Model) -> Case:
 
 def answer_all(
     model: Model, cases: dict[int, Case], requests: Mapping[int, Sequence[Request]]
-) -> tuple[dict[int, Answer], dict[int, str]]:
+) -> tuple[dict[int, CaseAnswer], dict[int, str]]:
     """Answers by place, and the reasons of those that have none: where one image fails, it fails alone."""
     try:
         found = dict(zip(cases, answer(model, list(cases.values()), list(requests.values())), strict=True))
