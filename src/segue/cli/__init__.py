@@ -14,7 +14,7 @@ from segue.cli.ablate import ablate_command
 from segue.cli.explore import explore_command
 from segue.cli.export import export_command
 from segue.cli.graph import effects_command, sample_command
-from segue.errors import Ended, InputError, RanksLost, TrainingDiverged, exit_code
+from segue.errors import InputError, TrainingDiverged, exit_code
 from segue.hub.locate import shipped
 
 if TYPE_CHECKING:

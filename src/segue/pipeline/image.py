@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from segue import rendezvous
+from segue import processes
 from segue.causal.parents import Conditioning, Parents
 from segue.hardware import channels_last
 from segue.mechanisms.hvae import ImageMechanism, elbo
@@ -103,7 +103,7 @@ def pretrain(conditioning: Conditioning) -> Callable[[Study, Path], Result]:
             title=f"pretrain {conditioning}", ema=0.998, skip=1e3, validate_every=settings.validate_every,
             held_out=lambda: negative_elbo(study, mechanism, "validation", augment=Augment()),
         )  # fmt: skip
-        measured = rendezvous.alone(
+        measured = processes.alone(
             lambda: {
                 "constraint": negative_elbo(study, mechanism, "guide", augment=objective.augment),
                 "nelbo": negative_elbos(study, mechanism),
@@ -138,7 +138,7 @@ def finetune(method: Method) -> Callable[[Study, Path], Result]:
             study, cast(nn.Module, mechanism.model), objective, batches, directory, settings.budget,
             title=directory.name, clip=settings.clip, skip=1e4 * settings.clip, ema=0.99,
         )  # fmt: skip
-        return result | {"nelbo": rendezvous.alone(lambda: negative_elbos(study, mechanism))}
+        return result | {"nelbo": processes.alone(lambda: negative_elbos(study, mechanism))}
 
     return stage
 
