@@ -23,7 +23,7 @@ from torch import Tensor
 
 from segue.errors import exit_code
 
-_T = TypeVar("_T")
+_Result = TypeVar("_Result")
 LONGEST_WORK = timedelta(days=7)  # of the main process, for `alone`
 
 _waiting: "dist.ProcessGroup | None" = None  # on the CPU, with the time-out LONGEST_WORK
@@ -52,7 +52,7 @@ def joined(*, timeout: timedelta = timedelta(minutes=10)) -> Iterator[None]:
     _waiting = None
 
 
-def alone(work: Callable[[], _T]) -> _T:
+def alone(work: Callable[[], _Result]) -> _Result:
     """The result of `work`, which only the main process does while the others wait for the result.
 
     If it fails, the main process raises its error, and the others exit silently with the same exit code.
@@ -138,7 +138,7 @@ def shared() -> bool:
     return _total is not None and world() > 1
 
 
-# ---- random numbers --------------------------------------------------------------------------------------------------------
+# ---- random numbers -------------------------------------------------------------------------------------------------
 
 
 def rand(*shape: int, device: torch.device | None = None) -> Tensor:

@@ -15,13 +15,13 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-_T = TypeVar("_T")
+_Item = TypeVar("_Item")
 LOG_SECONDS = 15.0
 
 
 def track(
-    items: Iterable[_T], *, total: int, title: str, describe: Callable[[], str] = lambda: ""
-) -> Iterator[_T]:
+    items: Iterable[_Item], *, total: int, title: str, describe: Callable[[], str] = lambda: ""
+) -> Iterator[_Item]:
     """Yield `items` and show the progress on stderr.
 
     Args:
@@ -35,8 +35,8 @@ def track(
 
 
 def show_bar(
-    items: Iterable[_T], *, done: int, total: int, title: str, describe: Callable[[], str]
-) -> Iterator[_T]:
+    items: Iterable[_Item], *, done: int, total: int, title: str, describe: Callable[[], str]
+) -> Iterator[_Item]:
     columns = (
         TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn(),
         TextColumn("left"), TimeRemainingColumn(), TextColumn("[dim]{task.fields[state]}"),
@@ -49,8 +49,8 @@ def show_bar(
 
 
 def print_lines(
-    items: Iterable[_T], *, done: int, total: int, title: str, describe: Callable[[], str]
-) -> Iterator[_T]:
+    items: Iterable[_Item], *, done: int, total: int, title: str, describe: Callable[[], str]
+) -> Iterator[_Item]:
     started = last = time.perf_counter()
     first = done
     for item in items:
