@@ -58,7 +58,7 @@ def test_one_process_writes_the_logs(folders):
 
 @pytest.mark.parametrize("killed", [0, 1])
 def test_after_a_kill_the_same_command_ends_with_the_same_weights(folders, phantom_path, tmp_path, killed):
-    """kill -9 of one rank: torchrun ends the other. The rest is equal to the bit on two processes, to rounding on one."""
+    """kill -9 of one rank: torchrun ends the other. On two processes the weights are equal, on one up to rounding."""
     task = {"store": str(phantom_path), "name": "cft", **RUNS["cft"]}
     ended = several.run(2, tmp_path, {"task": "train", "kill": f"{killed}:13", **task})
     assert ended.returncode != 0 and "SIGKILL" in ended.stderr, ended.stderr
