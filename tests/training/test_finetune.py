@@ -14,6 +14,7 @@ from segue.training.finetune import Constraint, CounterfactualFineTuning, interv
 from segue.training.guides import RegionGuide
 from segue.training.loop import fit
 from segue.training.objectives import Augmentation, augmented
+from segue.training.state import TrainingSettings
 
 # ---- which counterfactuals are asked for -------------------------------------------------------------------------
 
@@ -225,10 +226,8 @@ def test_a_resumed_fine_tuning_ends_where_it_would_have_multiplier_and_all(phant
             store=phantom_store, split="guide", batch_size=4, seed=0, intensity=(-200.0, 800.0), extras=extras
         )
         (tmp_path / name).mkdir(exist_ok=True)
-        fit(
-            objective, batches, directory=tmp_path / name, steps=12, lr=1e-3, title="cft", precision="no",
-            checkpoint_every=5, clip=50.0,
-        )  # fmt: skip
+        settings = TrainingSettings(steps=12, lr=1e-3, precision="no", checkpoint_every=5, clip=50.0)
+        fit(objective, batches, settings, directory=tmp_path / name, title="cft")
         return objective
 
     whole = run("whole", seed=0)
