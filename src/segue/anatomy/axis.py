@@ -5,7 +5,9 @@ edge of the last, so that they mean the same at every resolution. A pixel that a
 share of it.
 """
 
+from collections.abc import Mapping
 from itertools import pairwise
+from types import MappingProxyType
 
 import torch
 from jaxtyping import Bool, Float
@@ -33,7 +35,7 @@ class AxisPartition(CohortWide):
         self,
         *,
         regions: tuple[str, ...],
-        axis: int,
+        axis: int = 0,
         cuts: tuple[float, ...] | None = None,
         softness: float = 0.0,
     ) -> None:
@@ -71,13 +73,13 @@ class ExtentPartition:
         margin: growth of the box across, a fraction of the image's size there; None covers the whole image.
     """
 
-    reads: tuple[str, ...] = ()
+    reads: Mapping[str, str] = MappingProxyType({})
 
     def __init__(
         self,
         *,
         regions: tuple[str, ...],
-        axis: int,
+        axis: int = 0,
         cuts: tuple[float, ...] | None = None,
         softness: float = 0.0,
         margin: float | None = None,

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from segue.anatomy.partition import Partition
-from segue.errors import InputError, nearest
+from segue.errors import InputError
 
 
 class Variables:
@@ -37,28 +37,14 @@ class Variables:
         self.spans: dict[str, slice] = {}
         """Each structure's variables, as a slice of all."""
         channels: list[int] = []
-        regions: list[int] = []
         for name, part in self.partitions.items():
             self.spans[name] = slice(len(channels), len(channels) + len(part.regions))
             channels += [self.structures.index(name)] * len(part.regions)
-            regions += range(len(part.regions))
         self.structure_of: Int[Tensor, " variable"] = torch.tensor(channels)
         """Each variable's structure, as an index into all K."""
-        self.region_of: Int[Tensor, " variable"] = torch.tensor(regions)
-        """Each variable's region, as an index into its partition's."""
 
     def __len__(self) -> int:
         return len(self.names)
-
-    def index(self, name: str) -> int:
-        """The variable's place among all.
-
-        Raises:
-            InputError: where there is none of that name; the message gives the nearest ones.
-        """
-        if name in self.names:
-            return self.names.index(name)
-        raise InputError(f"unknown variable {name!r}{nearest(name, self.names)}")
 
     def frames(self, soft: Float[Tensor, "batch structure *space"]) -> Float[Tensor, "batch params"]:
         """What the partitions read of each image, each of its own structure's channel (and

@@ -7,6 +7,7 @@ Angles are in turns, as if the study's pixels were square.
 """
 
 import math
+from collections.abc import Mapping
 
 import torch
 from jaxtyping import Bool, Float
@@ -76,7 +77,8 @@ class PolarPartition:
         self.around, self.towards = tuple(around), towards
         self.sign = -1.0 if clockwise else 1.0
         self.start = self.sign * start / 360
-        self.reads = tuple(dict.fromkeys((*self.around, *([towards] if towards else []))))
+        centre, aim = dict.fromkeys(self.around, "around"), {towards: "towards"} if towards else {}
+        self.reads: Mapping[str, str] = centre | aim | centre  # the order of `around`, then `towards` if it is another
 
     def params(self, dims: int) -> int:
         """3: the centre and where counting begins; 4 with rings, which need the radius."""

@@ -214,7 +214,7 @@ def counterfactual_command(rest: list[str]) -> None:
     options = parse(parser, rest)
     import torch
 
-    from segue.cohort.io.image_file import split_suffix
+    from segue.cohort.io import split_suffix
     from segue.cohort.io.write_file import bits_of, write_image
     from segue.hub.load import load
 

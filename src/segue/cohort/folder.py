@@ -8,14 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
-from segue.cohort.io.image_file import (
-    Pixels,
-    decode_image,
-    decode_labels,
-    image_files,
-    spacing_on_grid,
-    to_grid,
-)
+from segue.cohort.io import Pixels, decode_image, decode_labels, image_files, spacing_on_grid, to_grid
 from segue.cohort.record import Record
 from segue.cohort.table import Row, read_table
 from segue.errors import InputError

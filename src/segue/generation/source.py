@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from segue.cohort import Store
 from segue.cohort.case import Case
-from segue.cohort.io.image_file import decode_image, image_files, spacing_on_grid, stamp, to_grid
+from segue.cohort.io import decode_image, image_files, spacing_on_grid, stamp, to_grid
 from segue.cohort.io.write_file import scaled_axes
 from segue.cohort.table import Row, read_table
 from segue.engine.model import Model

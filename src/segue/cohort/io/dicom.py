@@ -1,4 +1,4 @@
-"""A DICOM file to an array: rescaled values, spacing and geometry. pydicom is imported only when there is one."""
+"""DICOM: rescaled values, spacing and geometry. pydicom is imported only where there is such a file."""
 
 from pathlib import Path
 from typing import Any
@@ -6,28 +6,29 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from segue.cohort.io.pixels import Pixels
+from segue.cohort.io.reader import Pixels, Reader
 from segue.errors import InputError
 
 LPS_TO_RAS = np.array([-1.0, -1.0, 1.0])  # DICOM counts to the left and to the back, NIfTI the other way
 
 
-def read_header(path: Path) -> Any:
-    """The data set without its pixels.
+def is_dicom(head: bytes) -> bool:
+    """By the prefix after the preamble."""
+    return head[128:132] == b"DICM"
+
+
+def dicom_shape(path: Path) -> tuple[int, ...]:
+    """(row, column), and the frames last where there are several.
 
     Raises:
         InputError: pydicom is not installed.
     """
-    return _open(path, stop_before_pixels=True)
-
-
-def shape_of(header: Any) -> tuple[int, ...]:
-    """(row, column), and the frames last where there are several."""
+    header = _open(path, stop_before_pixels=True)
     frames = int(header.get("NumberOfFrames", 1) or 1)
     return (int(header.Rows), int(header.Columns), *([frames] if frames > 1 else []))
 
 
-def read_dicom(path: Path) -> Pixels:
+def read_dicom(path: Path, *, labels: bool) -> Pixels:
     """Rows, columns, and frames last where there are several; values after rescaling (of CT, Hounsfield units).
 
     Raises:
@@ -81,3 +82,6 @@ def _affine(dataset: Any, spacing: tuple[float, ...] | None) -> Float[np.ndarray
     affine[:3, 3] = np.array(position, dtype=float)
     affine[:3] *= LPS_TO_RAS[:, None]
     return affine
+
+
+DICOM = Reader("DICOM", (".dcm",), is_dicom, dicom_shape, read_dicom)
