@@ -10,12 +10,12 @@ from jaxtyping import Float32
 
 from segue.cohort.io import Pixels, decode_image, decode_labels, image_files, spacing_on_grid, to_grid
 from segue.cohort.record import Record
-from segue.cohort.table import Row, read_table
+from segue.cohort.table import TableRow, read_table
 from segue.errors import InputError
 
 
 @dataclass(frozen=True)
-class Listed:
+class CohortFile:
     """Where a record comes from: known before any image is decoded."""
 
     id: str
@@ -61,7 +61,7 @@ def list_folder(
     size: tuple[int, ...],
     subject_pattern: str | None = None,
     covariates: tuple[str, ...] = (),
-) -> list[Listed]:
+) -> list[CohortFile]:
     """The cases of a folder in the order of their names, without decoding any image (see `read_folder`)."""
     folder = Path(folder)
     pattern = _compile(subject_pattern)
@@ -72,7 +72,7 @@ def list_folder(
         raise InputError(f"{masks[name]}: has no image; add {folder / 'images' / name}.png or .nii.gz")
     table = read_table(folder / "table.csv", names=sorted(images), dims=len(size), covariates=covariates)
     return [
-        _case(images[name], masks[name], name, table.get(name, Row()), pattern) for name in sorted(images)
+        _case(images[name], masks[name], name, table.get(name, TableRow()), pattern) for name in sorted(images)
     ]
 
 
@@ -107,11 +107,11 @@ def _files(folder: Path) -> dict[str, Path]:
     return files
 
 
-def _case(image: Path, mask: Path, name: str, row: Row, pattern: re.Pattern[str] | None) -> Listed:
+def _case(image: Path, mask: Path, name: str, row: TableRow, pattern: re.Pattern[str] | None) -> CohortFile:
     subject = row.subject
     if subject is None:
         subject = name if pattern is None else _match(pattern, name, image)
-    return Listed(name, subject, image, mask, row.spacing, row.covariates)
+    return CohortFile(name, subject, image, mask, row.spacing, row.covariates)
 
 
 def _match(pattern: re.Pattern[str], name: str, image: Path) -> str:
@@ -124,7 +124,7 @@ def _match(pattern: re.Pattern[str], name: str, image: Path) -> str:
     return subject
 
 
-def _read_cases(cases: list[Listed], structures: dict[str, int], size: tuple[int, ...]) -> Iterator[Record]:
+def _read_cases(cases: list[CohortFile], structures: dict[str, int], size: tuple[int, ...]) -> Iterator[Record]:
     unseen = set(structures)
     for case in cases:
         record = _read_case(case, structures, size)
@@ -136,7 +136,7 @@ def _read_cases(cases: list[Listed], structures: dict[str, int], size: tuple[int
         yield record
 
 
-def _check_seen(unseen: set[str], cases: list[Listed], structures: dict[str, int]) -> None:
+def _check_seen(unseen: set[str], cases: list[CohortFile], structures: dict[str, int]) -> None:
     for name in structures:
         if name in unseen:
             raise InputError(
@@ -145,7 +145,7 @@ def _check_seen(unseen: set[str], cases: list[Listed], structures: dict[str, int
             )
 
 
-def _read_case(case: Listed, structures: dict[str, int], size: tuple[int, ...]) -> Record:
+def _read_case(case: CohortFile, structures: dict[str, int], size: tuple[int, ...]) -> Record:
     image, mask = decode_image(case.image, len(size)), decode_labels(case.mask, len(size))
     _check_same_grid(case, image, mask)
     return Record(
@@ -158,7 +158,7 @@ def _read_case(case: Listed, structures: dict[str, int], size: tuple[int, ...]) 
     )
 
 
-def _check_same_grid(case: Listed, image: Pixels, mask: Pixels) -> None:
+def _check_same_grid(case: CohortFile, image: Pixels, mask: Pixels) -> None:
     if image.array.shape != mask.array.shape:
         raise InputError(
             f"{case.mask}: is {mask.array.shape}, its image {image.array.shape}; export both on the same grid"

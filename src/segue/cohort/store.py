@@ -1,8 +1,7 @@
 """A prepared cohort on disk: a Zarr group of arrays and a Parquet table, written once, read at random."""
 
 import math
-import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -19,8 +18,9 @@ from zarr.codecs import ZstdCodec
 from segue.cohort.record import Record
 from segue.cohort.split import Fold, assign_splits
 from segue.errors import InputError
+from segue.files import whole_folder
 
-FORMAT = "segue-cohort-1"
+COHORT_FORMAT = "segue-cohort-1"
 
 # Small enough to decode for one image at random, large enough that a cohort is not a million files.
 _CHUNK_BYTES = 1 << 19
@@ -36,12 +36,10 @@ def write_store(
     seed: int,
     fold: Fold | None = None,
     total: int | None = None,
-    progress: Callable[[int], None] | None = None,
 ) -> None:
     """Stream records to a store; memory does not grow with their number.
 
-    The store is written to `path` + ".partial" and renamed when complete: an interruption leaves no half
-    of a store at `path`. A store that is already there is replaced.
+    The store appears at `path` only once it is complete, and replaces a store that is already there.
 
     Args:
         path: the folder to write.
@@ -51,7 +49,6 @@ def write_store(
         split: share of the subjects in each split (see `assign_splits`).
         seed: of the draw of the splits. fold: of a cross-validation.
         total: number of records, if known: saves growing the arrays.
-        progress: called with the number of records written so far.
 
     Raises:
         InputError: the records disagree in shape, covariates or spacing, repeat an id, or are none.
@@ -59,35 +56,16 @@ def write_store(
     path = Path(path)
     if path.exists():
         Store(path)  # refuses to replace what is not a store
-    partial = path.with_name(path.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        table, unit = _write_arrays(partial, records, len(structures), tuple(size), total, progress)
-        subjects = pl.Series("split", assign_splits(table["subject"].to_list(), split, seed, fold))
-        table.insert_column(2, subjects).write_parquet(partial / "table.parquet")
-        attributes: dict[str, Any] = {
-            "format": FORMAT,
-            "structures": list(structures),
-            "size": list(size),
-            "unit": unit,
-        }
+    with whole_folder(path, replace=True) as partial:
+        table, unit = _write_arrays(partial, records, len(structures), tuple(size), total)
+        splits = pl.Series("split", assign_splits(table["subject"].to_list(), split, seed, fold))
+        table.insert_column(2, splits).write_parquet(partial / "table.parquet")
+        attributes = {"format": COHORT_FORMAT, "structures": list(structures), "size": list(size), "unit": unit}
         zarr.open_group(partial, mode="r+").attrs.put(attributes)
-        if path.exists():
-            shutil.rmtree(path)
-        partial.rename(path)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
 
 
 def _write_arrays(
-    path: Path,
-    records: Iterable[Record],
-    n_structures: int,
-    size: tuple[int, ...],
-    total: int | None,
-    progress: Callable[[int], None] | None,
+    path: Path, records: Iterable[Record], n_structures: int, size: tuple[int, ...], total: int | None
 ) -> tuple[pl.DataFrame, str]:
     """Write images, fractions and spacing block by block; return the table and the unit of a measurement."""
     rows: list[dict[str, Any]] = []
@@ -101,8 +79,6 @@ def _write_arrays(
         arrays = arrays or _create_arrays(path, stacks, total or 0)
         _append(arrays, stacks, start=len(rows))
         rows += [{"id": r.id, "subject": r.subject} | r.covariates for r in block]
-        if progress is not None:
-            progress(len(rows))
     if first is None:
         raise InputError(f"{path.stem}: the cohort holds no images; check its source")
     _resize(arrays, len(rows))
@@ -219,8 +195,8 @@ class Store:
             raise InputError(f"{path}: no prepared cohort there; prepare it first")
         try:
             group = zarr.open_group(path, mode="r", zarr_format=3)
-            if group.attrs.get("format") != FORMAT:
-                raise ValueError(f"its format is {group.attrs.get('format')!r}, not {FORMAT!r}")
+            if (found := group.attrs.get("format")) != COHORT_FORMAT:
+                raise ValueError(f"its format is {found!r}, not {COHORT_FORMAT!r}")
             self.table = pl.read_parquet(path / "table.parquet")
             self._arrays: dict[str, Any] = {name: group[name] for name in ("images", "fractions")}
             self._spacing: np.ndarray = np.asarray(cast(Any, group["spacing"])[:])

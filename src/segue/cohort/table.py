@@ -10,7 +10,7 @@ from segue.errors import InputError
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """What the table says of one image."""
 
     subject: str | None = None
@@ -20,7 +20,7 @@ class Row:
 
 def read_table(
     path: Path, *, names: list[str], dims: int, covariates: tuple[str, ...] = ()
-) -> dict[str, Row]:
+) -> dict[str, TableRow]:
     """Read the rows of the named images; {} where there is no table and none is needed.
 
     Columns: `name` (or `id`), the file's name without its suffix; perhaps `subject`; perhaps `spacing_0`,
@@ -65,14 +65,14 @@ def _rows_by_name(path: Path, covariates: tuple[str, ...]) -> dict[str, dict[str
     return {row[key]: row for row in frame.iter_rows(named=True)}
 
 
-def _row(path: Path, name: str, row: dict[str, str | None], dims: int, covariates: tuple[str, ...]) -> Row:
+def _row(path: Path, name: str, row: dict[str, str | None], dims: int, covariates: tuple[str, ...]) -> TableRow:
     subject = None
     if "subject" in row:
         subject = (row["subject"] or "").strip()
         if not subject:
             raise InputError(f"{path}: the subject of {name!r} is empty; fill it in")
     values = {column: _number(path, name, column, row[column]) for column in covariates}
-    return Row(subject, _spacing(path, name, row, dims), values)
+    return TableRow(subject, _spacing(path, name, row, dims), values)
 
 
 def _spacing(path: Path, name: str, row: dict[str, str | None], dims: int) -> tuple[float, ...] | None:

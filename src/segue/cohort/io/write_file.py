@@ -8,7 +8,7 @@ from jaxtyping import Float, Shaped
 from PIL import Image
 
 
-def grey(image: Shaped[np.ndarray, "height width"], *, bits: int) -> Shaped[np.ndarray, "height width"]:
+def to_bits(image: Shaped[np.ndarray, "height width"], *, bits: int) -> Shaped[np.ndarray, "height width"]:
     """Rounded and clipped to what a PNG of 8 or 16 bits holds."""
     return image.clip(0, 2**bits - 1).round().astype(np.uint8 if bits == 8 else np.uint16)
 
@@ -33,6 +33,6 @@ def write_nifti(path: Path, image: Shaped[np.ndarray, "*space"], affine: Float[n
 def write_image(path: Path, image: np.ndarray, spacing: tuple[float, ...] | None, *, bits: int) -> None:
     """By the path's suffix: a PNG of 8 or 16 bits, or NIfTI with the spacing of the study's grid."""
     if path.suffix == ".png":
-        Image.fromarray(grey(image, bits=bits)).save(path)
+        Image.fromarray(to_bits(image, bits=bits)).save(path)
     else:
         write_nifti(path, image, scaled_axes(spacing))
