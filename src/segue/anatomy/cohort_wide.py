@@ -1,4 +1,4 @@
-"""What partitions share that are one map for the whole cohort."""
+"""The base of partitions that are one map for the whole cohort."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

@@ -1,8 +1,8 @@
 """Where: partitions of an image into named regions, as weight maps w of shape (region, *space) in [0, 1].
 
 A partition reads what it needs of an image's masks once (`frame`), and turns the frame into weights at any
-resolution (`weights`). The frame belongs to the factual image: held fixed, it measures the counterfactual
-with the same ruler.
+resolution (`weights`). The frame is read from the factual image and kept for its counterfactuals, so that both are
+measured in the same regions.
 """
 
 import inspect
@@ -29,6 +29,9 @@ class Partition(Protocol):
         regions: their names.
         reads: structures that the frame is read from beside the one that is measured, each with the argument that
             names it.
+
+    >>> isinstance(WholePartition(), Partition)
+    True
     """
 
     regions: tuple[str, ...]
@@ -41,17 +44,18 @@ class Partition(Protocol):
     def frame(
         self, mask: Float[Tensor, "batch *space"], *further: Float[Tensor, "batch *space"]
     ) -> Float[Tensor, "batch params"]:
-        """What the partition reads of each image, soft or hard masks cut at 0.5.
+        """What the partition reads of each image; masks, soft or hard, are cut at 0.5.
 
         Args:
-            mask: of the structure that is measured. further: of those that it `reads`, in that order.
+            mask: of the structure that is measured.
+            further: of those that the partition `reads`, in that order.
         """
         ...
 
     def missing(
         self, mask: Float[Tensor, "batch *space"], *further: Float[Tensor, "batch *space"]
     ) -> Bool[Tensor, " batch"]:
-        """Images that lack what the frame is read from, so that their frame is the partition's fall-back."""
+        """Images that lack what the frame is read from: their frame is the partition's fall-back."""
         ...
 
     def weights(
@@ -65,7 +69,11 @@ class WholePartition(CohortWide):
     """One region, the whole image.
 
     Args:
-        regions: its name alone.
+        regions: its name.
+
+    >>> import torch
+    >>> WholePartition().weights(torch.zeros(1, 0), (1, 2)).tolist()
+    [[[[1.0, 1.0]]]]
     """
 
     def __init__(self, *, regions: tuple[str, ...] = ("whole",)) -> None:

@@ -22,7 +22,7 @@ from segue.files import whole_folder
 
 COHORT_FORMAT = "segue-cohort-1"
 
-# Small enough to decode for one image at random, large enough that a cohort is not a million files.
+# Small enough to be decoded for one image, large enough that a cohort does not have a million files.
 _CHUNK_BYTES = 1 << 19
 
 
@@ -37,21 +37,31 @@ def write_store(
     fold: Fold | None = None,
     total: int | None = None,
 ) -> None:
-    """Stream records to a store; memory does not grow with their number.
+    """Write records to a store one block after another; memory does not grow with their number.
 
     The store appears at `path` only once it is complete, and replaces a store that is already there.
 
     Args:
         path: the folder to write.
-        records: the cohort, read once.
+        records: the cohort; it is iterated once.
         structures: names of the structures, in the order of `Record.fractions`.
         size: of the grid of every record.
         split: share of the subjects in each split (see `assign_splits`).
-        seed: of the draw of the splits. fold: of a cross-validation.
-        total: number of records, if known: saves growing the arrays.
+        seed: of the draw of the splits.
+        fold: of a cross-validation.
+        total: number of records, if known: the arrays then have their size from the start.
 
     Raises:
-        InputError: the records disagree in shape, covariates or spacing, repeat an id, or are none.
+        InputError: the records differ in shape, in covariates or in whether they have a spacing; an id is repeated; or
+            there are no records.
+
+    >>> import tempfile
+    >>> from segue.phantom import STRUCTURES, render_cohort
+    >>> path = Path(tempfile.mkdtemp()) / "cohort.zarr"
+    >>> records = render_cohort(4, size=(8, 24))
+    >>> write_store(path, records, structures=STRUCTURES, size=(8, 24), split={"guide": 0.5, "test": 0.5}, seed=0)
+    >>> Store(path).table["split"].value_counts().sort("split").rows()
+    [('guide', 2), ('test', 2)]
     """
     path = Path(path)
     if path.exists():
@@ -86,14 +96,14 @@ def _write_arrays(
 
 
 def _blocks(records: Iterable[Record], length: int) -> Iterator[list[Record]]:
-    """Consecutive blocks: with `length` the images to a chunk, no chunk is written twice."""
+    """Consecutive blocks of `length` records, the images of a chunk, so that no chunk is written twice."""
     iterator = iter(records)
     while block := list(islice(iterator, length)):
         yield block
 
 
 def _chunk_length(size: tuple[int, ...]) -> int:
-    """Images to a chunk."""
+    """The number of images in a chunk."""
     return max(1, _CHUNK_BYTES // (4 * math.prod(size)))
 
 
@@ -173,20 +183,31 @@ def _table(rows: list[dict[str, Any]], first: Record) -> pl.DataFrame:
 
 
 class Store:
-    """A cohort as `write_store` left it, read only; safe to read from threads and forked workers.
+    """A cohort that `write_store` wrote, read only; threads and forked workers may read it at the same time.
 
-    Decoded chunks are kept, the least recently used make room: a cohort that fits into `cache_bytes` is
-    decoded once, and reading it at random is then as fast as memory.
+    Decoded chunks are cached, and the least recently used ones are dropped first. A cohort that fits into `cache_bytes`
+    is decoded once.
 
     Attributes:
         structures: names, in the order of the fractions.
         size: of the grid. channels: of an image.
         chunk: images that are decoded together.
         unit: of a measurement, "mm2" or "mm3" where spacing is known, else "px".
-        table: one row an image: id, subject, split, covariates.
+        table: one row per image: id, subject, split, covariates.
 
     Raises:
         InputError: there is no store at the path, or it is something else.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "cohort.zarr"
+    >>> image, lung = np.ones((1, 2, 2), np.float32), np.full((1, 2, 2), 0.5, np.float32)
+    >>> records = [Record("a", "p1", image, lung), Record("b", "p2", 2 * image, lung)]
+    >>> write_store(path, records, structures=("lung",), size=(2, 2), split={"test": 1.0}, seed=0)
+    >>> store = Store(path)
+    >>> len(store), store.unit, store.indices("test").tolist()
+    (2, 'px', [0, 1])
+    >>> store.read(np.array([1]))["image"].flatten().tolist()
+    [2.0, 2.0, 2.0, 2.0]
     """
 
     def __init__(self, path: Path, *, cache_bytes: int = 1 << 29) -> None:
@@ -221,7 +242,7 @@ class Store:
     def read(
         self, indices: Int[np.ndarray, " batch"], *, fractions: bool = True
     ) -> dict[str, Float[Tensor, "batch ..."]]:
-        """Read images by index, in the order given, repeats allowed; ranges are read fastest.
+        """Read images by index, in the order given; an index may be repeated, and ranges are read fastest.
 
         Returns:
             "image" (batch, channels, *space), "fractions" (batch, structures, *space) where they are wanted, and
@@ -250,7 +271,7 @@ class Store:
         """Rows of an array, in the order of the indices."""
         array = self._arrays[name]
         length = array.chunks[0]
-        # A range over several chunks: one call decodes them side by side, and none is needed again soon.
+        # A range over several chunks: one call decodes them in parallel, and they are not worth caching.
         if len(indices) > length and np.all(np.diff(indices) == 1):
             return np.asarray(array[int(indices[0]) : int(indices[-1]) + 1])
         rows = np.empty((len(indices), *array.shape[1:]), dtype=array.dtype)

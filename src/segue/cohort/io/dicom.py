@@ -9,7 +9,7 @@ from jaxtyping import Float
 from segue.cohort.io.reader import Pixels, Reader
 from segue.errors import InputError
 
-LPS_TO_RAS = np.array([-1.0, -1.0, 1.0])  # DICOM counts to the left and to the back, NIfTI the other way
+LPS_TO_RAS = np.array([-1.0, -1.0, 1.0])  # left and posterior are positive in DICOM, negative in NIfTI
 
 
 def is_dicom(head: bytes) -> bool:
@@ -43,7 +43,7 @@ def read_dicom(path: Path, *, labels: bool) -> Pixels:
         reason = " ".join(str(error).split())[:120]
         raise InputError(f"{path}: its pixels cannot be decoded ({reason}); export it uncompressed") from error
     if dataset.get("PhotometricInterpretation") == "MONOCHROME1":
-        stored = (1 << int(dataset.BitsStored)) - 1 - stored.astype(np.int64)  # there, the largest value is black
+        stored = (1 << int(dataset.BitsStored)) - 1 - stored.astype(np.int64)  # where the largest value is black
     array = stored * float(dataset.get("RescaleSlope", 1) or 1) + float(dataset.get("RescaleIntercept", 0) or 0)
     array = np.moveaxis(array, 0, -1) if array.ndim == 3 else array
     spacing = _spacing(dataset, array.ndim)
@@ -59,7 +59,7 @@ def _open(path: Path, *, stop_before_pixels: bool) -> Any:
 
 
 def _spacing(dataset: Any, dims: int) -> tuple[float, ...] | None:
-    """mm along rows, columns and frames; None where any is not told."""
+    """mm along rows, columns and frames; None where the file lacks one of them."""
     pixel = dataset.get("PixelSpacing") or dataset.get("ImagerPixelSpacing")
     between = dataset.get("SpacingBetweenSlices") or dataset.get("SliceThickness")
     if not pixel or (dims == 3 and not between):
@@ -76,7 +76,7 @@ def _affine(dataset: Any, spacing: tuple[float, ...] | None) -> Float[np.ndarray
     along_row, along_column = np.array(directions[:3], dtype=float), np.array(directions[3:], dtype=float)
     thickness = spacing[2] if len(spacing) > 2 else float(dataset.get("SliceThickness") or 1)
     affine = np.eye(4)
-    affine[:3, 0] = along_column * spacing[0]  # the next row lies further along a column
+    affine[:3, 0] = along_column * spacing[0]  # from one row to the next, along a column
     affine[:3, 1] = along_row * spacing[1]
     affine[:3, 2] = np.cross(along_row, along_column) * thickness
     affine[:3, 3] = np.array(position, dtype=float)
