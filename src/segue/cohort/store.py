@@ -70,7 +70,8 @@ def write_store(
         table, unit = _write_arrays(partial, records, len(structures), tuple(size), total)
         splits = pl.Series("split", assign_splits(table["subject"].to_list(), split, seed, fold))
         table.insert_column(2, splits).write_parquet(partial / "table.parquet")
-        attributes = {"format": COHORT_FORMAT, "structures": list(structures), "size": list(size), "unit": unit}
+        attributes: dict[str, Any] = {"format": COHORT_FORMAT, "unit": unit}
+        attributes |= {"structures": list(structures), "size": list(size)}
         zarr.open_group(partial, mode="r+").attrs.put(attributes)
 
 
