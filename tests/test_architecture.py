@@ -26,7 +26,7 @@ LAYERS = [
     {"explorer"},
     {"cli"},
 ]
-"""From the bottom up. A module imports from its own layer and from those below it; `segue` itself is the public face."""
+"""From the bottom up. A module imports from its own layer and from those below it; `segue` is the public face."""
 LINES = 300
 
 

@@ -22,7 +22,7 @@ def counterfactual_command(rest: list[str]) -> None:
     options = parse_options(parser, rest)
     import torch
 
-    from segue.cohort.io.image_file import split_suffix
+    from segue.cohort.io import split_suffix
     from segue.hub.load import load
 
     model = load(options.run, method=options.method)
@@ -48,12 +48,12 @@ def write_counterfactual(
     out: Path,
 ) -> Path:
     """Write the image, and a JSON file with its variables; return the path of the image."""
-    from segue.cohort.io.image_file import split_suffix
+    from segue.cohort.io import split_suffix
     from segue.cohort.io.write_file import bits_of, write_image
 
     stem, suffix = split_suffix(source.name)
     file = out / f"{stem}_counterfactual{'.png' if suffix == '.png' else '.nii.gz'}"
-    write_image(file, answer.image[0, 0].cpu().numpy(), spacing, bits=bits_of(model.intensity))
+    write_image(file, answer.image[0, 0].cpu().numpy(), spacing, bits=bits_of(model.grid.intensity))
     kinds = {"factual": answer.factual, "requested": answer.requested, "achieved": answer.achieved}
     values = {
         name: {kind: float(value[name][0]) for kind, value in kinds.items() if name in value}

@@ -10,7 +10,7 @@ from rich.table import Table
 from segue.cli.arguments import covariates_in, parse_options, question_parser, requests_in
 
 if TYPE_CHECKING:
-    from segue.engine.effects import Effects
+    from segue.engine.effects import Mediation
 
 WAYS = ("total", "direct", "indirect")
 
@@ -30,7 +30,7 @@ def effects_command(rest: list[str]) -> None:
     Console(width=None if sys.stdout.isatty() else 120).print(effects_table(answers, model.variables, title))
 
 
-def effects_table(answers: "list[Effects]", variables: Sequence[str], title: str) -> Table:
+def effects_table(answers: "list[Mediation]", variables: Sequence[str], title: str) -> Table:
     """Effects on each variable, as the causal model expects them and as they are measured ("seen") in the images."""
     import torch
 

@@ -21,7 +21,7 @@ STAGES = {
     "scm": "fit the mechanisms of the study's graph, and test the graph",
     "pretrain": "train the image model by its ELBO",
     "finetune": "fine-tune the image model, once for each guide",
-    "evaluate": "judge every method (with --cohort FOLDER: on another cohort of the same anatomy)",
+    "evaluate": "judge every method (--cohort FOLDER: on another cohort; --method NAME=FOLDER: images made elsewhere)",
     "report": "write tables and figures into one page",
 }
 MODEL = {
@@ -50,6 +50,11 @@ MODEL = {
         "RUN",
         "write the model of a run to a folder of its own, with a model card: --out FOLDER",
         "segue.cli.export:export_command",
+    ),
+    "requests": Command(
+        "RUN",
+        "export what methods are asked, for a model in another framework: --out FOLDER",
+        "segue.cli.requests:requests_command",
     ),
     "explore": Command(
         "MODEL",

@@ -2,13 +2,14 @@
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
-from segue.cli.arguments import take_option
+from segue.cli.arguments import pairs, take_option
 from segue.cli.registry import STAGES
 from segue.errors import InputError
 
@@ -23,24 +24,39 @@ Several machines, and what happens after a failure: docs/cluster.md"""
 
 def study_command(name: str, rest: list[str]) -> None:
     """Do a stage, or all of them."""
-    from segue import processes
-    from segue.study.read import load_study, study_parser
+    from segue import pipeline, processes
+    from segue.hub.load import study_at
+    from segue.pipeline.exchange import evaluate_folders
+    from segue.study.read import study_parser
 
     if not rest or "-h" in rest or "--help" in rest:
         study_parser(f"segue {name} STUDY [--key.sub value ...]", STAGES[name]).print_help()
         print(SEVERAL.format(command=f"{name} STUDY"))
         return
     cohort, given = take_option(rest, "--cohort") if name == "evaluate" else (None, rest)
+    folders, given = take_folders(given) if name == "evaluate" else ({}, given)
     if not given:
         raise InputError(f"segue {name}: give a study, e.g. studies/coronary-phantom.yaml")
     with processes.joined():
-        study = processes.alone(lambda: load_study(Path(given[0]), given[1:]))
+        study = processes.alone(lambda: study_at(Path(given[0]), given[1:]))
         if name == "scm" and not study.graph:
             raise InputError(f"{study.name}: has no graph to fit; add `graph:` to the study (docs/graph.md)")
-        if cohort is None:
-            do_stages(name, study)
+        if cohort is not None:
+            evaluate_apart(lambda: pipeline.evaluate_elsewhere(study, Path(cohort)))
+        elif folders:
+            evaluate_apart(lambda: evaluate_folders(study, folders))
         else:
-            evaluate_cohort(study, Path(cohort))
+            do_stages(name, study)
+
+
+def take_folders(rest: list[str]) -> tuple[dict[str, Path], list[str]]:
+    """The folders of `--method NAME=FOLDER`, which is repeatable, and the other arguments."""
+    texts = []
+    text, rest = take_option(rest, "--method")
+    while text is not None:
+        texts.append(text)
+        text, rest = take_option(rest, "--method")
+    return {name: Path(folder) for name, folder in pairs(texts, "--method", example="mine=answers").items()}, rest
 
 
 def progress_console() -> Console:
@@ -69,12 +85,12 @@ def do_stages(name: str, study: "Study") -> None:
         console.print(f"report: {root / 'report' / 'report.html'}", soft_wrap=True)
 
 
-def evaluate_cohort(study: "Study", cohort: Path) -> None:
-    """Judge a finished study's methods on another cohort."""
-    from segue import hardware, pipeline, processes
+def evaluate_apart(evaluate: Callable[[], Path]) -> None:
+    """Judge a finished study's methods on another cohort, or beside others; `evaluate` returns the folder written."""
+    from segue import hardware, processes
 
     hardware.keep_memory()
-    directory = processes.alone(lambda: pipeline.evaluate_elsewhere(study, cohort))
+    directory = processes.alone(evaluate)
     progress_console().print(f"report: {directory / 'report.html'}", soft_wrap=True)
     if processes.is_main():
         print_summary(directory / "metrics.json")

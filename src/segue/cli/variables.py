@@ -14,13 +14,13 @@ def variables_command(rest: list[str]) -> None:
     from segue.hub.load import load
 
     model = load(options.run)
-    table = Table(title=f"variables, in {model.unit}")
+    table = Table(title=f"variables, in {model.grid.unit}")
     for column in ("variable", "5%", "median", "95%", "sd"):
         table.add_column(column, justify="left" if column == "variable" else "right")
     if model.scm is not None:
         table.add_column("causes")
     for i, name in enumerate(model.variables):
-        levels = [float(model.marginal[:, i].quantile(q)) for q in (0.05, 0.5, 0.95)]
+        levels = [float(model.space.marginal[:, i].quantile(q)) for q in (0.05, 0.5, 0.95)]
         causes = [] if model.scm is None else [", ".join(model.scm.parents[name])]
         table.add_row(name, *(f"{v:.3g}" for v in [*levels, float(model.parents.sd[i])]), *causes)
     Console().print(table)

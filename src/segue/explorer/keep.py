@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from segue import __version__
-from segue.cohort.io.image_file import split_suffix
+from segue.cohort.io import split_suffix
 from segue.cohort.io.write_file import bits_of, write_image, write_nifti
 from segue.explorer.asking import Answer, Reading
 from segue.explorer.models import Chosen, Explored

@@ -1,19 +1,14 @@
 """What users bring: PNG, NIfTI or DICOM, known by content, refused in a sentence before it costs memory."""
 
-import gzip
 import math
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import nibabel
 import numpy as np
-from PIL import Image
 
 from segue.cohort.case import Case
-from segue.cohort.io.dicom import read_header, shape_of
-from segue.cohort.io.image_file import decode_image, spacing_on_grid, to_grid
+from segue.cohort.io import decode_image, format_names, reader_of, spacing_on_grid, suffix_by_content, to_grid
 from segue.engine.model import Model
 from segue.errors import InputError
 from segue.explorer.models import Chosen
@@ -21,7 +16,6 @@ from segue.generation.source import geometry
 
 MAX_BYTES = 256 << 20
 MAX_PIXELS = 1 << 26
-NIFTI = {348: (344, b"n+1\0"), 540: (4, b"n+2\0")}  # header's length: where its name is (NIfTI-1, NIfTI-2)
 
 
 @dataclass(frozen=True)
@@ -42,13 +36,13 @@ def receive(path: Path, model: Model) -> Upload:
     name = path.name
     if (size := path.stat().st_size) > MAX_BYTES:
         raise InputError(f"{name}: has {size >> 20} MB; {MAX_BYTES >> 20} MB at most are taken")
-    suffix = content_suffix(path)
+    suffix = suffix_by_content(path)
     if not suffix:
-        raise InputError(f"{name}: is no PNG, NIfTI or DICOM file by its content; export it as one of them")
+        raise InputError(f"{name}: is no {format_names()} file by its content; export it as one of them")
     stored = path.with_name(f"upload{suffix}")
     path.replace(stored)
     try:
-        shape = shape_on_disk(stored, suffix)
+        shape = reader_of(stored).shape(stored)
     except InputError:
         raise
     except Exception as error:  # a damaged header makes a reader raise nearly anything
@@ -63,39 +57,6 @@ def receive(path: Path, model: Model) -> Upload:
     if len(shape) not in (dims, dims + 1):
         raise InputError(f"{name}: has {len(shape)} axes, the model's images have {dims}; give one slice or volume")
     return Upload(stored, name, shape[-1] if len(shape) > dims else None)
-
-
-def content_suffix(path: Path) -> str:
-    """The suffix that a file's first bytes ask for; "" for none that is read."""
-    with path.open("rb") as stream:
-        head = stream.read(600)
-    if head.startswith(b"\x89PNG\r\n\x1a\n"):
-        return ".png"
-    if head[128:132] == b"DICM":
-        return ".dcm"
-    if head.startswith(b"\x1f\x8b"):
-        try:
-            with gzip.open(path) as stream:
-                return ".nii.gz" if is_nifti(stream.read(600)) else ""
-        except (OSError, EOFError, zlib.error):
-            return ""
-    return ".nii" if is_nifti(head) else ""
-
-
-def is_nifti(head: bytes) -> bool:
-    """By the length and the name that its header starts with, in either byte order."""
-    lengths = {int.from_bytes(head[:4], order) for order in ("little", "big")}  # type: ignore[arg-type]
-    return any(head[at : at + 4] == name for length, (at, name) in NIFTI.items() if length in lengths)
-
-
-def shape_on_disk(path: Path, suffix: str) -> tuple[int, ...]:
-    """What the header says."""
-    if suffix == ".png":
-        with Image.open(path, formats=["PNG"]) as image:
-            return image.height, image.width
-    if suffix == ".dcm":
-        return shape_of(read_header(path))
-    return tuple(int(n) for n in nibabel.load(path).shape)  # type: ignore[attr-defined]
 
 
 def read(upload: Upload, model: Model, *, slice: int | None, covariates: Mapping[str, float | int | None]) -> Chosen:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from segue.engine.model import Model
 from segue.errors import InputError
-from segue.files import write_text
+from segue.files import whole_file, whole_folder, write_text
 from segue.generation.output import sweep
 from segue.generation.worker import PARTS, part
 
@@ -32,17 +32,13 @@ def begin(out: Path, identity: dict[str, Any], fill: Callable[[Path], None]) -> 
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         resume(out, identity)
         return
-    partial = out.with_name(out.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
     try:
-        (partial / PARTS).mkdir(parents=True)
-        fill(partial)
-        write_text(partial / IDENTITY, json.dumps(identity, indent=1))
-        partial.replace(out)
+        with whole_folder(out) as partial:
+            (partial / PARTS).mkdir()
+            fill(partial)
+            write_text(partial / IDENTITY, json.dumps(identity, indent=1))
     except OSError as error:
         raise InputError(f"{out}: cannot be made ({error}); name another folder with --out") from None
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def resume(out: Path, identity: dict[str, Any]) -> None:
@@ -80,11 +76,10 @@ def close(out: Path, shards: int) -> dict[str, int]:
     """Merge the parts into the tables, in the order of the images; the counts. Memory does not grow with the parts."""
     parts = pl.scan_parquet([part(out, number) for number in range(shards)])
     good, bad = parts.filter(pl.col("reason").is_null()), parts.filter(pl.col("reason").is_not_null())
-    partial = out / (TABLE + ".partial")
-    good.drop("reason").sink_parquet(partial)
     refused = bad.select("id", "reason").collect()
     write_text(out / QUARANTINE, refused.write_csv())
-    partial.replace(out / TABLE)
+    with whole_file(out / TABLE) as partial:
+        good.drop("reason").sink_parquet(partial)
     sweep(out)
     kept = pl.scan_parquet(out / TABLE).select(pl.len(), pl.col("image").n_unique()).collect()
     return {"images": kept["image"][0], "counterfactuals": kept["len"][0], "quarantined": len(refused)}

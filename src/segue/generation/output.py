@@ -12,8 +12,9 @@ from PIL import Image
 from zarr.codecs import ZstdCodec
 
 from segue.cohort.case import Case
-from segue.cohort.io.write_file import grey, write_nifti
+from segue.cohort.io.write_file import to_bits, write_nifti
 from segue.errors import InputError
+from segue.files import whole_file
 
 Format = Literal["zarr", "nifti", "png"]
 STORE = "counterfactuals.zarr"
@@ -83,18 +84,16 @@ class FileOutput:
         self.folder, self.format, self.bits = folder, format, bits
 
     def stored(self, image: np.ndarray) -> np.ndarray:
-        return image[0] if self.format == "nifti" else grey(image[0], bits=self.bits)
+        return image[0] if self.format == "nifti" else to_bits(image[0], bits=self.bits)
 
     def write(self, shard: int, places: Sequence[int], cases: Sequence[Case], images: Sequence[Images]) -> None:
         for case, answers in zip(cases, images, strict=True):
             for request, image in enumerate(answers):
-                path = self.folder / file_name(case.id, request, self.format)
-                partial = path.with_name(".partial-" + path.name)
-                if self.format == "nifti":
-                    write_nifti(partial, self.stored(image), case.affine)
-                else:
-                    Image.fromarray(self.stored(image)).save(partial)
-                partial.replace(path)
+                with whole_file(self.folder / file_name(case.id, request, self.format)) as partial:
+                    if self.format == "nifti":
+                        write_nifti(partial, self.stored(image), case.affine)
+                    else:
+                        Image.fromarray(self.stored(image)).save(partial)
 
 
 def file_name(id: str, request: int, format: Format) -> str:

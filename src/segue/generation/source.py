@@ -8,9 +8,9 @@ from jaxtyping import Float
 
 from segue.cohort import Store
 from segue.cohort.case import Case
-from segue.cohort.io.image_file import decode_image, image_files, spacing_on_grid, stamp, to_grid
+from segue.cohort.io import decode_image, image_files, spacing_on_grid, stamp, to_grid
 from segue.cohort.io.write_file import scaled_axes
-from segue.cohort.table import Row, read_table
+from segue.cohort.table import TableRow, read_table
 from segue.engine.model import Model
 from segue.errors import InputError
 
@@ -105,7 +105,7 @@ class FolderImages:
 
     def read(self, index: int) -> Case:
         id = self.ids[index]
-        row, file = self.table.get(id, Row()), self.files[id]
+        row, file = self.table.get(id, TableRow()), self.files[id]
         pixels = decode_image(file, len(self.size))
         old = row.spacing or pixels.spacing
         spacing = spacing_on_grid(old, pixels.array.shape, self.size)

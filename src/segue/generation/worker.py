@@ -14,6 +14,7 @@ from segue.cohort.case import Case
 from segue.engine.answer import CaseAnswer, answer, inputs_of
 from segue.engine.model import Model
 from segue.errors import InputError
+from segue.files import whole_file
 from segue.generation.output import Output
 from segue.generation.plan import Do, Plan
 from segue.generation.source import Source
@@ -161,7 +162,5 @@ def part(out: Path, number: int) -> Path:
 
 
 def write_part(out: Path, number: int, table: pl.DataFrame) -> None:
-    path = part(out, number)
-    partial = path.with_suffix(".partial")
-    table.write_parquet(partial)
-    partial.replace(path)
+    with whole_file(part(out, number)) as partial:
+        table.write_parquet(partial)

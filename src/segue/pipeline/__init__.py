@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from segue import __version__, processes
 from segue.cohort.folder import list_folder
-from segue.cohort.io.image_file import stamp
+from segue.cohort.io import stamp
 from segue.errors import InputError
 from segue.files import write_text
 from segue.nets.weights import NETWORK
@@ -29,7 +29,7 @@ from segue.pipeline.prepare import prepare
 from segue.pipeline.recipes import recipes
 from segue.pipeline.scm import fit_graph
 from segue.study.derived import asked, consulted, folds_of, plain, to_yaml
-from segue.study.schema import Partition, Segmentor, Study
+from segue.study.schema import Segmentor, Study
 from segue.training.guides import GUIDES
 
 __all__ = ["Stage", "evaluate_elsewhere", "run", "stages"]
@@ -227,9 +227,9 @@ def source(study: Study) -> Any:
     return [stamp(path) for path in [*paths, *([table] if table.exists() else [])]]
 
 
-def maps_of(partitions: Mapping[str, Partition]) -> list[Any]:
+def maps_of(partitions: Mapping[str, Mapping[str, Any]]) -> list[Any]:
     """What identifies the files that partitions are drawn in."""
-    return [stamp(part.file) for part in partitions.values() if part.file is not None]
+    return [stamp(path) for part in partitions.values() for path in part.values() if isinstance(path, Path)]
 
 
 def fingerprint(content: Any) -> str:
