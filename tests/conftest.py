@@ -14,7 +14,7 @@ from hypothesis import settings
 
 from segue.causal.parents import Parents
 from segue.cohort import Record, Store, write_store
-from segue.mechanisms.hvae import ImageMechanism
+from segue.mechanisms.hvae import HVAEMechanism
 from segue.phantom import STRUCTURES, render_cohort
 
 settings.register_profile("segue", deadline=None)  # a first call pays for imports
@@ -59,10 +59,10 @@ def parents() -> Parents:
 
 
 @pytest.fixture(params=["map", "broadcast"])
-def mechanism(request, parents) -> ImageMechanism:
+def mechanism(request, parents) -> HVAEMechanism:
     """An untrained image mechanism over `tiny.bars`, conditioned either way."""
     net = tiny.hvae(context=parents.context_channels(request.param))
-    return ImageMechanism(model=net, parents=parents, conditioning=request.param)
+    return HVAEMechanism(model=net, parents=parents, conditioning=request.param)
 
 
 @pytest.fixture
