@@ -2,13 +2,11 @@
 
 from typing import Any
 
-from torch import Tensor
-
 from segue import processes
-from segue.mechanisms.hvae import elbo
+from segue.mechanisms.base import Loss
 from segue.training.batches import Batch
-from segue.training.cft import CounterfactualFineTuning, intervene
-from segue.training.objectives import Loss, augmented
+from segue.training.finetune import CounterfactualFineTuning, intervene
+from segue.training.objectives import augmented
 
 
 class AsPublished(CounterfactualFineTuning):
@@ -20,18 +18,13 @@ class AsPublished(CounterfactualFineTuning):
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
-        self.mechanism.model.requires_grad_(True)  # type: ignore[attr-defined]
+        self.mechanism.model.requires_grad_(True)
 
     def forward(self, batch: Batch, progress: float) -> Loss:
-        batch = augmented(batch, self.augment, self.mechanism.parents)
-        x, weights, pa = batch["image"], batch["weights"], batch["parents"]
-        violation = processes.mean(-elbo(x, *self.mechanism.abduct(x, pa, weights, sample=True))) - self.constraint
-        requested = intervene(pa, weights.shape[1])
-        counterfactual = self.counterfactual(x, pa, weights, requested)
-        agreement = self.guide(counterfactual, weights, batch["pixel_area"], requested).mean()
-        return self.lagrangian(agreement, violation), {"agreement": agreement}
-
-    def counterfactual(self, x: Tensor, pa: Tensor, weights: Tensor, requested: Tensor) -> Tensor:
-        abduction, factual = self.mechanism.abduct(x, pa, weights, sample=True)
-        (changed,) = self.mechanism.predict(abduction, [requested], weights)
-        return changed.render(factual.noise(x))
+        facts = augmented(batch, self.augment, self.mechanism.parents)
+        fidelity = self.mechanism.fidelity(facts, self.mechanism.abduct(facts, sample=True))
+        requested = intervene(facts.pa, facts.measured)
+        (image,) = self.mechanism.predict(facts, self.mechanism.abduct(facts, sample=True), [requested])
+        disagreement = self.guide(image, facts, requested).mean()
+        violation = processes.mean(-fidelity) - self.constraint.bound
+        return self.lagrangian(disagreement, violation), {"agreement": disagreement}

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from benchmarks.record import Findings, Row, Statement, run
 from benchmarks.settings import SETTINGS
 from benchmarks.timing import interleave, ratio, spread
-from benchmarks.workload import objective, phantom_batch, shipped_image, untrained_parents
+from benchmarks.workload import facts_of, objective, phantom_batch, shipped_image, untrained_parents
 from segue.hardware import channels_last
-from segue.mechanisms.hvae import ImageMechanism
+from segue.mechanisms.hvae import HVAEMechanism
 from segue.training.batches import Batch
 
 FULL = {"rounds": 10, "warmup": 2, "batch": 32, "size": (32, 96)}
@@ -30,7 +30,7 @@ Work = Callable[[], Any]
 class Decoder(nn.Module):
     """p(x | z, pa) as a function of tensors alone."""
 
-    def __init__(self, mechanism: ImageMechanism) -> None:
+    def __init__(self, mechanism: HVAEMechanism) -> None:
         super().__init__()
         self.model: Any = mechanism.model
 
@@ -39,10 +39,10 @@ class Decoder(nn.Module):
         return loc, log_scale
 
 
-class Ruler(nn.Module):
+class Measuring(nn.Module):
     """Soft masks."""
 
-    def __init__(self, mechanism: ImageMechanism) -> None:
+    def __init__(self, mechanism: HVAEMechanism) -> None:
         super().__init__()
         self.segmentor: Any = mechanism.parents.segmentor
 
@@ -79,25 +79,22 @@ def measure(*, rounds: int, warmup: int, batch: int, size: tuple[int, int]) -> F
 def tasks(batch: int, size: tuple[int, int]) -> dict[str, dict[str, Callable[[], Work]]]:
     """By task and way, what makes the work."""
     mechanism, data = trained(batch, size)
-    x, pa, weights = data["image"], data["parents"], mechanism.parents.weights(data["frames"], size)
+    facts = facts_of(mechanism.parents, data)
     with torch.inference_mode():
-        states = [
-            state.float().contiguous().clone()
-            for state in mechanism.infer(x, pa, weights, sample=False).states
-        ]
-        decoding = (mechanism.context(pa, weights).contiguous().clone(), *states)
-    decoder, ruler = Decoder(mechanism).eval(), Ruler(mechanism).eval()
+        states = [state.float().contiguous().clone() for state in mechanism.abduct(facts).latents.states]
+        decoding = (mechanism.context(facts.pa, facts.weights).contiguous().clone(), *states)
+    decoder, measuring = Decoder(mechanism).eval(), Measuring(mechanism).eval()
     step = {
         way: partial(training, batch, size, compiled=way != "eager") for way in ("eager", "torch.compile")
     }
     return {
         "decoding": inference(decoder, decoding),
-        "measuring": inference(ruler, (x.clone(),)),
+        "measuring": inference(measuring, (facts.image.clone(),)),
         "fine-tuning step": dict[str, Callable[[], Work]](step),
     }
 
 
-def trained(batch: int, size: tuple[int, int]) -> tuple[ImageMechanism, Batch]:
+def trained(batch: int, size: tuple[int, int]) -> tuple[HVAEMechanism, Batch]:
     """The study's networks, untrained, in the shipped setting, and a batch of phantoms."""
     parents = untrained_parents(size, 3)
     data = phantom_batch(parents, batch, size)

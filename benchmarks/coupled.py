@@ -22,7 +22,6 @@ from benchmarks.record import Findings, Row, Statement, run, together
 from benchmarks.scm import CAUSES, GRAPH, STEPS, summary
 from segue.anatomy import measure as areas_of
 from segue.causal.graph import causal_graph
-from segue.cohort.grid import scaled
 from segue.engine.model import Counterfactual, Model
 from segue.errors import InputError
 from segue.hub.load import load, open_run
@@ -121,7 +120,7 @@ def compare(
         for way in WAYS
     }
     asked = answers["graph"].requested[cause].double().cpu().numpy()
-    height, width = model.size
+    height, width = model.grid.size
     truth = counterfactual(cohort.noise, {cause: asked}, (height, width), propagate=True)
     true_image = torch.from_numpy(truth.image)
     by_judge = {way: judged(judge, model, answer.image, answer) for way, answer in answers.items()}
@@ -130,7 +129,7 @@ def compare(
     cells = []
     for effect in sorted(nx.descendants(causal_graph(GRAPH, model.variables), cause)):
         true = truth.areas[:, VARIABLES.index(effect)]
-        place = model.measured_names.index(effect)
+        place = model.space.index(effect)
         values = {f"{way}, asked": answer.requested[effect].cpu().numpy() for way, answer in answers.items()}
         values |= {f"{way}, image": areas[:, place].cpu().numpy() for way, areas in by_judge.items()}
         errors = {what: np.abs(value - true) / sd[effect] for what, value in values.items()}
@@ -143,8 +142,9 @@ def compare(
 @torch.inference_mode()
 def judged(judge: Segmentor, model: Model, image: Tensor, answer: Counterfactual) -> Tensor:
     """Areas by the judge, in the regions of the factual image: (image, measured)."""
-    soft = judge.soft(scaled(image.to(model.device), model.intensity))
-    return areas_of(soft, answer.weights, model.parents.structure_of, soft.new_full((len(soft),), model.area(None)))
+    soft = judge.soft(model.grid.scale(image.to(model.device)))
+    pixel_area = model.grid.areas(None, len(image)).to(soft)
+    return areas_of(soft, answer.weights, model.parents.structure_of, pixel_area)
 
 
 def told(cells: list[Cell], distances: np.ndarray) -> Findings:

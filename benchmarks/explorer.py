@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import psutil
 import torch
+from torch import nn
 
 from benchmarks.record import Findings, Row, Statement, run
 from benchmarks.record import together as findings
@@ -49,7 +50,7 @@ def measure(
     """Release to picture, alone and with others, and what the server's memory does over many requests.
 
     With networks of the default size, which has the target, and of the phantom's study, which ships (and whose memory
-    is followed); the latter also with what segue's own method does to an answer: corrections, a panel, blur.
+    is followed); the latter also with the refinements of segue's own method: corrections, an ensemble, blur.
     """
     one = partial(felt, rounds=rounds, warmup=warmup, users=users, size=size, threads=threads)
     plain = one("default", requests=0), one("the study's", requests=requests)
@@ -163,7 +164,7 @@ def untrained(networks: Networks, size: tuple[int, int]) -> Explored:
     torch.manual_seed(0)
     model, cases = model_of("shipped", 8, size, networks)
     with torch.no_grad():
-        for parameter in model.mechanism.parameters():
+        for parameter in cast(nn.Module, model.mechanism).parameters():
             if not bool(parameter.any()):
                 parameter.normal_(0, 0.02)
     judge = untrained_segmentor(the_study().judge)

@@ -7,7 +7,6 @@ nothing is said of speed.
 """
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple, cast
 
@@ -21,17 +20,19 @@ from torch import Tensor, nn
 from benchmarks.machine import ROOT
 from benchmarks.record import Findings, Row, Statement, run, together
 from benchmarks.rounded import native, products
-from segue.evaluation.effect import Asked, effects
+from segue.engine.method import of_mechanism
+from segue.evaluation.judge import Judge, judged
 from segue.evaluation.metrics import percentiles
 from segue.hardware import Precision
-from segue.mechanisms.hvae import Abduction, ImageMechanism, ImageModel, Likelihood, elbo
+from segue.mechanisms.refined import Refined
+from segue.nets.hvae import Latents, PixelGaussian
 from segue.nets.segmentor import Segmentor
 from segue.nets.weights import load_pretrained
 from segue.pipeline import fingerprint, perform, read_done, stages
 from segue.pipeline import run as run_study
+from segue.pipeline.asking import Examination
 from segue.pipeline.common import device, load_parents, open_store
-from segue.pipeline.image import load_mechanism, methods
-from segue.pipeline.judging import ask
+from segue.pipeline.recipes import Workshop, recipes
 from segue.report.columns import method_title
 from segue.study.read import load_study
 from segue.study.schema import Study
@@ -73,14 +74,14 @@ class Bfloat16(nn.Module):
         super().__init__()
         self.model = model
 
-    def abduct(self, x: Tensor, context: Tensor, *, sample: bool) -> Abduction:
+    def abduct(self, x: Tensor, context: Tensor, *, sample: bool) -> Latents:
         with torch.autocast(x.device.type, torch.bfloat16):
-            found: Abduction = self.model.abduct(x, context, sample=sample)
+            found: Latents = self.model.abduct(x, context, sample=sample)
         return found
 
-    def predict(self, states: list[Tensor], context: Tensor) -> Likelihood:
+    def predict(self, states: list[Tensor], context: Tensor) -> PixelGaussian:
         with torch.autocast(context.device.type, torch.bfloat16):
-            found: Likelihood = self.model.predict(states, context)
+            found: PixelGaussian = self.model.predict(states, context)
         return found
 
 
@@ -124,10 +125,10 @@ def measure(
     with products():
         trained = {precision: train(shared, precision) for precision in cast(tuple[Precision, ...], ("no", "bf16"))}
     store, parents = open_store(shared), load_parents(shared).to(device())
-    asked = ask(shared, store, parents, store.indices("test")[:tested])
+    asked = Examination(shared, store, parents, store.indices("test")[:tested])
     judge = load_pretrained(Segmentor, shared.directory / "judge").eval().requires_grad_(False).to(device())
     found = [Findings([], [training_seconds(trained)] if native() else [])]
-    for method in methods(shared):
+    for method in recipes(shared):
         with products():
             scores = {
                 case: score(loaded(trained[case.trained], method, case.answers), judge, asked, f"{method}, {case}")
@@ -172,38 +173,26 @@ def training_seconds(trained: dict[Precision, Study]) -> Statement:
     return Statement("training: images a second, bfloat16 over float32", seconds["no"] / seconds["bf16"])
 
 
-def loaded(study: Study, method: str, answers: Precision) -> ImageMechanism:
+def loaded(study: Study, method: str, answers: Precision) -> Refined:
     """A trained mechanism that answers in float32 or bfloat16."""
-    chosen = methods(study)[method]
-    mechanism = load_mechanism(study, chosen.directory, chosen).to(device()).eval().requires_grad_(False)
+    mechanism = Workshop(study).mechanism(recipes(study)[method]).to(device()).eval().requires_grad_(False)
     if answers == "bf16":
-        mechanism.model = cast(ImageModel, Bfloat16(mechanism.model))
+        mechanism.inner.model = Bfloat16(mechanism.inner.model)
     return mechanism
 
 
-def score(mechanism: ImageMechanism, judge: Segmentor, asked: ask, title: str) -> Scores:
+def score(mechanism: Refined, judge: Segmentor, asked: Examination, title: str) -> Scores:
     """One request for each variable of each image, as the study's own evaluation makes them."""
-    parents = mechanism.parents
-    sd = dict(zip(parents.variables.names, parents.sd.tolist(), strict=False))
-    table = effects(mechanism, judge, asked(title=f"judge {title}"), particles=1)
-    error = (pl.col("judge") - pl.col("requested")).abs() / pl.col("variable").replace_strict(sd)
+    found = judged(of_mechanism(mechanism), asked(title=f"judge {title}"), Judge(asked.parents, judge))
+    error = (pl.col("judge") - pl.col("requested")).abs() / pl.col("variable").replace_strict(asked.sd)
     by_image = (
-        table.with_columns(error_sd=error)
+        found.effects.with_columns(error_sd=error)
         .group_by("image")
         .agg(pl.col("error_sd").mean(), pl.col("outside").sum(), pl.col("total").sum())
         .sort("image")
     )
-    elbos = np.concatenate(list(elbo_by_image(mechanism, asked(title=f"ELBO {title}"))))
-    order = np.argsort(asked.chosen)
-    return Scores(elbo=elbos[order], **{key: by_image[key].to_numpy() for key in ("error_sd", "outside", "total")})
-
-
-@torch.inference_mode()
-def elbo_by_image(mechanism: ImageMechanism, batches: Iterator[Asked]) -> Iterator[np.ndarray]:
-    """Nats per pixel at the posterior's mean."""
-    for asked in batches:
-        found = mechanism.abduct(asked.image, asked.pa, asked.weights, sample=False)
-        yield elbo(asked.image, *found).cpu().double().numpy()
+    elbos = -found.checks["nelbo"][np.argsort(asked.places)]
+    return Scores(elbo=elbos, **{key: by_image[key].to_numpy() for key in ("error_sd", "outside", "total")})
 
 
 def compare(told: str, before: Scores, after: Scores) -> Findings:

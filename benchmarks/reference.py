@@ -13,7 +13,7 @@ from benchmarks.reference_hvae import OnePass, ReferenceHVAE
 from benchmarks.timing import interleave, ratio, spread
 from benchmarks.workload import KINDS, Image, shipped_image, the_study, untrained_parents, work
 from segue.causal.parents import Parents
-from segue.mechanisms.hvae import ImageMechanism
+from segue.mechanisms.hvae import HVAEMechanism
 
 FULL = {"rounds": 10, "warmup": 2, "batch": 32, "size": (32, 96)}
 QUICK = FULL | {"rounds": 3, "warmup": 1}
@@ -58,12 +58,14 @@ def size_of(net: nn.Module) -> int:
     return sum(p.numel() for p in net.parameters())
 
 
-def reference_image(parents: Parents, size: tuple[int, int], *, strides: tuple[int, ...]) -> ImageMechanism:
+def reference_image(parents: Parents, size: tuple[int, int], *, strides: tuple[int, ...]) -> HVAEMechanism:
     """The reference with as many parameters as segue's network has; the parents are broadcast, as published."""
     target = size_of(cast(nn.Module, shipped_image(parents, size).model))
     shape: dict[str, Any] = {"size": size, "context": parents.context_channels("broadcast"), "strides": strides}
     net = ReferenceHVAE(widths=matched(target, **shape), **shape, **latents(strides))
-    return OnePass(model=net, parents=parents, conditioning="broadcast")
+    hvae = the_study().hvae
+    loss = {"free_bits": hvae.free_bits, "beta_warmup": hvae.beta_warmup}
+    return OnePass(model=net, parents=parents, conditioning="broadcast", **loss)
 
 
 def latents(strides: tuple[int, ...]) -> dict[str, Any]:

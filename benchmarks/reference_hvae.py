@@ -15,9 +15,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from segue.mechanisms.hvae import Abduction, ImageMechanism, Likelihood
+from segue.causal.facts import Facts
+from segue.mechanisms.hvae import HVAEMechanism, HVAEPosterior
 from segue.nets import gaussian
-from segue.nets.hvae import LOG_SCALE, LOG_SD_LIMIT
+from segue.nets.hvae import LOG_SCALE, LOG_SD_LIMIT, Latents, PixelGaussian
 from segue.nets.layers import double, pool
 
 BOTTLENECK = 4
@@ -79,7 +80,7 @@ class Decoding(nn.Module):
 
 
 class ReferenceHVAE(nn.Module):
-    """The ladder; the interface is `segue.mechanisms.hvae.ImageModel`.
+    """The ladder; the interface is `segue.mechanisms.hvae.HierarchicalModel`.
 
     Args:
         size: image size. context: channels of the parents' image.
@@ -144,22 +145,22 @@ class ReferenceHVAE(nn.Module):
 
     def abduct(
         self, x: Float[Tensor, "batch 1 h w"], context: Float[Tensor, "batch context h w"], *, sample: bool
-    ) -> Abduction:
+    ) -> Latents:
         """z ~ q(z | x, pa), or its mean; the states are the latents, coarse to fine."""
         return self.infer(x, context, sample=sample)[0]
 
     def infer(
         self, x: Float[Tensor, "batch 1 h w"], context: Float[Tensor, "batch context h w"], *, sample: bool
-    ) -> tuple[Abduction, Likelihood]:
-        """Abduction, and p(x | z, pa) from the same pass through the decoder."""
+    ) -> tuple[Latents, PixelGaussian]:
+        """Latents, and p(x | z, pa) from the same pass through the decoder."""
         return self.decode(context, encoded=self.encode(x), sample=sample)
 
-    def predict(self, states: list[Tensor], context: Float[Tensor, "batch context h w"]) -> Likelihood:
+    def predict(self, states: list[Tensor], context: Float[Tensor, "batch context h w"]) -> PixelGaussian:
         """p(x | z, pa): the whole decoder, z being given; `context` may be (k * batch, ...), as in segue's own."""
         copies = [torch.cat([z] * (len(context) // len(z))) for z in states]
         return self.decode(context, given=copies, sample=False)[1]
 
-    def sample(self, context: Float[Tensor, "batch context h w"]) -> Likelihood:
+    def sample(self, context: Float[Tensor, "batch context h w"]) -> PixelGaussian:
         """p(x | z, pa) for z drawn from the prior."""
         return self.decode(context, sample=True)[1]
 
@@ -183,7 +184,7 @@ class ReferenceHVAE(nn.Module):
         sample: bool,
         encoded: list[Tensor] | None = None,
         given: list[Tensor] | None = None,
-    ) -> tuple[Abduction, Likelihood]:
+    ) -> tuple[Latents, PixelGaussian]:
         """Top down: z from the posterior where there is something `encoded`, as `given`, or from the prior."""
         batch, last = len(context), len(self.decoder) - 1
         h = self.bias[last].expand(batch, -1, -1, -1)
@@ -207,32 +208,21 @@ class ReferenceHVAE(nn.Module):
                     latents.append(z)
                 h, above = block.update(h, z, features, parents)
         kl = torch.stack(kls, dim=1) if kls else context.new_zeros(batch, 0, 0)
-        return Abduction(latents, kl.sum(2), kl.flatten(1)), self.likelihood(h)
+        return Latents(latents, kl.sum(2), kl.flatten(1)), self.likelihood(h)
 
-    def likelihood(self, h: Tensor) -> Likelihood:
+    def likelihood(self, h: Tensor) -> PixelGaussian:
         """Location and bounded log-scale by pixel, in float32."""
         with torch.autocast(h.device.type, enabled=False):
             full = self.out(h.float())
             loc, raw = F.pixel_shuffle(full, self.stride).chunk(2, dim=1)
         low, high = LOG_SCALE
-        return Likelihood(loc, low + (high - low) * torch.sigmoid(raw))
+        return PixelGaussian(loc, low + (high - low) * torch.sigmoid(raw))
 
 
-class OnePass(ImageMechanism):
+class OnePass(HVAEMechanism):
     """A mechanism whose model infers z and decodes it in one pass, so that the factual parents need no second one."""
 
-    def infer(self, x: Tensor, pa: Tensor, weights: Tensor, *, sample: bool) -> Abduction:
-        """As the base class has it; the states also hold `pa` and what it decoded to."""
+    def abduct(self, facts: Facts, *, sample: bool = False) -> HVAEPosterior:
+        """As the base class has it."""
         assert isinstance(self.model, ReferenceHVAE)
-        context = self.context(pa, weights)
-        abduction, likelihood = self.model.infer(x, context, sample=sample)
-        return abduction._replace(states=[*abduction.states, pa, *likelihood])
-
-    def predict(self, abduction: Abduction, parents: Sequence[Tensor], weights: Tensor) -> list[Likelihood]:
-        """As the base class has it; only parents other than those of the abduction are decoded."""
-        *latents, pa, loc, log_scale = abduction.states
-        changed = [requested for requested in parents if requested is not pa]
-        decoded: list[Likelihood] = []
-        if changed:
-            decoded = super().predict(abduction._replace(states=latents), changed, weights)
-        return [Likelihood(loc, log_scale) if one is pa else decoded.pop(0) for one in parents]
+        return HVAEPosterior(*self.model.infer(facts.image, self.context(facts.pa, facts.weights), sample=sample))

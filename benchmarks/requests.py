@@ -9,9 +9,16 @@ from benchmarks.machine import Alone
 from benchmarks.record import Findings, Row, Statement, run
 from benchmarks.settings import SETTINGS, Name
 from benchmarks.timing import interleave, ratio, spread
-from benchmarks.workload import Networks, phantom_batch, shipped_image, the_study, untrained_parents
+from benchmarks.workload import (
+    Networks,
+    phantom_batch,
+    phantom_grid,
+    refined,
+    shipped_image,
+    untrained_parents,
+)
+from segue.causal.request import Request
 from segue.cohort.case import Case
-from segue.cohort.grid import unscaled
 from segue.engine.answer import answer
 from segue.engine.model import Model
 
@@ -54,28 +61,22 @@ def model_of(
     setting: Name, images: int, size: Sequence[int], networks: Networks = "default"
 ) -> tuple[Model, list[Case]]:
     """The study's networks, untrained, under a setting; and phantoms."""
-    how, study = SETTINGS[setting], the_study()
+    how = SETTINGS[setting]
     how.process()
-    grid = (size[0], size[1])
-    parents = untrained_parents(grid, 3, networks)
-    data = phantom_batch(parents, images, grid)
-    mechanism = shipped_image(parents, grid, networks)
-    model = Model(
-        mechanism.to(memory_format=how.layout),  # type: ignore[call-overload]
-        size=grid,
-        intensity=study.cohort.intensity,
-        marginal=data["parents"],
-        unit="mm2",
-        pixel_area=float(data["pixel_area"][0]),
-    )
-    raw = unscaled(data["image"], study.cohort.intensity).numpy().astype(np.float32)
+    grid, shape = phantom_grid(size), (size[0], size[1])
+    parents = untrained_parents(shape, 3, networks)
+    data = phantom_batch(parents, images, shape)
+    mechanism = refined(shipped_image(parents, shape, networks), networks)
+    mechanism.to(memory_format=how.layout)  # type: ignore[call-overload]
+    model = Model(mechanism, grid, marginal=data["parents"])
+    raw = grid.unscale(data["image"]).numpy().astype(np.float32)
     return model, [Case(str(i), image, None, np.eye(4)) for i, image in enumerate(raw)]
 
 
 def together(setting: Name, images: int, size: Sequence[int]) -> Callable[[], None]:
     """All requests from one abduction, as generation does."""
     model, cases = model_of(setting, images, size)
-    requests = [[{name: REQUEST} for name in model.variables]] * images
+    requests = [[Request({name: REQUEST}) for name in model.variables]] * images
 
     def work() -> None:
         answer(model, cases, requests)

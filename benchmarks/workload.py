@@ -1,9 +1,10 @@
 """What is timed: the networks of the coronary phantom's study, untrained (speed is the same), on its images."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 from functools import cache, partial
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import nn
@@ -14,22 +15,23 @@ from benchmarks.settings import SETTINGS, Name
 from segue.anatomy import AxisPartition, Variables
 from segue.causal.facts import Facts
 from segue.causal.parents import Parents
-from segue.cohort.grid import scaled
-from segue.engine.model import predict
-from segue.mechanisms.hvae import ImageMechanism
-from segue.nets.hvae import HVAE
+from segue.cohort.grid import Grid
+from segue.engine.predict import abduct, predict
+from segue.mechanisms.hvae import HVAEMechanism, build_hvae
+from segue.mechanisms.refined import Refined
 from segue.nets.segmentor import Segmentor
 from segue.phantom import ACROSS, ALONG, STRUCTURES, draw, render
-from segue.pipeline.image import answering
+from segue.pipeline.recipes import refinements
 from segue.study import schema as settings
 from segue.study.read import load_study
 from segue.training.batches import Batch
-from segue.training.cft import CounterfactualFineTuning, RegionGuide, intervene
-from segue.training.objectives import Augment, Elbo
+from segue.training.finetune import Constraint, CounterfactualFineTuning, intervene
+from segue.training.guides import RegionGuide
+from segue.training.objectives import Augmentation, Pretraining, augmented
 
 Kind = Literal["ELBO step", "fine-tuning step", "fine-tuning step as published", "abduction", "prediction"]
 Networks = Literal["default", "the study's", "the study's, segue's method"]
-Image = Callable[[Parents, tuple[int, int]], ImageMechanism]
+Image = Callable[[Parents, tuple[int, int]], HVAEMechanism]
 KINDS: tuple[Kind, ...] = ("ELBO step", "fine-tuning step", "abduction", "prediction")
 THIRDS = 3
 
@@ -56,18 +58,25 @@ def untrained_parents(size: tuple[int, int], regions: int, networks: Networks = 
 
 
 def untrained_segmentor(chosen: settings.Segmentor) -> Segmentor:
-    """A segmentor of the study: the guide's, one of its panel, or the judge."""
+    """A segmentor of the study: the guide's, one of its ensemble, or the judge."""
     net = Segmentor(
         arch=chosen.arch, spatial_dims=2, structures=len(STRUCTURES), width=chosen.width, patch=chosen.patch
     )
     return net.eval().requires_grad_(False)
 
 
+def phantom_grid(size: Sequence[int]) -> Grid:
+    """The phantom at this resolution, with the study's intensities."""
+    pixel_area = ACROSS * ALONG / math.prod(size)
+    return Grid(tuple(size), intensity=the_study().cohort.intensity, unit="mm2", pixel_area=pixel_area)
+
+
 def phantom_batch(parents: Parents, images: int, size: tuple[int, int]) -> Batch:
     """Phantom images as a training step gets them; `parents` is fitted to what it measures on them."""
+    grid = phantom_grid(size)
     raw, _ = render(draw(images, seed=0), size)
-    x = scaled(torch.from_numpy(raw), the_study().cohort.intensity)
-    pixel_area = torch.full((images,), ACROSS * ALONG / (size[0] * size[1]))
+    x = grid.scale(torch.from_numpy(raw))
+    pixel_area = torch.full((images,), grid.area(None))
     with torch.inference_mode():
         areas, frames = parents.factual(x, pixel_area)
     areas, frames = areas.clone(), frames.clone()
@@ -75,17 +84,23 @@ def phantom_batch(parents: Parents, images: int, size: tuple[int, int]) -> Batch
     return {"image": x, "parents": areas, "frames": frames, "pixel_area": pixel_area}
 
 
-def shipped_image(parents: Parents, size: tuple[int, int], networks: Networks = "default") -> ImageMechanism:
-    """The study's image mechanism, parents painted on their regions; answers plain, or as segue's method makes them."""
+def facts_of(parents: Parents, data: Batch) -> Facts:
+    """The facts of a batch, its images not augmented."""
+    return augmented(data, Augmentation(), parents)
+
+
+def shipped_image(parents: Parents, size: tuple[int, int], networks: Networks = "default") -> HVAEMechanism:
+    """The study's image mechanism, parents painted on their regions."""
+    return build_hvae(the_study(networks).hvae, parents, phantom_grid(size), "map")
+
+
+def refined(mechanism: HVAEMechanism, networks: Networks) -> HVAEMechanism | Refined:
+    """The mechanism, its answers plain, or refined as segue's method in the study refines them."""
+    if networks != "the study's, segue's method":
+        return mechanism
     study = the_study(networks)
-    shape = dataclasses.asdict(study.hvae)
-    chosen = {key: shape[key] for key in ("widths", "depths", "latent", "finest", "reach", "head")}
-    net = HVAE(size=size, context=parents.context_channels("map"), **chosen)
-    own: dict[str, Any] = {}
-    if networks == "the study's, segue's method":
-        panel = [untrained_segmentor(member) for member in study.panel.values()]
-        own = answering(study.finetune.variants["segue"]) | {"panel": panel}
-    return ImageMechanism(model=net, parents=parents, conditioning="map", **own)
+    ensemble = [untrained_segmentor(member) for member in study.panel.values()]
+    return Refined(mechanism, ensemble=ensemble, **refinements(study.finetune.variants["segue"]))
 
 
 def work(
@@ -110,33 +125,29 @@ def work(
     return answer(kind, mechanism.to(memory_format=how.layout), data)  # type: ignore[call-overload]
 
 
-def objective(kind: Kind, mechanism: ImageMechanism) -> tuple[nn.Module, float, float]:
+def objective(kind: Kind, mechanism: HVAEMechanism) -> tuple[nn.Module, float, float]:
     """(objective, learning rate, clip) of a training, as the study's stages have them."""
-    study = the_study()
+    study, augment = the_study(), Augmentation()
     if kind == "ELBO step":
-        elbo = Elbo(mechanism, augment=Augment(), free_bits=study.hvae.free_bits, beta_warmup=study.hvae.beta_warmup)
-        return elbo, study.hvae.budget.lr, 1.0
+        return Pretraining(mechanism, augment=augment), study.hvae.budget.lr, 1.0
     tuning = study.finetune
-    objective = (AsPublished if kind == "fine-tuning step as published" else CounterfactualFineTuning)(
-        mechanism, RegionGuide(mechanism.parents), augment=Augment(), constraint=0.0,
-        damping=tuning.damping, rate=tuning.rate, start=tuning.multiplier,
-    )  # fmt: skip
-    return objective, tuning.budget.lr, tuning.clip
+    computed = AsPublished if kind == "fine-tuning step as published" else CounterfactualFineTuning
+    constraint = Constraint(bound=0.0, damping=tuning.damping, rate=tuning.rate, start=tuning.multiplier)
+    made = computed(mechanism, RegionGuide(mechanism.parents), augment=augment, constraint=constraint)
+    return made, tuning.budget.lr, tuning.clip
 
 
-def answer(kind: Kind, mechanism: ImageMechanism, data: Batch) -> Callable[[], None]:
+def answer(kind: Kind, mechanism: HVAEMechanism, data: Batch) -> Callable[[], None]:
     """Abduction of z and u alone, or a whole counterfactual: abduction, action, prediction."""
     mechanism.eval().requires_grad_(False)
-    x, pa = data["image"], data["parents"]
-    weights = mechanism.parents.weights(data["frames"], tuple(x.shape[2:]))
-    requested = intervene(pa, weights.shape[1])
-    facts = Facts(x, pa, weights, data["pixel_area"])
+    facts = facts_of(mechanism.parents, data)
+    requested = intervene(facts.pa, facts.measured)
 
     @torch.inference_mode()
     def call() -> None:
         if kind == "abduction":
-            mechanism.abduct(x, pa, weights, sample=False)[1].noise(x)
+            mechanism.abduct(facts).factual.noise(facts.image)
         else:
-            predict(mechanism, facts, [requested])
+            predict(mechanism, facts, abduct(mechanism, facts), [requested])
 
     return call

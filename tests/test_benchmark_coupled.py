@@ -52,7 +52,7 @@ def test_errors_are_distances_from_the_same_phantom_otherwise(run):
     answer = model.counterfactual(images, {CAUSE: "+1sd"}, covariates=given)
     value = answer.requested[CAUSE].double().numpy()
     truth = counterfactual(
-        noise_of(table["id"].to_list(), seed=0, law="coupled"), {CAUSE: value}, model.size, propagate=True
+        noise_of(table["id"].to_list(), seed=0, law="coupled"), {CAUSE: value}, model.grid.size, propagate=True
     )
     true, sd = truth.areas[:, VARIABLES.index(EFFECT)], float(model.parents.sd[model.variables.index(EFFECT)])
     held = np.abs(answer.factual[EFFECT].numpy() - true) / sd
@@ -64,7 +64,7 @@ def test_errors_are_distances_from_the_same_phantom_otherwise(run):
     scaled = (torch.from_numpy(truth.image) - low) / (high - low) * 2 - 1
     with torch.inference_mode():
         areas = measure(
-            judge.soft(scaled), answer.weights, model.parents.structure_of, torch.full((8,), model.pixel_area)
+            judge.soft(scaled), answer.weights, model.parents.structure_of, torch.full((8,), model.grid.pixel_area)
         )
     by_judge = np.abs(areas[:, VARIABLES.index(EFFECT)].numpy() - true) / sd
     np.testing.assert_allclose(cell.errors["truth, image"], by_judge, rtol=1e-3, atol=1e-4)

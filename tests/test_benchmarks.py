@@ -21,10 +21,11 @@ from benchmarks.machine import ROOT, Alone, Cost, gflop, matmuls
 from benchmarks.record import Findings, Statement, run, table, write
 from benchmarks.settings import SETTINGS
 from benchmarks.timing import interleave, ratio
-from segue.mechanisms.hvae import ImageMechanism
+from segue.mechanisms.hvae import HVAEMechanism
 from segue.study.read import load_study
-from segue.training.cft import CounterfactualFineTuning, RegionGuide
-from segue.training.objectives import Augment, Elbo
+from segue.training.finetune import Constraint, CounterfactualFineTuning
+from segue.training.guides import RegionGuide
+from segue.training.objectives import Augmentation, Pretraining
 
 TINY = {"rounds": 3, "warmup": 0, "size": (32, 32)}
 SCALES = {
@@ -82,7 +83,7 @@ def thin_study(monkeypatch):
     """The phantom's study with thin networks, as many levels deep."""
     thin = ("--hvae.widths", "[8,8,16,16]", "--hvae.depths", "[1,1,1,1]", "--hvae.head", "8", "--segmentor.width", "8")
     study = load_study(ROOT / "studies" / "coronary-phantom.yaml", thin)
-    for module in (workload, reference, requests):
+    for module in (workload, reference):
         monkeypatch.setattr(module, "the_study", lambda *_: study)
 
 
@@ -191,8 +192,9 @@ def test_a_setting_takes_the_step_that_adam_takes(name, monkeypatch):
 
     def objective():
         net = tiny.hvae(context=parents.context_channels("map"))
-        mechanism = ImageMechanism(model=net, parents=parents, conditioning="map")
-        return Elbo(mechanism, augment=Augment(), free_bits=0.05, beta_warmup=0.2)
+        settings = {"conditioning": "map", "free_bits": 0.05, "beta_warmup": 0.2}
+        mechanism = HVAEMechanism(model=net, parents=parents, **settings)
+        return Pretraining(mechanism, augment=Augmentation())
 
     expected, trained = objective(), objective()
     torch.manual_seed(3)
@@ -217,9 +219,9 @@ def test_fine_tuning_as_published_minimises_the_same_lagrangian(monkeypatch):
     losses = []
     for objective in (CounterfactualFineTuning, AsPublished):
         net = tiny.hvae(context=parents.context_channels("map"))
-        mechanism = ImageMechanism(model=net, parents=parents, conditioning="map")
-        settings = {"augment": Augment(), "constraint": -1.0, "damping": 10.0, "rate": 0.5, "start": 2.0}
-        made = objective(mechanism, RegionGuide(parents), **settings)
+        mechanism = HVAEMechanism(model=net, parents=parents, conditioning="map")
+        constraint = Constraint(bound=-1.0, damping=10.0, rate=0.5, start=2.0)
+        made = objective(mechanism, RegionGuide(parents), augment=Augmentation(), constraint=constraint)
         torch.manual_seed(0)
         losses.append(made(batch, 0.0)[0].detach())
         tuned = [p.requires_grad for p in net.parameters()]

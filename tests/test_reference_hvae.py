@@ -7,10 +7,9 @@ from torch.distributions import Normal, kl_divergence
 
 from benchmarks import reference
 from benchmarks.reference_hvae import Decoding, OnePass, ReferenceHVAE
-from benchmarks.workload import phantom_batch, shipped_image, untrained_parents
-from segue.causal.facts import Facts
-from segue.engine.model import predict
-from segue.training.objectives import Augment, Elbo
+from benchmarks.workload import facts_of, phantom_batch, shipped_image, untrained_parents
+from segue.engine.predict import abduct, predict
+from segue.training.objectives import Augmentation, Pretraining
 
 SHAPE = {"size": (16, 32), "strides": (2, 4, 8), "widths": (8, 16, 16), "depths": (1, 2, 1), "latent": 3, "finest": 1}
 
@@ -35,12 +34,11 @@ def test_reference_has_as_many_parameters_and_the_same_latents(strides):
     ours, theirs = shipped_image(parents, size), reference.reference_image(parents, size, strides=strides)
     count = {m: sum(p.numel() for p in m.model.parameters()) for m in (ours, theirs)}
     assert abs(count[theirs] / count[ours] - 1) < 0.02
-    batch = phantom_batch(parents, 2, size)
-    weights = parents.weights(batch["frames"], size)
+    facts = facts_of(parents, phantom_batch(parents, 2, size))
     with torch.no_grad():
-        one, other = (m.abduct(batch["image"], batch["parents"], weights, sample=True)[0] for m in (ours, theirs))
+        one, other = (m.abduct(facts, sample=True).latents for m in (ours, theirs))
     assert one.kl.shape == other.kl.shape and one.kl_channels.shape == other.kl_channels.shape
-    latents = [tuple(z.shape[1:]) for z in other.states[:-3]]  # then the parents, and what they decoded to
+    latents = [tuple(z.shape[1:]) for z in other.states]
     assert latents == 2 * [(8, 2, 6)] + 2 * [(8, 4, 12)] + 2 * [(8, 8, 24)]
 
 
@@ -70,11 +68,11 @@ def test_reference_kl_is_that_of_its_gaussians(net, x_and_context, monkeypatch):
 
 def test_reference_decodes_given_latents_to_what_inference_saw(net, x_and_context):
     x, context = x_and_context
-    abduction, likelihood = net.infer(x, context, sample=True)
-    again = net.predict(abduction.states, context)
-    assert torch.equal(again.loc, likelihood.loc) and torch.equal(again.log_scale, likelihood.log_scale)
-    assert likelihood.loc.shape == x.shape
-    assert not torch.allclose(net.predict(abduction.states, -context).loc, likelihood.loc)
+    latents, seen = net.infer(x, context, sample=True)
+    again = net.predict(latents.states, context)
+    assert torch.equal(again.loc, seen.loc) and torch.equal(again.log_scale, seen.log_scale)
+    assert seen.loc.shape == x.shape
+    assert not torch.allclose(net.predict(latents.states, -context).loc, seen.loc)
 
 
 def test_reference_prior_does_not_know_the_parents(net, x_and_context):
@@ -92,19 +90,19 @@ def test_reference_is_trained_whole_and_returns_x_for_nothing_asked():
     parents = tiny.bar_parents()
     x = tiny.bars(6, seed=1)
     areas, frames = parents.factual(x, torch.ones(6))
-    weights = parents.weights(frames, tiny.SIZE)
     torch.manual_seed(0)
     shape = SHAPE | {"size": tiny.SIZE}
     net = ReferenceHVAE(context=parents.context_channels("broadcast"), **shape)
     mechanism = OnePass(model=net, parents=parents, conditioning="broadcast")
 
     batch = {"image": x, "parents": areas, "frames": frames, "pixel_area": torch.ones(6)}
-    Elbo(mechanism, augment=Augment(), free_bits=0.0, beta_warmup=0.0)(batch, 1.0)[0].backward()
+    Pretraining(mechanism, augment=Augmentation())(batch, 1.0)[0].backward()
     still = [name for name, p in net.named_parameters() if p.grad is None or not bool(p.grad.abs().sum() > 0)]
     assert still == []
 
-    null, changed = predict(mechanism, Facts(x, areas, weights, torch.ones(6)), [areas.clone(), 2 * areas])
+    facts = facts_of(parents, batch)
+    null, changed = predict(mechanism, facts, abduct(mechanism, facts), [areas.clone(), 2 * areas])
     assert torch.allclose(null, x, atol=1e-5) and not torch.allclose(changed, x, atol=1e-2)
-    abduction = mechanism.infer(x, areas, weights, sample=False)
-    kept, anew = mechanism.predict(abduction, [areas, areas.clone()], weights)
-    assert torch.allclose(kept.loc, anew.loc, atol=1e-5)
+    posterior = mechanism.abduct(facts)
+    (anew,) = mechanism.decode(posterior.latents, [areas], facts.weights)
+    assert torch.allclose(posterior.factual.loc, anew.loc, atol=1e-5)
