@@ -26,7 +26,7 @@ class Effects:
 
     total: Counterfactual
     direct: Counterfactual
-    variables: scm.Effects
+    variables: scm.PathEffects
     names: tuple[str, ...]
 
     @property

@@ -27,7 +27,7 @@ COVARIATES = ("age", "burden")
 # from 3.7 +- 0.4 to 1.9 +- 0.4 mm (Dodge et al., Circulation 1992;86:232).
 NARROW, WIDE = np.array([2.6, 2.1, 1.6]), np.array([4.2, 3.4, 2.7])
 PREVALENCE = 0.75
-LEAST, MOST = np.array([[1.5], [2.0]]), np.array([[8.0], [9.0]])  # mm2 of plaque by type, where there is any
+PLAQUE_MIN, PLAQUE_MAX = np.array([[1.5], [2.0]]), np.array([[8.0], [9.0]])  # mm2 by type, where plaque is present
 
 Value = Float[np.ndarray, " batch"]
 Values = Mapping[str, Value]
@@ -96,10 +96,10 @@ def _free_plaque(t: int, kind: str, r: int, region: str) -> Equation:
     """Present in `PREVALENCE` of the images, and uniform there."""
 
     def value(_: Values, noise: Noise) -> Value:
-        scalars = noise.scalars
-        return np.where(scalars.present < PREVALENCE, LEAST + (MOST - LEAST) * scalars.amount, 0.0)[:, t, r]
+        amount = PLAQUE_MIN + (PLAQUE_MAX - PLAQUE_MIN) * noise.scalars.amount
+        return np.where(noise.scalars.present < PREVALENCE, amount, 0.0)[:, t, r]
 
-    least, most = LEAST[t, 0], MOST[t, 0]
+    least, most = PLAQUE_MIN[t, 0], PLAQUE_MAX[t, 0]
     formula = f"{least} + {most - least} u with probability {PREVALENCE}, else 0"
     return Equation(f"{kind}@{region}", (), value, formula)
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import nibabel as nib
 import numpy as np
 
 from segue.cohort.record import Record
 from segue.errors import InputError
+from segue.files import whole_folder
 from segue.phantom.law import COVARIATES, solve
 from segue.phantom.noise import ACROSS, ALONG, Law, Noise, draw, draw_images
 from segue.phantom.render import render
@@ -88,11 +88,9 @@ def write_folder(
     """
     if out.exists():
         raise InputError(f"{out}: already exists; remove it or name another folder")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as scratch:
-        folder = Path(scratch) / out.name
+    with whole_folder(out) as folder:
         for kind in ("images", "masks"):
-            (folder / kind).mkdir(parents=True)
+            (folder / kind).mkdir()
         lines = []
         for record in render_cohort(n, size=size, seed=seed, law=law):
             background = 1 - record.fractions.sum(axis=0, keepdims=True)
@@ -103,4 +101,3 @@ def write_folder(
             lines.append(",".join([record.id, *(f"{value:.6g}" for value in record.covariates.values())]))
         if record.covariates:
             (folder / "table.csv").write_text("\n".join([",".join(["id", *record.covariates]), *lines]) + "\n")
-        folder.rename(out)
