@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import io
 import shutil
 from urllib.parse import urlparse
 
@@ -9,6 +10,7 @@ import nibabel
 import numpy as np
 import pytest
 import small_study
+from PIL import Image
 from playwright.sync_api import expect, sync_playwright
 from test_serve import free_port
 
@@ -115,6 +117,48 @@ def test_choose_slide_read_and_reproduce(visit, opened):
     exec(code, space)
     np.testing.assert_allclose(space["answers"]["pos_seg_cft"], image, atol=0.05)
     expect(page.locator("#sg-code")).to_contain_text("segue.load")
+
+
+def shown(page, picture):
+    """The pixels of a grey picture as the browser shows them, one per pixel of the image, 0 to 255."""
+    canvas = page.locator(".sg-canvas").nth(picture)
+    height, width = pixels(page, picture, 0).shape
+    seen = np.asarray(Image.open(io.BytesIO(canvas.screenshot())).convert("L"), dtype=float)
+    rows, columns = (((np.arange(n) + 0.5) * side / n).astype(int) for n, side in zip((height, width), seen.shape))
+    return seen[np.ix_(rows, columns)]
+
+
+def pixels(page, picture, image):
+    """The pixels of one of the image files of a picture."""
+    source = page.locator(".sg-canvas").nth(picture).locator("img").nth(image).get_attribute("src")
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(source.split(",")[1]))), dtype=float)
+
+
+def test_each_picture_shows_the_image_that_its_title_names(visit):
+    """Side by side, the factual image that *Compare* lays over the counterfactual must be invisible."""
+    page = visit()
+    request(page, 30)
+    page.get_by_label("Region borders").uncheck()
+    factual, counterfactual = pixels(page, 0, 0), pixels(page, 1, 0)
+    np.testing.assert_array_equal(pixels(page, 1, 1), factual)  # laid over it
+    changed = np.abs(counterfactual - factual) > 20
+    assert changed.sum() > 5
+
+    def misses(picture, expected):
+        return np.abs(shown(page, picture) - expected)[changed].mean()
+
+    over = page.locator(".sg-over").first
+    expect(over).to_have_css("display", "none")
+    assert misses(0, factual) < 2 and misses(1, counterfactual) < 2
+    page.get_by_label("Compare", exact=True).select_option("onion")
+    page.get_by_label("Share of the factual image").fill("100")
+    expect(over).to_have_css("opacity", "1")
+    assert misses(1, factual) < 2
+    page.get_by_label("Share of the factual image").fill("0")
+    expect(over).to_have_css("opacity", "0")
+    assert misses(1, counterfactual) < 2
+    page.get_by_label("Compare", exact=True).select_option("none")
+    expect(over).to_have_css("display", "none")
 
 
 def test_extrapolation_is_said_and_reset_takes_it_back(visit):
