@@ -1,4 +1,4 @@
-"""The page in a real browser: choose, slide, read, upload, keep. Skipped where there is no Chromium."""
+"""The page in a real browser: choose, slide, read, upload, download. Skipped where there is no Chromium."""
 
 import base64
 import gzip
@@ -100,7 +100,7 @@ def test_choose_slide_read_and_reproduce(visit, opened):
     answer = ask(opened, opened.choose(3).case, {MID: value}, ["pos_seg_cft"])
     expect(row.locator(".sg-guide")).to_have_text(f"{answer.readings[0].guide[MID]:.2f}")
 
-    page.get_by_role("button", name="Keep this counterfactual").click()
+    page.get_by_role("button", name="Download this counterfactual").click()
     page.get_by_role("button", name="Prepare files").click()
     files = page.get_by_role("list", name="Files to download").get_by_role("link")
     expect(files).to_have_count(6)
@@ -124,7 +124,8 @@ def shown(page, picture):
     canvas = page.locator(".sg-canvas").nth(picture)
     height, width = pixels(page, picture, 0).shape
     seen = np.asarray(Image.open(io.BytesIO(canvas.screenshot())).convert("L"), dtype=float)
-    rows, columns = (((np.arange(n) + 0.5) * side / n).astype(int) for n, side in zip((height, width), seen.shape))
+    rows = ((np.arange(height) + 0.5) * seen.shape[0] / height).astype(int)
+    columns = ((np.arange(width) + 0.5) * seen.shape[1] / width).astype(int)
     return seen[np.ix_(rows, columns)]
 
 
@@ -165,14 +166,14 @@ def test_extrapolation_is_said_and_reset_takes_it_back(visit):
     page = visit()
     request(page, 60)
     expect(page.locator(".sg-cell", has_text="extrapolates")).to_have_count(1)
-    expect(page.get_by_text("Beyond the training data, so extrapolated")).to_be_visible()
+    expect(page.get_by_text("Outside the training data, so extrapolated")).to_be_visible()
     page.get_by_label(f"Reset {LABEL}").click()
-    expect(page.get_by_text("Nothing is asked yet")).to_be_visible()
+    expect(page.get_by_text("Nothing is requested yet")).to_be_visible()
     expect(page.locator(".sg-cell", has_text="extrapolates")).to_have_count(0)
     page.get_by_label("Preset").select_option(label="+50% lumen, mid")
     expect(asked_row(page, "lumen, mid")).to_be_visible()
     page.get_by_role("button", name="Reset all").click()
-    expect(page.get_by_text("Nothing is asked yet")).to_be_visible()
+    expect(page.get_by_text("Nothing is requested yet")).to_be_visible()
 
 
 def test_bad_uploads_get_a_sentence_and_a_volume_its_slice_picker(visit, tmp_path):
@@ -202,9 +203,9 @@ def test_users_see_their_own_images(visit, opened):
     request(first, 3)
     expect(first.get_by_alt_text(f"Factual image, {opened.source.ids[1]}")).to_be_visible()
     choose(first, opened.source.ids[1])  # the same again: as it was measured
-    expect(first.get_by_text("Nothing is asked yet")).to_be_visible()
+    expect(first.get_by_text("Nothing is requested yet")).to_be_visible()
     assert first.locator(".sg-cell.sg-asked").count() == 0
-    expect(second.get_by_text("Nothing is asked yet")).to_be_visible()
+    expect(second.get_by_text("Nothing is requested yet")).to_be_visible()
     request(second, 4)
     answer = ask(opened, opened.choose(2).case, {MID: 4.0}, ["pos_seg_cft"])
     expect(asked_row(second).locator(".sg-guide")).to_have_text(f"{answer.readings[0].guide[MID]:.2f}")
@@ -215,10 +216,12 @@ def test_methods_side_by_side_outlines_wipe_and_sweep(visit):
     request(page, 3)
     page.get_by_label("No-CFT").check()
     expect(page.get_by_alt_text("Counterfactual by No-CFT")).to_be_visible()
-    outline = page.locator(".sg-outline").first
+    outline, legend = page.locator(".sg-outline").first, page.locator(".sg-legend")
     expect(outline).to_have_css("display", "none")
+    expect(legend).to_be_hidden()
     page.get_by_label("Segmentation outlines").check()
     expect(outline).to_have_css("display", "inline")
+    expect(legend).to_be_visible()
     page.get_by_label("Compare", exact=True).select_option("wipe")
     expect(page.locator(".sg-over").first).to_be_visible()
     page.get_by_role("button", name="Sweep one variable").click()
