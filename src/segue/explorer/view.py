@@ -41,7 +41,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class TableRow:
+class VariableRow:
     """One variable of the table.
 
     Attributes:
@@ -132,11 +132,11 @@ def aspect(shape: tuple[int, ...], spacing: tuple[float, ...] | None) -> float:
     return round(shape[1] * wide / (shape[0] * tall), 4)
 
 
-def table_rows(answer: Answer, names: tuple[str, ...]) -> list[TableRow]:
+def table_rows(answer: Answer, names: tuple[str, ...]) -> list[VariableRow]:
     """All measured variables, and the covariates that the request changes."""
     moving = answer.moving
     return [
-        TableRow(
+        VariableRow(
             name=title(name),
             asked=name in answer.do,
             followed=name in moving and name not in answer.do,
