@@ -58,10 +58,8 @@ def generate(
     shards = math.ceil(len(worker.source.ids) / worker.shard)
     todo = ledger.missing(job.out, shards)
     log = job.out / "ray.log"
-    if distributed and todo:
-        tallies = pool.on_ray(partial(open_worker, job), todo, workers=workers, address=address, log=log)
-    else:
-        tallies = pool.in_this_process(worker, todo)
+    on_ray = partial(pool.on_ray, partial(open_worker, job), workers=workers, address=address, log=log)
+    tallies = on_ray(todo) if distributed and todo else pool.in_this_process(worker, todo)
     made = follow(tallies, len(todo), shards)
     log.unlink(missing_ok=True)  # only needed after an error
     counts = ledger.close(job.out, shards)
