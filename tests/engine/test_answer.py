@@ -7,10 +7,10 @@ import torch
 
 from segue.causal.parents import Parents
 from segue.cohort.case import Case
-from segue.engine import answer as answer_module
 from segue.engine.answer import answer
 from segue.engine.model import Model
 from segue.errors import InputError
+from segue.engine import answer as answer_module
 from segue.mechanisms.hvae import ImageMechanism
 
 DOS = [
