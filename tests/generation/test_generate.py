@@ -199,7 +199,7 @@ def test_nothing_but_bad_images_is_an_error(tmp_path, capsys):
     (tmp_path / "data" / "a.png").write_bytes(b"x")
     plan = write(tmp_path, "each: {variables: [heart@whole], values: [+1sd]}")
     arguments = command(trained_chest()[1], tmp_path / "data", plan, tmp_path / "out")
-    assert "not one image could be answered" in refused(capsys, arguments)
+    assert "no image could be answered" in refused(capsys, arguments)
     assert "a,data/a.png" in (tmp_path / "out" / "quarantine.csv").read_text().replace(f"{tmp_path}/", "")
 
 

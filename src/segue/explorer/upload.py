@@ -47,7 +47,7 @@ def receive(path: Path, model: Model) -> Upload:
         raise
     except Exception as error:  # a damaged header makes a reader raise nearly anything
         raise InputError(f"{name}: its header cannot be read ({type(error).__name__}); export it again") from error
-    dims = len(model.size)
+    dims = len(model.grid.size)
     while len(shape) > dims and shape[-1] == 1:
         shape = shape[:-1]
     if math.prod(shape) > MAX_PIXELS:
@@ -73,18 +73,18 @@ def read(upload: Upload, model: Model, *, slice: int | None, covariates: Mapping
         raise InputError(f"{upload.name}: is no longer here (uploads are kept for an hour); upload it again")
     place = slice if upload.slices is not None else None
     try:
-        pixels = decode_image(upload.path, len(model.size), slice=place)
+        pixels = decode_image(upload.path, len(model.grid.size), slice=place)
     except InputError as error:
         raise InputError(str(error).replace(str(upload.path), upload.name)) from None
-    spacing = spacing_on_grid(pixels.spacing, pixels.array.shape, model.size)
-    if spacing is None and model.unit != "px" and model.pixel_area is None:
+    spacing = spacing_on_grid(pixels.spacing, pixels.array.shape, model.grid.size)
+    if spacing is None and model.grid.unit != "px" and model.grid.pixel_area is None:
         raise InputError(
-            f"{upload.name}: tells no spacing, and the model measures in {model.unit}; give NIfTI or DICOM"
+            f"{upload.name}: tells no spacing, and the model measures in {model.grid.unit}; give NIfTI or DICOM"
         )
-    names = model.covariate_names
+    names = model.space.covariates
     if missing := [name for name in names if covariates.get(name) is None]:
         raise InputError(f"{upload.name}: give the image's {missing[0]}")
-    image = to_grid(pixels.array, model.size)[None]
+    image = to_grid(pixels.array, model.grid.size)[None]
     affine = geometry(pixels.affine, pixels.spacing, spacing)
     given = {name: float(value) for name in names if (value := covariates.get(name)) is not None}
     case = Case(upload.name, image, spacing, affine, given)
@@ -102,9 +102,9 @@ def place(upload: Upload, slice: int) -> int | None:
 def remarks(case: Case, model: Model) -> list[str]:
     """What the user should know of an image before believing its answers."""
     found = []
-    if case.spacing is None and model.unit != "px":
+    if case.spacing is None and model.grid.unit != "px":
         found.append("The file tells no spacing: that of the training images is assumed.")
-    low, high = model.intensity
+    low, high = model.grid.intensity
     outside = float(np.mean((case.image < low - 0.1 * (high - low)) | (case.image > high + 0.1 * (high - low))))
     if outside > 0.3:
         found.append(

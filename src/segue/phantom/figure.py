@@ -14,7 +14,7 @@ REQUESTS = {"lumen@mid": 0.7, "calcified_plaque@proximal": 2.0, "noncalcified_pl
 
 
 def draw_figure(out: Path) -> None:
-    """A row a request: factual, true counterfactual, difference; written to `out`, a PNG."""
+    """One row per request: factual, true counterfactual, difference; written to `out`, a PNG."""
     noise = draw(1, seed=0, start=IMAGE)
     factual, _ = render(noise, SIZE)
     figure, axes = plt.subplots(len(REQUESTS), 3, figsize=(10, 3.9), layout="constrained")
