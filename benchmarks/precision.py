@@ -22,7 +22,7 @@ from benchmarks.machine import ROOT
 from benchmarks.record import Findings, Row, Statement, run, together
 from benchmarks.rounded import native, products
 from segue.evaluation.effect import Asked, effects
-from segue.evaluation.metrics import percentiles
+from segue.evaluation.bootstrap import percentiles
 from segue.hardware import Precision
 from segue.mechanisms.hvae import Abduction, ImageMechanism, ImageModel, Likelihood, elbo
 from segue.nets.segmentor import Segmentor

@@ -2,7 +2,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from segue.evaluation.metrics import bootstrap_ci
+from segue.evaluation.bootstrap import bootstrap_ci
 from segue.evaluation.pool import average, combined, pooled
 
 

@@ -17,7 +17,7 @@ from segue.cohort.grid import unscaled
 from segue.engine.model import predict
 from segue.errors import InputError
 from segue.evaluation.effect import Asked, act
-from segue.evaluation.floor import floor
+from segue.evaluation.measurement_error import measurement_error
 from segue.files import whole_folder, write_text
 from segue.mechanisms.hvae import ImageMechanism
 from segue.nets.segmentor import Segmentor
@@ -82,7 +82,7 @@ def judge_folder(study: Study, folder: Path, directory: Path) -> None:
 
 
 def judge_cohort(study: Study, store: Store, directory: Path, *, oracle: Oracle | None = None) -> Result:
-    """Floors, then each method, and the oracle if there is one; metrics.json is the contract for all that shows it."""
+    """Measurement errors, then each method, and the oracle if there is one: writes metrics.json, table and figure."""
     began = time.perf_counter()
     parents = judging_parents(study).to(device())
     judge = load_pretrained(Segmentor, study.directory / "judge").eval().requires_grad_(False).to(device())
@@ -94,10 +94,10 @@ def judge_cohort(study: Study, store: Store, directory: Path, *, oracle: Oracle 
     segmentors = {"guide": parents.segmentor, "judge": judge}
     for name, folder in panel_folders(study).items():
         segmentors[f"panel_{name}"] = load_pretrained(Segmentor, folder).eval().to(device())
-    floors = {
-        name: floor(segmentor, parents, in_order(study, store, chosen, title=f"{name}'s floor", fractions=True))
-        for name, segmentor in segmentors.items()
-    }
+    errors = {}
+    for name, segmentor in segmentors.items():
+        batches = in_order(study, store, chosen, title=f"measurement error of {name}", fractions=True)
+        errors[name] = measurement_error(segmentor, parents, batches)
     results, facts = score(study, asked, judge, directory)
     metrics = {
         "study": study.name,
@@ -110,7 +110,7 @@ def judge_cohort(study: Study, store: Store, directory: Path, *, oracle: Oracle 
         "methods": results,
         "realism_of_facts": facts,
         **against_truth(study, asked),
-        "segmentors": floors,
+        "segmentors": errors,
         "seconds": round(time.perf_counter() - began + spent(study), 1),
         "commit": commit(),
         "command": command(),
