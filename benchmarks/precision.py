@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from benchmarks.machine import ROOT
 from benchmarks.record import Findings, Row, Statement, run, together
 from benchmarks.rounded import native, products
-from segue.evaluation.effect import Asked, effects
 from segue.evaluation.bootstrap import percentiles
+from segue.evaluation.effect import Asked, effects
 from segue.hardware import Precision
 from segue.mechanisms.hvae import Abduction, ImageMechanism, ImageModel, Likelihood, elbo
 from segue.nets.segmentor import Segmentor

@@ -11,9 +11,9 @@ from segue.evaluation.two_sample import (
     Sampled,
     TwoSample,
     frechet,
-    random_halves,
     kernel_distance,
     moments,
+    random_halves,
     realism,
 )
 

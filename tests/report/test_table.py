@@ -4,7 +4,7 @@ import pytest
 from fakes import METHODS, VARIABLES, fake_metrics
 
 from segue.errors import InputError
-from segue.report.columns import decimals, method_title, number
+from segue.report.columns import decimals, format_number, method_title
 from segue.report.table import table1
 
 
@@ -146,4 +146,4 @@ def test_no_methods_is_an_input_error():
     ],
 )
 def test_digits_that_tell_rows_apart(values, texts):
-    assert [number(value, decimals(values)) for value in values] == texts
+    assert [format_number(value, decimals(values)) for value in values] == texts

@@ -239,13 +239,13 @@ MEASUREMENT_ERROR = (
         path="dice", group="Dice", shown_in=(),
     ),
     Metric(
-        "area_error", "area error ({unit})", "low", "unit of areas",
-        "by variable: mean absolute difference from the area of the expert masks",
-        path="error", group="area error ({unit})", shown_in=(),
+        "area_error_sd", "area error (sd)", "low", "sd",
+        "by variable: mean absolute difference from the area of the expert masks, in sd",
+        path="error_sd", group="area error (sd)", shown_in=(),
     ),
     Metric(
-        "area_error_sd", "area error (sd)", "low", "sd", "the same in sd of the variable",
-        path="error_sd", group="area error (sd)", shown_in=(),
+        "area_error", "area error ({unit})", "low", "unit of areas", "the same in the unit of areas",
+        path="error", group="area error ({unit})", shown_in=(),
     ),
 )  # fmt: skip
 

@@ -15,8 +15,8 @@ from segue.explorer.asking import Answer, Reading
 from segue.explorer.models import Chosen, Explored
 from segue.explorer.panel import templates, title
 from segue.explorer.pictures import data_uri
-from segue.report.columns import typeset_unit
 from segue.report.figure import FigureRow, figure1
+from segue.text import typeset_unit
 
 KINDS = {".png": "image/png", ".json": "application/json", ".pdf": "application/pdf", ".py": "text/x-python"}
 

@@ -11,8 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from segue.causal.intervention import parse
 from segue.engine.model import Model
 from segue.explorer.asking import Areas, training_range
-from segue.report.columns import typeset_unit
-from segue.report.figure import typeset
+from segue.text import typeset, typeset_unit
 
 HERE = Path(__file__).parent
 CHANGES = ("+50%", "-50%", "+100%", "q0.05", "q0.5", "q0.95")

@@ -10,8 +10,9 @@ from segue.engine.model import Model
 from segue.explorer.asking import Sweep
 from segue.explorer.panel import templates, title
 from segue.explorer.pictures import data_uri, grey, plane, png
-from segue.report.columns import method_title, typeset_unit
+from segue.report.columns import method_title
 from segue.report.figure import INK
+from segue.text import typeset_unit
 
 FRAME = 120  # ms
 SIDE = 384  # pixels of the longer side of a GIF, about

@@ -10,8 +10,9 @@ from segue.explorer.asking import Answer, Areas, Reading, training_range
 from segue.explorer.models import Chosen, Explored
 from segue.explorer.panel import templates, title, words
 from segue.explorer.pictures import Plane, data_uri, grey, outline, plane, png, sides, signed
-from segue.report.columns import method_title, typeset_unit
+from segue.report.columns import method_title
 from segue.report.figure import STRUCTURES, colour_limit
+from segue.text import typeset_unit
 
 TICKS = (-1.0, -0.5, 0.0, 0.5, 1.0)  # of the colours' limit
 NOTED = 0.25  # sd: an unasked variable that moved by more is marked

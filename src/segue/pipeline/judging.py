@@ -43,8 +43,7 @@ from segue.pipeline.scoring import against_truth, asking, score
 from segue.pipeline.truth import known_oracle
 from segue.report.columns import IDEAL
 from segue.report.figure import FigureRow, figure1
-from segue.report.page import Graph
-from segue.report.page import report as write_report
+from segue.report.page import Graph, ReportContent, write_report
 from segue.report.table import table1
 from segue.study.derived import as_judged, folds_of, to_yaml, variables
 from segue.study.schema import Study
@@ -220,15 +219,8 @@ def make_report(
     figures: Mapping[str, Path] = MappingProxyType({}),
 ) -> None:
     metrics = json.loads((evaluated / "metrics.json").read_text())
-    write_report(
-        directory / "report.html",
-        metrics=metrics,
-        figure=evaluated / "figure1.png",
-        study_yaml=to_yaml(study),
-        notes=study.notes,
-        graph=graph,
-        extra_figures=figures,
-    )
+    content = ReportContent(metrics, evaluated / "figure1.png", to_yaml(study), study.notes, graph, figures)
+    write_report(directory / "report.html", content)
 
 
 def tested_graph(study: Study) -> Graph | None:
