@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from segue.evaluation.bootstrap import Bootstrap, bootstrap_ci
+from segue.evaluation.metric import METRICS
+from segue.evaluation.metric.effects import leakage, leakage_ci
 from segue.evaluation.metrics import summarise
-from segue.evaluation.registry import METRICS, leakage, leakage_ci
 
 # ---- the bootstrap -----------------------------------------------------------------------------------------------
 

@@ -46,7 +46,7 @@ def test_the_panel_of_a_method_is_in_it(tmp_path):
     text = (folder / "README.md").read_text()
     tensors = load_file(folder / "model.safetensors")
     weights = sum(tensor.numel() for name, tensor in tensors.items() if name.startswith("panel.0."))
-    assert f"A panel of 1 more ({weights:,} weights)" in text
+    assert f"An ensemble: 1 more ({weights:,} weights)" in text
     assert rows(text, "stage")["panel/second"][:2] == ["8", "8"]
 
 
@@ -65,7 +65,7 @@ def test_its_numbers_are_the_runs(tmp_path):
             assert float(shown) == pytest.approx(stated[key], abs=0.5001 * 10**-digits)
     steps = rows(text, "stage")
     assert steps["segmentor"][0] == "20" and steps["finetune/seg_cft"][0] == "3" and steps["pretrain/map"][1] == "4"
-    assert "panel/second" not in steps and "A panel" not in text
+    assert "panel/second" not in steps and "An ensemble" not in text
     assert rows(text, "split")["test"] == ["18", "18"]
     assert "trained with segue" in text.lower() and "method Seg-CFT" in text
 

@@ -7,8 +7,7 @@ import numpy as np
 import polars as pl
 
 from segue.evaluation.bootstrap import Bootstrap
-from segue.evaluation.metric import Number
-from segue.evaluation.registry import EFFECTS, HEADLINE
+from segue.evaluation.metric import AVERAGED, FAMILIES, HEADLINE, Metric, Number
 
 
 def summarise(
@@ -26,29 +25,30 @@ def summarise(
     >>> rows = {"image": [0, 1], "variable": ["heart"] * 2, "requested": [5.0, 5.0], "judge": [6.0, 8.0]}
     >>> found = summarise(pl.DataFrame(rows), sd={"heart": 2.0}, subjects=["a", "a"], bootstrap=9, seed=0)
     >>> found["variables"]
-    {'heart': {'error': 2.0, 'error_sd': 1.0, 'ci95': [1.0, 1.0], 'moved': {}}}
+    {'heart': {'error': 2.0, 'error_sd': 1.0, 'moved': {}, 'ci95': [1.0, 1.0]}}
     >>> found["mean"]
     {'error': 2.0, 'error_sd': 1.0, 'ci95': [1.0, 1.0]}
     """
-    known = [metric for metric in EFFECTS if metric.compute and set(metric.columns) <= set(effects.columns)]
+    known = [metric for metric in FAMILIES["effects"].metrics if set(metric.columns) <= set(effects.columns)]
     draws = Bootstrap(subjects, bootstrap, seed)
     variables: dict[str, dict[str, Any]] = {}
     for name, deviation in sd.items():
         table = effects.filter(pl.col("variable") == name)
-        entry: dict[str, Any] = {}
-        for metric in known:
-            assert metric.compute is not None
-            entry[metric.key] = metric.compute(table, deviation)
-            if metric is HEADLINE and metric.aggregate:
-                entry["ci95"] = metric.aggregate(table, {name: deviation}, draws)
-        variables[name] = entry
+        variables[name] = of_variable(known, table, deviation)
+        assert HEADLINE.aggregate is not None
+        variables[name]["ci95"] = HEADLINE.aggregate(table, {name: deviation}, draws)
     mean: dict[str, Any] = {}
     for metric in known:
         if metric.averaged:
             mean[metric.key] = mean_of_known([entry[metric.key] for entry in variables.values()])
         if metric.aggregate:
-            mean[metric.interval.rpartition(".")[2]] = metric.aggregate(effects, sd, draws)
+            mean[metric.interval.removeprefix(AVERAGED)] = metric.aggregate(effects, sd, draws)
     return {"variables": variables, "mean": mean}
+
+
+def of_variable(metrics: Sequence[Metric], table: pl.DataFrame, sd: float) -> dict[str, Number]:
+    """The numbers of one variable, by key."""
+    return {metric.key: metric.compute(table, sd) for metric in metrics if metric.compute}
 
 
 def mean_of_known(values: Sequence[Number]) -> float | None:

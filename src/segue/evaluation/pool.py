@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from segue.evaluation.metric import HEADLINE
 from segue.evaluation.metrics import summarise
-from segue.evaluation.registry import HEADLINE
 
 
 def pooled(

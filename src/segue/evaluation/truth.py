@@ -12,7 +12,7 @@ from monai.metrics.regression import compute_ssim_and_cs
 from torch import Tensor
 
 from segue.evaluation.bootstrap import Bootstrap
-from segue.evaluation.registry import SCOPES
+from segue.evaluation.metric.truth import SCOPES
 
 WINDOW, WINDOW_SD = 11, 1.5  # pixels; of structural similarity, the values of its authors
 

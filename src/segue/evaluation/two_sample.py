@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from segue.evaluation.registry import DISTANCES
+from segue.evaluation.metric.realism import DISTANCES
 
 Features = Float[np.ndarray, "image feature"]
 Weights = Float[np.ndarray, "draw image"]
@@ -27,7 +27,7 @@ FEWEST = 8  # subjects; with fewer, a half does not determine a covariance
 
 
 class Sampled(NamedTuple):
-    """A distance averaged over halvings: for the subjects as they are (`value`), and for each bootstrap draw of them."""
+    """A distance averaged over halvings: of the subjects as they are (`value`), and of each bootstrap draw of them."""
 
     value: float
     draws: Float[np.ndarray, " draw"]
@@ -77,7 +77,7 @@ class TwoSample:
         return [float(low), float(high)]
 
     def distances(self, changed: Features) -> dict[str, Float[np.ndarray, " draw"]]:
-        """By halving: the mean of both distances between factual images of one half and counterfactuals of the other."""
+        """By halving: the mean of both distances between facts of one half and counterfactuals of the other half."""
         found = {}
         for kind, measure in (("frechet", self.frechet), ("kernel", self.kernel)):
             found[kind] = (measure(self.one, self.other, changed) + measure(self.other, self.one, changed)) / 2
@@ -122,7 +122,7 @@ def realism(
     """The test of every method (keys of its `realism`), and of the factual images; nothing if subjects are too few.
 
     Args:
-        changed: features of the counterfactuals, by method. baseline: by method, the one that it is compared to, if any.
+        changed: features of the counterfactuals, by method. baseline: by method, the one that it is compared to.
     """
     if len(set(subjects)) < FEWEST:
         return {name: {} for name in changed}, None

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from segue.errors import InputError
-from segue.evaluation.metric import Interval, Metric, finite, interval, look_up
-from segue.evaluation.registry import FAMILIES, HEADLINE, shown_in
+from segue.evaluation.metric import FAMILIES, HEADLINE, Interval, Metric, finite, interval, look_up, shown_in
 from segue.text import in_words, typeset_unit
 
 METHOD_TITLES = {

@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.table import Table
 
-from segue.evaluation.registry import HEADLINE, shown_in
+from segue.evaluation.metric import HEADLINE, shown_in
 from segue.report.columns import MISSING, methods_of, unit_of
 
 

@@ -1,7 +1,7 @@
 """The figure: factual images, each method's counterfactual, and the difference, all on one colour scale.
 
-One row for each intervention. If the images would be too small to read in one line (wide images, many methods), a row has
-two lines: counterfactuals above, differences below.
+One row for each intervention. If the images would be too small in one line (wide images, many methods), a row has two
+lines: counterfactuals above, differences below.
 """
 
 import math

@@ -5,7 +5,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from segue.evaluation.registry import FAMILIES
+from segue.evaluation.metric import FAMILIES
 from segue.report.columns import (
     IDEAL,
     MISSING,
@@ -131,7 +131,7 @@ def cross_validation(folds: Sequence[Mapping[str, float | None]]) -> str:
     apart = ", ".join(f"{method_title(name)} {min(e):.2f} to {max(e):.2f}" for name, e in errors.items() if e)
     return (
         f"Cross-validation: each subject is tested once, by models of {len(folds)} folds that were not trained on it; "
-        f"the intervals do not include the difference between these models. Mean error (sd) of the folds: {apart}."
+        f"the intervals treat these models as one. Mean error (sd) of the folds: {apart}."
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from segue.evaluation.registry import HEADLINE
+from segue.evaluation.metric import HEADLINE
 from segue.report.columns import TableColumn, mean_columns, method_title, methods_of, variable_columns
 from segue.report.sections import Section, further_sections, main_caption, section, segmentor_section
 

@@ -1,4 +1,4 @@
-"""What a metric is, and how its number is read from metrics.json. The metrics themselves are in `registry.py`."""
+"""What a metric is, and how its number is read from metrics.json."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -37,6 +37,7 @@ class Metric:
         minus: where the number stands that is subtracted, for a difference.
         columns: which columns of the rows `compute` reads. Without them the method does not have this metric.
         group: the heading that it shares with other columns of its table.
+        alone: its title outside of its table, if the head of its column is not enough.
         shown_in: the presentations that have a column of it.
 
     >>> Metric("change", "change", "low", "sd", "how much it changed").value({"mean": {"change": 0.25}})
@@ -56,6 +57,7 @@ class Metric:
     minus: str = ""
     columns: tuple[str, ...] = ()
     group: str = "mean over all variables"
+    alone: str = ""
     shown_in: tuple[Place, ...] = ("table",)
 
     def __post_init__(self) -> None:
@@ -66,6 +68,11 @@ class Metric:
     def averaged(self) -> bool:
         """Whether metrics.json has its mean over variables."""
         return self.path.startswith(AVERAGED)
+
+    @property
+    def standalone(self) -> str:
+        """Its title outside of its table."""
+        return self.alone or self.title
 
     def head(self, unit: str) -> str:
         """The head of its column."""
