@@ -49,8 +49,8 @@ def marked(one: Section) -> list[list[str]]:
     return [[name, *(f"**{text}**" if bold else text for text, bold in cells)] for name, cells in one.rows]
 
 
-def pipe_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A pipe table of texts, aligned in the source as well; the first column to the left.
+def pipe_table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
+    """A pipe table of texts, padded in the source; the first `left` columns to the left, the others to the right.
 
     >>> print(pipe_table(["split", "n"], [["test", "18"]]))
     | split | n    |
@@ -59,7 +59,6 @@ def pipe_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """
     texts = [[text.replace("|", r"\|") for text in line] for line in [heads, *rows]]
     widths = [max(4, *map(len, column)) for column in zip(*texts, strict=True)]
-    first, *others = widths
     lines = [f"| {' | '.join(map(str.ljust, line, widths))} |" for line in texts]
-    rule = f"| {' | '.join(['-' * first, *('-' * (width - 1) + ':' for width in others)])} |"
-    return "\n".join([lines[0], rule, *lines[1:]])
+    rule = ["-" * width if i < left else "-" * (width - 1) + ":" for i, width in enumerate(widths)]
+    return "\n".join([lines[0], f"| {' | '.join(rule)} |", *lines[1:]])

@@ -5,7 +5,17 @@ number must stand at its `path` in a method's entry of metrics.json. A new famil
 """
 
 from segue.evaluation.metric.axioms import AXIOMS
-from segue.evaluation.metric.base import AVERAGED, Family, Interval, Metric, Number, Place, finite, interval, look_up
+from segue.evaluation.metric.base import (
+    AVERAGED,
+    Family,
+    Interval,
+    Metric,
+    Number,
+    Place,
+    finite,
+    interval,
+    look_up,
+)
 from segue.evaluation.metric.effects import EFFECTS
 from segue.evaluation.metric.measurement_error import MEASUREMENT_ERROR
 from segue.evaluation.metric.overfitting import OVERFITTING

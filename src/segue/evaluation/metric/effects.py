@@ -113,7 +113,7 @@ EFFECTS_METRICS = (
     ),
     Metric(
         "guide_error_sd", "error by the guide (sd)", "low", "sd",
-        "the error (sd) as the guide measures it; far below the error by the judge, the guide's own errors are "
+        "the error (sd) as the guide measures it. If it is far below the error by the judge, errors of the guide are "
         "exploited",
         mean_error("guide", in_sd=True), columns=("guide", "requested"), shown_in=("card",),
     ),

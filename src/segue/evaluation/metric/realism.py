@@ -25,8 +25,8 @@ REALISM_METRICS = (
     ),
     Metric(
         "nelbo_counterfactual", "of counterfactuals, pre-trained", "low", "nats/pixel",
-        "the pre-trained model's negative ELBO of this method's counterfactuals; close to that of the factual images, "
-        "they look like images of the cohort",
+        "the pre-trained model's negative ELBO of this method's counterfactuals. If it is close to that of the factual "
+        "images, the counterfactuals look like images of the cohort",
         path="realism.nelbo_counterfactual", group=NELBO,
     ),
     *(
