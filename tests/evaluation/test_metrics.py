@@ -7,7 +7,7 @@ from scipy import stats
 
 from segue.evaluation.bootstrap import Bootstrap, bootstrap_ci
 from segue.evaluation.metric import METRICS
-from segue.evaluation.metric.effects import leakage, leakage_ci
+from segue.evaluation.metric.effects import leakage_ci, share_outside
 from segue.evaluation.metrics import summarise
 
 # ---- the bootstrap -----------------------------------------------------------------------------------------------
@@ -147,8 +147,8 @@ def test_the_interval_of_leakage_is_scipys():
 
 
 def test_leakage_is_a_share_of_all_change():
-    assert leakage(EFFECTS) == 1 / 8
-    assert leakage(EFFECTS.filter(pl.col("variable") == "b")) == 0  # nothing changed at all
+    assert share_outside(EFFECTS) == 1 / 8
+    assert share_outside(EFFECTS.filter(pl.col("variable") == "b")) == 0  # nothing changed at all
 
 
 def test_well_posed_requests_have_an_error_of_their_own():

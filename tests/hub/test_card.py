@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from small_study import VARIABLES, trained
 
 from segue.cli import main
+from segue.hub.card import error_table
 from segue.hub.export import export
 
 pytestmark = pytest.mark.xdist_group("small_study")
@@ -76,3 +77,11 @@ def test_a_run_without_an_evaluation_makes_no_claims(tmp_path):
     shutil.rmtree(run / "evaluate")
     text = (export(run, tmp_path / "out") / "README.md").read_text()
     assert "has not been judged" in text and "error (sd)" not in text
+
+
+def test_what_a_method_lacks_is_left_out_or_a_dash():
+    entries = {"a": {"error": 2.0, "error_sd": 0.5, "ci95": [0.25, 0.75]}, "b": {"error": 3.0, "leakage": None}}
+    metrics = {"unit": "mm2", "methods": {"folder": {"variables": entries, "mean": {"error": 2.5}}}}
+    table = rows(error_table(metrics, "folder"), "variable")
+    assert table["variable"] == ["error (mm²)", "error (sd)"]
+    assert table["a"] == ["2.00", "0.500 [0.250, 0.750]"] and table["b"] == ["3.00", "–"]

@@ -162,8 +162,9 @@ def measurement_error_columns(metrics: Mapping[str, Any]) -> list[TableColumn]:
 
 
 def segmentor_names(metrics: Mapping[str, Any]) -> list[str]:
-    """Names of the segmentors' rows."""
-    return [in_words(key) for key in metrics.get("segmentors") or {}]
+    """Names of the segmentors' rows; `panel_NAME` is the key of a member of the ensemble."""
+    names = list(metrics.get("segmentors") or {})
+    return [in_words(f"ensemble {name.removeprefix('panel_')}" if name.startswith("panel_") else name) for name in names]
 
 
 # ---- names and numbers -------------------------------------------------------------------------------------------

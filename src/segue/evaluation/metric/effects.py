@@ -35,10 +35,10 @@ def column_mean(column: str) -> Compute:
     return lambda table, sd: float(table[column].to_numpy().mean())
 
 
-def leakage(table: pl.DataFrame, sd: float = 1.0) -> float:
+def share_outside(table: pl.DataFrame, sd: float = 1.0) -> float:
     """Sum of |x* - x| outside the region over the sum everywhere; 0 where nothing changed at all.
 
-    >>> leakage(pl.DataFrame({"outside": [1.0, 0.0], "total": [3.0, 5.0]}))
+    >>> share_outside(pl.DataFrame({"outside": [1.0, 0.0], "total": [3.0, 5.0]}))
     0.125
     """
     total = float(table["total"].sum())
@@ -63,7 +63,7 @@ def off_target_ci(effects: pl.DataFrame, sd: Mapping[str, float], bootstrap: Boo
 
 
 def leakage_ci(effects: pl.DataFrame, sd: Mapping[str, float], bootstrap: Bootstrap) -> list[float]:
-    """95% interval of the mean of the variables' `leakage`; the same subjects are drawn for all variables."""
+    """95% interval of the mean of the variables' `share_outside`; the same subjects are drawn for all variables."""
     tables = [effects.filter(pl.col("variable") == name) for name in sd]
     return list(percentiles(np.mean([bootstrap.ratio(table, "outside", "total") for table in tables], axis=0)))
 
@@ -99,7 +99,7 @@ EFFECTS_METRICS = (
         "leakage", "leakage", "low", "share",
         "sum of the absolute intensity change outside the intervened region (its weight is below one half), divided by "
         "the sum over the whole image; 0 if nothing changed",
-        leakage, leakage_ci, interval="mean.leakage_ci95", columns=("outside", "total"), shown_in=SUMMARIES,
+        share_outside, leakage_ci, interval="mean.leakage_ci95", columns=("outside", "total"), shown_in=SUMMARIES,
     ),
     Metric(
         "change_outside", "change outside", "low", "share of the intensity range",
