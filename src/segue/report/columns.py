@@ -1,12 +1,13 @@
 """Columns of numbers from metrics.json: one row for each method or segmentor. The registry of metrics says which."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from segue.errors import InputError
-from segue.evaluation.metric import FAMILIES, HEADLINE, Interval, Metric, finite, interval, look_up, shown_in
+from segue.evaluation.metric import FAMILIES, HEADLINE, Interval, Metric, finite, interval, look_up
 from segue.text import in_words, typeset_unit
 
 METHOD_TITLES = {
@@ -87,8 +88,8 @@ def mean_columns(metrics: Mapping[str, Any]) -> list[TableColumn]:
 
 def main_metrics() -> list[Metric]:
     """The metrics of the main table."""
-    main = FAMILIES["effects"].metrics + FAMILIES["axioms"].metrics
-    return [metric for metric in shown_in("table") if metric in main]
+    families = [family for family in FAMILIES.values() if family.table == "main"]
+    return [metric for family in families for metric in family.metrics if "table" in metric.shown_in]
 
 
 def family_rows(family: str, metrics: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -163,8 +164,7 @@ def measurement_error_columns(metrics: Mapping[str, Any]) -> list[TableColumn]:
 
 def segmentor_names(metrics: Mapping[str, Any]) -> list[str]:
     """Names of the segmentors' rows; `panel_NAME` is the key of a member of the ensemble."""
-    names = list(metrics.get("segmentors") or {})
-    return [in_words(f"ensemble {name.removeprefix('panel_')}" if name.startswith("panel_") else name) for name in names]
+    return [in_words(re.sub("^panel_", "ensemble ", name)) for name in metrics.get("segmentors") or {}]
 
 
 # ---- names and numbers -------------------------------------------------------------------------------------------

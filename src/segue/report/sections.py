@@ -56,11 +56,12 @@ def section(
 
 
 def further_sections(metrics: Mapping[str, Any]) -> list[Section]:
-    """What stands below the main table: what else moved, then the families of metrics that any method has."""
+    """What stands below the main table: what else moved, then the families of metrics with tables of their own."""
     found = [moved_section(metrics)]
-    for key in ("truth", "realism", "overfitting"):
-        family, rows = FAMILIES[key], list(family_rows(key, metrics))
-        found.append(section(family.title, "method", rows, family_columns(key, metrics), family.caption))
+    for key, family in FAMILIES.items():
+        if family.table == "own":
+            rows, columns = list(family_rows(key, metrics)), family_columns(key, metrics)
+            found.append(section(family.title, "method", rows, columns, family.caption))
     return [one for one in found if one.rows and one.heads]
 
 

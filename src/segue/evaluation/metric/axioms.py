@@ -16,4 +16,4 @@ AXIOMS_METRICS = (
     ),
 )  # fmt: skip
 
-AXIOMS = Family("axioms of counterfactuals", "", AXIOMS_METRICS)
+AXIOMS = Family("axioms of counterfactuals", "", AXIOMS_METRICS, table="main")

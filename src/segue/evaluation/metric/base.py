@@ -97,12 +97,14 @@ class Family:
 
     Attributes:
         caption: how to read the table. ranked: whether the best of each column is set in bold.
+        table: whether it is part of the main table, has a table of methods of its own, or describes segmentors.
     """
 
     title: str
     caption: str
     metrics: tuple[Metric, ...]
     ranked: bool = True
+    table: Literal["main", "own", "segmentors"] = "own"
 
 
 def look_up(entry: Any, path: str) -> Any:

@@ -124,4 +124,4 @@ EFFECTS_METRICS = (
     ),
 )  # fmt: skip
 
-EFFECTS = Family("what an intervention did", "", EFFECTS_METRICS)
+EFFECTS = Family("what an intervention did", "", EFFECTS_METRICS, table="main")

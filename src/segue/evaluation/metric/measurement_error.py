@@ -25,4 +25,5 @@ MEASUREMENT_ERROR = Family(
     "the areas. No method can be expected to have an error below the judge's measurement error",
     MEASUREMENT_ERROR_METRICS,
     ranked=False,
+    table="segmentors",
 )

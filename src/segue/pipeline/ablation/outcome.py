@@ -91,8 +91,8 @@ def ablation_panels(found: Mapping[str, Any]) -> Iterator[AblationPanel]:
             columns.append(value_column(method_title(name), cells))
         if metric is DISTANCE:
             columns.append(value_column(NOTHING, [{"value": entry["truth_of_doing_nothing"]} for entry in entries]))
-        if known := [column for column in columns if column.known]:
-            yield metric.standalone, known
+        if any(column.known for column in columns):
+            yield metric.standalone, columns
 
 
 def value_column(title: str, cells: Sequence[Mapping[str, Any]]) -> TableColumn:
