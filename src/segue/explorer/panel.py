@@ -90,8 +90,9 @@ def presets(model: Model, found: list[Slider]) -> list[tuple[str, str]]:
 def preset_value(model: Model, slider: Slider, change: str) -> float:
     """The value that a change requests, rounded to the slider's step."""
     i = model.variables.index(slider.name)
-    factual = model.space.marginal.new_tensor([slider.start])
-    value = Intervention.parse(slider.name, change).apply(factual, sd=model.parents.sd[i], marginal=model.space.marginal[:, i])
+    space = model.space
+    factual = space.marginal.new_tensor([slider.start])
+    value = Intervention.parse(slider.name, change).apply(factual, sd=space.sd[i], marginal=space.marginal[:, i])
     return round(float(value[0]), digits(slider.step))
 
 

@@ -1,4 +1,4 @@
-"""What users bring: PNG, NIfTI or DICOM, known by content, refused in a sentence before it costs memory."""
+"""Uploaded images: the format is found by content, and an unsuitable file is refused before it is decoded."""
 
 import math
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ MAX_PIXELS = 1 << 26
 
 @dataclass(frozen=True)
 class Upload:
-    """A file that can be read: its place on disk, its name as the user knows it, and its slices (None for an image)."""
+    """A file that can be read: its path, its name for the user, and its number of slices (None for an image)."""
 
     path: Path
     name: str
@@ -28,10 +28,10 @@ class Upload:
 
 
 def receive(path: Path, model: Model) -> Upload:
-    """Look at an uploaded file without decoding it; it is renamed by what it is.
+    """Check an uploaded file without decoding it, and rename it with the suffix of its format.
 
     Raises:
-        InputError: too large, empty, of no format that is read, damaged, or of other dimensions than the model.
+        InputError: the file is too large, empty, of an unknown format, damaged, or of other dimensions than the model.
     """
     name = path.name
     if (size := path.stat().st_size) > MAX_BYTES:
@@ -67,7 +67,8 @@ def read(upload: Upload, model: Model, *, slice: int | None, covariates: Mapping
         covariates: the factual values of the model's.
 
     Raises:
-        InputError: it cannot be decoded, or a covariate or the spacing is missing; the message has the user's name.
+        InputError: the file cannot be decoded, or a covariate or the spacing is missing; the message has the file's
+            name as the user knows it.
     """
     if not upload.path.is_file():
         raise InputError(f"{upload.name}: is no longer here (uploads are kept for an hour); upload it again")
@@ -79,7 +80,7 @@ def read(upload: Upload, model: Model, *, slice: int | None, covariates: Mapping
     spacing = spacing_on_grid(pixels.spacing, pixels.array.shape, model.grid.size)
     if spacing is None and model.grid.unit != "px" and model.grid.pixel_area is None:
         raise InputError(
-            f"{upload.name}: tells no spacing, and the model measures in {model.grid.unit}; give NIfTI or DICOM"
+            f"{upload.name}: has no spacing, and the model measures in {model.grid.unit}; give NIfTI or DICOM"
         )
     names = model.space.covariates
     if missing := [name for name in names if covariates.get(name) is None]:
@@ -93,17 +94,17 @@ def read(upload: Upload, model: Model, *, slice: int | None, covariates: Mapping
 
 
 def place(upload: Upload, slice: int) -> int | None:
-    """The slice that is meant: -1 is the middle one; None for a file that has none."""
+    """The slice that is asked for: -1 is the middle one; None for a file without slices."""
     if upload.slices is None:
         return None
     return upload.slices // 2 if slice == -1 else slice
 
 
 def remarks(case: Case, model: Model) -> list[str]:
-    """What the user should know of an image before believing its answers."""
+    """Warnings about an image that may make its counterfactuals wrong."""
     found = []
     if case.spacing is None and model.grid.unit != "px":
-        found.append("The file tells no spacing: that of the training images is assumed.")
+        found.append("The file has no spacing: that of the training images is assumed.")
     low, high = model.grid.intensity
     outside = float(np.mean((case.image < low - 0.1 * (high - low)) | (case.image > high + 0.1 * (high - low))))
     if outside > 0.3:

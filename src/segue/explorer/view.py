@@ -114,7 +114,8 @@ def picture(
         (outline(display_plane(mask, index)), colour)
         for mask, colour in zip(outlines.values(), STRUCTURES * len(outlines), strict=False)
     ]
-    return Picture(name, alt, data_uri(png(display_grey(display_plane(image, index), model.grid.intensity))), lines, "grey")
+    shown = display_grey(display_plane(image, index), model.grid.intensity)
+    return Picture(name, alt, data_uri(png(shown)), lines, "grey")
 
 
 def borders(answer: Answer, index: int) -> list[tuple[str, bool]]:

@@ -53,7 +53,7 @@ def test_each_value_is_a_run_of_its_own_that_loads():
     _, runs = ablated()
     assert {path.name for path in runs.iterdir()} == {"edges", "edges-0", "edges-0.2"}
     partitions = [segue.study.read.load_study(runs / f"edges-{v}" / "study.yaml").partitions for v in ("0", "0.2")]
-    assert [one["thirds"].softness for one in partitions] == [0, 0.2]
+    assert [one["thirds"].get("softness", 0) for one in partitions] == [0, 0.2]
     model = segue.load(runs / "edges-0.2", method="segue")
     assert model.variables[0] == "lumen@proximal"
 
