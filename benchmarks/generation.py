@@ -25,7 +25,7 @@ from segue.cohort import write_store
 from segue.errors import InputError
 from segue.generation.job import SHARD_IMAGES
 from segue.generation.output import STORE
-from segue.generation.worker import PARTS
+from segue.generation.worker import PART_FOLDER
 from segue.phantom import STRUCTURES, render_cohort
 from segue.pipeline.prepare import following
 
@@ -192,7 +192,7 @@ def tree_mb(pid: int) -> float:
 
 def parts(out: Path) -> list[str]:
     """The shards that are done."""
-    folder = out / PARTS
+    folder = out / PART_FOLDER
     return [name for name in os.listdir(folder) if name.endswith(".parquet")] if folder.is_dir() else []
 
 

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from segue.hardware import channels_last, keep_memory, resolve
 from segue.training.batches import Batch
-from segue.training.loop import State, make_accelerator
+from segue.training.loop import make_accelerator
+from segue.training.state import State
 
 Name = Literal["plain", "shipped"]
 Step = Callable[[Batch], None]

@@ -12,6 +12,7 @@ import tiny
 import torch
 from hypothesis import settings
 
+from segue.causal.facts import Facts
 from segue.causal.parents import Parents
 from segue.cohort import Record, Store, write_store
 from segue.mechanisms.hvae import HVAEMechanism
@@ -66,8 +67,8 @@ def mechanism(request, parents) -> HVAEMechanism:
 
 
 @pytest.fixture
-def factual(parents):
-    """(x, pa, weights, pixel_area) of six images."""
+def factual(parents) -> Facts:
+    """Six images, measured."""
     x, area = tiny.bars(6, seed=1), torch.full((6,), 0.5)
     areas, frames = parents.factual(x, area)
-    return x, areas, parents.weights(frames, tiny.SIZE), area
+    return Facts(x, areas, parents.weights(frames, tiny.SIZE), area)

@@ -1,4 +1,4 @@
-"""What tests run in several processes, and in one to compare."""
+"""What tests run in several processes, started by torchrun, and in one process to compare."""
 
 import json
 import os
@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,17 @@ import tiny
 import torch
 from safetensors.torch import load_file, save_file
 
-from segue import processes, rendezvous
+from segue import processes
 from segue.causal.parents import Parents
 from segue.cohort import Store
-from segue.errors import Ended, InputError, RanksLost, exit_code
-from segue.mechanisms.hvae import ImageMechanism
+from segue.errors import InputError, exit_code
+from segue.mechanisms.hvae import HVAEMechanism
 from segue.training.batches import Batches
-from segue.training.cft import CounterfactualFineTuning, RegionGuide
+from segue.training.finetune import Constraint, CounterfactualFineTuning
+from segue.training.guides import RegionGuide
 from segue.training.loop import fit
-from segue.training.objectives import Augment, Elbo
+from segue.training.objectives import Augmentation, Pretraining
+from segue.training.state import TrainingSettings
 
 TESTS = Path(__file__).parent
 MOVED = {"rotate": 5.0, "shift": 0.03, "flip_axes": (1,), "contrast": 0.1, "brightness": 0.1, "noise": 0.05}
@@ -31,34 +34,24 @@ MOVED = {"rotate": 5.0, "shift": 0.03, "flip_axes": (1,), "contrast": 0.1, "brig
 Task = dict[str, object]  # the name of a function below as "task", and its arguments
 
 
-def start(world: int, folder: Path, *tasks: Task, strategy: str = "ddp", timeout: float = 60) -> subprocess.Popen:
-    """Tasks, one after the other, in `world` processes."""
+def run(world: int, folder: Path, *tasks: Task, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    """Tasks, one after the other, in `world` processes; how they ended."""
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(world)]
-    given = [str(folder), json.dumps(tasks, default=str), strategy, str(timeout)]
+    given = [str(folder), json.dumps(tasks, default=str), str(timeout)]
     path = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
-    return subprocess.Popen(
+    return subprocess.run(
         [sys.executable, *torchrun, str(TESTS / "several.py"), *given],
         env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
+        timeout=300,
     )
 
 
-def run(world: int, folder: Path, *tasks: Task, **how: Any) -> None:
-    """The same, to its end."""
-    process = start(world, folder, *tasks, **how)
-    _, err = process.communicate(timeout=300)
-    assert process.returncode == 0, err
-
-
-def last_word(world: int, folder: Path, *tasks: Task, **how: Any) -> str:
-    """The one line that is left of what must fail."""
-    process = start(world, folder, *tasks, **how)
-    _, err = process.communicate(timeout=300)
-    assert process.returncode != 0, err
-    (line,) = [line for line in err.splitlines() if line.startswith("segue: ")]
-    return line
+def succeed(world: int, folder: Path, *tasks: Task, **how: Any) -> None:
+    """The same; it must succeed."""
+    ended = run(world, folder, *tasks, **how)
+    assert ended.returncode == 0, ended.stderr
 
 
 def draw_and_combine(folder: Path, total: int = 7) -> None:
@@ -83,15 +76,31 @@ def outwait(folder: Path, seconds: float) -> None:
         time.sleep(seconds)
         return {"found": [1, 2]}
 
-    (folder / f"{processes.rank()}.json").write_text(json.dumps(rendezvous.alone(work)))
+    (folder / f"{processes.rank()}.json").write_text(json.dumps(processes.alone(work)))
 
 
 def refuse(folder: Path) -> None:
-    """One process finds something wrong with what it was given, while the others wait for it."""
-    if processes.rank() == 1:
+    """The main process finds a mistake, while the others wait for it."""
+
+    def work() -> None:
         raise InputError("one.yaml: wrong here")
-    rendezvous.alone(lambda: time.sleep(2))
-    processes.of_main(torch.zeros(1))
+
+    try:
+        processes.alone(work)
+    except BaseException as error:
+        (folder / f"{processes.rank()}.txt").write_text(repr(error))
+        raise
+
+
+def leave(folder: Path) -> None:
+    """The main process ends elsewhere, while the others wait for it."""
+    if processes.is_main():
+        raise InputError("two.yaml: wrong there")
+    try:
+        processes.alone(lambda: None)
+    except BaseException as error:
+        (folder / f"{processes.rank()}.txt").write_text(repr(error))
+        raise
 
 
 def train(
@@ -103,21 +112,17 @@ def train(
     batch_size: int = 6,
     lr: float = 1e-3,
     kill: str = "",
-    hang: str = "",
 ) -> None:
-    """Train a tiny image model and write its losses and weights; `kill` and `hang` happen at rank:step."""
+    """Train a tiny image model and write its losses and weights; `kill`: the rank and step of a kill -9."""
     directory, cohort = folder / name, Store(Path(store))
-    rendezvous.alone(lambda: directory.mkdir(exist_ok=True))
+    processes.alone(lambda: directory.mkdir(exist_ok=True))
     objective, extras = make(kind, cohort)
     losses: dict[str, torch.Tensor] = {}
     calls = iter(range(1000))
 
     def fail(module: object, arguments: object) -> None:
-        here = f"{processes.rank()}:{next(calls)}"
-        if here == kill:
+        if f"{processes.rank()}:{next(calls)}" == kill:
             os.kill(os.getpid(), signal.SIGKILL)
-        if here == hang:
-            time.sleep(600)
 
     def keep(module: object, arguments: object, answer: tuple) -> None:
         losses[str(len(losses))] = answer[0].detach()
@@ -128,10 +133,8 @@ def train(
         store=cohort, split="guide", batch_size=batch_size, seed=0, intensity=(-200.0, 800.0), extras=extras,
         rank=processes.rank(), world=processes.world(),
     )  # fmt: skip
-    fitted = fit(
-        objective, batches, directory=directory, steps=steps, lr=lr, title=kind, precision="no", checkpoint_every=5,
-        clip=1.0,
-    )  # fmt: skip
+    settings = TrainingSettings(steps=steps, lr=lr, precision="no", checkpoint_every=5)
+    fitted = fit(objective, batches, settings, directory=directory, title=kind)
     content = {"losses": processes.averaged(losses, batch_size) if losses else {}, "terms": fitted.terms}
     if processes.is_main():
         (directory / "fitted.json").write_text(json.dumps(content))
@@ -144,7 +147,7 @@ def outcome(folder: Path, name: str) -> tuple[dict[str, dict[str, float]], dict[
     return content, load_file(folder / name / "weights.safetensors")
 
 
-def make(kind: str, store: Store) -> tuple[Elbo | CounterfactualFineTuning, dict[str, torch.Tensor]]:
+def make(kind: str, store: Store) -> tuple[Pretraining | CounterfactualFineTuning, dict[str, torch.Tensor]]:
     """An objective with everything on: augmentation, free bits, the Lagrangian, the region guide."""
     parents = Parents(segmentor=tiny.Tones(-0.2, 0.4), variables=tiny.variables("dim", "bright"))
     count = len(store)
@@ -152,29 +155,29 @@ def make(kind: str, store: Store) -> tuple[Elbo | CounterfactualFineTuning, dict
     areas, frames = parents.factual(images, torch.ones(count))
     parents.fit(areas)
     net = tiny.hvae(size=store.size, context=parents.context_channels("map"))
-    mechanism = ImageMechanism(model=net, parents=parents, conditioning="map")
+    mechanism = HVAEMechanism(model=net, parents=parents, conditioning="map", free_bits=0.5, beta_warmup=0.2)
     extras = {"parents": areas, "frames": frames, "pixel_area": torch.ones(count)}
+    augment = Augmentation(**MOVED)
     if kind == "elbo":
-        return Elbo(mechanism, augment=Augment(**MOVED), free_bits=0.5, beta_warmup=0.2), extras
-    settings = {"constraint": 0.5, "damping": 1.0, "rate": 0.1, "start": 0.5}
-    return CounterfactualFineTuning(mechanism, RegionGuide(parents), augment=Augment(**MOVED), **settings), extras
+        return Pretraining(mechanism, augment=augment), extras
+    constraint = Constraint(bound=0.5, damping=1.0, rate=0.1, start=0.5)
+    guide = RegionGuide(parents)
+    return CounterfactualFineTuning(mechanism, guide, augment=augment, constraint=constraint), extras
 
 
 TASKS: dict[str, Callable[..., None]] = {
-    "draw_and_combine": draw_and_combine, "outwait": outwait, "refuse": refuse, "train": train
+    "draw_and_combine": draw_and_combine, "outwait": outwait, "refuse": refuse, "leave": leave, "train": train
 }  # fmt: skip
 
 
 def main() -> int:
-    folder, tasks, strategy, timeout = sys.argv[1:]
+    folder, tasks, timeout = sys.argv[1:]
     try:
-        with rendezvous.joined(timeout=float(timeout), strategy="fsdp" if strategy == "fsdp" else "ddp"):
+        with processes.joined(timeout=timedelta(seconds=float(timeout))):
             for task in json.loads(tasks):
                 TASKS[task.pop("task")](Path(folder), **task)
-    except (RanksLost, InputError) as error:
+    except InputError as error:
         print(f"segue: {error}", file=sys.stderr)
-        return exit_code(error)
-    except Ended as error:
         return exit_code(error)
     return 0
 

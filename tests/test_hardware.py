@@ -1,11 +1,21 @@
+import platform
+import subprocess
+import sys
+
+import pytest
 import torch
 
 from segue import hardware
 
 
-def test_auto_is_bf16_or_float32():
+@pytest.mark.parametrize("supported", [True, False])
+@pytest.mark.parametrize("cuda", [True, False])
+def test_auto_asks_the_device_that_will_be_used(monkeypatch, cuda, supported):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: supported if cuda else not supported)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: not supported if cuda else supported)
+    assert hardware.resolve("auto") == ("bf16" if supported else "no")
     assert hardware.resolve("no") == "no" and hardware.resolve("bf16") == "bf16"
-    assert hardware.resolve("auto") in ("no", "bf16")
 
 
 def test_channels_last_changes_strides_alone():
@@ -17,6 +27,29 @@ def test_channels_last_changes_strides_alone():
     assert hardware.channels_last(solid, 3).weight.is_contiguous()
 
 
-def test_keeping_memory_may_be_asked_for_anywhere():
-    hardware.keep_memory()
-    assert torch.ones(1 << 20).sum() == 1 << 20
+MEMORY = """
+import torch
+from segue import hardware
+
+def megabytes():
+    pages = int(open("/proc/self/statm").read().split()[1])
+    return pages * 4096 / 2**20
+
+def left_by_a_freed_tensor():
+    before = megabytes()
+    tensor = torch.ones(100 * 2**18)  # 100 MB
+    del tensor
+    return megabytes() - before
+
+returned = left_by_a_freed_tensor()
+hardware.keep_memory()
+kept = left_by_a_freed_tensor()
+print(returned, kept)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has these settings")
+def test_freed_memory_stays_in_the_process():
+    ended = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
+    returned, kept = map(float, ended.stdout.split())
+    assert returned < 20 and kept > 80

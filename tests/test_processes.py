@@ -1,6 +1,9 @@
+import json
+
 import pytest
 import several
 import torch
+import torch.distributed as dist
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
@@ -45,7 +48,7 @@ def test_one_process_is_torch_itself():
 
 def test_three_processes_see_the_whole_batch(tmp_path):
     """Seven rows on three processes, against one that holds them all."""
-    several.run(3, tmp_path, {"task": "draw_and_combine", "total": 7})
+    several.succeed(3, tmp_path, {"task": "draw_and_combine", "total": 7})
     ranks = [load_file(tmp_path / f"{rank}.safetensors") for rank in range(3)]
     assert [len(rank["drawn"]) for rank in ranks] == [2, 2, 3]
     torch.manual_seed(3)
@@ -60,3 +63,37 @@ def test_three_processes_see_the_whole_batch(tmp_path):
         torch.testing.assert_close(rank["mean"][0], whole.detach().mean(0))
         torch.testing.assert_close(rank["averaged"], torch.stack([whole.mean(), whole[:, 0].mean()]).detach())
         assert rank["main"].tolist() == [0]
+
+
+# ---- one process works, the others wait --------------------------------------------------------------------------
+
+
+def test_without_torchrun_there_is_one_process():
+    with processes.joined():
+        assert processes.alone(lambda: {"a": (1, 2)}) == {"a": (1, 2)}
+        assert not dist.is_initialized() and processes.world() == 1
+
+
+def test_a_single_process_of_torchrun(monkeypatch):
+    store = dist.TCPStore("localhost", 0, is_master=True, wait_for_workers=False)
+    facts = {"RANK": 0, "LOCAL_RANK": 0, "WORLD_SIZE": 1, "MASTER_ADDR": "localhost", "MASTER_PORT": store.port}
+    for name, value in (facts | {"TORCHELASTIC_USE_AGENT_STORE": True}).items():
+        monkeypatch.setenv(name, str(value))
+    with processes.joined():
+        assert dist.get_world_size() == 1 and processes.alone(lambda: [3]) == [3]
+    assert not dist.is_initialized()
+
+
+def test_waiting_for_the_main_process_may_take_longer_than_a_collective(tmp_path):
+    several.succeed(2, tmp_path, {"task": "outwait", "seconds": 6}, timeout=3)
+    assert [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2)] == [{"found": [1, 2]}] * 2
+
+
+@pytest.mark.parametrize(
+    ("task", "message", "code"), [("refuse", "one.yaml: wrong here", 2), ("leave", "two.yaml: wrong there", 1)]
+)
+def test_the_others_end_silently_with_the_main_process(tmp_path, task, message, code):
+    ended = several.run(2, tmp_path, {"task": task})
+    assert ended.returncode != 0 and ended.stderr.count(f"segue: {message}") == 1
+    assert "several.py\", line" not in ended.stderr  # no traceback
+    assert (tmp_path / "1.txt").read_text() == f"SystemExit({code})"

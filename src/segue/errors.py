@@ -1,42 +1,38 @@
-"""The exceptions that are raised on purpose, for the user to read."""
+"""The exceptions that segue raises for the user to read, and their exit codes."""
 
 import difflib
 from collections.abc import Iterable
 
 
 class InputError(ValueError):
-    """Bad input, said in one line: what was given, where, and how to mend it.
+    """Wrong input. The message is one line: the file or key, what was found, and how to correct it.
 
-    The command line prints the message alone and exits with code 2; the Python interface raises it as it is.
+    The command line prints the message alone and exits with code 2. The Python interface raises it unchanged.
     """
 
 
 class TrainingDiverged(RuntimeError):
-    """Too many steps in a row had a non-finite or exploding gradient; the message names the worst term."""
-
-
-class RanksLost(RuntimeError):
-    """Processes that train together have lost some of their number; the message says which, and where they were."""
-
-
-class Ended(Exception):
-    """Another process ended the common work and has said why; this one ends with the same exit `code`, in silence."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(f"ended by another process with exit code {code}")
-        self.code = code
+    """Too many steps in a row had a gradient that was not finite, or too large. The message names the worst term."""
 
 
 def exit_code(error: BaseException) -> int:
-    """What the command line exits with: 2 for bad input, 130 where it was stopped, else 1."""
-    if isinstance(error, Ended):
-        return error.code
+    """The exit code of the command line: 2 for wrong input, 130 after Ctrl-C, otherwise 1.
+
+    >>> exit_code(InputError("study.yaml: no such study"))
+    2
+    """
     if isinstance(error, InputError):
         return 2
     return 130 if isinstance(error, KeyboardInterrupt) else 1
 
 
 def nearest(name: str, known: Iterable[str], stem: str = "") -> str:
-    """The end of a message about an unknown `name`: what is known and looks like it, or else all that is known."""
+    """The end of a message about an unknown `name`: the most similar known name, or all known names.
+
+    >>> nearest("latnet", ["latent", "widths"])
+    '; did you mean latent?'
+    >>> nearest("x", ["latent", "widths"])
+    '; choose from latent, widths'
+    """
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f"; did you mean {stem}{near[0]}?" if near else f"; choose from {', '.join(known)}"

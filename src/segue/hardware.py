@@ -1,4 +1,4 @@
-"""What the hardware does well: 16-bit products, channels last, memory that is kept. None of it changes a method."""
+"""Settings for speed: bfloat16, the channels-last layout, memory that is not returned. No method depends on them."""
 
 import ctypes
 import sys
@@ -8,11 +8,11 @@ import torch
 from torch import nn
 
 Precision = Literal["auto", "bf16", "no"]
-Net = TypeVar("Net", bound=nn.Module)
+_Net = TypeVar("_Net", bound=nn.Module)
 
 
 def resolve(precision: Precision) -> Literal["bf16", "no"]:
-    """`auto` is bf16 where the hardware multiplies it natively, else float32."""
+    """`auto` becomes bf16 where the hardware multiplies bfloat16 natively, otherwise `no` (float32)."""
     if precision != "auto":
         return precision
     if torch.cuda.is_available():
@@ -20,14 +20,17 @@ def resolve(precision: Precision) -> Literal["bf16", "no"]:
     return "bf16" if torch.cpu._is_avx512_bf16_supported() else "no"
 
 
-def channels_last(net: Net, dims: int) -> Net:
-    """`net` with its weights laid out as 2-D convolutions like them best (three dimensions gain nothing)."""
+def channels_last(net: _Net, dims: int) -> _Net:
+    """`net` with its weights in the layout that makes 2-D convolutions fastest; 3-D networks stay as they are."""
     return net.to(memory_format=torch.channels_last) if dims == 2 else net  # type: ignore[call-overload]
 
 
 def keep_memory() -> None:
-    """Have the C library keep freed memory: activations of megabytes come and go each step, and fetching them anew from
-    the kernel, page by page, is a good part of a training step on the CPU. Elsewhere than on glibc nothing happens."""
+    """Tell the C library (glibc) not to return freed memory to the system; other libraries are left alone.
+
+    Each training step allocates and frees megabytes of activations. To get them from the kernel page by page takes a
+    large part of the step on a CPU.
+    """
     if not sys.platform.startswith("linux"):
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

@@ -1,4 +1,4 @@
-"""Progress with an estimate of the time left: a live bar on a terminal, a line every so often in a log."""
+"""Progress with an estimate of the time left: a bar on a terminal, a line every 15 seconds in a log file."""
 
 import sys
 import time
@@ -15,21 +15,28 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-T = TypeVar("T")
+_Item = TypeVar("_Item")
 LOG_SECONDS = 15.0
 
 
 def track(
-    items: Iterable[T], *, total: int, title: str, describe: Callable[[], str] = lambda: ""
-) -> Iterator[T]:
-    """Yield `items`, showing how far they are; where some are already done, `items` is shorter than `total`."""
+    items: Iterable[_Item], *, total: int, title: str, describe: Callable[[], str] = lambda: ""
+) -> Iterator[_Item]:
+    """Yield `items` and show the progress on stderr.
+
+    Args:
+        total: all items; if some were done before, `items` is shorter.
+        describe: further text, asked for at each update.
+    """
     items = list(items) if not hasattr(items, "__len__") else items
     done = total - len(items)  # type: ignore[arg-type]
-    shown = bar if sys.stderr.isatty() else lines
+    shown = show_bar if sys.stderr.isatty() else print_lines
     yield from shown(items, done=done, total=total, title=title, describe=describe)
 
 
-def bar(items: Iterable[T], *, done: int, total: int, title: str, describe: Callable[[], str]) -> Iterator[T]:
+def show_bar(
+    items: Iterable[_Item], *, done: int, total: int, title: str, describe: Callable[[], str]
+) -> Iterator[_Item]:
     columns = (
         TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn(),
         TextColumn("left"), TimeRemainingColumn(), TextColumn("[dim]{task.fields[state]}"),
@@ -41,7 +48,9 @@ def bar(items: Iterable[T], *, done: int, total: int, title: str, describe: Call
             progress.update(task, advance=1, state=describe())
 
 
-def lines(items: Iterable[T], *, done: int, total: int, title: str, describe: Callable[[], str]) -> Iterator[T]:
+def print_lines(
+    items: Iterable[_Item], *, done: int, total: int, title: str, describe: Callable[[], str]
+) -> Iterator[_Item]:
     started = last = time.perf_counter()
     first = done
     for item in items:

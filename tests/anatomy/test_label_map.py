@@ -32,8 +32,9 @@ def test_files_give_back_the_map(tmp_path, name):
         np.testing.assert_array_equal(weights[1, i], i + 1 == LABELS)
 
 
-def test_a_coarse_pixel_gets_each_labels_share_of_its_area():
-    part = LabelMapPartition(regions=REGIONS, map=LABELS)
+def test_a_coarse_pixel_gets_each_labels_share_of_its_area(tmp_path):
+    write(tmp_path / "map.npy", LABELS)
+    part = LabelMapPartition(regions=REGIONS, file=tmp_path / "map.npy")
     weights = part.weights(torch.zeros(1, 0), (2, 3))[0]
     # Blocks of 4 x 4: the middle one above is half a, half b; the left one below a quarter c.
     assert weights[:, 0, 1].tolist() == [0.5, 0.5, 0]
@@ -54,12 +55,12 @@ def test_three_dimensions(tmp_path):
     [
         ("map.npy", np.array([[0, 1], [2, 4]]), "label 4"),
         ("map.npy", np.array([[0, 1], [2, 2]]), "label 3"),
-        ("map.npy", np.array([[0.5, 1], [2, 3]]), "whole numbers"),
-        ("map.npy", np.array([[0, {}]], dtype=object), "cannot be read"),
-        ("map.png", b"not an image", "cannot be read"),
-        ("map.nii", b"not an image", "cannot be read"),
-        ("map.txt", b"1 2 3", "no .png"),
-        ("map.png", None, "not there"),
+        ("map.npy", np.array([[0.5, 1], [2, 3]]), "whole-number labels"),
+        ("map.npy", np.array([[0, {}]], dtype=object), "cannot be decoded"),
+        ("map.png", b"not an image", "cannot be decoded"),
+        ("map.nii", b"not an image", "cannot be decoded"),
+        ("map.txt", b"1 2 3", "convert it to PNG, NIfTI, DICOM or NumPy"),
+        ("map.png", None, "no such file"),
     ],
 )
 def test_bad_files_are_named_in_one_line(tmp_path, name, content, words):

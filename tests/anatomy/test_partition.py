@@ -1,9 +1,20 @@
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segue.anatomy import AxisPartition, ExtentPartition, Partition, WholePartition, make_partition
+from segue.anatomy import (
+    PARTITIONS,
+    AxisPartition,
+    ExtentPartition,
+    Partition,
+    WholePartition,
+    make_partition,
+    partition_settings,
+)
+from segue.anatomy.cohort_wide import CohortWide
 from segue.errors import InputError
 
 THIRDS = ("upper", "mid", "lower")
@@ -154,6 +165,14 @@ def test_whole():
         ("axis", {"regions": ("a", "")}, "partition.regions"),
         ("axis", {"regions": ("a", "b@c")}, "partition.regions"),
         ("axis", {"regions": ()}, "partition.regions"),
+        ("axis", {"regions": "ab"}, "partition.regions"),
+        ("axis", {"regions": (1, 2, 3)}, "partition.regions"),
+        ("axis", {"axis": True}, "partition.axis"),
+        ("axis", {"axis": 0.5}, "partition.axis"),
+        ("axis", {"cuts": (0.3, float("nan"))}, "partition.cuts"),
+        ("axis", {"softness": "wide"}, "partition.softness"),
+        ("axes", {}, "partition.kind"),
+        ("axis", {"cut": (0.3, 0.6)}, "partition.cut"),
     ],
 )
 def test_wrong_arguments_are_named_in_one_line(kind, arguments, key):
@@ -165,3 +184,32 @@ def test_wrong_arguments_are_named_in_one_line(kind, arguments, key):
 def test_an_axis_that_the_image_lacks():
     with pytest.raises(InputError, match=r"partition\.axis"):
         make_partition("axis", regions=THIRDS, axis=2).weights(torch.zeros(1, 0), (8, 8))
+
+
+def test_settings_are_the_same_however_a_partition_is_written():
+    short = {"kind": "extent", "regions": ["a", "b"], "margin": 0}
+    long = {"cuts": None, "margin": 0.0, "softness": 0, "axis": 0, "rings": [], "file": None} | short
+    assert partition_settings(short) == partition_settings(long)
+    assert list(partition_settings(short)) == list(partition_settings(long)) == ["kind", "regions", "margin"]
+    assert partition_settings(partition_settings(short)) == partition_settings(short)
+    assert partition_settings(short) != partition_settings(short | {"margin": None})
+
+
+def test_a_new_kind_is_one_class_and_one_line(monkeypatch, tmp_path):
+    class Checkers(CohortWide):
+        def __init__(self, *, regions: tuple[str, ...] = ("black", "white"), width: int, picture: Path | None = None):
+            self.regions, self.width = regions, width
+
+        def weights(self, frame, size):
+            black = (torch.arange(size[0])[:, None] // self.width + torch.arange(size[1]) // self.width) % 2
+            return torch.stack([black, 1 - black]).to(frame).expand(len(frame), -1, *size)
+
+    monkeypatch.setitem(PARTITIONS, "checkers", Checkers)
+    part = make_partition("checkers", width=2)
+    assert isinstance(part, Partition) and part.weights(torch.zeros(1, 0), (4, 4)).sum() == 16
+    settings = partition_settings({"kind": "checkers", "width": 2, "picture": "a.png"})
+    assert settings == {"kind": "checkers", "regions": ("black", "white"), "width": 2, "picture": Path("a.png")}
+    with pytest.raises(InputError, match=r"partition\.width: is missing; kind 'checkers' needs a whole number"):
+        make_partition("checkers")
+    with pytest.raises(InputError, match=r"partition\.with: kind 'checkers' does not take it; did you mean width"):
+        make_partition("checkers", **{"with": 2})

@@ -55,7 +55,7 @@ def test_a_correct_graph_is_not_accused(data):
 def test_a_missing_edge_is_caught(data, edge):
     tested = check_graph(coupled([one for one in EDGES if one != edge]), data)
     assert {tested[0].one, tested[0].other} == set(edge) and tested[0].refuted
-    assert f"first of all that of {tested[0].one} and {tested[0].other}" in verdict(tested)
+    assert f"The strongest evidence is against that of {tested[0].one} and {tested[0].other}" in verdict(tested)
 
 
 def test_a_hidden_common_cause_is_caught(data):

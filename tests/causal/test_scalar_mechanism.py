@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
-from segue.causal.scalar_mechanism import Categorical, Censored, Continuous, make_mechanism
+from segue.causal.scalar_mechanism import SCALAR_MECHANISMS, Categorical, Censored, Continuous
 
 HIDDEN = (8,)
 
@@ -181,7 +181,8 @@ def test_gumbel_max_is_counterfactually_stable(chosen, level, seed):
 @pytest.mark.parametrize("columns", [0, 2])
 def test_every_parameter_learns(settings, columns):
     torch.manual_seed(0)
-    mechanism = make_mechanism(columns, hidden=HIDDEN, bins=4, **settings)
+    kind = SCALAR_MECHANISMS[settings["kind"]]
+    mechanism = kind(columns, hidden=HIDDEN, bins=4, **{key: settings[key] for key in settings if key != "kind"})
     values = (torch.rand(200) > 0.5).float() if settings["kind"] == "categorical" else torch.randn(200)
     mechanism.adapt(values)
     mechanism.log_prob(values, torch.randn(200, columns)).sum().backward()

@@ -96,13 +96,6 @@ def test_memory_is_flat_in_the_number_of_images(tmp_path):
     assert max(alive) <= 12  # two blocks of five, and the first record, which the others are compared with
 
 
-@pytest.mark.usefixtures("small_chunks")
-def test_progress_counts_the_records(tmp_path):
-    seen = []
-    write(tmp_path / "store", map(make_record, range(17)), progress=seen.append)
-    assert seen == [5, 10, 15, 17]
-
-
 def broken():
     yield from map(make_record, range(16))
     raise RuntimeError("the source failed")

@@ -10,13 +10,15 @@ from small_study import trained, trained_chest
 
 import segue
 from segue.causal.parents import Parents
+from segue.causal.request import Request
 from segue.causal.scm import SCM
 from segue.cli import main
 from segue.cohort.case import Case
+from segue.cohort.grid import Grid
 from segue.engine.answer import answer
 from segue.engine.model import Model
 from segue.errors import InputError
-from segue.mechanisms.hvae import ImageMechanism
+from segue.mechanisms.hvae import HVAEMechanism
 
 NAMES = ("bar@left", "bar@right", "age", "sex")
 GRAPH = {"bar@left": ["age"], "bar@right": ["bar@left", "age"], "age": ["sex"]}
@@ -38,10 +40,8 @@ def build(graph: bool) -> Model:
         scm = SCM(names=NAMES, graph=GRAPH, kinds=kinds, hidden=(6,), bins=4)
         for i, name in enumerate(NAMES):
             scm.mechanism(name).adapt(marginal[:, i])
-    return Model(
-        ImageMechanism(model=net, parents=parents, conditioning="map"),
-        size=tiny.SIZE, intensity=(-200.0, 800.0), marginal=marginal, unit="mm2", pixel_area=0.5, scm=scm,
-    )  # fmt: skip
+    grid = Grid(tiny.SIZE, intensity=(-200.0, 800.0), unit="mm2", pixel_area=0.5)
+    return Model(HVAEMechanism(model=net, parents=parents, conditioning="map"), grid, marginal=marginal, scm=scm)
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +127,7 @@ def test_a_population_is_the_causal_models_and_its_images_are_new(model):
     torch.testing.assert_close(columns(one.values)[:, :2], expected[:, :2].clamp_min(0))
     assert (one.values["age"] == 70).all() and len(one.image.flatten(1).unique(dim=0)) == 5
     assert float(segue.sample(model, 1, {"age": "q0.5"}).values["age"]) == pytest.approx(
-        float(model.marginal[:, 2].median()), abs=0.5
+        float(model.space.marginal[:, 2].median()), abs=0.5
     )
     for wrong, said in (({"age": "+1sd"}, "no fact to change"), ({"sex": 0.3}, "categorical"), ({"agee": 1}, "age")):
         with pytest.raises(InputError, match=said):
@@ -136,18 +136,18 @@ def test_a_population_is_the_causal_models_and_its_images_are_new(model):
         segue.sample(build(graph=False), 2)
 
 
-@pytest.mark.parametrize("causal", [{}, {"propagate": False}, {"hold": ["bar@left"]}])
+@pytest.mark.parametrize("causal", [{}, {"propagate": False}, {"hold": ("bar@left",)}])
 def test_a_cohort_is_answered_as_the_engine_answers(model, images, causal):
     facts = [{name: float(value[i]) for name, value in FACTS.items()} for i in range(len(images))]
     cases = [
         Case(f"case{i}", image.numpy(), (0.5, 1.0), np.eye(4), given)
         for i, (image, given) in enumerate(zip(images, facts, strict=True))
     ]
-    dos = [{"age": "+1sd"}, {"bar@left": "+50%"}]
-    for case, one in zip(cases, answer(model, cases, [dos] * 3, **causal), strict=True):
+    dos = [{"age": "+1sd"}, {"bar@right": "+50%"}]
+    requests = [Request(do, **causal) for do in dos]
+    for case, one in zip(cases, answer(model, cases, [requests] * 3), strict=True):
         for request, do in enumerate(dos):
-            given = causal if "bar@left" not in do else {k: v for k, v in causal.items() if k != "hold"}
-            expected = model.counterfactual(case.image[None], do, covariates=case.covariates, **given)
+            expected = model.counterfactual(case.image[None], do, covariates=case.covariates, **causal)
             torch.testing.assert_close(torch.from_numpy(one.images[request]), expected.image[0], rtol=0, atol=0.01)
 
 

@@ -4,9 +4,9 @@ import tiny
 import torch
 from torch import nn
 
+from segue.causal.facts import Facts
 from segue.causal.parents import Parents
-from segue.evaluation.effect import Asked
-from segue.mechanisms.hvae import Abduction, ImageMechanism, Likelihood
+from segue.evaluation.asked import Asked
 
 HEIGHT, WIDTH = SIZE = (8, 16)
 NAMES = ("lumen@left", "lumen@right", "plaque@left", "plaque@right")
@@ -26,36 +26,47 @@ def paint(pixels: torch.Tensor) -> torch.Tensor:
     return image
 
 
-class Painter(ImageMechanism):
-    """The mechanism x = paint(pa): no noise, and every intervention is met to the pixel."""
+class Nothing:
+    """A posterior that holds nothing."""
+
+    def rows(self, index):
+        return self
+
+
+class Painter(nn.Module):
+    """The mechanism x = paint(pa): no noise, and every intervention is met to the pixel.
+
+    Its likelihood is that of N(0, 1) pixels.
+    """
 
     def __init__(self, spill: int = 0) -> None:
-        parents = Parents(segmentor=tiny.Channels(), variables=tiny.variables("lumen", "plaque"))
-        parents.sd.copy_(SD)
-        super().__init__(model=nn.Identity(), parents=parents, conditioning="map")
+        super().__init__()
+        self.parents = Parents(segmentor=tiny.Channels(), variables=tiny.variables("lumen", "plaque"))
+        self.parents.sd.copy_(SD)
         self.spill = spill
 
-    def infer(self, x, pa, weights, *, sample):
-        self.before, self.x = pa, x
-        none = torch.zeros(len(x), 1)
-        return Abduction([], none, none)
+    def abduct(self, facts, *, sample=False):
+        return Nothing()
 
-    def predict(self, abduction, parents, weights):
-        """Where anything is changed, `spill` pixels of plaque appear on the right too (location 0, hence u = x)."""
+    def predict(self, facts, posterior, requests):
+        """Where anything is changed, `spill` pixels of plaque appear on the right too."""
         found = []
-        for requested in parents:
-            changed = (requested != self.before).any(1)
+        for requested in requests:
+            changed = (requested != facts.pa).any(1)
             spilt = torch.zeros_like(requested)
             spilt[:, 3] = self.spill * changed
-            loc = changed[:, None, None, None] * (paint(requested + spilt) - self.x)
-            found.append(Likelihood(loc, torch.zeros_like(loc)))
+            found.append(torch.where(changed[:, None, None, None], paint(requested + spilt), facts.image))
         return found
+
+    def log_likelihood(self, facts, posterior):
+        return torch.distributions.Normal(0.0, 1.0).log_prob(facts.image).flatten(1).mean(1)
 
 
 def asked(pa, values, parents, index=None) -> Asked:
     weights = parents.weights(torch.zeros(len(pa), 0), SIZE)
     index = torch.arange(len(pa)) if index is None else torch.tensor(index)
-    return Asked(index, paint(pa), pa, weights, torch.ones(len(pa)), values)
+    ids = tuple(f"case{i}" for i in index.tolist())
+    return Asked(index, ids, Facts(paint(pa), pa, weights, torch.ones(len(pa))), values)
 
 
 PA = torch.tensor([[3.0, 10, 5, 20], [8.0, 2, 0, 31], [0.0, 0, 7, 9]])

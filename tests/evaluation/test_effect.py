@@ -10,19 +10,15 @@ from painter import NAMES, PA, VALUES, Painter, asked, paint
 
 from segue.anatomy import AxisPartition, Variables
 from segue.causal.parents import Parents
-from segue.evaluation.effect import (
-    Asked,
-    act,
-    change,
-    distances_of,
-    draw_requests,
-    effects,
-    judged,
-    nothing,
-    oracle,
-    translated,
-)
+from segue.engine.method import Method, of_function, of_mechanism, set_one
+from segue.evaluation.asked import Asked, draw_requests, translated
+from segue.evaluation.effect import change, distance_rows, effect_rows
 from segue.evaluation.truth import Truth
+
+
+def effects(mechanism, judge, batches, *, particles=1) -> pl.DataFrame:
+    method = of_mechanism(mechanism, particles=particles)
+    return pl.concat(effect_rows(method.answer(one.questions), mechanism.parents, judge, one) for one in batches)
 
 
 def table(mechanism, values=VALUES, particles=1) -> pl.DataFrame:
@@ -84,7 +80,8 @@ def test_a_judge_of_its_own_opinion():
 
 def test_areas_are_in_the_unit():
     mechanism = Painter()
-    one = asked(PA, VALUES, mechanism.parents)._replace(pixel_area=torch.full((3,), 0.25))
+    one = asked(PA, VALUES, mechanism.parents)
+    one = one._replace(facts=one.facts._replace(pixel_area=torch.full((3,), 0.25)))
     found = effects(mechanism, tiny.Channels(), iter([one]), particles=1)
     assert (found["judge"] - 0.25 * found["requested"]).abs().max() < 1e-4
 
@@ -97,11 +94,11 @@ def test_other_regions_are_asked_for_the_same_change():
     ))  # fmt: skip
     one = asked(PA, VALUES, Painter().parents)
     put = translated(one, own)
-    columns = one.image.sum(2)  # of each structure, pixels in each of the 16 columns
+    columns = one.facts.image.sum(2)  # of each structure, pixels in each of the 16 columns
     areas = torch.stack([columns[:, :, :4].sum(2), columns[:, :, 4:].sum(2)], dim=2).flatten(1)
-    torch.testing.assert_close(put.pa, areas)
+    torch.testing.assert_close(put.facts.pa, areas)
     torch.testing.assert_close(put.values, (areas + VALUES - PA).clamp_min(0))
-    assert (put.values == 0).any() and put.weights[0, 0].sum() == 4 * 8
+    assert (put.values == 0).any() and put.facts.weights[0, 0].sum() == 4 * 8
     assert translated(one, Painter().parents).values.equal(VALUES)  # its own regions: nothing is translated
 
 
@@ -146,8 +143,8 @@ def test_requests_differ_by_seed_and_by_column_and_leave_the_global_seed_alone()
     assert not torch.equal(requests, draw_requests(measured, 2))
 
 
-def test_act_sets_one_variable():
-    assert act(PA, 2, torch.tensor([7.0, 8, 9])).tolist() == [[3, 10, 7, 20], [8, 2, 8, 31], [0, 0, 9, 9]]
+def test_set_one_sets_one_variable():
+    assert set_one(PA, 2, torch.tensor([7.0, 8, 9])).tolist() == [[3, 10, 7, 20], [8, 2, 8, 31], [0, 0, 9, 9]]
     assert PA[0, 2] == 5
 
 
@@ -156,7 +153,7 @@ def test_act_sets_one_variable():
 
 def knowing(parents, well_posed) -> Asked:
     """`asked`, and the true answer to each request."""
-    images = torch.stack([paint(act(PA, v, VALUES[:, v])) for v in range(4)], dim=1)
+    images = torch.stack([paint(set_one(PA, v, VALUES[:, v])) for v in range(4)], dim=1)
     return asked(PA, VALUES, parents)._replace(truth=Truth(images, torch.tensor(well_posed)))
 
 
@@ -165,7 +162,9 @@ WELL_POSED = [[True, True, True, True], [True, False, True, True], [False, True,
 
 def test_an_oracle_meets_every_request_and_goes_nowhere_else():
     parents = Painter().parents
-    found = judged(oracle, parents, tiny.Channels(), iter([knowing(parents, WELL_POSED)]))
+    one = knowing(parents, WELL_POSED)
+    oracle = Method(lambda _: list(one.truth.image.unbind(1)), open_ended=False)
+    found = effect_rows(oracle.answer(one.questions), parents, tiny.Channels(), one)
     for measured in ("judge", "guide"):
         assert (found[measured] - found["requested"]).abs().max() < 1e-4
     assert found["off_target"].max() < 1e-4 and found["outside"].max() < 1e-5
@@ -191,7 +190,9 @@ def test_a_method_that_gives_the_truth_is_at_no_distance_and_one_that_spills_is_
 
 def test_doing_nothing_is_as_far_from_the_truth_as_the_truth_is_from_the_fact():
     parents = Painter().parents
-    found = distances_of(nothing, iter([knowing(parents, WELL_POSED)]))
+    one = knowing(parents, WELL_POSED)
+    nothing = of_function(lambda facts, requested: facts.image)
+    found = distance_rows(nothing.answer(one.questions), one)
     pixels = (VALUES - PA).abs().T.flatten()  # by variable, then image
     assert found["truth_mae"].to_list() == pytest.approx((pixels / 2 / 2 / 128).tolist(), abs=1e-6)
     assert "judge" not in found.columns

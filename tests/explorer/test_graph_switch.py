@@ -9,13 +9,13 @@ from gradio_client import Client
 from test_serve import free_port
 
 from segue.errors import InputError
-from segue.explorer import keep
+from segue.explorer import download
 from segue.explorer.asking import ask, sweep
 from segue.explorer.models import explored
 from segue.explorer.page import graph_switch
 from segue.explorer.panel import title
 from segue.explorer.serve import serve
-from segue.explorer.view import table
+from segue.explorer.view import table_rows
 
 pytestmark = pytest.mark.xdist_group("explorer")
 CAUSE, EFFECT, OTHER = "left_lung@upper", "left_lung@lower", "right_lung@lower"  # of the study's graph
@@ -50,7 +50,7 @@ def test_what_the_graph_asks_is_no_leakage(opened, method):
         change = np.abs(answer.readings[0].image - answer.image)
         outside = np.max([answer.regions[name] for name in inside], axis=0) < 0.5
         assert answer.readings[0].leakage == pytest.approx((outside * change).sum() / change.sum(), abs=0.01)
-        rows = {row.name: row for row in table(answer, opened.first.measured_names)}
+        rows = {row.name: row for row in table_rows(answer, opened.first.measured_names)}
         cause, effect, other = (rows[title(name)] for name in (CAUSE, EFFECT, OTHER))
         assert cause.asked and not cause.followed
         assert effect.followed == propagate and (effect.requested == "–") != propagate
@@ -69,9 +69,10 @@ def test_files_say_what_was_held(opened, method):
     chosen = opened.choose(0)
     direct = ask(opened, chosen.case, DO, [method], propagate=False)
     partly = ask(opened, chosen.case, DO, [method], hold=[EFFECT])
-    assert "propagate=False" in keep.snippet(opened, chosen, direct)
-    assert f"hold=['{EFFECT}']" in keep.snippet(opened, chosen, partly)
-    (sidecar,) = (json.loads(one.content) for one in keep.files(opened, chosen, direct) if one.name.endswith(".json"))
+    assert "propagate=False" in download.snippet(opened, chosen, direct)
+    assert f"hold=['{EFFECT}']" in download.snippet(opened, chosen, partly)
+    files = download.files(opened, chosen, direct)
+    (sidecar,) = (json.loads(one.content) for one in files if one.name.endswith(".json"))
     assert sidecar["propagate"] is False and sidecar["hold"] == []
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from segue.explorer.pictures import grey, outline, png, sides, signed
+from segue.explorer.pictures import display_grey, outline, png, sides, signed
 
 
 def drawn(path: str) -> set[tuple[str, int, int]]:
@@ -42,7 +42,7 @@ def test_an_outline_encloses_its_mask():
 
 
 def test_grey_runs_from_black_to_white():
-    assert grey(np.array([[-300.0, -200.0, 500.0, 1200.0, 1300.0]]), (-200.0, 1200.0)).tolist() == [
+    assert display_grey(np.array([[-300.0, -200.0, 500.0, 1200.0, 1300.0]]), (-200.0, 1200.0)).tolist() == [
         [0, 0, 128, 255, 255]
     ]
 

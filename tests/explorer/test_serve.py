@@ -103,7 +103,7 @@ def test_an_image_can_be_sent(client):
     [
         ({"do": {"lumen@middle": 1}, "image": "phantom_000005"}, "did you mean lumen@mid"),
         ({"do": {}, "image": "nobody"}, "not in the cohort"),
-        ({"do": {}, "file": "%%%", "name": "a.png"}, "no base64"),
+        ({"do": {}, "file": "%%%", "name": "a.png"}, "not valid base64"),
         ({"do": {}, "file": base64.b64encode(b"text").decode(), "name": "../../a.png"}, "^a.png: is no PNG"),
         ({"do": {}}, "give either image"),
     ],

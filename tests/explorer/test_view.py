@@ -11,13 +11,14 @@ import torch
 from segue.causal.parents import Parents
 from segue.cli import main
 from segue.cohort.case import Case
+from segue.cohort.grid import Grid
 from segue.engine.model import Model
-from segue.explorer import keep
+from segue.explorer import download
 from segue.explorer.asking import ask
 from segue.explorer.models import Chosen, Explored, explored
 from segue.explorer.panel import panel, sliders
 from segue.explorer.view import view
-from segue.mechanisms.hvae import ImageMechanism
+from segue.mechanisms.hvae import HVAEMechanism
 
 pytestmark = pytest.mark.xdist_group("explorer")
 VOLUME = (8, 32, 4)
@@ -48,10 +49,8 @@ def volumes() -> Explored:
     parents = Parents(segmentor=tiny.Tones(0.5), variables=tiny.variables("bar"))
     marginal = parents.factual(x, torch.full((8,), 2.0)).areas
     net = tiny.hvae(context=parents.fit(marginal).context_channels("map"), size=VOLUME)
-    model = Model(
-        ImageMechanism(model=net, parents=parents, conditioning="map"),
-        size=VOLUME, intensity=(-1.0, 1.0), marginal=marginal, unit="mm3", pixel_area=2.0,
-    )  # fmt: skip
+    grid = Grid(VOLUME, intensity=(-1.0, 1.0), unit="mm3", pixel_area=2.0)
+    model = Model(HVAEMechanism(model=net, parents=parents, conditioning="map"), grid, marginal=marginal)
     return Explored(name="volumes", opened="volumes", models={"no_cft": model}, judge=None, source=None)
 
 
@@ -60,12 +59,12 @@ def a_volume(id="v") -> Chosen:
     return Chosen(Case(id, image, (1.0, 1.0, 2.0), np.diag([1.0, 1, 2, 1])), f"image, _ = model.read({id!r})")
 
 
-def test_volumes_are_asked_shown_by_slice_and_kept_whole():
+def test_volumes_are_asked_shown_by_slice_and_downloaded_whole():
     opened, chosen = volumes(), a_volume()
     answer = ask(opened, chosen.case, {"bar@left": "+50%"}, ["no_cft"])
     pages = [view(opened, chosen, answer, index=index) for index in (0, None)]
     assert all(len(Page(page).all("img")) == 4 for page in pages)  # factual, counterfactual and over it, difference
-    names = {one.name for one in keep.files(opened, chosen, answer)}
+    names = {one.name for one in download.files(opened, chosen, answer)}
     assert "v_no_cft.nii.gz" in names and "v_no_cft.png" not in names
     assert "mm³" in Page(pages[0]).text
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from segue.cohort.case import Case
 from segue.errors import InputError
-from segue.generation.output import FileOutput, ZarrOutput, check_files, create_store, sweep
+from segue.generation.output import FileOutput, ZarrOutput, check_files, create_store, remove_partial_files
 
 SIZE = (4, 6)
 
@@ -109,5 +109,5 @@ def test_the_litter_of_killed_writers_is_swept(store, tmp_path):
     kept = contents(tmp_path)
     (store.path / "images" / "c" / "0" / "x.0a.partial").write_bytes(b"half")
     (tmp_path / "images" / ".partial-a_0000.png").write_bytes(b"half")
-    sweep(tmp_path)
+    remove_partial_files(tmp_path)
     assert contents(tmp_path) == kept

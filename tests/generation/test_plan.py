@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from segue.errors import InputError
-from segue.generation.plan import Listed, Plan, read_plan
+from segue.generation.plan import Plan, TableRequests, read_plan
 from segue.phantom import STRUCTURES
 
 NAMES = ("lumen@proximal", "lumen@mid", "lumen@distal", "plaque@mid", "age")
@@ -92,7 +92,7 @@ def test_a_resolved_plan_is_a_plan_that_asks_the_same(tmp_path, text):
     again = read(tmp_path, yaml.safe_dump(first.requests.plain() | {"shard": first.shard}))
     assert again.shard == first.shard and again.requests.most == first.requests.most
     assert list(map(dict, again.requests.of("a"))) == list(map(dict, first.requests.of("a")))
-    assert isinstance(again.requests, Listed) == text.startswith("table")
+    assert isinstance(again.requests, TableRequests) == text.startswith("table")
 
 
 @pytest.mark.parametrize(

@@ -8,20 +8,19 @@ import torch
 from PIL import Image
 
 from segue.cohort import Record, write_store
+from segue.cohort.grid import Grid
 from segue.engine.model import Model
 from segue.errors import InputError
 from segue.generation.source import open_source
-from segue.mechanisms.hvae import ImageMechanism
+from segue.mechanisms.hvae import HVAEMechanism
 
 
 @pytest.fixture
 def model(parents) -> Model:
     """Of 8 x 32 images, in mm2."""
     net = tiny.hvae(context=parents.context_channels("map"))
-    return Model(
-        ImageMechanism(model=net, parents=parents, conditioning="map"),
-        size=tiny.SIZE, intensity=(0.0, 255.0), marginal=torch.rand(9, 2), unit="mm2", pixel_area=0.5,
-    )  # fmt: skip
+    grid = Grid(tiny.SIZE, intensity=(0.0, 255.0), unit="mm2", pixel_area=0.5)
+    return Model(HVAEMechanism(model=net, parents=parents, conditioning="map"), grid, marginal=torch.rand(9, 2))
 
 
 def write_cohort(path, *, size=tiny.SIZE, channels=1, spacing=(1.0, 0.5)):

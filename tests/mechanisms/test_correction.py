@@ -9,9 +9,11 @@ from torch import nn
 
 from segue.causal.facts import Facts
 from segue.causal.parents import Parents
-from segue.engine.model import predict
+from segue.engine.predict import abduct, predict
 from segue.mechanisms.correction import LIMIT
-from segue.mechanisms.hvae import Abduction, ImageMechanism, Likelihood
+from segue.mechanisms.hvae import HVAEMechanism
+from segue.mechanisms.refined import Refined
+from segue.nets.hvae import Latents, PixelGaussian
 
 HALF = tiny.SIZE[0] * tiny.SIZE[1] // 2
 SD = 16.0
@@ -26,12 +28,12 @@ class Proportional(nn.Module):
         self.gain, self.spill, self.side = gain, spill, side
 
     def abduct(self, x, context, *, sample):
-        return Abduction([], torch.zeros(len(x), 1), torch.zeros(len(x), 1))
+        return Latents([], torch.zeros(len(x), 1), torch.zeros(len(x), 1))
 
     def predict(self, states, context):
         other = context.flip(-1) if self.side else context.flip(1)
         loc = SD * (self.gain * context + self.spill * other) / HALF
-        return Likelihood(loc, torch.zeros_like(loc))
+        return PixelGaussian(loc, torch.zeros_like(loc))
 
 
 class Lens(tiny.Channels):
@@ -45,13 +47,14 @@ class Lens(tiny.Channels):
         return self.scale * super().soft(image) + self.offset
 
 
-def built(model: nn.Module, corrections: int, panel: Sequence[nn.Module] = ()) -> ImageMechanism:
+def built(model: nn.Module, corrections: int, panel: Sequence[nn.Module] = ()) -> Refined:
     parents = Parents(segmentor=tiny.Channels(), variables=tiny.variables("lumen", "plaque"))
     parents.sd.fill_(SD)
-    return ImageMechanism(model=model, parents=parents, conditioning="map", corrections=corrections, panel=panel)
+    mechanism = HVAEMechanism(model=model, parents=parents, conditioning="map")
+    return Refined(mechanism, corrections=corrections, ensemble=panel)
 
 
-def facts(mechanism: ImageMechanism) -> Facts:
+def facts(mechanism: Refined) -> Facts:
     """Three images half covered everywhere, symmetrical: areas of 64 each, and room for 64 more."""
     image = torch.full((3, 2, *tiny.SIZE), 0.5)
     areas, frames = mechanism.parents.factual(image, torch.ones(3))
@@ -66,7 +69,7 @@ def moved(
     known = facts(mechanism)
     requested = known.pa.clone()
     requested[:, variable] += change
-    (image,) = predict(mechanism, known, [requested])
+    (image,) = predict(mechanism, known, abduct(mechanism, known), [requested])
     return mechanism.parents.factual(image, known.pixel_area).areas[0] - known.pa[0]
 
 
@@ -79,7 +82,7 @@ def test_each_correction_leaves_the_same_share_of_the_error(gain, corrections):
 
 
 def test_an_aim_stays_near_its_request():
-    """A model that barely listens is not shouted at: a tenth of what was asked and of one sd more, no further."""
+    """A model that barely responds gets an aim of one sd more than was requested, and no further."""
     found = moved(Proportional(0.1), 50, 20.0)
     assert float(found[0]) == pytest.approx(0.1 * (20 + LIMIT * SD), abs=1e-3)
 
@@ -112,11 +115,12 @@ def test_no_new_aim_is_given_to_a_region_that_is_to_stay():
 def test_nothing_asked_is_nothing_corrected(parents, factual):
     """However wrong the guide is about its own answer to nothing: the null intervention is not moved."""
     net = tiny.hvae(context=parents.context_channels("map"))
-    asked = Facts(*factual)
+    asked = factual
     for corrections in (0, 3):
-        mechanism = ImageMechanism(model=net, parents=parents, conditioning="map", corrections=corrections)
+        inner = HVAEMechanism(model=net, parents=parents, conditioning="map")
+        mechanism = Refined(inner, corrections=corrections)
         wrong = asked._replace(pixel_area=3 * asked.pixel_area)
-        (null,) = predict(mechanism, wrong, [asked.pa])
+        (null,) = predict(mechanism, wrong, abduct(mechanism, wrong), [asked.pa])
         torch.testing.assert_close(null, asked.image, atol=1e-5, rtol=0)
 
 
@@ -124,7 +128,8 @@ def test_several_requests_are_corrected_each_for_itself():
     mechanism = built(Proportional(0.5), 2)
     known = facts(mechanism)
     requests = [known.pa + shift * torch.eye(4)[v] for v, shift in ((0, 8.0), (3, -8.0))]
-    together = predict(mechanism, known, requests)
+    posteriors = abduct(mechanism, known)
+    together = predict(mechanism, known, posteriors, requests)
     for image, request in zip(together, requests, strict=True):
-        (alone,) = predict(mechanism, known, [request])
+        (alone,) = predict(mechanism, known, posteriors, [request])
         torch.testing.assert_close(image, alone)

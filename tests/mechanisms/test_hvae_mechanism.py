@@ -2,18 +2,20 @@
 
 import math
 
-import numpy as np
 import pytest
 import tiny
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.ndimage import gaussian_filter
 from torch import nn
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
-from segue.mechanisms.hvae import Abduction, ImageMechanism, Likelihood, blurred, elbo, shrunk
+from segue.causal.facts import Facts
+from segue.mechanisms.base import Likelihood, Samples, Trainable, offered
+from segue.mechanisms.hvae import HVAEMechanism, HVAEPosterior
+from segue.mechanisms.refined import Refined
 from segue.nets import gaussian
+from segue.nets.hvae import Latents, PixelGaussian
 
 SPACE, LATENTS = (2, 3), 3
 PIXELS = math.prod(SPACE)
@@ -53,11 +55,28 @@ class LinearGaussian(nn.Module):
         if self.offsets is not None:
             z = mean + log_sd.exp() * self.offsets
         kl = gaussian.kl(mean, log_sd, torch.zeros_like(mean), torch.zeros_like(mean))
-        return Abduction([z], kl.sum(1, keepdim=True), kl)
+        return Latents([z], kl.sum(1, keepdim=True), kl)
 
     def predict(self, states, context):
         loc = (states[0] @ self.w.T + self.b).reshape(-1, 1, *SPACE)
-        return Likelihood(loc, torch.full_like(loc, math.log(self.s)))
+        return PixelGaussian(loc, torch.full_like(loc, math.log(self.s)))
+
+
+class Unconditioned(HVAEMechanism):
+    """A model that needs no parents."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__(model=model, parents=tiny.bar_parents(), conditioning="map")
+
+    def context(self, pa, weights):
+        return torch.zeros(len(pa), 0, *weights.shape[2:])
+
+
+def elbo(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """Of each image, from one posterior sample, in nats per pixel."""
+    nobody = Facts(x, torch.zeros(len(x), 1), torch.zeros(len(x), 1, *x.shape[2:]), torch.ones(len(x)))
+    mechanism = Unconditioned(model)
+    return mechanism.log_likelihood(nobody, mechanism.abduct(nobody, sample=True))
 
 
 def mean_elbo(model: LinearGaussian, x: torch.Tensor) -> torch.Tensor:
@@ -65,8 +84,7 @@ def mean_elbo(model: LinearGaussian, x: torch.Tensor) -> torch.Tensor:
     axes = math.sqrt(LATENTS) * torch.eye(LATENTS, dtype=torch.float64)
     model.offsets = torch.cat([axes, -axes])
     many = x.expand(2 * LATENTS, *x.shape[1:])
-    abduction = model.abduct(many, torch.zeros(0), sample=True)
-    return elbo(many, abduction, model.predict(abduction.states, torch.zeros(0))).mean() * PIXELS
+    return elbo(model, many).mean() * PIXELS
 
 
 def image(seed: int) -> torch.Tensor:
@@ -95,8 +113,7 @@ def test_sampled_latents_estimate_the_same():
     model, x = LinearGaussian(shift=0.1), image(0)
     torch.manual_seed(1)
     many = x.expand(20_000, *x.shape[1:])
-    abduction = model.abduct(many, torch.zeros(0), sample=True)
-    values = elbo(many, abduction, model.predict(abduction.states, torch.zeros(0))) * PIXELS
+    values = elbo(model, many) * PIXELS
     error = float(values.std()) / 20_000**0.5
     assert float(values.mean()) == pytest.approx(float(mean_elbo(model, x)), abs=4 * error)
 
@@ -106,7 +123,7 @@ def test_sampled_latents_estimate_the_same():
 
 def likelihood(seed=0, batch=2):
     torch.manual_seed(seed)
-    return Likelihood(torch.randn(batch, 1, 4, 5), torch.randn(batch, 1, 4, 5)), torch.randn(batch, 1, 4, 5)
+    return PixelGaussian(torch.randn(batch, 1, 4, 5), torch.randn(batch, 1, 4, 5)), torch.randn(batch, 1, 4, 5)
 
 
 def test_likelihood_is_a_normal_distribution_summed_over_pixels():
@@ -121,83 +138,43 @@ def test_noise_and_render_are_inverse():
     torch.testing.assert_close(p.noise(p.render(x)), x)
 
 
-def test_elbo_is_per_pixel_and_channel():
+def test_elbo_is_per_pixel_and_channel(mechanism):
     p, x = likelihood()
     kl = torch.tensor([[1.0, 2.0], [0.0, 5.0]])
-    found = elbo(x, Abduction([], kl, kl), p)
+    nobody = Facts(x, torch.zeros(2, 2), torch.zeros(2, 2, 4, 5), torch.ones(2))
+    found = mechanism.log_likelihood(nobody, HVAEPosterior(Latents([], kl, kl), p))
     torch.testing.assert_close(found, (p.log_prob(x) - torch.tensor([3.0, 5.0])) / 20)
 
 
 def test_abduction_infers_and_prediction_renders(mechanism, factual):
-    x, pa, weights, _ = factual
-    abduction, p = mechanism.abduct(x, pa, weights, sample=False)
-    null, other = (q.render(p.noise(x)) for q in mechanism.predict(abduction, [pa, pa.roll(1, 0)], weights))
-    torch.testing.assert_close(null, x, atol=1e-5, rtol=0)
-    assert (other - x).abs().max() > 1e-3
+    posterior = mechanism.abduct(factual)
+    null, other = mechanism.predict(factual, posterior, [factual.pa, factual.pa.roll(1, 0)])
+    torch.testing.assert_close(null, factual.image, atol=1e-5, rtol=0)
+    assert (other - factual.image).abs().max() > 1e-3
 
 
-@given(st.floats(-2, 2), st.floats(1e-3, 1))
-def test_shrinkage_keeps_what_is_large_and_drops_what_is_small(change, size):
-    (found,) = shrunk(torch.tensor([change], dtype=torch.float64), size).tolist()
-    assert found * change >= 0 and abs(found) <= abs(change)
-    if abs(change) < size / 10:
-        assert abs(found) <= abs(change) / 100
-    if abs(change) > 10 * size:
-        assert found == pytest.approx(change - size**2 / change, rel=1e-3)
-
-
-def test_a_mechanism_shrinks_what_changes_and_returns_what_does_not(mechanism, factual):
-    x, pa, weights, _ = factual
-    abduction, p = mechanism.abduct(x, pa, weights, sample=False)
-    null, other = mechanism.predict(abduction, [pa, pa.roll(1, 0)], weights)
-    plain = mechanism.counterfactual(x, p, other)
-    torch.testing.assert_close(plain, other.render(p.noise(x)))
-    mechanism.shrinkage = 0.5 * float((plain - x).detach().abs().max())
-    torch.testing.assert_close(mechanism.counterfactual(x, p, null), x, atol=1e-5, rtol=0)
-    less = mechanism.counterfactual(x, p, other)
-    torch.testing.assert_close(less - x, shrunk(plain - x, mechanism.shrinkage))
-    assert (less - x).abs().mean() < 0.5 * (plain - x).abs().mean()
-
-
-@given(st.floats(0.6, 3), st.integers(0, 2**31))
-def test_a_blurred_change_is_scipy_s(sd, seed):
-    rng = np.random.default_rng(seed)
-    change = np.zeros((41, 61))
-    change[16:25, 20:41] = rng.normal(size=(9, 21))  # away from the border, which each library treats in its own way
-    found = blurred(torch.from_numpy(change)[None, None].float(), sd)[0, 0].numpy()
-    assert found.sum() == pytest.approx(change.sum(), abs=1e-3)
-    other = gaussian_filter(change, np.hypot(sd, 12**-0.5))  # a pixel's own width is in our kernel, and not in scipy's
-    np.testing.assert_allclose(found, other, atol=0.02 * np.abs(change).max())
-
-
-def test_a_blurred_change_starts_nothing_and_moves_nothing(mechanism, factual):
-    x, pa, weights, _ = factual
-    abduction, p = mechanism.abduct(x, pa, weights, sample=False)
-    null, other = mechanism.predict(abduction, [pa, pa.roll(1, 0)], weights)
-    plain = mechanism.counterfactual(x, p, other)
-    mechanism.blur = 1.0
-    torch.testing.assert_close(mechanism.counterfactual(x, p, null), x, atol=1e-5, rtol=0)
-    soft = mechanism.counterfactual(x, p, other)
-    torch.testing.assert_close(soft - x, blurred(plain - x, 1.0))
-    roughness = [float((image - x).detach().diff(dim=3).square().mean()) for image in (plain, soft)]
-    assert roughness[1] < 0.7 * roughness[0]
-
-
-@pytest.mark.parametrize("shape", [(2, 1, 9, 7), (1, 2, 6, 5, 4)])
-def test_blur_keeps_what_is_flat(shape):
-    torch.testing.assert_close(blurred(torch.full(shape, 0.3), 1.2), torch.full(shape, 0.3))
+def test_rows_of_a_posterior_are_the_posteriors_of_those_images(mechanism, factual):
+    index = torch.tensor([4, 1, 4])
+    requested = factual.pa.roll(1, 0)
+    (whole,) = mechanism.predict(factual, mechanism.abduct(factual), [requested])
+    (some,) = mechanism.predict(factual.rows(index), mechanism.abduct(factual).rows(index), [requested[index]])
+    torch.testing.assert_close(some, whole[index])
 
 
 def test_gradients_reach_the_model_and_not_what_measures(mechanism, factual):
-    x, pa, weights, _ = factual
-    elbo(x, *mechanism.abduct(x, pa, weights, sample=True)).sum().backward()
+    mechanism.log_likelihood(factual, mechanism.abduct(factual, sample=True)).sum().backward()
     assert any(p.grad is not None for p in mechanism.model.parameters())
     assert all(p.grad is None for p in mechanism.parents.parameters())
 
 
 def test_map_and_broadcast_contexts(parents, factual):
-    _, pa, weights, _ = factual
     for conditioning in ("map", "broadcast"):
         net = tiny.hvae(context=parents.context_channels(conditioning))
-        mechanism = ImageMechanism(model=net, parents=parents, conditioning=conditioning)
-        assert torch.equal(mechanism.context(pa, weights), parents.context(pa, weights, conditioning))
+        mechanism = HVAEMechanism(model=net, parents=parents, conditioning=conditioning)
+        expected = parents.context(factual.pa, factual.weights, conditioning)
+        assert torch.equal(mechanism.context(factual.pa, factual.weights), expected)
+
+
+def test_a_mechanism_says_what_it_can_do(mechanism):
+    for capability in (Trainable, Likelihood, Samples):
+        assert offered(Refined(mechanism), capability) is mechanism

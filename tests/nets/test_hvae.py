@@ -4,8 +4,7 @@ import torch
 from torch.distributions import Independent, Normal
 
 from segue.errors import InputError
-from segue.mechanisms.hvae import elbo
-from segue.nets.hvae import HVAE, LOG_SCALE, Likelihood
+from segue.nets.hvae import HVAE, LOG_SCALE, PixelGaussian
 from segue.nets.layers import double, pool
 from segue.nets.weights import begin_as
 
@@ -14,6 +13,11 @@ def inputs(batch=2, size=tiny.SIZE, context=1, seed=0):
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(batch, 1, *size, generator=generator)
     return x, torch.randn(batch, context, *size, generator=generator)
+
+
+def elbo(x, abduction, likelihood):
+    """Of each image, in nats per pixel."""
+    return (likelihood.log_prob(x) - abduction.kl.sum(1)) / x[0].numel()
 
 
 def nelbo(net, x, context):
@@ -96,7 +100,7 @@ def test_latents_are_independent_of_the_parents(monkeypatch):
             block.prior.register_forward_hook(lambda module, arguments, output: priors.append(output))
     predict = net.predict
 
-    def keep(states, context) -> Likelihood:
+    def keep(states, context) -> PixelGaussian:
         seen.append(states)
         return predict(states, context)
 

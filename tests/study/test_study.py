@@ -9,13 +9,14 @@ import pytest
 import yaml
 from small_study import CHEST, STUDY, VARIABLES, write_study
 
+from segue.anatomy import partition_settings
 from segue.errors import InputError
 from segue.pipeline import stages
 from segue.study.derived import asked, to_yaml, variables
 from segue.study.read import load_study
-from segue.study.schema import Augment, Budget, Partition
+from segue.study.schema import Augment, Budget
 
-STUDIES = sorted((Path(__file__).parents[1] / "studies").glob("*.yaml"))
+STUDIES = sorted((Path(__file__).parents[2] / "studies").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
@@ -53,16 +54,20 @@ def test_options_override_the_file(tmp_path):
     ("old", "new", "expected"),
     [
         ("name: chest", "nmae: chest", "unknown key nmae; did you mean name?"),
-        ("margin: 0.06", "margn: 0.06", "unknown key partitions.zones.margn; did you mean margin?"),
+        ("margin: 0.06", "margn: 0.06", "zones: margn: kind 'extent' does not take it; did you mean margin?"),
+        ("margin: 0.06", "margin: [1]", "partitions.zones: margin: is [1]; give a number, or leave it out"),
+        ("margin: 0.06", "clockwise: true", "partitions.zones: clockwise: kind 'extent' does not take it"),
+        ("kind: extent, ", "kind: extents, ", "partitions.zones: kind: 'extents' is not known; did you mean extent?"),
+        ("kind: whole", "kind: axis", "partitions.whole: regions: is missing; kind 'axis' needs a list"),
         ("rotate: 5", "turn: 5", "unknown key segmentor.augment.turn; choose from rotate"),
         ("heart: whole", "hart: whole", "variables.hart is no structure; did you mean heart?"),
         ("judge: 0.2", "judge: 0", "gives no subjects to 'judge'"),
         ("arch: segresnet", "arch: resnet", "judge.arch"),
-        ("kind: whole", "kind: label_map, file: none.png", "partitions.whole: file: none.png is not there"),
+        ("kind: whole", "kind: label_map, regions: [a], file: none.png", "partitions.whole: file: none.png: no such"),
         ("axis: 0", "axis: 2", "partitions.zones: axis: 2 is not an axis"),
         ("[upper, lower]", "[upper, upper]", "partitions.zones: regions: upper named more than once"),
-        ("kind: whole", "kind: polar, towards: hart", "whole: towards: 'hart' is no structure; choose from left_lung"),
-        ("kind: whole", "kind: polar, axis: 1", "partitions.whole: axis: 1"),
+        ("kind: whole", "kind: polar, regions: [a], towards: hart", "whole: towards: 'hart' is no structure; choose"),
+        ("kind: whole", "kind: polar, regions: [a], axis: 1", "partitions.whole: axis: 1"),
         ("[32, 32]", "[32, 36]", "multiples of 8"),
         ("heart@whole]", "hart@whole]", "graph.left_lung@lower: hart@whole is no variable; did you mean heart@whole?"),
         ("right_lung@lower: [", "heart@whole: [left_lung@lower, ", "has a cycle, left_lung@lower -> heart@whole ->"),
@@ -138,8 +143,19 @@ def test_a_key_that_asks_for_nothing_is_no_part_of_a_fingerprint_and_any_other_i
     assert asked(off) == {}
     assert asked(dataclasses.replace(off, rotate=5.0)) == {"rotate": 5.0}
     # no margin (the kind's own) and a margin of 0 are two things
-    kinds = [Partition(kind="extent", margin=margin) for margin in (None, 0.0, 0.1)]
+    asking = {"kind": "extent", "regions": ["a"]}
+    kinds = [partition_settings(asking | {"margin": margin}) for margin in (None, 0.0, 0.1)]
     assert len({json.dumps(asked(kind)) for kind in kinds}) == 3
     # a default that is something stays: another one would be another study
     assert asked(Budget(steps=3))["lr"] == Budget(steps=3).lr and "seed" not in asked(Budget(steps=3))
     assert asked(Budget(steps=0)) == asked(Budget(steps=3)) | {"steps": 0}
+
+
+def test_a_partition_is_the_same_however_it_is_written(tmp_path):
+    text = CHEST.format(folder="somewhere")
+    written, other = "{kind: extent, axis: 0, regions: [upper, lower], margin: 0.06}", (
+        "{margin: 0.06, softness: 0, regions: [upper, lower], kind: extent, rings: [], file: null, clockwise: false}"
+    )
+    assert written in text
+    here, there = (load_study(write_study(tmp_path, text.replace(written, way))) for way in (written, other))
+    assert here == there and json.dumps(asked(here.partitions)) == json.dumps(asked(there.partitions))

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from segue.training.augment import jitter, random_affine, random_displacement, uniform, warp
-from segue.training.objectives import Augment
+from segue.training.objectives import Augmentation
 
 STILL = {"rotate": 0.0, "scale": 0.0, "shift": 0.0, "flip_axes": ()}
 
@@ -35,7 +35,7 @@ def test_zero_strength_is_the_identity(space):
     x = torch.randn(3, 2, *space)
     torch.testing.assert_close(warp(x, affine), x, atol=1e-5, rtol=0)
     assert torch.equal(jitter(x, contrast=0.0, brightness=0.0, noise=0.0), x)
-    image, mask = Augment()(x, x[:, :1])
+    image, mask = Augmentation()(x, x[:, :1])
     assert torch.equal(image, x) and torch.equal(mask, x[:, :1])
 
 
@@ -108,7 +108,7 @@ def test_flips_are_exact_and_happen_half_the_time(axis, dims):
 def test_image_and_masks_move_together():
     torch.manual_seed(0)
     shape = disc((32, 48), 7, centre=(3.0, -5.0)).expand(4, -1, -1, -1)
-    augment = Augment(rotate=40.0, scale=0.2, shift=0.1, flip_axes=(0, 1))
+    augment = Augmentation(rotate=40.0, scale=0.2, shift=0.1, flip_axes=(0, 1))
     image, first, second = augment(2 * shape - 1, shape, torch.cat([shape, 1 - shape], dim=1))
     torch.testing.assert_close(second, torch.cat([first, 1 - first], dim=1), atol=1e-4, rtol=0)
     assert first.min() >= 0 and first.max() <= 1 + 1e-5
@@ -135,7 +135,7 @@ def test_a_sharp_warp_keeps_the_finest_detail(sharp, low, high):
 def test_intensity_is_for_the_image_alone():
     torch.manual_seed(0)
     x = torch.randn(8, 1, 6, 6)
-    image, mask = Augment(contrast=0.2, brightness=0.1)(x, x)
+    image, mask = Augmentation(contrast=0.2, brightness=0.1)(x, x)
     assert torch.equal(mask, x)
     gain, offset = torch.linalg.lstsq(
         torch.stack([x.flatten(1), torch.ones(8, 36)], dim=2), image.flatten(1)[..., None]
@@ -177,10 +177,10 @@ def test_an_elastic_field_is_smooth_of_its_size_and_folds_nothing(space):
 def test_an_elastic_change_moves_masks_with_the_image():
     torch.manual_seed(1)
     image = disc((48, 48), 12).repeat(16, 1, 1, 1)
-    moved, mask = Augment(elastic=0.03)(image, image)
+    moved, mask = Augmentation(elastic=0.03)(image, image)
     areas = mask.sum((1, 2, 3))
     assert float(areas.std() / areas.mean()) > 0.03  # areas do change
     overlap = ((moved > 0.5) == (mask > 0.5)).float().mean()
     assert float(overlap) > 0.99 and not torch.allclose(mask, image)
-    again, other = Augment(elastic=0.03)(image, image)
+    again, other = Augmentation(elastic=0.03)(image, image)
     assert not torch.allclose(other, mask) and again.shape == image.shape

@@ -5,9 +5,10 @@ import pytest
 import torch
 from torch import nn
 
-from segue.errors import InputError
+from segue.errors import InputError, TrainingDiverged
 from segue.training.batches import Batches
-from segue.training.loop import TrainingDiverged, fit, schedule
+from segue.training.loop import fit
+from segue.training.state import TrainingSettings, schedule
 
 
 class Toy(nn.Module):
@@ -44,10 +45,14 @@ class Toy(nn.Module):
 
 @pytest.fixture
 def run(phantom_store, tmp_path):
-    def run(objective, name="run", **changes):
+    def run(objective, name="run", validation_loss=None, **changes):
         batches = Batches(store=phantom_store, split="guide", batch_size=4, seed=1, intensity=(-200.0, 800.0))
-        settings = {"steps": 30, "lr": 0.01, "title": "toy", "precision": "no", "checkpoint_every": 8, "seed": 5}
-        return fit(objective, batches, directory=tmp_path / name, **(settings | changes))
+        settings = {"steps": 30, "lr": 0.01, "precision": "no", "checkpoint_every": 8, "seed": 5} | changes
+        directory = tmp_path / name
+        return fit(
+            objective, batches, TrainingSettings(**settings), directory=directory, title="toy",
+            validation_loss=validation_loss,
+        )  # fmt: skip
 
     (tmp_path / "run").mkdir()
     (tmp_path / "other").mkdir()
@@ -242,8 +247,8 @@ def test_a_short_run_warms_up_for_a_third_of_it_at_most(steps):
 # ---- early stopping ----------------------------------------------------------------------------------------------
 
 
-class Looking:
-    """A held-out loss that is lowest at the third look, and remembers the weights that it saw."""
+class Validation:
+    """A validation loss with given values, which remembers the weights that it saw."""
 
     def __init__(self, toy: Toy, scores: list[float]) -> None:
         self.toy, self.scores, self.seen = toy, scores, []
@@ -253,29 +258,29 @@ class Looking:
         return self.scores[len(self.seen) - 1]
 
 
-def test_the_average_that_scored_best_is_left(run):
+def test_the_average_with_the_best_validation_loss_is_left(run):
     toy, plain = Toy(), Toy()
-    look = Looking(toy, [3.0, 2.0, 1.0, 2.0, 2.5])
-    found = run(toy, held_out=look, validate_every=7)  # looks at 7, 14, 21, 28, and at the end
-    assert found.kept == 21 and len(look.seen) == 5
-    assert all(torch.equal(a, b) for a, b in zip(toy.net.parameters(), look.seen[2], strict=True))
+    loss = Validation(toy, [3.0, 2.0, 1.0, 2.0, 2.5])
+    found = run(toy, validation_loss=loss, validate_every=7)  # evaluated at 7, 14, 21, 28, and at the end
+    assert found.kept == 21 and len(loss.seen) == 5
+    assert all(torch.equal(a, b) for a, b in zip(toy.net.parameters(), loss.seen[2], strict=True))
     run(plain, "other")
     assert all(torch.equal(a, b) for a, b in zip(plain.history[-1], toy.history[-1], strict=True))  # trained alike
-    assert all(torch.equal(a, b) for a, b in zip(plain.net.parameters(), look.seen[-1], strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(plain.net.parameters(), loss.seen[-1], strict=True))
 
 
 def test_a_killed_run_remembers_its_best(run):
     scores = [3.0, 1.0, 2.0, 2.5]
     whole = Toy()
-    run(whole, "other", held_out=Looking(whole, scores), validate_every=8)  # 8, 16, 24, 30
+    run(whole, "other", validation_loss=Validation(whole, scores), validate_every=8)  # 8, 16, 24, 30
     first = Toy(faults={20: Killed()})
     with pytest.raises(Killed):
-        run(first, held_out=Looking(first, scores), validate_every=8)
+        run(first, validation_loss=Validation(first, scores), validate_every=8)
     second = Toy()
-    found = run(second, held_out=Looking(second, scores[2:]), validate_every=8)
+    found = run(second, validation_loss=Validation(second, scores[2:]), validate_every=8)
     assert found.kept == 16 and same(second, whole)
 
 
-def test_without_looks_the_last_average_is_left(run):
+def test_without_validation_the_last_average_is_left(run):
     toy = Toy()
-    assert run(toy, held_out=lambda: pytest.fail("looked")).kept is None
+    assert run(toy, validation_loss=lambda: pytest.fail("evaluated")).kept is None

@@ -7,10 +7,11 @@ import torch.nn.functional as F
 from torch import nn
 
 from segue.causal.parents import Parents
-from segue.mechanisms.hvae import Abduction, ImageMechanism, Likelihood, elbo
+from segue.mechanisms.hvae import HVAEMechanism
+from segue.nets.hvae import Latents, PixelGaussian
 from segue.nets.segmentor import Regressor, Segmentor
 from segue.training.augment import random_affine
-from segue.training.objectives import Augment, Elbo, Regression, Segmentation, augmented
+from segue.training.objectives import Augmentation, Pretraining, Regression, Segmentation, augmented
 
 KL = torch.tensor([[0.1, 3.0, 0.0], [0.3, 5.0, 0.1]])  # two images, three latent channels
 
@@ -24,11 +25,11 @@ class Fixed(nn.Module):
         self.loc = nn.Parameter(torch.tensor(0.1))
 
     def abduct(self, x, context, *, sample):
-        return Abduction([], torch.stack([self.kl[:, :1].sum(1), self.kl[:, 1:].sum(1)], dim=1), self.kl)
+        return Latents([], torch.stack([self.kl[:, :1].sum(1), self.kl[:, 1:].sum(1)], dim=1), self.kl)
 
     def predict(self, states, context):
         loc = self.loc.expand(len(context), 1, *context.shape[2:])
-        return Likelihood(loc, torch.full_like(loc, -1.0))
+        return PixelGaussian(loc, torch.full_like(loc, -1.0))
 
 
 @pytest.fixture
@@ -38,9 +39,9 @@ def batch(parents):
     return {"image": x, "parents": areas, "frames": frames, "pixel_area": torch.ones(2)}
 
 
-def fixed(parents, **changes) -> Elbo:
-    mechanism = ImageMechanism(model=Fixed(), parents=parents, conditioning="map")
-    return Elbo(mechanism, **({"augment": Augment(), "free_bits": 0.0, "beta_warmup": 0.0} | changes))
+def fixed(parents, **changes) -> Pretraining:
+    mechanism = HVAEMechanism(model=Fixed(), parents=parents, conditioning="map", **changes)
+    return Pretraining(mechanism, augment=Augmentation())
 
 
 def by_hand(x):
@@ -75,34 +76,35 @@ def test_the_kl_is_warmed_up(parents, batch, progress, beta):
 
 
 def test_without_warm_up_and_free_bits_the_loss_is_the_negative_elbo(mechanism, batch):
-    objective = Elbo(mechanism, augment=Augment(), free_bits=0.0, beta_warmup=0.0)
+    objective = Pretraining(mechanism, augment=Augmentation())
     torch.manual_seed(0)
     loss, terms = objective(batch, 0.0)
     torch.manual_seed(0)
-    weights = mechanism.parents.weights(batch["frames"], tiny.SIZE)
-    expected = -elbo(batch["image"], *mechanism.abduct(batch["image"], batch["parents"], weights, sample=True))
+    facts = augmented(batch, Augmentation(), mechanism.parents)
+    expected = -mechanism.log_likelihood(facts, mechanism.abduct(facts, sample=True))
     torch.testing.assert_close(loss, expected.mean())
     torch.testing.assert_close(terms["nelbo"], expected.mean())
 
 
 def test_an_unchanged_batch_keeps_its_parents(parents, batch):
     given = batch | {"parents": batch["parents"] + 1}
-    found = augmented(given, Augment(), parents)
-    assert found["image"] is batch["image"] and torch.equal(found["parents"], given["parents"])
-    assert torch.equal(found["weights"], parents.weights(batch["frames"], tiny.SIZE))
+    found = augmented(given, Augmentation(), parents)
+    assert found.image is batch["image"] and torch.equal(found.pa, given["parents"])
+    assert torch.equal(found.weights, parents.weights(batch["frames"], tiny.SIZE))
 
 
-@pytest.mark.parametrize("augment", [Augment(shift=0.2), Augment(brightness=0.5), Augment(flip_axes=(1,))])
-def test_an_augmented_batch_is_measured_anew(augment, batch):
+@pytest.mark.parametrize("change", [{"shift": 0.2}, {"brightness": 0.5}, {"flip_axes": (1,)}])
+def test_an_augmented_batch_is_measured_anew(change, batch):
+    augment = Augmentation(**change)
     parents = Parents(segmentor=tiny.Tones(0.5), variables=tiny.variables("bar"), covariates=("age",))
     torch.manual_seed(0)
     given = batch | {"parents": torch.cat([batch["parents"], torch.tensor([[30.0], [70.0]])], dim=1)}
     found = augmented(given, augment, parents)
-    assert not torch.equal(found["image"], batch["image"])
-    expected = parents.factual(found["image"], batch["pixel_area"]).areas
-    torch.testing.assert_close(found["parents"][:, :2], expected)
-    assert found["parents"][:, 2].tolist() == [30, 70]
-    assert not found["image"].requires_grad and not found["parents"].requires_grad
+    assert not torch.equal(found.image, batch["image"])
+    expected = parents.factual(found.image, batch["pixel_area"]).areas
+    torch.testing.assert_close(found.pa[:, :2], expected)
+    assert found.pa[:, 2].tolist() == [30, 70]
+    assert not found.image.requires_grad and not found.pa.requires_grad
 
 
 def test_parents_are_the_areas_after_the_geometry():
@@ -116,7 +118,7 @@ def test_parents_are_the_areas_after_the_geometry():
     torch.manual_seed(3)
     affine = random_affine(6, space=(48, 96), rotate=5.0, scale=0.15, shift=0.02, flip_axes=(1,))
     torch.manual_seed(3)
-    found = augmented(batch, Augment(rotate=5.0, scale=0.15, shift=0.02, flip_axes=(1,)), parents)["parents"]
+    found = augmented(batch, Augmentation(rotate=5.0, scale=0.15, shift=0.02, flip_axes=(1,)), parents).pa
     expected = measured / torch.linalg.det(affine[:, :, :2]).abs()[:, None]
     torch.testing.assert_close(found, expected, rtol=0.02, atol=0)
     assert (found / measured - 1).abs().max() > 0.1
@@ -144,7 +146,7 @@ def test_segmentation_by_hand():
     target = torch.cat([1 - fractions().sum(1, keepdim=True), fractions()], dim=1)
     logits = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(1))
     batch = {"image": torch.zeros(2, 1, 4, 4), "fractions": fractions()}
-    loss, terms = Segmentation(Says(logits), Augment())(batch, 0.0)
+    loss, terms = Segmentation(Says(logits), Augmentation())(batch, 0.0)
     q = logits.softmax(1)
     cross_entropy = -(target * q.log()).sum(1).mean()
     both, squares = (q * target).sum((2, 3))[:, 1:], (q**2 + target**2).sum((2, 3))[:, 1:]
@@ -156,7 +158,7 @@ def test_segmentation_by_hand():
 
 def test_half_a_pixel_is_best_segmented_as_one_half():
     target = torch.cat([1 - fractions().sum(1, keepdim=True), fractions()], dim=1)
-    objective = Segmentation(Says(target.log()), Augment())
+    objective = Segmentation(Says(target.log()), Augmentation())
     objective({"image": torch.zeros(2, 1, 4, 4), "fractions": fractions()}, 0.0)[0].backward()
     assert objective.segmentor.logits.grad.abs().max() < 1e-6  # the loss is stationary at the truth
 
@@ -170,12 +172,12 @@ def test_regression_is_the_error_of_standardised_parents_measured_on_what_the_au
             self.image = image
             return torch.zeros(len(image), 2)
 
-    objective = Regression(Zero(), parents, Augment())
+    objective = Regression(Zero(), parents, Augmentation())
     loss, _ = objective(batch, 0.0)
     assert torch.equal(objective.regressor.image, batch["image"])
     torch.testing.assert_close(loss, F.mse_loss(parents.standardise(batch["parents"]), torch.zeros(2, 2)))
 
-    objective = Regression(Zero(), parents, Augment(rotate=30.0, shift=0.3))
+    objective = Regression(Zero(), parents, Augmentation(rotate=30.0, shift=0.3))
     loss, _ = objective(batch, 0.0)
     moved = objective.regressor.image
     assert not torch.equal(moved, batch["image"])

@@ -3,10 +3,11 @@
 from segue.anatomy.axis import AxisPartition, ExtentPartition
 from segue.anatomy.label_map import LabelMapPartition
 from segue.anatomy.measure import Variables, elsewhere, measure, paint, structure_sums
-from segue.anatomy.partition import Partition, WholePartition, make_partition
+from segue.anatomy.partition import PARTITIONS, Partition, WholePartition, make_partition, partition_settings
 from segue.anatomy.polar import PolarPartition
 
 __all__ = [
+    "PARTITIONS",
     "AxisPartition",
     "ExtentPartition",
     "LabelMapPartition",
@@ -18,5 +19,6 @@ __all__ = [
     "make_partition",
     "measure",
     "paint",
+    "partition_settings",
     "structure_sums",
 ]

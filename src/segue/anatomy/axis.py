@@ -5,7 +5,9 @@ edge of the last, so that they mean the same at every resolution. A pixel that a
 share of it.
 """
 
+from collections.abc import Mapping
 from itertools import pairwise
+from types import MappingProxyType
 
 import torch
 from jaxtyping import Bool, Float
@@ -27,13 +29,17 @@ class AxisPartition(CohortWide):
         axis: the axis of the image (0 the first) that is cut.
         cuts: len(regions) - 1 increasing fractions in (0, 1); equal parts without.
         softness: width of the ramp, a fraction of the axis' length; 0 is a hard edge.
+
+    >>> part = AxisPartition(regions=("left", "right"), axis=1, cuts=(0.25,))
+    >>> part.weights(torch.zeros(1, 0), (1, 4)).squeeze().tolist()
+    [[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 1.0, 1.0]]
     """
 
     def __init__(
         self,
         *,
         regions: tuple[str, ...],
-        axis: int,
+        axis: int = 0,
         cuts: tuple[float, ...] | None = None,
         softness: float = 0.0,
     ) -> None:
@@ -55,13 +61,13 @@ class ExtentPartition:
     """The image cut across one axis at fractions of a structure's own extent: thirds of each lung.
 
     The extent runs from the outer edge of the first pixel to that of the last, after 0.5% of the structure's
-    area has been set aside at either end: specks do not move it. A solid rectangle shorter than 200 pixels is
-    met exactly, a longer one to within 0.5% of its length; a disc loses about 4% of its radius at either
-    pole. Where the mask is empty, the extent is the whole image. The first and the last region reach the
-    image's border, so that a structure that grows still falls in a region.
+    area has been set aside at either end, so that single false pixels do not move it. The extent of a solid
+    rectangle is exact up to 200 pixels, and within 0.5% of its length beyond; that of a disc is shorter by
+    about 4% of the radius at either end. Where the mask is empty, the extent is the whole image. The first and
+    the last region reach the image's border, so that a structure that grows stays inside the regions.
 
     With a `margin`, the partition covers only the structure's box across the axis, grown by the margin on
-    both sides: left and right lung, cut along the vertical, get territories of their own.
+    both sides. The left and the right lung, cut along the vertical, then have separate regions.
 
     Args:
         regions: names along the axis, from its first pixel to its last.
@@ -69,15 +75,24 @@ class ExtentPartition:
         cuts: len(regions) - 1 increasing fractions of the extent, in (0, 1); equal parts without.
         softness: width of the ramp between neighbours, a fraction of the extent; 0 is a hard edge.
         margin: growth of the box across, a fraction of the image's size there; None covers the whole image.
+
+    >>> part = ExtentPartition(regions=("upper", "lower"), axis=0)
+    >>> mask = torch.zeros(1, 8, 1)
+    >>> mask[:, 2:6] = 1  # rows 2 to 5: the cut is between rows 3 and 4
+    >>> frame = part.frame(mask)
+    >>> frame.tolist()
+    [[0.25, 0.75]]
+    >>> part.weights(frame, (8, 1))[0, 0].flatten().tolist()
+    [1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0]
     """
 
-    reads: tuple[str, ...] = ()
+    reads: Mapping[str, str] = MappingProxyType({})
 
     def __init__(
         self,
         *,
         regions: tuple[str, ...],
-        axis: int,
+        axis: int = 0,
         cuts: tuple[float, ...] | None = None,
         softness: float = 0.0,
         margin: float | None = None,
@@ -107,7 +122,7 @@ class ExtentPartition:
     def missing(
         self, mask: Float[Tensor, "batch *space"], *further: Float[Tensor, "batch *space"]
     ) -> Bool[Tensor, " batch"]:
-        """Images without the structure: their extent is the whole image."""
+        """Images without the structure, whose extent is the whole image."""
         return ~(mask >= 0.5).flatten(1).any(1)
 
     def weights(
@@ -129,7 +144,7 @@ class ExtentPartition:
 def slabs(
     cuts: Float[Tensor, "batch cuts"], softness: Float[Tensor, " batch"], n: int
 ) -> Float[Tensor, "batch region n"]:
-    """Shares of n pixels between neighbouring cuts: non-negative, one in sum (they telescope)."""
+    """Shares of n pixels between neighbouring cuts: non-negative, and one in sum."""
     steps = beyond(cuts, softness[:, None], n)
     first, last = steps.new_ones(len(cuts), 1, n), steps.new_zeros(len(cuts), 1, n)
     return torch.cat([first, steps], dim=1) - torch.cat([steps, last], dim=1)
@@ -138,7 +153,7 @@ def slabs(
 def along(
     profile: Float[Tensor, "batch region n"], axis: int, dims: int
 ) -> Float[Tensor, "batch region *space"]:
-    """Lay a profile along one of `dims` axes, of length one along the others."""
+    """A profile along one of `dims` axes; the others have length one."""
     shape = [1] * dims
     shape[axis] = profile.shape[-1]
     return profile.reshape(*profile.shape[:2], *shape)
@@ -164,11 +179,11 @@ def check_cuts(
         cuts = tuple(i / regions for i in range(1, regions))
     if len(cuts) != regions - 1:
         raise InputError(
-            f"partition.{key}: {len(cuts)} cuts for {regions} regions; give {regions - 1}, or none"
+            f"partition.{key}: {len(cuts)} cuts for {regions} regions; give {regions - 1}, or leave {key} out"
         )
     edges = (0.0, *cuts, 1.0)
     if any(b <= a for a, b in pairwise(edges)):
-        raise InputError(f"partition.{key}: {list(cuts)} must increase inside (0, 1); mend the order")
+        raise InputError(f"partition.{key}: {list(cuts)} must increase inside (0, 1); change them")
     narrowest = min(b - a for a, b in pairwise(edges))
     if not 0 <= softness <= narrowest:
         width = f"the narrowest region's width, {narrowest:.3g}"

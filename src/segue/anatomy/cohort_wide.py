@@ -1,4 +1,7 @@
-"""What partitions share that are one map for the whole cohort."""
+"""The base of partitions that are one map for the whole cohort."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import torch
 from jaxtyping import Bool, Float
@@ -8,7 +11,7 @@ from torch import Tensor
 class CohortWide:
     """A partition that reads nothing of an image: its frames are empty."""
 
-    reads: tuple[str, ...] = ()
+    reads: Mapping[str, str] = MappingProxyType({})
 
     def params(self, dims: int) -> int:
         """0: one map for the cohort."""

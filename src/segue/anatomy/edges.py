@@ -20,7 +20,7 @@ def beyond(
     thin = 1e-3  # pixels: a narrower ramp is a step
     ramp = past / width.clamp(min=thin) + 0.5
     low, high = ramp[..., :-1], ramp[..., 1:]
-    # The ramp's integral, on its slope and above it apart: differences of large numbers would cost digits.
+    # The integral of the ramp, its slope and the part above it apart: a difference of large numbers loses digits.
     a, b = low.clamp(0, 1), high.clamp(0, 1)
     slope = (b - a) * (b + a) / 2
     above = (high - low.clamp(min=1)).clamp(min=0)

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from segue.anatomy.partition import Partition
-from segue.errors import InputError, nearest
+from segue.errors import InputError
 
 
 class Variables:
@@ -15,7 +15,18 @@ class Variables:
 
     Args:
         structures: names of all K structures, in the order of the segmentation's channels.
-        partitions: by structure, in the order that the variables take; structures left out have no variables.
+        partitions: by structure, in the order of the variables; structures left out have no variables.
+
+    Raises:
+        InputError: a partition measures or reads a structure that is not among the `structures`, or there is none.
+
+    >>> from segue.anatomy import make_partition
+    >>> halves = make_partition("axis", regions=("left", "right"), axis=1)
+    >>> variables = Variables(structures=("lumen", "plaque"), partitions={"plaque": halves})
+    >>> variables.names
+    ('plaque@left', 'plaque@right')
+    >>> variables.structure_of.tolist()
+    [1, 1]
     """
 
     def __init__(self, *, structures: tuple[str, ...], partitions: Mapping[str, Partition]) -> None:
@@ -37,50 +48,36 @@ class Variables:
         self.spans: dict[str, slice] = {}
         """Each structure's variables, as a slice of all."""
         channels: list[int] = []
-        regions: list[int] = []
         for name, part in self.partitions.items():
             self.spans[name] = slice(len(channels), len(channels) + len(part.regions))
             channels += [self.structures.index(name)] * len(part.regions)
-            regions += range(len(part.regions))
         self.structure_of: Int[Tensor, " variable"] = torch.tensor(channels)
         """Each variable's structure, as an index into all K."""
-        self.region_of: Int[Tensor, " variable"] = torch.tensor(regions)
-        """Each variable's region, as an index into its partition's."""
 
     def __len__(self) -> int:
         return len(self.names)
 
-    def index(self, name: str) -> int:
-        """The variable's place among all.
-
-        Raises:
-            InputError: where there is none of that name; the message gives the nearest ones.
-        """
-        if name in self.names:
-            return self.names.index(name)
-        raise InputError(f"unknown variable {name!r}{nearest(name, self.names)}")
-
     def frames(self, soft: Float[Tensor, "batch structure *space"]) -> Float[Tensor, "batch params"]:
-        """What the partitions read of each image, each of its own structure's channel (and
-        those of further structures that it reads), side by side.
+        """The frames of all partitions, side by side. Each is read from its own structure's channel, and from those
+        of further structures that it reads.
 
-        Carries no gradient: the ruler is not to be bent by what it measures.
+        Detached: gradients must not move the regions' boundaries.
         """
         return torch.cat([part.frame(*masks) for part, masks in self.read(soft)], dim=1)
 
     def missing(self, soft: Float[Tensor, "batch structure *space"]) -> Bool[Tensor, "batch measured_structure"]:
-        """For each measured structure, the images whose regions are its partition's fall-back."""
+        """For each measured structure, the images in which its partition uses a fall-back."""
         return torch.stack([part.missing(*masks) for part, masks in self.read(soft)], dim=1)
 
     def read(self, soft: Float[Tensor, "batch structure *space"]) -> Iterator[tuple[Partition, list[Tensor]]]:
-        """Each partition and the masks that its frame is read from, its own structure's first."""
+        """Each partition and the masks that its frame is read from; its own structure's comes first."""
         for name, part in self.partitions.items():
             yield part, [soft[:, self.structures.index(one)].detach() for one in (name, *part.reads)]
 
     def weights(
         self, frames: Float[Tensor, "batch params"], size: tuple[int, ...]
     ) -> Float[Tensor, "batch variable *space"]:
-        """Every variable's region on a `size` image; one map, expanded, where all are cohort-wide."""
+        """Every variable's region on an image of `size`; where all partitions are cohort-wide, one expanded map."""
         counts = [part.params(len(size)) for part in self.partitions.values()]
         rows = frames[:1] if sum(counts) == 0 else frames
         parts = zip(self.partitions.values(), rows.split(counts, dim=1), strict=True)
@@ -100,7 +97,12 @@ def measure(
         soft: the segmentation, probabilities in [0, 1].
         weights: each variable's region.
         structure_of: k(v), each variable's channel of `soft`.
-        pixel_area: mm2 (mm3) a pixel, or 1; the unit of the result.
+        pixel_area: in mm2 (mm3), or 1; the result has its unit.
+
+    >>> soft = torch.ones(1, 1, 1, 4)
+    >>> weights = torch.tensor([[[[1.0, 1.0, 0.5, 0.0]], [[0.0, 0.0, 0.5, 1.0]]]])
+    >>> measure(soft, weights, torch.tensor([0, 0]), pixel_area=torch.tensor([0.25])).tolist()
+    [[0.625, 0.375]]
     """
     # Product and sum rather than a matrix product, which autocast would round to 16 bits.
     sums = (weights * soft[:, structure_of.to(soft.device)]).flatten(2).sum(2)
@@ -113,7 +115,12 @@ def paint(
     structure_of: Int[Tensor, " variable"],
     n_structures: int,
 ) -> Float[Tensor, "batch structure *space"]:
-    """p_k(i) = sum over v of structure k of a_v w_v(i): each value laid on its own region."""
+    """p_k(i) = sum over v of structure k of a_v w_v(i): an image of each structure's values in their regions.
+
+    >>> weights = torch.tensor([[[[1.0, 0.0]], [[0.0, 1.0]]]])
+    >>> paint(torch.tensor([[3.0, 5.0]]), weights, torch.tensor([1, 1]), n_structures=2)[0, :, 0].tolist()
+    [[0.0, 0.0], [3.0, 5.0]]
+    """
     batch, variables, *space = weights.shape
     spread = values.reshape(batch, variables, *[1] * len(space)) * weights
     painted = spread.new_zeros(batch, n_structures, *space)
@@ -123,13 +130,22 @@ def paint(
 def structure_sums(
     values: Float[Tensor, "batch variable"], structure_of: Int[Tensor, " variable"], n_structures: int
 ) -> Float[Tensor, "batch structure"]:
-    """A_k = sum over v of structure k of a_v: what a guide that is blind to place sees."""
+    """A_k = sum over v of structure k of a_v: the areas that a guide without regions sees.
+
+    >>> structure_sums(torch.tensor([[1.0, 2.0, 4.0]]), torch.tensor([0, 0, 1]), n_structures=2).tolist()
+    [[3.0, 4.0]]
+    """
     return values.new_zeros(len(values), n_structures).index_add(1, structure_of.to(values.device), values)
 
 
 def elsewhere(
     weights: Float[Tensor, "batch measured *space"], changed: Bool[Tensor, "batch measured"]
 ) -> Float[Tensor, "batch 1 *space"]:
-    """1 where no region lies whose variable is asked to change, 0 where one does; between the two on soft edges."""
+    """1 outside the regions of variables that are asked to change, 0 inside them, between the two on soft edges.
+
+    >>> weights = torch.tensor([[[1.0, 0.25, 0.0], [0.0, 0.75, 1.0]]])
+    >>> elsewhere(weights, torch.tensor([[True, False]])).flatten().tolist()
+    [0.0, 0.75, 1.0]
+    """
     asked = changed.to(weights).reshape(*changed.shape, *[1] * (weights.ndim - 2))
     return 1 - (asked * weights).amax(1, keepdim=True)

@@ -13,7 +13,7 @@ def check_regions(regions: Sequence[str]) -> tuple[str, ...]:
         if not name.strip():
             raise InputError(f"partition.regions: an empty name in {list(regions)}; name every region")
         if "@" in name:
-            raise InputError(f"partition.regions: {name!r} holds '@', kept for structure@region; rename it")
+            raise InputError(f"partition.regions: {name!r} holds '@', which separates structure and region; rename it")
     if len(set(regions)) != len(regions):
         twice = sorted({name for name in regions if list(regions).count(name) > 1})
         raise InputError(f"partition.regions: {', '.join(twice)} named more than once; names must differ")

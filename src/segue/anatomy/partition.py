@@ -1,24 +1,24 @@
 """Where: partitions of an image into named regions, as weight maps w of shape (region, *space) in [0, 1].
 
 A partition reads what it needs of an image's masks once (`frame`), and turns the frame into weights at any
-resolution (`weights`). The frame belongs to the factual image: held fixed, it measures the counterfactual
-with the same ruler.
+resolution (`weights`). The frame is read from the factual image and kept for its counterfactuals, so that both are
+measured in the same regions.
 """
 
-from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, runtime_checkable
 
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from segue.anatomy.arguments import read_arguments
 from segue.anatomy.axis import AxisPartition, ExtentPartition
 from segue.anatomy.cohort_wide import CohortWide
 from segue.anatomy.label_map import LabelMapPartition
 from segue.anatomy.names import check_regions
 from segue.anatomy.polar import PolarPartition
-from segue.errors import InputError
-
-Kind = Literal["axis", "extent", "polar", "whole", "label_map"]
+from segue.errors import InputError, nearest
 
 
 @runtime_checkable
@@ -27,11 +27,15 @@ class Partition(Protocol):
 
     Attributes:
         regions: their names.
-        reads: structures that the frame is read from beside the one that is measured.
+        reads: structures that the frame is read from beside the one that is measured, each with the argument that
+            names it.
+
+    >>> isinstance(WholePartition(), Partition)
+    True
     """
 
     regions: tuple[str, ...]
-    reads: tuple[str, ...]
+    reads: Mapping[str, str]
 
     def params(self, dims: int) -> int:
         """Numbers in a frame, for images of `dims` axes; 0 where the whole cohort shares one map."""
@@ -40,17 +44,18 @@ class Partition(Protocol):
     def frame(
         self, mask: Float[Tensor, "batch *space"], *further: Float[Tensor, "batch *space"]
     ) -> Float[Tensor, "batch params"]:
-        """What the partition reads of each image, soft or hard masks cut at 0.5.
+        """What the partition reads of each image; masks, soft or hard, are cut at 0.5.
 
         Args:
-            mask: of the structure that is measured. further: of those that it `reads`, in that order.
+            mask: of the structure that is measured.
+            further: of those that the partition `reads`, in that order.
         """
         ...
 
     def missing(
         self, mask: Float[Tensor, "batch *space"], *further: Float[Tensor, "batch *space"]
     ) -> Bool[Tensor, " batch"]:
-        """Images that lack what the frame is read from, so that their frame is the partition's fall-back."""
+        """Images that lack what the frame is read from: their frame is the partition's fall-back."""
         ...
 
     def weights(
@@ -64,7 +69,11 @@ class WholePartition(CohortWide):
     """One region, the whole image.
 
     Args:
-        regions: its name alone.
+        regions: its name.
+
+    >>> import torch
+    >>> WholePartition().weights(torch.zeros(1, 0), (1, 2)).tolist()
+    [[[[1.0, 1.0]]]]
     """
 
     def __init__(self, *, regions: tuple[str, ...] = ("whole",)) -> None:
@@ -81,57 +90,65 @@ class WholePartition(CohortWide):
         return frame.new_ones(()).expand(len(frame), 1, *size)
 
 
-TAKEN: dict[Kind, set[str]] = {
-    "axis": {"axis", "cuts", "softness"},
-    "extent": {"axis", "cuts", "softness", "margin"},
-    "polar": {"axis", "cuts", "softness", "rings", "around", "towards", "start", "clockwise"},
-    "whole": set(),
-    "label_map": {"file"},
+PARTITIONS: dict[str, Callable[..., Partition]] = {
+    "axis": AxisPartition,
+    "extent": ExtentPartition,
+    "polar": PolarPartition,
+    "whole": WholePartition,
+    "label_map": LabelMapPartition,
 }
-"""The arguments of each kind, beside its regions."""
+"""Every kind of partition. The keyword arguments of its class are the keys that a study may give it."""
 
 
-def make_partition(
-    kind: Kind,
-    *,
-    regions: tuple[str, ...],
-    axis: int = 0,
-    cuts: tuple[float, ...] | None = None,
-    softness: float = 0.0,
-    margin: float | None = None,
-    rings: tuple[float, ...] = (),
-    around: tuple[str, ...] = (),
-    towards: str | None = None,
-    start: float = 0.0,
-    clockwise: bool = False,
-    file: Path | None = None,
-) -> Partition:
-    """The partition of a study's `partition:` section.
+def make_partition(kind: str, **arguments: Any) -> Partition:
+    """A partition by its kind and arguments.
 
     Raises:
-        InputError: where an argument is wrong, missing, or not taken by `kind`; the message names its key.
+        InputError: an argument is wrong, missing, or not taken by `kind`; the message names its key.
+
+    >>> make_partition("axis", axis=1, regions=("left", "right")).regions
+    ('left', 'right')
+    >>> make_partition("axis", regions=("left", "right"), cut=(0.3,))
+    Traceback (most recent call last):
+    segue.errors.InputError: partition.cut: kind 'axis' does not take it; did you mean cuts?
     """
-    if kind not in TAKEN:
-        raise InputError(f"partition.kind: {kind!r} is not known; choose one of {', '.join(TAKEN)}")
-    given = {
-        "axis": axis != 0, "cuts": cuts is not None, "softness": softness != 0, "margin": margin is not None,
-        "rings": bool(rings), "around": bool(around), "towards": towards is not None, "start": start != 0,
-        "clockwise": clockwise, "file": file is not None,
-    }  # fmt: skip
-    for key, is_given in given.items():
-        if is_given and key not in TAKEN[kind]:
-            raise InputError(f"partition.{key}: kind {kind!r} does not take it; remove it")
-    if kind == "axis":
-        return AxisPartition(regions=regions, axis=axis, cuts=cuts, softness=softness)
-    if kind == "extent":
-        return ExtentPartition(regions=regions, axis=axis, cuts=cuts, softness=softness, margin=margin)
-    if kind == "polar":
-        return PolarPartition(
-            regions=regions, cuts=cuts, rings=rings, softness=softness, around=around, towards=towards,
-            start=start, clockwise=clockwise, axis=axis,
-        )  # fmt: skip
-    if kind == "whole":
-        return WholePartition(regions=regions)
-    if file is None:
-        raise InputError("partition.file: kind 'label_map' needs a file of labels (.png, .nii, .npy)")
-    return LabelMapPartition.from_file(file, regions=regions)
+    settings = partition_settings({"kind": kind, **arguments})
+    return PARTITIONS[settings.pop("kind")](**settings)
+
+
+def partition_settings(given: Mapping[str, Any]) -> dict[str, Any]:
+    """A partition's section of a study or of an exported model: checked, typed, and the same for the same partition.
+
+    Arguments at their defaults are left out (but `regions`), whether they were given or not. An argument of type
+    `Path` is a file, which goes with an exported model.
+
+    Returns:
+        `kind` and arguments, as `make_partition` takes them.
+
+    Raises:
+        InputError: as `make_partition` does; what a class checks of the arguments' values is not checked here.
+
+    >>> partition_settings({"regions": ["left", "right"], "axis": 1, "softness": 0, "kind": "axis"})
+    {'kind': 'axis', 'regions': ('left', 'right'), 'axis': 1}
+    """
+    kind = str(given.get("kind"))
+    if kind not in PARTITIONS:
+        raise InputError(f"partition.kind: {kind!r} is not known{nearest(kind, PARTITIONS)}")
+    asked = {key: value for key, value in given.items() if key != "kind" and not asks_nothing(kind, key, value)}
+    found = read_arguments(PARTITIONS[kind], asked, section="partition", kind=kind)
+    return {"kind": kind} | {
+        key: found.get(key, parameter.default)
+        for key, parameter in inspect.signature(PARTITIONS[kind]).parameters.items()
+        if key == "regions" or found.get(key, parameter.default) != parameter.default
+    }
+
+
+def asks_nothing(kind: str, key: str, value: Any) -> bool:
+    """Whether an argument that `kind` lacks is None or at its default in the kinds that have it.
+
+    Studies that were written back by earlier versions list the arguments of all kinds.
+    """
+    signatures = {name: inspect.signature(build).parameters for name, build in PARTITIONS.items()}
+    defaults = [takes[key].default for takes in signatures.values() if key in takes]
+    value = tuple(value) if isinstance(value, list) else value
+    return key not in signatures[kind] and bool(defaults) and all(value in (None, default) for default in defaults)

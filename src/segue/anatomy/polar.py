@@ -1,12 +1,14 @@
-"""Sectors and rings around a structure, turned towards a second one.
+"""Sectors and rings around a structure; where the first sector begins may depend on a second structure.
 
-The segments of the left ventricle (Cerqueira et al., Circulation 2002, the AHA's 17) are sectors around its centroid,
-counted from the anterior insertion of the right ventricle, over the septum, counter-clockwise as images are shown.
+The 17 segments of the left ventricle (American Heart Association; Cerqueira et al., Circulation 2002) are sectors
+around its centroid, counted from the anterior insertion of the right ventricle, over the septum, counter-clockwise as
+images are shown.
 
-Angles are in turns, as if the study's pixels were square.
+Angles are in turns, and are computed as if the study's pixels were square.
 """
 
 import math
+from collections.abc import Mapping
 
 import torch
 from jaxtyping import Bool, Float
@@ -17,26 +19,27 @@ from segue.anatomy.edges import TRIM
 from segue.anatomy.names import check_regions
 from segue.errors import InputError
 
-SPECK = 0.01  # share of the measured structure's area, below which another one gives no direction
+SPECK = 0.01  # share of the measured structure's area below which another structure gives no direction
 
 
 class PolarPartition:
     """The image cut into sectors around a centroid, and perhaps into rings; neighbours sum to one.
 
-    Sectors are counted from the edge of the structure `towards`, as seen from the centre (0.5% of its area set aside,
-    so that specks do not move it), so that the first ones lie over that structure.
+    Sectors are counted from the edge of the structure `towards`, as seen from the centre, so that the first ones lie
+    over that structure. 0.5% of its area is set aside, so that single false pixels do not move the edge.
 
-    The centre is best the centroid of what the measured structure surrounds (`around`): its own moves towards a wall
-    that is thicker than the rest, and takes the sectors with it.
+    The best centre is the centroid of what the measured structure surrounds (`around`). The centroid of the structure
+    itself moves towards a part of the wall that is thicker than the rest, and the sectors move with it.
 
-    What an image lacks has a fall-back, which `missing` reports: for `around` the measured structure itself, and then
-    the image's centre; for `towards` (none, or less than 1% of the measured structure's area) the angle `start`.
+    Where an image lacks a structure, there is a fall-back, which `missing` reports: for `around` the measured structure
+    itself, and then the image's centre; for `towards` (absent, or less than 1% of the measured structure's area) the
+    angle `start`.
 
-    Rings are cut at fractions of the structure's own radius (the largest distance of its pixels from the centre, but
-    for 0.5% of them). The outermost reaches the image's border, so that a structure that grows still falls in a region.
+    Rings are cut at fractions of the structure's own radius, which is the 99.5% quantile of its pixels' distances from
+    the centre. The outermost ring reaches the image's border, so that a structure that grows stays inside the regions.
 
-    An edge is a ramp of one pixel, or wider (`softness`). Of three axes one is not looked at: sectors and rings turn
-    around it, the same in each slice, from masks that are summed over all slices.
+    An edge is a ramp of one pixel, or wider (`softness`). In images of three axes, sectors and rings turn around one
+    axis and are the same in each slice along it. They are read from masks that are summed over these slices.
 
     Args:
         regions: names of the sectors in the direction of counting; of several rings, those of the innermost first.
@@ -50,6 +53,13 @@ class PolarPartition:
             axis 1 right (of three axes, the two that remain).
         clockwise: the direction of counting, seen in that way.
         axis: of three, the one around which sectors turn.
+
+    >>> part = PolarPartition(regions=("upper", "left", "lower", "right"), start=45.0)
+    >>> mask = torch.zeros(1, 8, 8)
+    >>> mask[:, 3:5, 3:5] = 1
+    >>> weights = part.weights(part.frame(mask), (8, 8))
+    >>> [round(float(region), 2) for region in weights[0, :, 0, 4]]  # a pixel in the first row
+    [1.0, 0.0, 0.0, 0.0]
     """
 
     def __init__(
@@ -69,14 +79,15 @@ class PolarPartition:
         sectors, rest = divmod(len(self.regions), len(rings) + 1)
         if rest:
             found = f"{len(regions)} names for {len(rings) + 1} rings"
-            raise InputError(f"partition.regions: {found}; give as many to each")
+            raise InputError(f"partition.regions: {found}; give each ring the same number")
         self.cuts = check_cuts(cuts, sectors, softness)
         self.rings = check_cuts(tuple(rings), len(rings) + 1, softness, key="rings")
         self.softness, self.axis = softness, check_axis(axis)
         self.around, self.towards = tuple(around), towards
         self.sign = -1.0 if clockwise else 1.0
         self.start = self.sign * start / 360
-        self.reads = tuple(dict.fromkeys((*self.around, *([towards] if towards else []))))
+        centre, aim = dict.fromkeys(self.around, "around"), {towards: "towards"} if towards else {}
+        self.reads: Mapping[str, str] = centre | aim | centre  # the order of `around`, then `towards` if it is another
 
     def params(self, dims: int) -> int:
         """3: the centre and where counting begins; 4 with rings, which need the radius."""
@@ -101,7 +112,7 @@ class PolarPartition:
     def missing(
         self, mask: Float[Tensor, "batch *space"], *further: Float[Tensor, "batch *space"]
     ) -> Bool[Tensor, " batch"]:
-        """Images with nothing to turn around, nothing to turn towards, or no radius for their rings."""
+        """Images without a structure for the centre, for the first sector's edge, or for the radius of the rings."""
         own, middle, aim = self.masses(mask, further)
         lost = middle.sum((1, 2)) == 0
         if self.towards:
@@ -148,7 +159,7 @@ class PolarPartition:
     def masses(
         self, mask: Tensor, further: tuple[Tensor, ...]
     ) -> tuple[Float[Tensor, "batch row column"], ...]:
-        """Pixels of the measured structure, of what is turned around, and of what is turned towards, in the plane."""
+        """Masks in the plane: of the measured structure, of the structures `around`, and of the structure `towards`."""
         read = dict(zip(self.reads, (self.flat(one) for one in further), strict=True))
         own = self.flat(mask)
         middle = sum((read[name] for name in self.around[1:]), read[self.around[0]]) if self.around else own
@@ -165,7 +176,7 @@ class PolarPartition:
         if dims == 3:
             return others(self.axis, 3)
         if dims != 2 or self.axis:
-            raise InputError(f"partition.axis: {self.axis}: an image of two axes has none to turn around; remove it")
+            raise InputError(f"partition.axis: {self.axis}: images of two axes have no axis to turn around; remove it")
         return [0, 1]
 
     def polar(
@@ -186,7 +197,7 @@ def directed(
     middle: Float[Tensor, "batch row column"],
     aim: Float[Tensor, "batch row column"],
 ) -> Bool[Tensor, " batch"]:
-    """Images with a centre from which there is something to see of what is turned towards."""
+    """Images with a centre, and with enough of the structure `towards` to give a direction."""
     measured, around, seen = (mass.sum((1, 2)) for mass in (own, middle, aim))
     return (measured + around > 0) & (seen > 0) & (seen >= SPECK * measured)
 
@@ -211,7 +222,7 @@ def first_angle(turn: Float[Tensor, "batch pixel"], mass: Float[Tensor, "batch p
 def quantile(
     values: Float[Tensor, "batch pixel"], mass: Float[Tensor, "batch pixel"], share: float
 ) -> Float[Tensor, " batch"]:
-    """The least value that, with all below it, holds more than `share` of the mass; any where there is no mass."""
+    """The least value at which the cumulated mass exceeds `share` of the whole; undefined where there is no mass."""
     order = values.argsort(dim=1)
     heaped = mass.gather(1, order).cumsum(1)
     index = (heaped <= share * heaped[:, -1:]).sum(1, keepdim=True).clamp_max(values.shape[1] - 1)

@@ -1,30 +1,30 @@
-"""The causal graph over the variables: a study names the parents of each; checked, sorted and drawn as Mermaid."""
+"""The causal graph over the variables: built from the parents of each, checked, sorted, and drawn as Mermaid."""
 
-import difflib
 from collections.abc import Mapping, Sequence
 
 import networkx as nx
 
-from segue.errors import InputError
+from segue.errors import InputError, nearest
 
 Edges = Mapping[str, Sequence[str]]
-"""By variable, its parents: what acts on it directly."""
+"""By variable, its parents: its direct causes."""
 
 
 def causal_graph(edges: Edges, names: Sequence[str]) -> nx.DiGraph:
-    """A directed acyclic graph over all of `names`; one without a line in `edges` has no parents.
+    """A directed acyclic graph over all of `names`; a name that is missing in `edges` has no parents.
 
-    Nodes come in the order of `names`, and so do the parents of each: the same graph, however it was written.
+    Nodes, and the parents of each node, are in the order of `names`, so the order of `edges` has no effect.
 
     Raises:
         InputError: an unknown name, a parent named twice, or a cycle.
+
+    >>> causal_graph({"heart": ["age", "sex"]}, ["age", "sex", "heart"]).edges
+    OutEdgeView([('age', 'heart'), ('sex', 'heart')])
     """
     for variable, parents in edges.items():
         for name in (variable, *parents):
             if name not in names:
-                near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-                mend = f"did you mean {near[0]}?" if near else f"choose from {', '.join(names)}"
-                raise InputError(f"graph.{variable}: {name} is no variable; {mend}")
+                raise InputError(f"graph.{variable}: {name} is no variable{nearest(name, names)}")
         if repeated := [name for name in parents if list(parents).count(name) > 1]:
             raise InputError(f"graph.{variable}: names {repeated[0]} twice; name each parent once")
     graph = nx.DiGraph()
@@ -35,22 +35,37 @@ def causal_graph(edges: Edges, names: Sequence[str]) -> nx.DiGraph:
     except nx.NetworkXNoCycle:
         return graph
     path = " -> ".join([loop[0][0], *(effect for _, effect in loop)])
-    raise InputError(f"graph: has a cycle, {path}; take one of these edges out: nothing causes itself")
+    raise InputError(f"graph: has a cycle, {path}; take one of these edges out")
 
 
 def sorted_names(graph: nx.DiGraph) -> list[str]:
-    """Causes before effects; of those that could come next, the first in the graph's own order."""
+    """All names, causes before effects; otherwise in the graph's own order.
+
+    >>> sorted_names(causal_graph({"heart": ["age"]}, ["heart", "age"]))
+    ['age', 'heart']
+    """
     place = {name: i for i, name in enumerate(graph)}
     return list(nx.lexicographical_topological_sort(graph, key=place.__getitem__))
 
 
 def parents_of(graph: nx.DiGraph) -> dict[str, tuple[str, ...]]:
-    """By variable, its parents; a root has ()."""
+    """By variable, its parents; a root has ().
+
+    >>> parents_of(causal_graph({"heart": ["age"]}, ["age", "heart"]))
+    {'age': (), 'heart': ('age',)}
+    """
     return {name: tuple(graph.predecessors(name)) for name in graph}
 
 
 def mermaid(graph: nx.DiGraph) -> str:
-    """The graph in Mermaid's language, one line a variable that has effects, for Markdown pages."""
+    """The graph in Mermaid's language, for Markdown pages; one line per variable that has effects.
+
+    >>> print(mermaid(causal_graph({"heart": ["age"]}, ["age", "heart"])))
+    graph LR
+      v0[age]
+      v1[heart]
+      v0 --> v1
+    """
     names = {name: f"v{i}" for i, name in enumerate(graph)}
     lines = [f"  {names[name]}[{name}]" for name in graph]
     for cause in graph:

@@ -2,14 +2,15 @@
 
 A directed acyclic graph says that each variable is independent of what comes before it, given its parents (the ordered
 Markov property, Lauritzen 1996; as a basis for tests, Shipley, Struct. Equ. Modeling 2000). So each pair of variables
-without an edge is tested given the parents of the later one, twice:
+without an edge is tested given the parents of the later one, by two tests:
 
-- the partial correlation (Fisher's z), which sees linear dependence, and errs where regressions are not linear;
+- the partial correlation (Fisher's z), which detects linear dependence and is wrong where regressions are not linear;
 - the generalised covariance measure (Shah & Peters, Ann. Statist. 2020, arXiv 1804.07203): residuals of kernel ridge
-  regressions on the conditioning set are uncorrelated. The verdict is this one's, with Holm's correction.
+  regressions on the conditioning set are uncorrelated. The verdict uses this test, with Holm's correction.
 
-What is not refuted is not proved: a superfluous edge, an edge turned round within the same independencies, or a
-dependence without covariance passes. A hidden common cause of two variables without an edge is found.
+The tests can refute a graph but not prove it. They do not detect a superfluous edge, a reversed edge that implies the
+same independencies, or a dependence without covariance. They detect a hidden common cause of two variables that have
+no edge.
 """
 
 from collections.abc import Mapping
@@ -25,19 +26,23 @@ from scipy.stats import norm
 from segue.causal.graph import sorted_names
 
 Columns = Float[np.ndarray, "sample column"]
-MOST = 1500  # samples: kernel regressions take their cube
+MAX_SAMPLES = 1500  # the cost of a kernel regression grows with the cube of the samples
 PENALTIES = np.logspace(-4, 3, 15)
 LEVEL = 0.05
 
 
 @dataclass(frozen=True)
 class Independence:
-    """`one` is independent of `other` given `given`, as the graph has it, and what the data say.
+    """The graph implies that `one` is independent of `other` given `given`; and the tests of this on the data.
 
     Attributes:
         correlation: partial, linear. linear_p: of Fisher's z.
         covariance: normalised residual covariance, standard normal if independent (of several columns the largest).
-        p: of that. corrected: the same by Holm over all pairs.
+        p: of that. corrected: p after Holm's correction over all pairs.
+
+    >>> test = Independence("age", "lumen", (), 0.3, linear_p=0.01, covariance=2.8, p=0.005, corrected=0.02)
+    >>> test.refuted
+    True
     """
 
     one: str
@@ -51,11 +56,17 @@ class Independence:
 
     @property
     def refuted(self) -> bool:
+        """Whether the corrected p-value is below `LEVEL`."""
         return self.corrected < LEVEL
 
 
 def implied(graph: nx.DiGraph) -> list[tuple[str, str, tuple[str, ...]]]:
-    """(earlier, later, parents of the later) of every pair without an edge: together they imply all independencies."""
+    """(earlier, later, parents of the later) of every pair without an edge: together they imply all independencies.
+
+    >>> from segue.causal import causal_graph
+    >>> implied(causal_graph({"b": ["a"], "c": ["b"]}, ["a", "b", "c"]))
+    [('a', 'c', ('b',))]
+    """
     order = sorted_names(graph)
     return [
         (earlier, later, tuple(graph.predecessors(later)))
@@ -66,11 +77,21 @@ def implied(graph: nx.DiGraph) -> list[tuple[str, str, tuple[str, ...]]]:
 
 
 def check_graph(graph: nx.DiGraph, data: Mapping[str, Columns], *, seed: int = 0) -> list[Independence]:
-    """Test every independence that the graph implies, the most doubtful first.
+    """Test every independence that the graph implies; the smallest p-value comes first.
 
     Args:
-        data: by variable, (sample, columns): one column, or one for each level of a categorical variable. Of more than
-            `MOST` samples, that many are drawn.
+        data: by variable, (sample, columns): one column, or one for each level of a categorical variable. At most
+            `MAX_SAMPLES` samples are used, drawn at random with `seed`.
+
+    >>> from segue.causal import causal_graph
+    >>> random = np.random.default_rng(0)
+    >>> a = random.normal(size=(200, 1))
+    >>> data = {"a": a, "b": a + random.normal(size=(200, 1)), "c": random.normal(size=(200, 1))}
+    >>> tests = check_graph(causal_graph({"b": ["a"]}, ["a", "b", "c"]), data)  # a correct graph
+    >>> len(tests), any(test.refuted for test in tests)
+    (2, False)
+    >>> check_graph(causal_graph({}, ["a", "b", "c"]), data)[0].refuted  # the edge a -> b is missing
+    True
     """
     data = subsample(data, seed)
     found: list[tuple[str, str, tuple[str, ...], float, float, float, float]] = []
@@ -92,7 +113,11 @@ def check_graph(graph: nx.DiGraph, data: Mapping[str, Columns], *, seed: int = 0
 
 
 def verdict(tested: list[Independence]) -> str:
-    """The result in a plain sentence."""
+    """The result in one sentence.
+
+    >>> verdict([])
+    'The graph has an edge between any two variables: it implies no independence, and no data can refute it.'
+    """
     if not tested:
         return "The graph has an edge between any two variables: it implies no independence, and no data can refute it."
     refuted = [row for row in tested if row.refuted]
@@ -100,19 +125,20 @@ def verdict(tested: list[Independence]) -> str:
     if not refuted:
         return (
             f"None of the {len(tested)} independencies that the graph implies is refuted at {alpha}: the data are "
-            "compatible with it, as they may be with others."
+            "compatible with it. They may also be compatible with other graphs."
         )
     worst = refuted[0]
     given = f" given {', '.join(worst.given)}" if worst.given else ""
     count = f"{len(refuted)} of the {len(tested)} independencies that the graph implies"
     return (
-        f"{count} {'is' if len(refuted) == 1 else 'are'} refuted at {alpha}, first of all that of {worst.one} and "
-        f"{worst.other}{given}: an edge is missing, or they share a cause that is not in the graph."
+        f"{count} {'is' if len(refuted) == 1 else 'are'} refuted at {alpha}. The strongest evidence is against "
+        f"that of {worst.one} and "
+        f"{worst.other}{given}: an edge is missing, or both have a cause that is not in the graph."
     )
 
 
 class Residuals:
-    """Residuals of regressions on one conditioning set, whose kernel is decomposed once for all targets."""
+    """Residuals of regressions on one conditioning set, whose kernel matrix is decomposed once for all targets."""
 
     def __init__(self, given: list[Columns], samples: int) -> None:
         blocks = [standard(x) for block in given for x in columns(block)]
@@ -121,7 +147,7 @@ class Residuals:
         self.basis, _ = np.linalg.qr(np.column_stack([np.ones(samples), z]))
         if self.dimensions:
             squared = squareform(pdist(z, "sqeuclidean"))
-            # Linear and Gaussian kernel together: the trend, and what bends it at the scale of the data's own spread.
+            # A linear kernel for the trend, and a Gaussian one for deviations from it at the scale of the data.
             kernel = z @ z.T / self.dimensions + np.exp(-squared / np.median(squared[squared > 0]))
             values, self.vectors = eigh(kernel)
             # By penalty, the eigenvalues of 1 - hat, and its diagonal.
@@ -133,7 +159,7 @@ class Residuals:
         return y - self.basis @ (self.basis.T @ y)
 
     def kernel(self, y: Float[np.ndarray, " sample"]) -> Float[np.ndarray, " sample"]:
-        """Leave-one-out residuals of kernel ridge regression, its penalty the one that makes them smallest."""
+        """Leave-one-out residuals of kernel ridge regression, with the penalty that minimises them."""
         centred = y - y.mean()
         if not self.dimensions:
             return centred
@@ -168,10 +194,11 @@ def holm(p: Float[np.ndarray, " test"]) -> Float[np.ndarray, " test"]:
 
 
 def subsample(data: Mapping[str, Columns], seed: int) -> dict[str, Columns]:
+    """At most `MAX_SAMPLES` samples, the same ones of every variable."""
     count = len(next(iter(data.values())))
     rows = np.arange(count)
-    if count > MOST:
-        rows = np.sort(np.random.default_rng(seed).choice(count, MOST, replace=False))
+    if count > MAX_SAMPLES:
+        rows = np.sort(np.random.default_rng(seed).choice(count, MAX_SAMPLES, replace=False))
     return {name: np.asarray(values, dtype=float)[rows] for name, values in data.items()}
 
 
@@ -180,5 +207,6 @@ def columns(block: Columns) -> list[Float[np.ndarray, " sample"]]:
 
 
 def standard(x: np.ndarray) -> np.ndarray:
+    """Mean 0 and sd 1; a constant becomes 0."""
     spread = x.std()
     return (x - x.mean()) / (spread if spread > 0 else 1.0)

@@ -1,6 +1,7 @@
-"""The structural causal model of the scalar variables: a graph, a mechanism for each variable, and three things to do.
+"""The structural causal model of the scalar variables: a graph, and a mechanism for each variable.
 
-Observe (`log_prob`, `sample`), intervene (`sample(do=...)`), imagine (`counterfactual`): Pearl's ladder.
+It answers the three kinds of question of Pearl's ladder of causation: observation (`log_prob`, `sample`), intervention
+(`sample(do=...)`) and counterfactual (`counterfactual`, `effects`).
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -12,24 +13,28 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from segue.causal.graph import causal_graph, parents_of, sorted_names
-from segue.causal.scalar_mechanism import Categorical, Mechanism, make_mechanism
+from segue.causal.scalar_mechanism import SCALAR_MECHANISMS, Categorical, Mechanism, ScalarKind
 from segue.errors import InputError
 
-Values = Float[Tensor, "batch variable"]
-Do = Mapping[str, Tensor | float]
-"""By variable, the value that it is set to: one an image, or one for all."""
+VariableValues = Float[Tensor, "batch variable"]
+Interventions = Mapping[str, Tensor | float]
+"""By variable, the value that it is set to: one per image, or one for all."""
 
 
-class Effects(NamedTuple):
-    """What an intervention does to each variable, in its unit, (batch, variable).
+class PathEffects(NamedTuple):
+    """The effects of an intervention on each variable, in its unit, (batch, variable).
 
-    total: along all paths. direct: through the edge from what is done alone, all other parents as they were in fact.
-    indirect: total - direct (natural effects, Pearl, UAI 2001; here of each individual).
+    total: along all paths. direct: along the edges from the intervened variables only, with all other parents at their
+    factual values. indirect: total - direct (natural effects, Pearl, UAI 2001; here of each individual).
+
+    >>> zero = torch.zeros(2, 3)
+    >>> PathEffects(total=zero, direct=zero, indirect=zero).total.shape
+    torch.Size([2, 3])
     """
 
-    total: Values
-    direct: Values
-    indirect: Values
+    total: VariableValues
+    direct: VariableValues
+    indirect: VariableValues
 
 
 class SCM(nn.Module, PyTorchModelHubMixin):
@@ -42,6 +47,15 @@ class SCM(nn.Module, PyTorchModelHubMixin):
 
     Raises:
         InputError: the graph has unknown names or a cycle.
+
+    >>> kinds = {"age": {"kind": "continuous"}, "plaque": {"kind": "censored", "limit": 0.0}}
+    >>> scm = SCM(names=["age", "plaque"], graph={"plaque": ["age"]}, kinds=kinds).requires_grad_(False)
+    >>> factual = torch.tensor([[0.3, 0.8], [-0.5, 0.0]])
+    >>> scm.counterfactual(factual, {"plaque": 1.0})  # age is not a descendant of plaque: it stays
+    tensor([[ 0.3000,  1.0000],
+            [-0.5000,  1.0000]])
+    >>> scm.effects(factual, {"age": 1.0}).direct.shape, scm.sample(5, do={"age": 1.0}).shape
+    (torch.Size([2, 2]), torch.Size([5, 2]))
     """
 
     def __init__(
@@ -59,11 +73,13 @@ class SCM(nn.Module, PyTorchModelHubMixin):
         self.order, self.parents = sorted_names(self.graph), parents_of(self.graph)
         columns = {name: len(kinds[name]["levels"]) if "levels" in kinds[name] else 1 for name in self.names}
         self.mechanisms = nn.ModuleList(
-            make_mechanism(
-                sum(columns[parent] for parent in self.parents[name]), hidden=hidden, bins=bins, **kinds[name]
-            )
+            self._make(sum(columns[parent] for parent in self.parents[name]), hidden=hidden, bins=bins, **kinds[name])
             for name in self.names
         )
+
+    @staticmethod
+    def _make(context: int, *, kind: ScalarKind, **settings: Any) -> Mechanism:
+        return SCALAR_MECHANISMS[kind](context, **settings)
 
     def mechanism(self, name: str) -> Mechanism:
         return cast(Mechanism, self.mechanisms[self.names.index(name)])
@@ -82,22 +98,22 @@ class SCM(nn.Module, PyTorchModelHubMixin):
                 raise InputError(f"{name} = {wrong[0]:g}: it is categorical; choose from {known}")
 
     def context(self, name: str, values: Mapping[str, Tensor]) -> Float[Tensor, "batch parent"]:
-        """The parents of a variable as its mechanism sees them."""
+        """The encoded parents of a variable: the input of its mechanism."""
         encoded = [self.mechanism(parent).encode(values[parent]) for parent in self.parents[name]]
         first = next(iter(values.values()))
         return torch.cat(encoded, dim=1) if encoded else first.new_zeros(len(first), 0)
 
-    def log_prob(self, values: Values) -> Values:
+    def log_prob(self, values: VariableValues) -> VariableValues:
         """log p(v_i | pa_i) by variable; the sum over variables is the joint."""
         known = self.by_name(values)
         columns = [self.mechanism(name).log_prob(known[name], self.context(name, known)) for name in self.names]
         return torch.stack(columns, dim=1)
 
-    def abduct(self, values: Values, *, generator: torch.Generator | None = None) -> dict[str, Tensor]:
+    def abduct(self, values: VariableValues, *, generator: torch.Generator | None = None) -> dict[str, Tensor]:
         """The noise of each variable, (batch, noises).
 
-        Where the values leave it a set (see `scalar_mechanism`) it is the posterior's median, or with a `generator` a
-        draw from the posterior.
+        Where the values do not determine it (see `scalar_mechanism`), it is the posterior's median, or with a
+        `generator` a draw from the posterior.
         """
         known = self.by_name(values)
         noise = {}
@@ -109,10 +125,13 @@ class SCM(nn.Module, PyTorchModelHubMixin):
             noise[name] = mechanism.abduct(known[name], self.context(name, known), level)
         return noise
 
-    def predict(self, noise: Mapping[str, Tensor], do: Do | None = None, factual: Values | None = None) -> Values:
+    def predict(
+        self, noise: Mapping[str, Tensor], do: Interventions | None = None, factual: VariableValues | None = None
+    ) -> VariableValues:
         """All variables from their noise, those of `do` set.
 
-        Given `factual`, whose noise this is, a variable whose parents have not changed keeps its value to the last bit.
+        Given `factual`, the values that the noise was abducted from, a variable whose parents have not changed keeps
+        exactly its factual value.
         """
         known = {} if factual is None else self.by_name(factual)
         first = next(iter(noise.values()))
@@ -128,26 +147,33 @@ class SCM(nn.Module, PyTorchModelHubMixin):
         return torch.stack([values[name] for name in self.names], dim=1)
 
     def changed(self, name: str, values: Mapping[str, Tensor], known: Mapping[str, Tensor]) -> Tensor:
-        """Whether any parent has another value than in fact, (batch,)."""
+        """Whether any parent differs from its factual value, (batch,)."""
         still = torch.zeros_like(known[name], dtype=torch.bool)
         for parent in self.parents[name]:
             still = still | (values[parent] != known[parent])
         return still
 
     def counterfactual(
-        self, factual: Values, do: Do, *, hold: Collection[str] = (), generator: torch.Generator | None = None
-    ) -> Values:
-        """Abduction, action, prediction: the variables of the same individuals, had those of `do` been otherwise.
+        self,
+        factual: VariableValues,
+        do: Interventions,
+        *,
+        hold: Collection[str] = (),
+        generator: torch.Generator | None = None,
+    ) -> VariableValues:
+        """Abduction, action, prediction: the variables of the same individuals under `do`.
 
         Args:
-            hold: descendants that stay at their factual value all the same: no effect passes through them.
-            generator: to draw noise that the facts leave open, instead of taking its median.
+            hold: descendants that keep their factual value: no effect passes through them.
+            generator: to draw noise that the facts do not determine, instead of taking its median.
         """
         held = {name: factual[:, self.names.index(name)] for name in hold if name not in do}
         noise = self.abduct(factual, generator=generator)
         return self.predict(noise, {**held, **do}, factual)
 
-    def effects(self, factual: Values, do: Do, *, generator: torch.Generator | None = None) -> Effects:
+    def effects(
+        self, factual: VariableValues, do: Interventions, *, generator: torch.Generator | None = None
+    ) -> PathEffects:
         """The total, direct and indirect effect of `do` on each variable of each individual."""
         noise, known = self.abduct(factual, generator=generator), self.by_name(factual)
         total = self.predict(noise, do, factual) - factual
@@ -159,14 +185,14 @@ class SCM(nn.Module, PyTorchModelHubMixin):
             elif any(parent in do for parent in self.parents[name]):
                 value = self.mechanism(name).predict(noise[name], self.context(name, alone))
                 direct[:, i] = torch.where(self.changed(name, alone, known), value - known[name], 0.0)
-        return Effects(total, direct, total - direct)
+        return PathEffects(total, direct, total - direct)
 
-    def sample(self, count: int, *, do: Do | None = None, seed: int = 0) -> Values:
-        """A population from the model, under an intervention if there is one."""
+    def sample(self, count: int, *, do: Interventions | None = None, seed: int = 0) -> VariableValues:
+        """A population of `count` individuals from the model, under `do` if given."""
         generator = torch.Generator().manual_seed(seed)
         device = next(self.buffers()).device
         noise = {name: self.mechanism(name).draw(count, generator).to(device) for name in self.names}
         return self.predict(noise, do)
 
-    def by_name(self, values: Values) -> dict[str, Tensor]:
+    def by_name(self, values: VariableValues) -> dict[str, Tensor]:
         return dict(zip(self.names, values.unbind(1), strict=True))

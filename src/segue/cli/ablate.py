@@ -1,48 +1,29 @@
-"""`segue ablate`: parse, call, print."""
+"""`segue ablate ABLATION`"""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from rich.console import Console
+from segue.cli.study import SEVERAL, progress_console
 
-from segue.errors import InputError
+USAGE = """usage: segue ablate FILE [--key.sub value ...]
 
-if TYPE_CHECKING:
-    from segue.pipeline.ablation import Ablation
-
-HELP = """usage: segue ablate FILE [--key.sub value ...]
-
-A study at several values of one factor (docs/ablations.md): each value's run, from its cohort to its report, doing only
-what is missing, then table.md, figure.png and ablation.json in runs/ablations/<name>. Keys of the study given after the
-file hold for every value."""
+Do a study at several values of one factor (docs/ablations.md). Each value is a run, from the cohort to the report; its
+finished stages are skipped. Then table.md, figure.png and ablation.json are written to runs/ablations/<name>. Keys of
+the study given after the file apply to every value."""
 
 
 def ablate_command(rest: list[str]) -> None:
-    """Every value of an ablation, in this process, in as many as were asked for, or as one of torchrun's."""
-    from segue import launch
-    from segue.cli import take_all
-    from segue.pipeline.ablation import load_ablation
-
+    """Do all values of an ablation; the main process prints the progress and the path of the table."""
     if not rest or "-h" in rest or "--help" in rest:
-        print(HELP, launch.HELP, sep="\n")
+        print(USAGE, SEVERAL.format(command="ablate FILE"), sep="\n")
         return
-    options, rest = take_all(rest, launch.OPTIONS)
-    placement = launch.place(options)
-    if not rest:
-        raise InputError("segue ablate: give an ablation, e.g. studies/ablations/regions.yaml")
-    launch.spread(
-        placement, ["ablate", *rest], read=lambda: load_ablation(Path(rest[0]), rest[1:]), work=do_values
-    )
-
-
-def do_values(ablation: "Ablation") -> None:
-    """Every value; the main process says how it goes."""
     from segue import hardware, processes
-    from segue.pipeline.ablation import ablate
+    from segue.pipeline.ablation import ablate, load_ablation
     from segue.pipeline.ablation.outcome import TABLE
 
-    hardware.keep_memory()
-    console = Console(stderr=True, highlight=False, quiet=not processes.is_main())
-    ablate(ablation, say=lambda line: console.print(line, style="dim", soft_wrap=True))
-    if processes.is_main():
-        print(ablation.directory / TABLE)
+    with processes.joined():
+        ablation = processes.alone(lambda: load_ablation(Path(rest[0]), rest[1:]))
+        hardware.keep_memory()
+        console = progress_console()
+        ablate(ablation, say=lambda line: console.print(line, style="dim", soft_wrap=True))
+        if processes.is_main():
+            print(ablation.directory / TABLE)

@@ -1,23 +1,21 @@
-"""`segue explore`: parse, call, print."""
+"""`segue explore MODEL`"""
 
 import threading
 from pathlib import Path
 
-from jsonargparse import ArgumentParser
+from segue.cli.arguments import make_parser, parse_options
 
 
 def explore_command(rest: list[str]) -> None:
     """Serve the explorer until it is stopped."""
-    from segue.cli import parse
-
-    parser = ArgumentParser(exit_on_error=False, prog="segue explore")
-    parser.add_argument("model", type=str, help="a run, runs/<study>, an exported folder or a shipped model")
+    parser = make_parser("explore")
+    parser.add_argument("model", type=str, help="a run (runs/<study>), an exported folder or a shipped model")
     parser.add_argument("--cohort", type=Path | None, default=None, help="images to choose from: a store or a folder")
-    parser.add_argument("--methods", type=list[str], default=[], help="keys of metrics.json; all that are trained")
-    parser.add_argument("--host", type=str, default="127.0.0.1", help="beyond this machine only with --auth")
-    parser.add_argument("--port", type=int, default=7860, help="0 for any that is free")
-    parser.add_argument("--auth", type=Path | None, default=None, help="file of user:password lines, mode 600")
-    options = parse(parser, rest)
+    parser.add_argument("--methods", type=list[str], default=[], help="keys of metrics.json; default: all")
+    parser.add_argument("--host", type=str, default="127.0.0.1", help="other machines can connect only with --auth")
+    parser.add_argument("--port", type=int, default=7860, help="0: any free port")
+    parser.add_argument("--auth", type=Path | None, default=None, help="file with user:password lines, mode 600")
+    options = parse_options(parser, rest)
     from segue.explorer.serve import check_reach, read_users, serve
 
     check_reach(options.host, options.auth)
@@ -26,7 +24,7 @@ def explore_command(rest: list[str]) -> None:
 
     opened = explored(options.model, methods=options.methods, cohort=options.cohort)
     address, close = serve(opened, host=options.host, port=options.port, users=users)
-    print(f"{address}  (Ctrl-C ends it)", flush=True)
+    print(f"{address}  (stop with Ctrl-C)", flush=True)
     try:
         threading.Event().wait()
     finally:

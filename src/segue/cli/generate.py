@@ -1,28 +1,26 @@
-"""`segue generate`: parse, call, print."""
+"""`segue generate MODEL`"""
 
-import sys
 from pathlib import Path
 from typing import Literal
 
-from jsonargparse import ArgumentParser
 from rich.console import Console
+
+from segue.cli.arguments import add_method, add_model, make_parser, parse_options
 
 
 def generate_command(rest: list[str]) -> None:
-    """Counterfactuals of a whole cohort."""
-    from segue.cli import parse
-
-    parser = ArgumentParser(exit_on_error=False, prog="segue generate")
-    parser.add_argument("run", type=Path, help="a run, runs/<study>, an exported folder or a shipped model")
+    """Write counterfactuals of a whole cohort."""
+    parser = make_parser("generate")
+    add_model(parser)
     parser.add_argument("--cohort", type=Path, required=True, help="a prepared cohort.zarr, or a folder of image files")
     parser.add_argument("--do", type=Path, required=True, help="the plan: a YAML file (docs/generate.md)")
-    parser.add_argument("--out", type=Path, required=True, help="folder to write, or to go on with")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write, or to continue")
     parser.add_argument("--format", type=Literal["zarr", "nifti", "png"], default="zarr", help="of the images")
-    parser.add_argument("--split", type=str | None, default=None, help="of a prepared cohort, this split alone")
-    parser.add_argument("--method", type=str | None, default=None, help="of a run, a key of metrics.json")
-    parser.add_argument("--workers", type=int, default=1, help="1 is this process; more need the extra `ray`")
-    parser.add_argument("--address", type=str | None, default=None, help="of a Ray cluster, instead of a local one")
-    options = parse(parser, rest)
+    parser.add_argument("--split", type=str | None, default=None, help="of a prepared cohort: only this split")
+    add_method(parser)
+    parser.add_argument("--workers", type=int, default=1, help="1: this process; more need the extra `ray`")
+    parser.add_argument("--address", type=str | None, default=None, help="of a Ray cluster; default: a local one")
+    options = parse_options(parser, rest)
     from segue.generation.generate import generate
     from segue.generation.ledger import QUARANTINE
 
@@ -36,4 +34,4 @@ def generate_command(rest: list[str]) -> None:
         f"{summary['counterfactuals_per_second']:.1f} a second",
         style="dim",
     )
-    print(options.out, file=sys.stdout)
+    print(options.out)

@@ -1,7 +1,7 @@
 """Images, masks and covariates: from folders to a store on disk, split by subject."""
 
 from segue.cohort.folder import list_folder, read_folder
-from segue.cohort.io.image_file import read_image
+from segue.cohort.io import read_image
 from segue.cohort.record import Record
 from segue.cohort.resample import area_resample
 from segue.cohort.split import Fold, assign_splits

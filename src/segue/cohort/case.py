@@ -1,4 +1,4 @@
-"""One image to be asked about."""
+"""One factual image, for which counterfactuals are requested."""
 
 from dataclasses import dataclass, field
 
@@ -13,7 +13,7 @@ class Case:
     Attributes:
         spacing: mm per pixel of this grid; None where it is not known.
         affine: from pixels of this grid to mm, as in NIfTI.
-        covariates: by name, those that the study knows.
+        covariates: those of the study, by name.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""A cohort in a folder: `images/` and `masks/` with the same names, and perhaps `table.csv`."""
+"""A cohort in a folder: `images/` and `masks/` with files of the same names, and optionally `table.csv`."""
 
 import re
 from collections.abc import Iterator
@@ -8,22 +8,15 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
-from segue.cohort.io.image_file import (
-    Pixels,
-    decode_image,
-    decode_labels,
-    image_files,
-    spacing_on_grid,
-    to_grid,
-)
+from segue.cohort.io import Pixels, decode_image, decode_labels, image_files, spacing_on_grid, to_grid
 from segue.cohort.record import Record
-from segue.cohort.table import Row, read_table
+from segue.cohort.table import TableRow, read_table
 from segue.errors import InputError
 
 
 @dataclass(frozen=True)
-class Listed:
-    """Where a record comes from: known before any image is decoded."""
+class CohortFile:
+    """The files of a record, and what is known of it before they are decoded."""
 
     id: str
     subject: str
@@ -43,19 +36,29 @@ def read_folder(
 ) -> Iterator[Record]:
     """Read a folder of images and masks, one image in memory at a time, in the order of their names.
 
-    `images/NAME` and `masks/NAME` are PNG or NIfTI, their axes as stored. Names, the table and the arguments
-    are checked at the call, the files themselves as the iteration comes to them.
+    `images/NAME` and `masks/NAME` are PNG, NIfTI or DICOM, their axes as stored. Names, the table and the arguments
+    are checked at the call, and each file when the iteration reaches it.
 
     Args:
-        folder: holds `images/`, `masks/` and perhaps `table.csv` (see `read_table`).
+        folder: holds `images/`, `masks/` and optionally `table.csv` (see `read_table`).
         structures: the label of each structure in the masks; every other label is background.
         size: of the grid onto which images and masks are averaged, two entries or three.
         subject_pattern: regular expression searched in the name; its first group, or else the whole match, is
-            the subject. A column `subject` of the table goes first; with neither, each image is a subject.
+            the subject. A column `subject` of the table has precedence; with neither, each image is a subject.
         covariates: columns of the table to keep.
 
     Raises:
-        InputError: one line that names the file and the mend.
+        InputError: one line that names the file and what to do.
+
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for kind, values in (("images", [[10, 20]]), ("masks", [[0, 3]])):
+    ...     (folder / kind).mkdir()
+    ...     Image.fromarray(np.array(values, np.uint8)).save(folder / kind / "p1.png")
+    >>> (record,) = read_folder(folder, structures={"heart": 3}, size=(1, 2))
+    >>> record.id, record.image.tolist(), record.fractions.tolist()
+    ('p1', [[[10.0, 20.0]]], [[[0.0, 1.0]]])
     """
     _check_arguments(structures, size)
     cases = list_folder(folder, size=size, subject_pattern=subject_pattern, covariates=covariates)
@@ -68,8 +71,17 @@ def list_folder(
     size: tuple[int, ...],
     subject_pattern: str | None = None,
     covariates: tuple[str, ...] = (),
-) -> list[Listed]:
-    """The cases of a folder in the order of their names, without decoding any image (see `read_folder`)."""
+) -> list[CohortFile]:
+    """The cases of a folder in the order of their names; no image is decoded (see `read_folder` for the arguments).
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for kind in ("images", "masks"):
+    ...     (folder / kind).mkdir()
+    ...     _ = (folder / kind / "p1_slice2.png").write_bytes(b"any content")
+    >>> [(case.id, case.subject) for case in list_folder(folder, size=(4, 4), subject_pattern="^p[0-9]+")]
+    [('p1_slice2', 'p1')]
+    """
     folder = Path(folder)
     pattern = _compile(subject_pattern)
     images, masks = _files(folder / "images"), _files(folder / "masks")
@@ -79,7 +91,7 @@ def list_folder(
         raise InputError(f"{masks[name]}: has no image; add {folder / 'images' / name}.png or .nii.gz")
     table = read_table(folder / "table.csv", names=sorted(images), dims=len(size), covariates=covariates)
     return [
-        _case(images[name], masks[name], name, table.get(name, Row()), pattern) for name in sorted(images)
+        _case(images[name], masks[name], name, table.get(name, TableRow()), pattern) for name in sorted(images)
     ]
 
 
@@ -104,7 +116,7 @@ def _compile(subject_pattern: str | None) -> re.Pattern[str] | None:
 
 
 def _files(folder: Path) -> dict[str, Path]:
-    """`image_files` of a cohort's folder, none of them empty."""
+    """The image files of a cohort's folder by name; none of them is empty."""
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; a cohort has images/ and masks/")
     files = image_files(folder)
@@ -114,11 +126,11 @@ def _files(folder: Path) -> dict[str, Path]:
     return files
 
 
-def _case(image: Path, mask: Path, name: str, row: Row, pattern: re.Pattern[str] | None) -> Listed:
+def _case(image: Path, mask: Path, name: str, row: TableRow, pattern: re.Pattern[str] | None) -> CohortFile:
     subject = row.subject
     if subject is None:
         subject = name if pattern is None else _match(pattern, name, image)
-    return Listed(name, subject, image, mask, row.spacing, row.covariates)
+    return CohortFile(name, subject, image, mask, row.spacing, row.covariates)
 
 
 def _match(pattern: re.Pattern[str], name: str, image: Path) -> str:
@@ -131,19 +143,19 @@ def _match(pattern: re.Pattern[str], name: str, image: Path) -> str:
     return subject
 
 
-def _read_cases(cases: list[Listed], structures: dict[str, int], size: tuple[int, ...]) -> Iterator[Record]:
+def _read_cases(cases: list[CohortFile], structures: dict[str, int], size: tuple[int, ...]) -> Iterator[Record]:
     unseen = set(structures)
     for case in cases:
         record = _read_case(case, structures, size)
         unseen -= {
             name for name, fraction in zip(structures, record.fractions, strict=True) if fraction.any()
         }
-        if case is cases[-1]:  # before the last record is out: who counts the cases stops there
+        if case is cases[-1]:  # checked before the last record: a caller that counts records stops after it
             _check_seen(unseen, cases, structures)
         yield record
 
 
-def _check_seen(unseen: set[str], cases: list[Listed], structures: dict[str, int]) -> None:
+def _check_seen(unseen: set[str], cases: list[CohortFile], structures: dict[str, int]) -> None:
     for name in structures:
         if name in unseen:
             raise InputError(
@@ -152,7 +164,7 @@ def _check_seen(unseen: set[str], cases: list[Listed], structures: dict[str, int
             )
 
 
-def _read_case(case: Listed, structures: dict[str, int], size: tuple[int, ...]) -> Record:
+def _read_case(case: CohortFile, structures: dict[str, int], size: tuple[int, ...]) -> Record:
     image, mask = decode_image(case.image, len(size)), decode_labels(case.mask, len(size))
     _check_same_grid(case, image, mask)
     return Record(
@@ -165,7 +177,7 @@ def _read_case(case: Listed, structures: dict[str, int], size: tuple[int, ...]) 
     )
 
 
-def _check_same_grid(case: Listed, image: Pixels, mask: Pixels) -> None:
+def _check_same_grid(case: CohortFile, image: Pixels, mask: Pixels) -> None:
     if image.array.shape != mask.array.shape:
         raise InputError(
             f"{case.mask}: is {mask.array.shape}, its image {image.array.shape}; export both on the same grid"
@@ -179,5 +191,5 @@ def _check_same_grid(case: Listed, image: Pixels, mask: Pixels) -> None:
 def area_fractions(
     labels: np.ndarray, values: tuple[int, ...], size: tuple[int, ...]
 ) -> Float32[np.ndarray, "structures *space"]:
-    """Share of each pixel of the new grid that each label covers, (structures, *size)."""
+    """Share of each pixel of the new grid that each label covers."""
     return np.stack([to_grid(labels == value, size) for value in values])

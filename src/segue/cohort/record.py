@@ -1,4 +1,4 @@
-"""One case of a cohort: an image, what it shows, and whose it is."""
+"""One case of a cohort: an image, its structures and its subject."""
 
 from dataclasses import dataclass, field
 
@@ -12,11 +12,15 @@ class Record:
 
     Attributes:
         id: unique name of the image in the cohort.
-        subject: whose image it is; splits are drawn over subjects.
+        subject: the person of whom the image is; splits are drawn over subjects.
         image: intensities in the source's own units.
-        fractions: share of each pixel that each structure covers, in [0, 1]; the rest of 1 is background.
+        fractions: share of each pixel that each structure covers, in [0, 1]; what is left of 1 is background.
         spacing: mm per pixel of this grid, one entry per space axis; None where it is not known.
-        covariates: scalar facts about the case (age, sex as 0 or 1).
+        covariates: numbers that are known of the case (age; sex as 0 or 1).
+
+    >>> image, fractions = np.zeros((1, 4, 6), np.float32), np.zeros((2, 4, 6), np.float32)
+    >>> Record("p1_left", "p1", image, fractions, spacing=(0.5, 0.5), covariates={"age": 61.0}).image.shape
+    (1, 4, 6)
     """
 
     id: str

@@ -11,7 +11,11 @@ SPLITS = ("guide", "judge", "validation", "test")
 
 
 class Fold(NamedTuple):
-    """Of a cross-validation: the `number`-th (from 1) of `total` equal parts of the subjects is the test split."""
+    """A fold of a cross-validation: the `number`-th (from 1) of `total` equal parts of the subjects is the test split.
+
+    >>> Fold(number=1, total=5)
+    Fold(number=1, total=5)
+    """
 
     number: int
     total: int
@@ -20,7 +24,7 @@ class Fold(NamedTuple):
 def assign_splits(
     subjects: list[str], fractions: dict[str, float], seed: int, fold: Fold | None = None
 ) -> list[str]:
-    """Name the split of every image, so that all images of a subject fall into the same one.
+    """The split of every image; all images of a subject are in the same one.
 
     The shares are of subjects, not of images, rounded by largest remainder, and each split asked for holds at
     least one subject. The order of the images does not matter.
@@ -29,14 +33,17 @@ def assign_splits(
         subjects: the subject of each image.
         fractions: share of the subjects in "guide", "judge", "validation" and "test"; 0 may be left out.
         seed: of the draw.
-        fold: of a cross-validation, in whose folds every subject is tested once; the subjects that are not tested in
-            this one are divided by the other shares.
+        fold: of a cross-validation. Each subject is in the test split of one fold; in the other folds, it is in one of
+            the other splits, by their shares.
 
     Raises:
-        InputError: the shares are not shares, or there are too few subjects for them.
+        InputError: the fractions are not shares of 1, or there are too few subjects for them.
+
+    >>> assign_splits(["a", "a", "b", "c", "d"], {"guide": 0.5, "judge": 0.25, "test": 0.25}, seed=0)
+    ['guide', 'guide', 'judge', 'guide', 'test']
     """
     _check(fractions)
-    # Sorted, so that the draw depends on the seed and on who is in the cohort alone.
+    # Sorted, so that the draw depends on the seed and on the set of subjects alone.
     unique = sorted(set(subjects))
     order = np.random.default_rng(seed).permutation(len(unique))
     split_of = {}
@@ -52,7 +59,7 @@ def assign_splits(
     for name, count in zip(names, counts, strict=True):
         if count == 0:
             raise InputError(
-                f"split: {name!r} asks for {fractions[name]:g} of {len(order)} subjects, which makes none; "
+                f"split: {name!r} asks for {fractions[name]:g} of {len(order)} subjects, which rounds to none; "
                 "raise its fraction or add subjects"
             )
     split_of |= {unique[i]: str(name) for i, name in zip(order, np.repeat(names, counts), strict=True)}

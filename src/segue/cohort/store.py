@@ -1,8 +1,7 @@
 """A prepared cohort on disk: a Zarr group of arrays and a Parquet table, written once, read at random."""
 
 import math
-import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -19,10 +18,11 @@ from zarr.codecs import ZstdCodec
 from segue.cohort.record import Record
 from segue.cohort.split import Fold, assign_splits
 from segue.errors import InputError
+from segue.files import whole_folder
 
-FORMAT = "segue-cohort-1"
+COHORT_FORMAT = "segue-cohort-1"
 
-# Small enough to decode for one image at random, large enough that a cohort is not a million files.
+# Small enough to be decoded for one image, large enough that a cohort does not have a million files.
 _CHUNK_BYTES = 1 << 19
 
 
@@ -36,58 +36,47 @@ def write_store(
     seed: int,
     fold: Fold | None = None,
     total: int | None = None,
-    progress: Callable[[int], None] | None = None,
 ) -> None:
-    """Stream records to a store; memory does not grow with their number.
+    """Write records to a store one block after another; memory does not grow with their number.
 
-    The store is written to `path` + ".partial" and renamed when complete: an interruption leaves no half
-    of a store at `path`. A store that is already there is replaced.
+    The store appears at `path` only once it is complete, and replaces a store that is already there.
 
     Args:
         path: the folder to write.
-        records: the cohort, read once.
+        records: the cohort; it is iterated once.
         structures: names of the structures, in the order of `Record.fractions`.
         size: of the grid of every record.
         split: share of the subjects in each split (see `assign_splits`).
-        seed: of the draw of the splits. fold: of a cross-validation.
-        total: number of records, if known: saves growing the arrays.
-        progress: called with the number of records written so far.
+        seed: of the draw of the splits.
+        fold: of a cross-validation.
+        total: number of records, if known: the arrays then have their size from the start.
 
     Raises:
-        InputError: the records disagree in shape, covariates or spacing, repeat an id, or are none.
+        InputError: the records differ in shape, in covariates or in whether they have a spacing; an id is repeated; or
+            there are no records.
+
+    >>> import tempfile
+    >>> from segue.phantom import STRUCTURES, render_cohort
+    >>> path = Path(tempfile.mkdtemp()) / "cohort.zarr"
+    >>> records = render_cohort(4, size=(8, 24))
+    >>> write_store(path, records, structures=STRUCTURES, size=(8, 24), split={"guide": 0.5, "test": 0.5}, seed=0)
+    >>> Store(path).table["split"].value_counts().sort("split").rows()
+    [('guide', 2), ('test', 2)]
     """
     path = Path(path)
     if path.exists():
         Store(path)  # refuses to replace what is not a store
-    partial = path.with_name(path.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        table, unit = _write_arrays(partial, records, len(structures), tuple(size), total, progress)
-        subjects = pl.Series("split", assign_splits(table["subject"].to_list(), split, seed, fold))
-        table.insert_column(2, subjects).write_parquet(partial / "table.parquet")
-        attributes: dict[str, Any] = {
-            "format": FORMAT,
-            "structures": list(structures),
-            "size": list(size),
-            "unit": unit,
-        }
+    with whole_folder(path, replace=True) as partial:
+        table, unit = _write_arrays(partial, records, len(structures), tuple(size), total)
+        splits = pl.Series("split", assign_splits(table["subject"].to_list(), split, seed, fold))
+        table.insert_column(2, splits).write_parquet(partial / "table.parquet")
+        attributes: dict[str, Any] = {"format": COHORT_FORMAT, "unit": unit}
+        attributes |= {"structures": list(structures), "size": list(size)}
         zarr.open_group(partial, mode="r+").attrs.put(attributes)
-        if path.exists():
-            shutil.rmtree(path)
-        partial.rename(path)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
 
 
 def _write_arrays(
-    path: Path,
-    records: Iterable[Record],
-    n_structures: int,
-    size: tuple[int, ...],
-    total: int | None,
-    progress: Callable[[int], None] | None,
+    path: Path, records: Iterable[Record], n_structures: int, size: tuple[int, ...], total: int | None
 ) -> tuple[pl.DataFrame, str]:
     """Write images, fractions and spacing block by block; return the table and the unit of a measurement."""
     rows: list[dict[str, Any]] = []
@@ -101,8 +90,6 @@ def _write_arrays(
         arrays = arrays or _create_arrays(path, stacks, total or 0)
         _append(arrays, stacks, start=len(rows))
         rows += [{"id": r.id, "subject": r.subject} | r.covariates for r in block]
-        if progress is not None:
-            progress(len(rows))
     if first is None:
         raise InputError(f"{path.stem}: the cohort holds no images; check its source")
     _resize(arrays, len(rows))
@@ -110,14 +97,14 @@ def _write_arrays(
 
 
 def _blocks(records: Iterable[Record], length: int) -> Iterator[list[Record]]:
-    """Consecutive blocks: with `length` the images to a chunk, no chunk is written twice."""
+    """Consecutive blocks of `length` records, the images of a chunk, so that no chunk is written twice."""
     iterator = iter(records)
     while block := list(islice(iterator, length)):
         yield block
 
 
 def _chunk_length(size: tuple[int, ...]) -> int:
-    """Images to a chunk."""
+    """The number of images in a chunk."""
     return max(1, _CHUNK_BYTES // (4 * math.prod(size)))
 
 
@@ -197,20 +184,31 @@ def _table(rows: list[dict[str, Any]], first: Record) -> pl.DataFrame:
 
 
 class Store:
-    """A cohort as `write_store` left it, read only; safe to read from threads and forked workers.
+    """A cohort that `write_store` wrote, read only; threads and forked workers may read it at the same time.
 
-    Decoded chunks are kept, the least recently used make room: a cohort that fits into `cache_bytes` is
-    decoded once, and reading it at random is then as fast as memory.
+    Decoded chunks are cached, and the least recently used ones are dropped first. A cohort that fits into `cache_bytes`
+    is decoded once.
 
     Attributes:
         structures: names, in the order of the fractions.
         size: of the grid. channels: of an image.
         chunk: images that are decoded together.
         unit: of a measurement, "mm2" or "mm3" where spacing is known, else "px".
-        table: one row an image: id, subject, split, covariates.
+        table: one row per image: id, subject, split, covariates.
 
     Raises:
         InputError: there is no store at the path, or it is something else.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "cohort.zarr"
+    >>> image, lung = np.ones((1, 2, 2), np.float32), np.full((1, 2, 2), 0.5, np.float32)
+    >>> records = [Record("a", "p1", image, lung), Record("b", "p2", 2 * image, lung)]
+    >>> write_store(path, records, structures=("lung",), size=(2, 2), split={"test": 1.0}, seed=0)
+    >>> store = Store(path)
+    >>> len(store), store.unit, store.indices("test").tolist()
+    (2, 'px', [0, 1])
+    >>> store.read(np.array([1]))["image"].flatten().tolist()
+    [2.0, 2.0, 2.0, 2.0]
     """
 
     def __init__(self, path: Path, *, cache_bytes: int = 1 << 29) -> None:
@@ -219,8 +217,8 @@ class Store:
             raise InputError(f"{path}: no prepared cohort there; prepare it first")
         try:
             group = zarr.open_group(path, mode="r", zarr_format=3)
-            if group.attrs.get("format") != FORMAT:
-                raise ValueError(f"its format is {group.attrs.get('format')!r}, not {FORMAT!r}")
+            if (found := group.attrs.get("format")) != COHORT_FORMAT:
+                raise ValueError(f"its format is {found!r}, not {COHORT_FORMAT!r}")
             self.table = pl.read_parquet(path / "table.parquet")
             self._arrays: dict[str, Any] = {name: group[name] for name in ("images", "fractions")}
             self._spacing: np.ndarray = np.asarray(cast(Any, group["spacing"])[:])
@@ -245,7 +243,7 @@ class Store:
     def read(
         self, indices: Int[np.ndarray, " batch"], *, fractions: bool = True
     ) -> dict[str, Float[Tensor, "batch ..."]]:
-        """Read images by index, in the order given, repeats allowed; ranges are read fastest.
+        """Read images by index, in the order given; an index may be repeated, and ranges are read fastest.
 
         Returns:
             "image" (batch, channels, *space), "fractions" (batch, structures, *space) where they are wanted, and
@@ -274,7 +272,7 @@ class Store:
         """Rows of an array, in the order of the indices."""
         array = self._arrays[name]
         length = array.chunks[0]
-        # A range over several chunks: one call decodes them side by side, and none is needed again soon.
+        # A range over several chunks: one call decodes them in parallel, and they are not worth caching.
         if len(indices) > length and np.all(np.diff(indices) == 1):
             return np.asarray(array[int(indices[0]) : int(indices[-1]) + 1])
         rows = np.empty((len(indices), *array.shape[1:]), dtype=array.dtype)

@@ -10,8 +10,8 @@ from segue.errors import InputError
 
 
 @dataclass(frozen=True)
-class Row:
-    """What the table says of one image."""
+class TableRow:
+    """The row of one image."""
 
     subject: str | None = None
     spacing: tuple[float, ...] | None = None
@@ -20,12 +20,12 @@ class Row:
 
 def read_table(
     path: Path, *, names: list[str], dims: int, covariates: tuple[str, ...] = ()
-) -> dict[str, Row]:
-    """Read the rows of the named images; {} where there is no table and none is needed.
+) -> dict[str, TableRow]:
+    """Read the rows of the named images; {} where there is no table and no covariate is asked for.
 
-    Columns: `name` (or `id`), the file's name without its suffix; perhaps `subject`; perhaps `spacing_0`,
-    `spacing_1` (, `spacing_2`), mm per pixel of the file along rows, columns (, slices), which go before what
-    the file says; and the covariates, which are numbers. Rows of other images are passed over.
+    Columns: `name` (or `id`), the file's name without its suffix; optionally `subject`; optionally `spacing_0`,
+    `spacing_1` (and `spacing_2`), mm per pixel of the file along rows, columns (and slices), which have precedence over
+    the file's own; and the covariates, which are numbers. Rows of other images are ignored.
 
     Raises:
         InputError: a row or column is missing, given twice, or not a number.
@@ -45,7 +45,7 @@ def read_table(
 
 def _rows_by_name(path: Path, covariates: tuple[str, ...]) -> dict[str, dict[str, str | None]]:
     try:
-        # As text: read as numbers, the names 007 and 7 would be the same.
+        # As text, because as numbers the names 007 and 7 would be the same.
         frame = pl.read_csv(path, infer_schema=False)
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = str(error).splitlines()[0]
@@ -65,14 +65,14 @@ def _rows_by_name(path: Path, covariates: tuple[str, ...]) -> dict[str, dict[str
     return {row[key]: row for row in frame.iter_rows(named=True)}
 
 
-def _row(path: Path, name: str, row: dict[str, str | None], dims: int, covariates: tuple[str, ...]) -> Row:
+def _row(path: Path, name: str, row: dict[str, str | None], dims: int, covariates: tuple[str, ...]) -> TableRow:
     subject = None
     if "subject" in row:
         subject = (row["subject"] or "").strip()
         if not subject:
             raise InputError(f"{path}: the subject of {name!r} is empty; fill it in")
     values = {column: _number(path, name, column, row[column]) for column in covariates}
-    return Row(subject, _spacing(path, name, row, dims), values)
+    return TableRow(subject, _spacing(path, name, row, dims), values)
 
 
 def _spacing(path: Path, name: str, row: dict[str, str | None], dims: int) -> tuple[float, ...] | None:

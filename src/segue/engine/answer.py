@@ -133,7 +133,7 @@ def predict_all(model: "Model", known: Abducted, owner: Tensor, pa_star: Tensor)
 
 
 @dataclass(frozen=True)
-class Answer:
+class CaseAnswer:
     """One image under its requests.
 
     Attributes:
@@ -148,20 +148,20 @@ class Answer:
     achieved: Float[np.ndarray, "request measured"]
 
 
-def answer(model: "Model", cases: Sequence[Case], requests: Sequence[Sequence[Request]]) -> list[Answer]:
+def answer(model: "Model", cases: Sequence[Case], requests: Sequence[Sequence[Request]]) -> list[CaseAnswer]:
     """Every case under every one of its requests, each image abducted once.
 
     Raises:
         InputError: an image or a request that cannot be answered (see `check_inputs` and `segue.causal.request`).
     """
-    found: list[Answer] = []
+    found: list[CaseAnswer] = []
     for first in range(0, len(cases), length := batch_length(model)):
         part = slice(first, first + length)
         found += answer_batch(model, cases[part], requests[part])
     return found
 
 
-def answer_batch(model: "Model", cases: Sequence[Case], requests: Sequence[Sequence[Request]]) -> list[Answer]:
+def answer_batch(model: "Model", cases: Sequence[Case], requests: Sequence[Sequence[Request]]) -> list[CaseAnswer]:
     """`answer`, of no more images than go through the networks at once."""
     known = abduct_images(model, inputs_of(model, cases))
     pa, each = known.facts.pa, [len(asked) for asked in requests]
@@ -172,7 +172,7 @@ def answer_batch(model: "Model", cases: Sequence[Case], requests: Sequence[Seque
     columns = (images, pa_star, achieved)
     split = zip(*([part.cpu().numpy() for part in column.split(each)] for column in columns), strict=True)
     return [
-        Answer(x_star, factual.cpu().numpy(), requested, reached)
+        CaseAnswer(x_star, factual.cpu().numpy(), requested, reached)
         for factual, (x_star, requested, reached) in zip(pa, split, strict=True)
     ]
 

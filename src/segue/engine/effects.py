@@ -27,7 +27,7 @@ class Mediation:
 
     total: Counterfactual
     direct: Counterfactual
-    variables: scm.Effects
+    variables: scm.PathEffects
     names: tuple[str, ...]
 
     @property

@@ -118,7 +118,7 @@ class Model:
         propagate: bool = True,
         hold: Collection[str] = (),
         spacing: Spacing | Sequence[Spacing] = None,
-        covariates: Mapping[str, Tensor | float] | None = None,
+        covariates: Mapping[str, Tensor | Sequence[float] | float] | None = None,
         particles: int = 1,
     ) -> Counterfactual:
         """What the images would look like under do(variable = request, ...).

@@ -1,6 +1,6 @@
-"""The explorer: ask for a counterfactual with sliders, in the browser.
+"""The explorer: requests by sliders, counterfactuals in the browser.
 
-`models` opens what is explored; `asking` answers (pure functions of an image and a request); `pictures`, `view`,
-`panel`, `strip` and `gallery` turn answers into HTML; `upload` and `keep` read and write files; `page` lays all of it
-out, `api` is the same over HTTP, and `serve` serves both.
+`models` opens the model. `asking` answers a request (pure functions of an image and a request). `pictures`, `view`,
+`panel`, `strip` and `gallery` turn answers into HTML, with the templates of `markup`. `upload` reads files, `download`
+writes them. `page` is the layout with its events, `api` offers the same over HTTP, and `serve` serves both.
 """

@@ -1,4 +1,4 @@
-"""What the page does, over HTTP, for programs: four endpoints that hold no session (docs/explorer.md has a client)."""
+"""The page's functions over HTTP, for programs: four endpoints without sessions (docs/explorer.md has a client)."""
 
 import base64
 import binascii
@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from segue.errors import InputError
-from segue.explorer import keep, upload
+from segue.explorer import download, upload
 from segue.explorer.asking import ask, sweep, training_range
 from segue.explorer.models import Chosen, Explored
 
@@ -18,18 +18,31 @@ JSON = dict[str, Any]
 
 
 def endpoints(explored: Explored, **queue: Any) -> None:
-    """Add the endpoints to the Blocks that is being built; `queue` is that of what runs the networks."""
+    """Add the endpoints to the Blocks that is being built; `queue`: settings of those that run networks."""
+    api = Endpoints(explored)
+    gr.api(api.variables, api_name="variables", queue=False)
+    gr.api(api.images, api_name="images", queue=False)
+    gr.api(api.counterfactual, api_name="counterfactual", **queue)
+    gr.api(api.sweep, api_name="sweep", **queue)
 
-    def variables() -> JSON:
-        """What can be asked: by variable its unit, training range and standard deviation; and the methods."""
-        return catalogue(explored)
 
-    def images(search: str = "", limit: int = 100) -> list[str]:
-        """Ids of the cohort that hold the text."""
-        ids = [] if explored.source is None else explored.source.ids
+class Endpoints:
+    """The endpoints; gradio reads names, types and defaults of their arguments, and their documentation."""
+
+    def __init__(self, explored: Explored) -> None:
+        self.explored = explored
+
+    def variables(self) -> JSON:
+        """The variables with unit, training range and standard deviation; and the methods."""
+        return catalogue(self.explored)
+
+    def images(self, search: str = "", limit: int = 100) -> list[str]:
+        """Ids of the cohort that contain the text."""
+        ids = [] if self.explored.source is None else self.explored.source.ids
         return [id for id in ids if search.lower() in id.lower()][: max(limit, 0)]
 
     def counterfactual(
+        self,
         do: JSON,
         image: str = "",
         file: str = "",
@@ -40,21 +53,23 @@ def endpoints(explored: Explored, **queue: Any) -> None:
         propagate: bool = True,
         hold: list[str] | None = None,
     ) -> JSON:
-        """One request of one image.
+        """The counterfactuals of one request of one image.
 
         `do` is {variable: value, "+20%", "-1.5sd" or "q0.9"}. The image is an id of the cohort (`image`), or the base64
         of a PNG, NIfTI or DICOM file (`file`, `name`), with the `slice` if it has several (from 0, -1: the middle one)
         and `given`, {covariate: value}, if the model has covariates. `methods` are separated by commas. If the model
-        has a graph, effects follow it; `propagate` false holds everything else, `hold` the variables that it names.
+        has a graph, effects follow it; with `propagate` false everything else is held, and `hold` names variables that
+        are held.
         """
 
         def work() -> JSON:
-            here = chosen(explored, image, file, name, slice, given or {})
-            return answered(explored, here, do, methods, propagate, hold or [])
+            here = find_image(self.explored, image, file, name, slice, given or {})
+            return answer_by_method(self.explored, here, do, methods, propagate, hold or [])
 
-        return spoken(work)
+        return with_messages(work)
 
-    def swept(
+    def sweep(
+        self,
         variable: str,
         low: float | int,
         high: float | int,
@@ -68,27 +83,23 @@ def endpoints(explored: Explored, **queue: Any) -> None:
         """One variable of an image of the cohort, from `low` to `high`: requested, and measured by guide and judge."""
 
         def work() -> JSON:
-            case, first = chosen(explored, image, "", "", -1, {}).case, next(iter(explored.models))
+            case = find_image(self.explored, image, "", "", -1, {}).case
             found = sweep(
-                explored, case, do or {}, method or first, variable,
+                self.explored, case, do or {}, method or next(iter(self.explored.models)), variable,
                 low=low, high=high, frames=frames, propagate=propagate, hold=hold or [],
             )  # fmt: skip
             return {"unit": found.unit, "requested": found.requested, "guide": found.guide, "judge": found.judge}
 
-        return spoken(work)
-
-    gr.api(variables, api_name="variables", queue=False)
-    gr.api(images, api_name="images", queue=False)
-    gr.api(counterfactual, api_name="counterfactual", **queue)
-    gr.api(swept, api_name="sweep", **queue)
+        return with_messages(work)
 
 
 def catalogue(explored: Explored) -> JSON:
+    """The model's variables and methods."""
     model = explored.first
-    names = model.measured_names
+    names = model.space.areas
     listed = {
         name: {
-            "unit": model.unit if name in names else "",
+            "unit": model.grid.unit if name in names else "",
             "training": training_range(model, i),
             "sd": float(model.parents.sd[i]),
         }
@@ -98,7 +109,7 @@ def catalogue(explored: Explored) -> JSON:
     return {"model": explored.name, "methods": list(explored.models), "graph": graph, "variables": listed}
 
 
-def answered(
+def answer_by_method(
     explored: Explored, here: Chosen, do: JSON, methods: str, propagate: bool, hold: Sequence[str]
 ) -> JSON:
     """A sidecar for each method, with its counterfactual as base64 of a NIfTI file."""
@@ -107,16 +118,15 @@ def answered(
     found: JSON = {}
     with TemporaryDirectory() as scratch:
         for one in answer.readings:
-            keep.write_answer(Path(scratch), one.method, explored, here, answer, one)
+            download.write_answer(Path(scratch), one.method, explored, here, answer, one)
             content = (Path(scratch) / f"{one.method}.nii.gz").read_bytes()
-            found[one.method] = keep.sidecar(explored, here, answer, one) | {
-                "nifti": base64.b64encode(content).decode()
-            }
+            sidecar = download.sidecar(explored, here, answer, one)
+            found[one.method] = sidecar | {"nifti": base64.b64encode(content).decode()}
     return found
 
 
-def chosen(explored: Explored, image: str, file: str, name: str, slice: int, given: JSON) -> Chosen:
-    """An image of the cohort by its id, or one that was sent."""
+def find_image(explored: Explored, image: str, file: str, name: str, slice: int, given: JSON) -> Chosen:
+    """An image of the cohort by its id, or the file that was sent."""
     if bool(image) == bool(file):
         raise InputError("give either image (an id of the cohort) or file (base64), not both")
     if image:
@@ -129,13 +139,13 @@ def chosen(explored: Explored, image: str, file: str, name: str, slice: int, giv
         try:
             path.write_bytes(base64.b64decode(file, validate=True))
         except binascii.Error:
-            raise InputError("file is no base64") from None
+            raise InputError("file is not valid base64") from None
         received = upload.receive(path, explored.first)
         return upload.read(received, explored.first, slice=upload.place(received, slice), covariates=given)
 
 
-def spoken(work: Callable[[], JSON]) -> JSON:
-    """Bad input becomes an error that clients are shown."""
+def with_messages(work: Callable[[], JSON]) -> JSON:
+    """Turn a mistake in the input into an error whose message the client receives."""
     try:
         return work()
     except InputError as error:

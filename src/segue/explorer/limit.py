@@ -1,15 +1,15 @@
-"""How much a browser or program may send at once."""
+"""A limit on the size of a request."""
 
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-MOST = 64 << 20  # bytes of a request that is no file upload; a file in base64 is a third larger than itself
+MAX_BODY_BYTES = 64 << 20  # of a request that is no file upload; base64 makes a file a third larger
 
 
 class BodyLimit:
-    """Refuses a request by the length that it declares (the server holds it to that), and one that declares none.
+    """Refuses a request whose declared length is too large (the server enforces it), or that declares none.
 
-    Uploads have a limit of their own.
+    Uploads have another limit (`upload.MAX_BYTES`).
     """
 
     def __init__(self, app: ASGIApp, uploads: str = "/upload") -> None:
@@ -20,7 +20,7 @@ class BodyLimit:
         if scope["type"] == "http" and scope["method"] in ("POST", "PUT", "PATCH"):
             headers = dict(scope["headers"])
             if b"content-length" not in headers:
-                refused = PlainTextResponse("say how long the request is (Content-Length)", 411)
-            elif int(headers[b"content-length"]) > MOST and not scope["path"].endswith(self.uploads):
-                refused = PlainTextResponse(f"{MOST >> 20} MB at most are taken", 413)
+                refused = PlainTextResponse("declare the length of the request (Content-Length)", 411)
+            elif int(headers[b"content-length"]) > MAX_BODY_BYTES and not scope["path"].endswith(self.uploads):
+                refused = PlainTextResponse(f"{MAX_BODY_BYTES >> 20} MB at most are accepted", 413)
         await (refused or self.app)(scope, receive, send)

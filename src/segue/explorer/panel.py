@@ -1,27 +1,22 @@
-"""The request: one slider for each structure x region, in its unit, laid out as the anatomy lies."""
+"""The request: one slider for each structure x region, in its unit, one row for each structure."""
 
 import json
 import math
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
-from segue.causal.intervention import parse
+from segue.causal.request import Intervention
 from segue.engine.model import Model
 from segue.explorer.asking import Areas, training_range
-from segue.report.columns import typeset_unit
-from segue.report.figure import typeset
+from segue.explorer.markup import filled
+from segue.text import in_words, typeset, typeset_unit
 
-HERE = Path(__file__).parent
 CHANGES = ("+50%", "-50%", "+100%", "q0.05", "q0.5", "q0.95")
 IN_WORDS = {"q0.05": "5% quantile of", "q0.5": "median of", "q0.95": "95% quantile of"}
 
 
 @dataclass(frozen=True)
 class Slider:
-    """One variable's range. `start` is what was measured, to the slider's step; `trained` the training range."""
+    """One variable. `start`: its factual value, rounded to `step`. `trained`: its range in the training data."""
 
     name: str
     label: str
@@ -34,15 +29,16 @@ class Slider:
     trained: tuple[float, float]
 
     def share(self, value: float) -> float:
-        """Where a value lies on the slider, in percent."""
+        """The position of a value on the slider, in percent."""
         return round(100 * min(max((value - self.low) / (self.high - self.low), 0), 1), 2)
 
     def shown(self, value: float) -> str:
+        """A value with the decimals of the step."""
         return f"{value:.{digits(self.step)}f}"
 
 
 def sliders(model: Model, factual: Areas) -> list[Slider]:
-    """One for each variable, covariates last."""
+    """One slider for each variable, covariates last."""
     found = []
     for i, name in enumerate(model.variables):
         measured = i < len(model.parents.variables)
@@ -56,8 +52,8 @@ def sliders(model: Model, factual: Areas) -> list[Slider]:
             Slider(
                 name=name,
                 label=title(name),
-                part=name.partition("@")[2] or name,
-                unit=typeset_unit(model.unit) if measured else "",
+                part=in_words(name.partition("@")[2] or name),
+                unit=typeset_unit(model.grid.unit) if measured else "",
                 start=round(start, digits(step)),
                 low=math.floor(bottom / step) * step,
                 high=math.ceil(top / step) * step,
@@ -68,66 +64,48 @@ def sliders(model: Model, factual: Areas) -> list[Slider]:
     return found
 
 
-def rows(model: Model, found: list[Slider]) -> list[tuple[str, list[Slider]]]:
-    """A structure and its regions' sliders, row by row; covariates in a row of their own."""
+def panel_rows(model: Model, found: list[Slider]) -> list[tuple[str, list[Slider]]]:
+    """Rows of (structure, sliders of its regions), and one row of the covariates."""
     variables = model.parents.variables
-    laid = [(words(structure), found[span]) for structure, span in variables.spans.items()]
-    given = found[len(variables) :]
-    return [*laid, ("covariates", given)] if given else laid
+    rows = [(in_words(structure), found[span]) for structure, span in variables.spans.items()]
+    covariates = found[len(variables) :]
+    return [*rows, ("covariates", covariates)] if covariates else rows
 
 
 def presets(model: Model, found: list[Slider]) -> list[tuple[str, str]]:
-    """What is often asked, in words, and its values as JSON: each variable changed, each structure in all regions."""
+    """Common requests as (label, values in JSON): each structure in all its regions, and each variable on its own."""
     offered: list[tuple[str, dict[str, float]]] = []
     for structure, span in model.parents.variables.spans.items():
         for change in CHANGES[:2]:
-            offered.append(
-                (f"{change} {words(structure)}, everywhere", {s.name: asked(model, s, change) for s in found[span]})
-            )
+            values = {slider.name: preset_value(model, slider, change) for slider in found[span]}
+            offered.append((f"{change} {in_words(structure)}, everywhere", values))
     for slider in found[: len(model.parents.variables)]:
         offered += [
-            (f"{IN_WORDS.get(change, change)} {slider.label}", {slider.name: asked(model, slider, change)})
+            (f"{IN_WORDS.get(change, change)} {slider.label}", {slider.name: preset_value(model, slider, change)})
             for change in CHANGES
         ]
     return [(typeset(label), json.dumps(values)) for label, values in offered]
 
 
-def asked(model: Model, slider: Slider, change: str) -> float:
-    """The value that a change asks for, to the slider's step."""
+def preset_value(model: Model, slider: Slider, change: str) -> float:
+    """The value that a change requests, rounded to the slider's step."""
     i = model.variables.index(slider.name)
-    factual = model.marginal.new_tensor([slider.start])
-    value = parse(slider.name, change).apply(factual, sd=model.parents.sd[i], marginal=model.marginal[:, i])
+    factual = model.space.marginal.new_tensor([slider.start])
+    value = Intervention.parse(slider.name, change).apply(factual, sd=model.parents.sd[i], marginal=model.space.marginal[:, i])
     return round(float(value[0]), digits(slider.step))
 
 
 def panel(model: Model, factual: Areas) -> str:
-    """The sliders as HTML, at what was measured."""
+    """The sliders as HTML, at the factual values."""
     found = sliders(model, factual)
-    template = templates().get_template("panel.html.j2")
-    return template.render(rows=rows(model, found), presets=presets(model, found))
-
-
-@cache
-def templates() -> Environment:
-    """HTML with everything escaped that was not written here."""
-    return Environment(
-        loader=PackageLoader("segue.explorer"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
+    return filled("panel.html.j2", rows=panel_rows(model, found), presets=presets(model, found))
 
 
 def digits(step: float) -> int:
-    """Decimals that a step has."""
+    """The number of decimals of a step."""
     return max(0, -math.floor(math.log10(step) + 1e-9))
-
-
-def words(name: str) -> str:
-    return name.replace("_", " ")
 
 
 def title(name: str) -> str:
     """`calcified_plaque@mid` as "calcified plaque, mid"."""
-    return ", ".join(words(part) for part in name.split("@"))
+    return ", ".join(in_words(part) for part in name.split("@"))

@@ -1,4 +1,4 @@
-"""Arrays to what a browser shows: PNG as data URIs, and lines as SVG paths in pixels of the image."""
+"""Arrays as a browser shows them: PNG files as data URIs, and lines as SVG paths in pixels of the image."""
 
 import base64
 import io
@@ -13,29 +13,38 @@ from PIL import Image
 
 from segue.report.figure import DIFFERENCES
 
-DRAWN = 256  # paths that are kept: those of the factual image are drawn again with every answer
+CACHED_PATHS = 256  # the paths of the factual image are part of every answer
 Plane = Float[np.ndarray, "height width"]
 
 
-def plane(array: Float[np.ndarray, "*space"], index: int) -> Plane:
-    """An image of two axes as it is; of three, a slice of the last."""
+def display_plane(array: Float[np.ndarray, "*space"], index: int) -> Plane:
+    """A 2-D image unchanged; of a volume, the slice `index` of the last axis."""
     return array if array.ndim == 2 else array[..., min(index, array.shape[-1] - 1)]
 
 
-def grey(image: Plane, intensity: tuple[float, float]) -> UInt8[np.ndarray, "height width"]:
-    """`intensity` is (black, white)."""
+def most_changed_slice(change: Float[np.ndarray, "*space"]) -> int:
+    """The slice of a volume's last axis that changed most; the middle one if nothing changed; 0 of a 2-D image."""
+    if change.ndim == 2:
+        return 0
+    by_slice = np.abs(change).sum((0, 1))
+    return int(by_slice.argmax()) if by_slice.max() > 0 else change.shape[-1] // 2
+
+
+def display_grey(image: Plane, intensity: tuple[float, float]) -> UInt8[np.ndarray, "height width"]:
+    """Grey levels; `intensity` is (black, white)."""
     low, high = intensity
     return ((image - low) * (255 / (high - low))).clip(0, 255).round().astype(np.uint8)
 
 
 def signed(difference: Plane, limit: float) -> UInt8[np.ndarray, "height width 3"]:
-    """Red above, blue below, white at zero; `limit` takes the full colours."""
+    """Red above zero, blue below, white at zero; the colours are full at `limit`."""
     levels = ((difference / limit + 1) * 127.5).clip(0, 255).round().astype(np.uint8)
     return palette()[levels]
 
 
 @cache
 def palette() -> UInt8[np.ndarray, "256 3"]:
+    """The colours of a difference, from negative to positive."""
     return (colormaps[DIFFERENCES](np.arange(256))[:, :3] * 255).round().astype(np.uint8)
 
 
@@ -46,26 +55,25 @@ def png(pixels: UInt8[np.ndarray, "height width *colour"]) -> bytes:
 
 
 def data_uri(content: bytes, kind: str = "image/png") -> str:
-    """A file inside the page: no other user can ask for it, and nothing has to be removed."""
+    """A file as part of the page: no other user can request it, and no file has to be removed."""
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def sides(inside: Bool[np.ndarray, "height width"]) -> str:
-    """The border of a set of pixels, along their sides, as an SVG path; the image's edge closes nothing."""
+    """The border of a set of pixels along the sides of pixels, as an SVG path; open at the image's edge."""
     return _sides(inside.tobytes(), inside.shape)
 
 
-@lru_cache(maxsize=DRAWN)
+@lru_cache(maxsize=CACHED_PATHS)
 def _sides(content: bytes, shape: tuple[int, int]) -> str:
     inside = np.frombuffer(content, bool).reshape(shape)
     down = np.argwhere(inside[:, 1:] != inside[:, :-1])  # a side between two columns
     across = np.argwhere(inside[1:] != inside[:-1])
-    runs = [*joined(down[:, 1] + 1, down[:, 0], "v"), *joined(across[:, 0] + 1, across[:, 1], "h")]
-    return "".join(runs)
+    return "".join([*runs_of(down[:, 1] + 1, down[:, 0], "v"), *runs_of(across[:, 0] + 1, across[:, 1], "h")])
 
 
-def joined(lines: np.ndarray, starts: np.ndarray, direction: str) -> list[str]:
-    """Sides of length 1 as runs: those that follow one another on one line become one."""
+def runs_of(lines: np.ndarray, starts: np.ndarray, direction: str) -> list[str]:
+    """Sides of length 1, merged where they are consecutive on one line."""
     order = np.lexsort((starts, lines))
     lines, starts = lines[order], starts[order]
     breaks = np.flatnonzero((np.diff(lines) != 0) | (np.diff(starts) != 1)) + 1
@@ -79,13 +87,13 @@ def joined(lines: np.ndarray, starts: np.ndarray, direction: str) -> list[str]:
 
 
 def outline(mask: Plane) -> str:
-    """The line where a soft mask passes one half, between pixels, closed at the image's edge, as an SVG path."""
+    """The level line of a soft mask at 0.5, interpolated and closed at the image's edge, as an SVG path."""
     return _outline(np.float32(mask).tobytes(), mask.shape)
 
 
-@lru_cache(maxsize=DRAWN)
+@lru_cache(maxsize=CACHED_PATHS)
 def _outline(content: bytes, shape: tuple[int, int]) -> str:
     padded = np.pad(np.frombuffer(content, np.float32).reshape(shape), 1)
     lines: Any = contour_generator(z=padded).lines(0.5)
-    # One format for all points: ten times as fast as a format a point.
+    # One format string for all points is ten times as fast as one per point.
     return "".join(("M" + "L".join(["%.1f %.1f"] * len(line))) % tuple((line - 0.5).ravel().tolist()) for line in lines)

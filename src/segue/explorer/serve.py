@@ -1,4 +1,4 @@
-"""Serving the page: on this machine, to nobody else unless there are passwords, and without a word to the internet."""
+"""Serving the page: to this machine only, unless there are passwords, and without any connection to the internet."""
 
 import atexit
 import os
@@ -10,27 +10,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segue.errors import InputError
+from segue.explorer.markup import asset
 from segue.explorer.upload import MAX_BYTES
 from segue.hardware import keep_memory
 
 if TYPE_CHECKING:
     from segue.explorer.models import Explored
 
-TEMPLATES = Path(__file__).parent / "templates"
 LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
 def check_reach(host: str, auth: Path | None) -> None:
-    """Refuse to be seen from elsewhere without passwords."""
+    """Refuse to serve other machines without passwords."""
     if host not in LOCAL and auth is None:
         raise InputError(f"--host {host}: others could reach the images; give --auth FILE too, or leave --host out")
 
 
 def read_users(path: Path) -> list[tuple[str, str]]:
-    """Lines of `user:password`.
+    """The users of a file with lines of `user:password`.
 
     Raises:
-        InputError: missing, empty, malformed, or for others to read.
+        InputError: the file is missing, empty, malformed, or readable by other accounts.
     """
     try:
         if path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
@@ -45,7 +45,7 @@ def read_users(path: Path) -> list[tuple[str, str]]:
 
 
 def silence() -> None:
-    """Before gradio is imported: no telemetry, and a folder of uploads that no other account can enter."""
+    """Before gradio is imported: no telemetry, and a folder for uploads that no other account can read."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     folder = tempfile.mkdtemp(prefix="segue-explore-")  # mode 700
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -55,52 +55,59 @@ def silence() -> None:
 def serve(
     explored: "Explored", *, host: str = "127.0.0.1", port: int = 7860, users: list[tuple[str, str]] | None = None
 ) -> tuple[str, Callable[[], None]]:
-    """Begin to serve; the address, and what ends it.
+    """Start to serve; returns the address, and a function that stops.
 
     Raises:
-        InputError: the port is taken, or gradio is not installed.
+        InputError: the port is in use, or gradio is not installed.
     """
     silence()
     try:
-        from segue.explorer.page import build
+        from segue.explorer.page import build_page
     except ModuleNotFoundError as error:
         raise InputError(f'the explorer needs {error.name}: pip install "segue-counterfactual[explore]"') from None
 
+    keep_memory()
+    blocks = build_page(explored)
+    try:
+        _, address, _ = blocks.launch(
+            server_name=host, server_port=port, auth=users or None, **private_server(), **appearance()
+        )
+    except OSError:
+        raise InputError(f"--port {port}: is in use; give another, or 0 for any that is free") from None
+    return address, blocks.close
+
+
+def private_server() -> dict[str, Any]:
+    """Settings of gradio: no tunnel, no access to local files, no monitoring, limits on the size of requests."""
     from starlette.middleware import Middleware
 
     from segue.explorer.limit import BodyLimit
 
-    keep_memory()
-    blocks = build(explored)
-    try:
-        _, address, _ = blocks.launch(
-            server_name=host,
-            server_port=port,
-            auth=users or None,
-            share=False,
-            quiet=True,
-            inbrowser=False,
-            prevent_thread_lock=True,
-            allowed_paths=[],
-            max_file_size=MAX_BYTES,
-            ssr_mode=False,
-            enable_monitoring=False,
-            footer_links=[],
-            app_kwargs={"middleware": [Middleware(BodyLimit)]},
-            theme=theme(),
-            css=style(),
-            head=f"<style>{(TEMPLATES / 'marks.css').read_text()}</style>",  # css= would not reach the document itself
-        )
-    except OSError:
-        raise InputError(f"--port {port}: is taken; give another, or 0 for any that is free") from None
-    return address, blocks.close
+    return {
+        "share": False,
+        "quiet": True,
+        "inbrowser": False,
+        "prevent_thread_lock": True,
+        "allowed_paths": [],
+        "max_file_size": MAX_BYTES,
+        "ssr_mode": False,
+        "enable_monitoring": False,
+        "app_kwargs": {"middleware": [Middleware(BodyLimit)]},
+    }
 
 
-def theme() -> Any:
-    """Fonts of the machine itself: none is fetched."""
+def appearance() -> dict[str, Any]:
+    """Fonts of the machine itself (none is downloaded), and the style sheets."""
     import gradio as gr
 
-    return gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"], text_size="md")
+    default, mono = ["system-ui", "sans-serif"], ["ui-monospace", "monospace"]
+    return {
+        "footer_links": [],
+        "theme": gr.themes.Default(font=default, font_mono=mono, text_size="md"),
+        "css": style(),
+        # gradio limits the rules of css= to its own container, so rules about the document are part of the head
+        "head": f"<style>{asset('marks.css')}</style>",
+    }
 
 
 def style() -> str:
@@ -108,4 +115,4 @@ def style() -> str:
     from segue.explorer.pictures import palette
 
     stops = ", ".join(f"rgb({r} {g} {b})" for r, g, b in palette()[::17])
-    return (TEMPLATES / "style.css").read_text().replace("SG_SCALE", stops)
+    return asset("style.css").replace("SG_SCALE", stops)

@@ -1,4 +1,4 @@
-"""A sweep as a strip of frames, a curve of requested against achieved, and an animated GIF."""
+"""A sweep as a strip of frames, a curve of achieved against requested values, and an animated GIF."""
 
 import io
 
@@ -8,20 +8,23 @@ from PIL import Image
 
 from segue.engine.model import Model
 from segue.explorer.asking import Sweep
-from segue.explorer.panel import templates, title
-from segue.explorer.pictures import data_uri, grey, plane, png
-from segue.report.columns import method_title, typeset_unit
+from segue.explorer.markup import filled
+from segue.explorer.panel import title
+from segue.explorer.pictures import data_uri, display_grey, display_plane, most_changed_slice, png
+from segue.report.columns import method_title
 from segue.report.figure import INK
+from segue.text import typeset_unit
 
-FRAME = 120  # ms
-SIDE = 384  # pixels of the longer side of a GIF, about
+FRAME_DURATION = 120  # ms
+GIF_SIDE = 384  # pixels of the longer side of a GIF, about
 
 
 def strip(swept: Sweep, model: Model, aspect: float) -> str:
     """The sweep as HTML."""
-    index = telling_slice(swept)
-    frames = [grey(plane(image, index), model.intensity) for image in swept.images]
-    return templates().get_template("strip.html.j2").render(
+    index = most_changed_slice(swept.images[-1] - swept.images[0])
+    frames = [display_grey(display_plane(image, index), model.grid.intensity) for image in swept.images]
+    return filled(
+        "strip.html.j2",
         title=title(swept.variable),
         method=method_title(swept.method),
         unit=typeset_unit(swept.unit),
@@ -31,18 +34,11 @@ def strip(swept: Sweep, model: Model, aspect: float) -> str:
         gif=data_uri(gif(frames), "image/gif"),
         name=f"{swept.variable.replace('@', '_')}_{swept.method}.gif",
         reached=list(zip(swept.requested, swept.guide, strict=True)),
-    )  # fmt: skip
-
-
-def telling_slice(swept: Sweep) -> int:
-    """Of the last axis of a volume, where the sweep changes most."""
-    if swept.images[0].ndim == 2:
-        return 0
-    return int(np.abs(swept.images[-1] - swept.images[0]).sum((0, 1)).argmax())
+    )
 
 
 def curve(swept: Sweep) -> bytes:
-    """Requested against achieved, as SVG."""
+    """Achieved against requested values, as SVG."""
     figure = Figure(figsize=(5, 3.4), facecolor="white", layout="constrained")
     axes, unit = figure.subplots(), typeset_unit(swept.unit)
     axes.axvspan(*swept.training, color="#e8eef5", label="training range", zorder=0)
@@ -59,10 +55,10 @@ def curve(swept: Sweep) -> bytes:
 
 
 def gif(frames: list[np.ndarray]) -> bytes:
-    """There and back, without end; pixels enlarged, so that it can be shown as it is."""
-    scale = max(1, SIDE // max(frames[0].shape))
+    """An endless animation, forwards and backwards, with enlarged pixels."""
+    scale = max(1, GIF_SIDE // max(frames[0].shape))
     images = [Image.fromarray(np.kron(frame, np.ones((scale, scale), np.uint8))) for frame in frames]
     images += images[-2:0:-1]
     stream = io.BytesIO()
-    images[0].save(stream, format="gif", save_all=True, append_images=images[1:], duration=FRAME, loop=0)
+    images[0].save(stream, format="gif", save_all=True, append_images=images[1:], duration=FRAME_DURATION, loop=0)
     return stream.getvalue()

@@ -1,19 +1,14 @@
 """What users bring: PNG, NIfTI or DICOM, known by content, refused in a sentence before it costs memory."""
 
-import gzip
 import math
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import nibabel
 import numpy as np
-from PIL import Image
 
 from segue.cohort.case import Case
-from segue.cohort.io.dicom import read_header, shape_of
-from segue.cohort.io.image_file import decode_image, spacing_on_grid, to_grid
+from segue.cohort.io import decode_image, format_names, reader_of, spacing_on_grid, suffix_by_content, to_grid
 from segue.engine.model import Model
 from segue.errors import InputError
 from segue.explorer.models import Chosen
@@ -21,7 +16,6 @@ from segue.generation.source import geometry
 
 MAX_BYTES = 256 << 20
 MAX_PIXELS = 1 << 26
-NIFTI = {348: (344, b"n+1\0"), 540: (4, b"n+2\0")}  # header's length: where its name is (NIfTI-1, NIfTI-2)
 
 
 @dataclass(frozen=True)
@@ -42,18 +36,18 @@ def receive(path: Path, model: Model) -> Upload:
     name = path.name
     if (size := path.stat().st_size) > MAX_BYTES:
         raise InputError(f"{name}: has {size >> 20} MB; {MAX_BYTES >> 20} MB at most are taken")
-    suffix = content_suffix(path)
+    suffix = suffix_by_content(path)
     if not suffix:
-        raise InputError(f"{name}: is no PNG, NIfTI or DICOM file by its content; export it as one of them")
+        raise InputError(f"{name}: is no {format_names()} file by its content; export it as one of them")
     stored = path.with_name(f"upload{suffix}")
     path.replace(stored)
     try:
-        shape = shape_on_disk(stored, suffix)
+        shape = reader_of(stored).shape(stored)
     except InputError:
         raise
     except Exception as error:  # a damaged header makes a reader raise nearly anything
         raise InputError(f"{name}: its header cannot be read ({type(error).__name__}); export it again") from error
-    dims = len(model.size)
+    dims = len(model.grid.size)
     while len(shape) > dims and shape[-1] == 1:
         shape = shape[:-1]
     if math.prod(shape) > MAX_PIXELS:
@@ -63,39 +57,6 @@ def receive(path: Path, model: Model) -> Upload:
     if len(shape) not in (dims, dims + 1):
         raise InputError(f"{name}: has {len(shape)} axes, the model's images have {dims}; give one slice or volume")
     return Upload(stored, name, shape[-1] if len(shape) > dims else None)
-
-
-def content_suffix(path: Path) -> str:
-    """The suffix that a file's first bytes ask for; "" for none that is read."""
-    with path.open("rb") as stream:
-        head = stream.read(600)
-    if head.startswith(b"\x89PNG\r\n\x1a\n"):
-        return ".png"
-    if head[128:132] == b"DICM":
-        return ".dcm"
-    if head.startswith(b"\x1f\x8b"):
-        try:
-            with gzip.open(path) as stream:
-                return ".nii.gz" if is_nifti(stream.read(600)) else ""
-        except (OSError, EOFError, zlib.error):
-            return ""
-    return ".nii" if is_nifti(head) else ""
-
-
-def is_nifti(head: bytes) -> bool:
-    """By the length and the name that its header starts with, in either byte order."""
-    lengths = {int.from_bytes(head[:4], order) for order in ("little", "big")}  # type: ignore[arg-type]
-    return any(head[at : at + 4] == name for length, (at, name) in NIFTI.items() if length in lengths)
-
-
-def shape_on_disk(path: Path, suffix: str) -> tuple[int, ...]:
-    """What the header says."""
-    if suffix == ".png":
-        with Image.open(path, formats=["PNG"]) as image:
-            return image.height, image.width
-    if suffix == ".dcm":
-        return shape_of(read_header(path))
-    return tuple(int(n) for n in nibabel.load(path).shape)  # type: ignore[attr-defined]
 
 
 def read(upload: Upload, model: Model, *, slice: int | None, covariates: Mapping[str, float | int | None]) -> Chosen:
@@ -112,18 +73,18 @@ def read(upload: Upload, model: Model, *, slice: int | None, covariates: Mapping
         raise InputError(f"{upload.name}: is no longer here (uploads are kept for an hour); upload it again")
     place = slice if upload.slices is not None else None
     try:
-        pixels = decode_image(upload.path, len(model.size), slice=place)
+        pixels = decode_image(upload.path, len(model.grid.size), slice=place)
     except InputError as error:
         raise InputError(str(error).replace(str(upload.path), upload.name)) from None
-    spacing = spacing_on_grid(pixels.spacing, pixels.array.shape, model.size)
-    if spacing is None and model.unit != "px" and model.pixel_area is None:
+    spacing = spacing_on_grid(pixels.spacing, pixels.array.shape, model.grid.size)
+    if spacing is None and model.grid.unit != "px" and model.grid.pixel_area is None:
         raise InputError(
-            f"{upload.name}: tells no spacing, and the model measures in {model.unit}; give NIfTI or DICOM"
+            f"{upload.name}: tells no spacing, and the model measures in {model.grid.unit}; give NIfTI or DICOM"
         )
-    names = model.covariate_names
+    names = model.space.covariates
     if missing := [name for name in names if covariates.get(name) is None]:
         raise InputError(f"{upload.name}: give the image's {missing[0]}")
-    image = to_grid(pixels.array, model.size)[None]
+    image = to_grid(pixels.array, model.grid.size)[None]
     affine = geometry(pixels.affine, pixels.spacing, spacing)
     given = {name: float(value) for name in names if (value := covariates.get(name)) is not None}
     case = Case(upload.name, image, spacing, affine, given)
@@ -141,9 +102,9 @@ def place(upload: Upload, slice: int) -> int | None:
 def remarks(case: Case, model: Model) -> list[str]:
     """What the user should know of an image before believing its answers."""
     found = []
-    if case.spacing is None and model.unit != "px":
+    if case.spacing is None and model.grid.unit != "px":
         found.append("The file tells no spacing: that of the training images is assumed.")
-    low, high = model.intensity
+    low, high = model.grid.intensity
     outside = float(np.mean((case.image < low - 0.1 * (high - low)) | (case.image > high + 0.1 * (high - low))))
     if outside > 0.3:
         found.append(

@@ -1,4 +1,4 @@
-"""An answer as HTML: pictures with their lines, what was asked and what was reached, where it leaked."""
+"""An answer as HTML: pictures with outlines, requested and achieved values, leakage."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,19 +7,31 @@ import numpy as np
 
 from segue.engine.model import Model
 from segue.explorer.asking import Answer, Areas, Reading, training_range
+from segue.explorer.markup import filled
 from segue.explorer.models import Chosen, Explored
-from segue.explorer.panel import templates, title, words
-from segue.explorer.pictures import Plane, data_uri, grey, outline, plane, png, sides, signed
-from segue.report.columns import method_title, typeset_unit
+from segue.explorer.panel import title
+from segue.explorer.pictures import (
+    Plane,
+    data_uri,
+    display_grey,
+    display_plane,
+    most_changed_slice,
+    outline,
+    png,
+    sides,
+    signed,
+)
+from segue.report.columns import method_title
 from segue.report.figure import STRUCTURES, colour_limit
+from segue.text import in_words, typeset, typeset_unit
 
-TICKS = (-1.0, -0.5, 0.0, 0.5, 1.0)  # of the colours' limit
-NOTED = 0.25  # sd: an unasked variable that moved by more is marked
+TICKS = (-1.0, -0.5, 0.0, 0.5, 1.0)  # of the colour bar, as shares of its limit
+NOTABLE = 0.25  # sd: an off-target change above this is marked
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One image of the page, and the lines over it."""
+    """One image of the page, and the outlines over it."""
 
     name: str
     alt: str
@@ -29,11 +41,12 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Row:
-    """One variable of the table; `reached` has the guide's and the judge's measure and the change in sd, by method.
+class VariableRow:
+    """One variable of the table.
 
     Attributes:
-        asked: by the user. followed: by the graph, in consequence.
+        asked: whether the user requested it. followed: whether it follows from the request along the graph.
+        reached: by method, the guide's measurement, the judge's, the change in sd, and whether it is marked.
     """
 
     name: str
@@ -45,42 +58,41 @@ class Row:
 
 
 def view(explored: Explored, chosen: Chosen, answer: Answer, *, index: int | None = None) -> str:
-    """Everything that is seen of an answer.
+    """The pictures and the table of an answer.
 
     Args:
         index: of a 3-D image, the slice that is shown; by default the one that changed most.
     """
     model = explored.first
-    index = telling_slice(answer) if index is None else index
-    shape = plane(answer.image, index).shape
-    span = 100 / (model.intensity[1] - model.intensity[0])
-    changes = [span * (plane(one.image, index) - plane(answer.image, index)) for one in answer.readings]
+    if index is None:
+        index = most_changed_slice(np.sum([np.abs(one.image - answer.image) for one in answer.readings], axis=0))
+    shape = display_plane(answer.image, index).shape
+    span = 100 / (model.grid.intensity[1] - model.grid.intensity[0])
+    changes = [span * (display_plane(one.image, index) - display_plane(answer.image, index)) for one in answer.readings]
     limit = colour_limit(changes)
-    factual = picture(
-        answer.image, answer.outlines, index, model, name="Factual", alt=f"Factual image, {chosen.case.id}"
-    )
-    return templates().get_template("view.html.j2").render(
+    factual = f"Factual image, {chosen.case.id}"
+    return filled(
+        "view.html.j2",
         shape=shape,
         aspect=aspect(shape, chosen.case.spacing),
         wide=shape[1] >= 1.8 * shape[0],
         borders=borders(answer, index),
-        factual=factual,
+        factual=picture(answer.image, answer.outlines, index, model, name="Factual", alt=factual),
         methods=[
-            method(one, change, limit, answer, index, model)
-            for one, change in zip(answer.readings, changes, strict=True)
+            method(one, change, limit, index, model) for one, change in zip(answer.readings, changes, strict=True)
         ],
-        ticks=[f"{share * limit:+.3g}".replace("-", "−") if share else "0" for share in TICKS],
-        structures=list(zip(map(words, answer.outlines), STRUCTURES * len(answer.outlines), strict=False)),
-        rows=table(answer, model.measured_names),
+        ticks=[typeset(f"{share * limit:+.3g}") if share else "0" for share in TICKS],
+        structures=list(zip(map(in_words, answer.outlines), STRUCTURES * len(answer.outlines), strict=False)),
+        rows=table_rows(answer, model.space.areas),
         judged=explored.judge is not None,
         unit=typeset_unit(answer.unit),
         asked=asked_in_words(answer),
         beyond=[f"{title(name)} {value:.3g}" for name, value in extrapolated(model, answer.do)],
-    )  # fmt: skip
+    )
 
 
-def method(one: Reading, change: Plane, limit: float, answer: Answer, index: int, model: Model) -> dict[str, object]:
-    """A method's pictures and its gauges."""
+def method(one: Reading, change: Plane, limit: float, index: int, model: Model) -> dict[str, object]:
+    """A method's pictures, leakage and off-target change."""
     name = method_title(one.method)
     difference = data_uri(png(signed(change, limit)))
     return {
@@ -99,16 +111,16 @@ def picture(
 ) -> Picture:
     """A grey image and the outlines of its structures."""
     lines = [
-        (outline(plane(mask, index)), colour)
+        (outline(display_plane(mask, index)), colour)
         for mask, colour in zip(outlines.values(), STRUCTURES * len(outlines), strict=False)
     ]
-    return Picture(name, alt, data_uri(png(grey(plane(image, index), model.intensity))), lines, "grey")
+    return Picture(name, alt, data_uri(png(display_grey(display_plane(image, index), model.grid.intensity))), lines, "grey")
 
 
 def borders(answer: Answer, index: int) -> list[tuple[str, bool]]:
-    """The regions' borders, each once, those that were asked last (and marked)."""
-    planes = {name: plane(weights, index) > 0.5 for name, weights in answer.regions.items()}
-    inside = {name: mask.tobytes() for name, mask in planes.items()}  # structures share regions
+    """The regions' borders, each once, with a mark for those of requested variables, which come last."""
+    planes = {name: display_plane(weights, index) > 0.5 for name, weights in answer.regions.items()}
+    inside = {name: mask.tobytes() for name, mask in planes.items()}  # several structures have the same region
     asked = {inside[name] for name in answer.moving if name in inside}
     once = {inside[name]: mask for name, mask in planes.items()}
     return sorted(((sides(mask), key in asked) for key, mask in once.items()), key=lambda one: one[1])
@@ -120,19 +132,11 @@ def aspect(shape: tuple[int, ...], spacing: tuple[float, ...] | None) -> float:
     return round(shape[1] * wide / (shape[0] * tall), 4)
 
 
-def telling_slice(answer: Answer) -> int:
-    """Of the last axis, the slice that changed most; the middle one where nothing did."""
-    if answer.image.ndim == 2:
-        return 0
-    change = np.sum([np.abs(one.image - answer.image).sum((0, 1)) for one in answer.readings], axis=0)
-    return int(change.argmax()) if change.max() > 0 else answer.image.shape[-1] // 2
-
-
-def table(answer: Answer, names: tuple[str, ...]) -> list[Row]:
-    """All measured variables, and covariates that were to move."""
+def table_rows(answer: Answer, names: tuple[str, ...]) -> list[VariableRow]:
+    """All measured variables, and the covariates that the request changes."""
     moving = answer.moving
     return [
-        Row(
+        VariableRow(
             name=title(name),
             asked=name in answer.do,
             followed=name in moving and name not in answer.do,
@@ -146,7 +150,7 @@ def table(answer: Answer, names: tuple[str, ...]) -> list[Row]:
 
 
 def reached(answer: Answer, one: Reading, name: str) -> tuple[str, str, str, bool]:
-    """By the guide, by the judge, the change in sd by the judge (the guide, without one), and whether it is marked."""
+    """By the guide, by the judge, the change in sd by the judge (without one, by the guide), whether it is marked."""
     if name not in one.guide:
         return "–", "–", "–", False
     before, after = (answer.judge, one.judge) if one.judge else (answer.factual, one.guide)
@@ -155,13 +159,13 @@ def reached(answer: Answer, one: Reading, name: str) -> tuple[str, str, str, boo
     return (
         f"{one.guide[name]:.2f}",
         judge,
-        f"{moved:+.2f}".replace("-", "−"),
-        abs(moved) > NOTED and name not in answer.moving,
+        typeset(f"{moved:+.2f}"),
+        abs(moved) > NOTABLE and name not in answer.moving,
     )
 
 
 def extrapolated(model: Model, do: Areas) -> list[tuple[str, float]]:
-    """What was asked outside of the training data."""
+    """The requested values outside the range of the training data."""
     found = []
     for name, value in do.items():
         low, high = training_range(model, model.variables.index(name))
@@ -173,7 +177,7 @@ def extrapolated(model: Model, do: Areas) -> list[tuple[str, float]]:
 def asked_in_words(answer: Answer) -> str:
     """The request as a sentence."""
     if not answer.do:
-        return "Nothing is asked yet: move a slider."
+        return "Nothing is requested yet: move a slider."
     changes = [
         f"{title(name)} = {value:.3g} (measured {answer.factual[name]:.3g})" for name, value in answer.do.items()
     ]

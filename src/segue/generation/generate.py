@@ -1,5 +1,6 @@
-"""A whole cohort under a plan of interventions: resumable, by any number of workers, to the same result."""
+"""A whole cohort under a plan of interventions: resumable, with the same result for any number of workers."""
 
+import math
 import time
 from collections.abc import Generator
 from contextlib import closing
@@ -10,7 +11,7 @@ from typing import Any
 
 from segue.errors import InputError
 from segue.generation import ledger, pool
-from segue.generation.job import Job, begin, open_worker
+from segue.generation.job import Job, open_worker, start_job
 from segue.generation.output import Format
 from segue.generation.worker import Tally
 from segue.hub.locate import locate
@@ -30,64 +31,62 @@ def generate(
     workers: int = 1,
     address: str | None = None,
 ) -> dict[str, Any]:
-    """Counterfactuals of every image of a cohort under a plan, to a folder; returns its summary.
+    """Counterfactuals of every image of a cohort under a plan, written to a folder; returns its summary.
 
-    A call that was cut short, at any moment and by any means, is repeated to go on: what is done is not done again,
-    and the result is the same, as it is for any number of workers.
+    After an interruption of any kind, repeat the same call: finished shards are not repeated. The result is the same,
+    with any number of interruptions and workers.
 
     Args:
-        run: a run, an exported folder or a shipped model's name. method: of a run (see `segue.load`).
-        cohort: a prepared store, or a folder of PNG or NIfTI files. split: of a store, the images of one split.
+        run: a run, an exported folder or the name of a shipped model. method: of a run (see `segue.load`).
+        cohort: a prepared store, or a folder of PNG or NIfTI files. split: of a store; only its images are used.
         plan: a YAML file (see `segue.generation.plan`).
         out: the folder to write: images, table.parquet, quarantine.csv, summary.json.
         format: of the images: one Zarr array, or files.
-        workers: 1 works in this process; more are actors on Ray.
-        address: of a Ray cluster whose nodes see the same paths; by default Ray is started here if it is needed.
+        workers: 1 runs in this process; more are actors on Ray.
+        address: of a Ray cluster whose nodes see the same paths; by default Ray is started here if needed.
 
     Raises:
-        InputError: run, cohort, plan or out are not what they should be, or no image at all could be answered.
+        InputError: run, cohort, plan or out is missing or invalid, or no image could be answered.
     """
-    if workers < 1:
-        raise InputError(f"--workers {workers}: give a number of workers, 1 or more")
-    if distributed := workers > 1 or address is not None:
-        pool.check_ray()
+    distributed = workers > 1 or address is not None
+    pool.check_workers(workers, distributed=distributed)
     began = time.perf_counter()
     job = Job(locate(run).absolute(), method, Path(cohort).absolute(), split, Path(out).absolute(), format)
-    worker = begin(job, Path(plan))
+    worker = start_job(job, Path(plan))
     if done := ledger.finished(job.out):
         return done
-    shards = -(-len(worker.source.ids) // worker.shard)
+    shards = math.ceil(len(worker.source.ids) / worker.shard)
     todo = ledger.missing(job.out, shards)
     log = job.out / "ray.log"
-    if distributed and todo:
-        tallies = pool.on_ray(partial(open_worker, job), todo, workers=workers, address=address, log=log)
-    else:
-        tallies = pool.here(worker, todo)
+    on_ray = partial(pool.on_ray, partial(open_worker, job), workers=workers, address=address, log=log)
+    tallies = on_ray(todo) if distributed and todo else pool.in_this_process(worker, todo)
     made = follow(tallies, len(todo), shards)
-    log.unlink(missing_ok=True)  # of interest where something went wrong
+    log.unlink(missing_ok=True)  # only needed after an error
     counts = ledger.close(job.out, shards)
     if counts["quarantined"] and not counts["counterfactuals"]:
-        raise InputError(f"{job.out / ledger.QUARANTINE}: not one image could be answered; it says why")
-    seconds = time.perf_counter() - began
-    summary = {
-        **counts,
-        "variables": list(worker.model.variables),
-        "unit": worker.model.grid.unit,
-        "shards": shards,
-        "shards_done_before": shards - len(todo),
-        "workers": workers,
-        "seconds": round(seconds, 2),
-        "counterfactuals_per_second": round(made / seconds, 2),
-        "command": command(),
-        "commit": commit(),
-        "versions": versions(distributed),
-    }
+        raise InputError(f"{job.out / ledger.QUARANTINE}: no image could be answered; the file has the reasons")
+    model = {"variables": list(worker.model.variables), "unit": worker.model.grid.unit}
+    work = {"shards": shards, "shards_done_before": shards - len(todo), "workers": workers}
+    summary = {**counts, **model, **work, **speed(made, began), **provenance(distributed)}
     ledger.end(job.out, summary)
     return summary
 
 
+def speed(counterfactuals: int, began: float) -> dict[str, float]:
+    """Seconds since `began`, and counterfactuals per second."""
+    seconds = time.perf_counter() - began
+    return {"seconds": round(seconds, 2), "counterfactuals_per_second": round(counterfactuals / seconds, 2)}
+
+
+def provenance(distributed: bool) -> dict[str, Any]:
+    """The command, the commit, and the versions of packages that the result depends on."""
+    packages = ["segue-counterfactual", "torch", "numpy", "zarr", "polars", *(["ray"] if distributed else [])]
+    versions = {package: version(package) for package in packages}
+    return {"command": command(), "commit": commit(), "versions": versions}
+
+
 def follow(tallies: Generator[Tally, None, None], todo: int, shards: int) -> int:
-    """Draw the tallies, showing how far they are; the number of counterfactuals made."""
+    """Consume the tallies and show progress; returns the number of counterfactuals made."""
     began, made, bad = time.perf_counter(), 0, 0
 
     def state() -> str:
@@ -96,11 +95,5 @@ def follow(tallies: Generator[Tally, None, None], todo: int, shards: int) -> int
     with closing(tallies):
         for _, tally in zip(track(range(todo), total=shards, title="generate", describe=state), tallies, strict=False):
             made, bad = made + tally.counterfactuals, bad + tally.quarantined
-        next(tallies, None)  # lets the pool see its end, rather than be stopped
+        next(tallies, None)  # so that the pool ends normally instead of being stopped
     return made
-
-
-def versions(distributed: bool) -> dict[str, str]:
-    """Of what the result depends on."""
-    packages = ["segue-counterfactual", "torch", "numpy", "zarr", "polars", *(["ray"] if distributed else [])]
-    return {package: version(package) for package in packages}

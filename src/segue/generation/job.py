@@ -1,8 +1,7 @@
-"""What a piece of work consists of, checked as a whole; and a worker for it, in this process or in another."""
+"""A job: its parts, checked before it starts; and a worker for it, in this process or in another."""
 
 import dataclasses
 import hashlib
-import math
 import shutil
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +16,7 @@ from segue.errors import InputError
 from segue.files import write_text
 from segue.generation import ledger
 from segue.generation.output import (
-    FOLDER,
+    IMAGE_FOLDER,
     STORE,
     FileOutput,
     Format,
@@ -25,8 +24,8 @@ from segue.generation.output import (
     ZarrOutput,
     check_files,
     create_store,
-)  # fmt: skip
-from segue.generation.plan import REQUESTS, Listed, Plan, read_plan
+)
+from segue.generation.plan import REQUESTS_FILE, Plan, TableRequests, read_plan
 from segue.generation.source import Source, open_source
 from segue.generation.worker import Worker
 from segue.hub.load import load
@@ -34,12 +33,12 @@ from segue.pipeline import fingerprint
 
 PLAN = "plan.yaml"
 SHARD_IMAGES = 64  # at most
-SHARD_BYTES = 1 << 28  # of a shard's counterfactuals, at most: a worker holds them in memory
+SHARD_BYTES = 1 << 28  # of a shard's counterfactuals, at most: they are in memory
 
 
 @dataclass(frozen=True)
 class Job:
-    """Where everything is: the same paths for every worker, wherever it runs."""
+    """All paths and settings of a job. Every worker uses the same paths, on any machine."""
 
     run: Path
     method: str | None
@@ -49,8 +48,8 @@ class Job:
     format: Format
 
 
-def begin(job: Job, plan_file: Path) -> Worker:
-    """Check everything, make the output folder or find it begun by the same job, and open a worker here.
+def start_job(job: Job, plan_file: Path) -> Worker:
+    """Check everything, make the output folder (or continue that of the same job), and open a worker in this process.
 
     Raises:
         InputError: run, cohort, plan or output folder are not what they should be.
@@ -63,52 +62,53 @@ def begin(job: Job, plan_file: Path) -> Worker:
         check_files(source.ids, job.format, channels=model.grid.channels, dims=len(model.grid.size))
     plan = dataclasses.replace(plan, shard=plan.shard or shard_length(plan.requests.most, model))
     identity = {
-        **of_model(model),
+        **model_identity(model),
         "cohort": fingerprint([source.identity(), job.split]),
-        "plan": fingerprint([plain(plan), table_bytes(plan)]),
+        "plan": fingerprint([plan_settings(plan), table_bytes(plan)]),
         "format": job.format,
     }
-    ledger.begin(job.out, identity, partial(fill, job=job, model=model, source=source, plan=plan))
-    return assemble(job, model, source, plan)
+    ledger.open_output(job.out, identity, partial(fill_output, job=job, model=model, source=source, plan=plan))
+    return make_worker(job, model, source, plan)
 
 
 def open_worker(job: Job) -> Worker:
-    """A worker for a job that has begun, in a process of its own.
+    """A worker for a started job, in another process.
 
     Raises:
-        InputError: the run that this process sees is not the one that the job was begun with.
+        InputError: the run that this process reads is not the one that the job was started with.
     """
     model = load(job.run, method=job.method)
     begun = ledger.identity_of(job.out)
-    for key, value in of_model(model).items():
+    for key, value in model_identity(model).items():
         if begun[key] != value:
             raise InputError(f"{job.run}: a worker has another {key}; give all nodes one folder and like hardware")
     plan = read_plan(job.out / PLAN, model.variables)
-    return assemble(job, model, open_source(job.cohort, model, split=job.split), plan)
+    return make_worker(job, model, open_source(job.cohort, model, split=job.split), plan)
 
 
-def of_model(model: Model) -> dict[str, str]:
-    """What must be the same for all workers."""
+def model_identity(model: Model) -> dict[str, str]:
+    """What must be equal for all workers."""
     return {"run": ledger.weights_of(model)}
 
 
-def assemble(job: Job, model: Model, source: Source, plan: Plan) -> Worker:
-    assert plan.shard is not None  # resolved when the job began
+def make_worker(job: Job, model: Model, source: Source, plan: Plan) -> Worker:
+    """A worker that writes to the output folder of the job."""
+    assert plan.shard is not None  # resolved when the job started
     output: Output
     if job.format == "zarr":
         output = ZarrOutput(job.out / STORE, shard=plan.shard)
     else:
-        output = FileOutput(job.out / FOLDER, format=job.format, bits=bits_of(model.grid.intensity))
+        output = FileOutput(job.out / IMAGE_FOLDER, format=job.format, bits=bits_of(model.grid.intensity))
     return Worker(model, source, plan, output, out=job.out, shard=plan.shard)
 
 
-def fill(folder: Path, *, job: Job, model: Model, source: Source, plan: Plan) -> None:
-    """What an output folder begins with: the plan with its defaults filled in, and room for the images."""
-    write_text(folder / PLAN, yaml.safe_dump(plain(plan), sort_keys=False))
-    if isinstance(plan.requests, Listed):
-        shutil.copyfile(plan.requests.table, folder / REQUESTS)
+def fill_output(folder: Path, *, job: Job, model: Model, source: Source, plan: Plan) -> None:
+    """The first content of an output folder: the plan with its defaults, and an empty store or folder for images."""
+    write_text(folder / PLAN, yaml.safe_dump(plan_settings(plan), sort_keys=False))
+    if isinstance(plan.requests, TableRequests):
+        shutil.copyfile(plan.requests.table, folder / REQUESTS_FILE)
     if job.format != "zarr":
-        (folder / FOLDER).mkdir()
+        (folder / IMAGE_FOLDER).mkdir()
         return
     assert plan.shard is not None
     create_store(
@@ -123,23 +123,24 @@ def fill(folder: Path, *, job: Job, model: Model, source: Source, plan: Plan) ->
 
 
 def check_ids(plan: Plan, path: Path, source: Source) -> None:
-    """Refuse a table about images that are not there: a misspelt id would be passed over in silence."""
-    if isinstance(plan.requests, Listed) and (strange := set(plan.requests.rows) - set(source.ids)):
+    """Refuse a table with ids that are not in the cohort: a misspelt id would otherwise be ignored silently."""
+    if isinstance(plan.requests, TableRequests) and (strange := set(plan.requests.rows) - set(source.ids)):
         raise InputError(f"{plan.requests.table}: the id {min(strange)!r} is no image of the cohort; correct it")
 
 
 def shard_length(requests: int, model: Model) -> int:
-    """Images to a shard: enough to fill the networks' batches, few enough to hold their counterfactuals in memory."""
-    image = 4 * model.grid.channels * math.prod(model.grid.size)
+    """Images per shard: enough for full batches, and few enough that their counterfactuals fit in memory."""
+    image = 4 * model.grid.channels * model.grid.pixels
     return max(1, min(SHARD_IMAGES, SHARD_BYTES // (requests * image)))
 
 
-def plain(plan: Plan) -> dict[str, Any]:
-    """The plan's YAML, with its defaults."""
+def plan_settings(plan: Plan) -> dict[str, Any]:
+    """The plan as YAML, with its defaults."""
     causal = {"propagate": False} if not plan.propagate else {"hold": list(plan.hold)} if plan.hold else {}
     return plan.requests.plain() | causal | {"shard": plan.shard}
 
 
 def table_bytes(plan: Plan) -> str | None:
-    """The table's fingerprint, where there is one."""
-    return hashlib.sha256(plan.requests.table.read_bytes()).hexdigest() if isinstance(plan.requests, Listed) else None
+    """SHA-256 of the plan's table, if it has one."""
+    requests = plan.requests
+    return hashlib.sha256(requests.table.read_bytes()).hexdigest() if isinstance(requests, TableRequests) else None

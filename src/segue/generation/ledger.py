@@ -1,4 +1,4 @@
-"""The output folder: what it was begun with, which shards are done, and the tables that close it."""
+"""The output folder: the identity of its job, the shards that are done, and the final tables."""
 
 import hashlib
 import json
@@ -13,40 +13,36 @@ from torch import Tensor, nn
 
 from segue.engine.model import Model
 from segue.errors import InputError
-from segue.files import write_text
-from segue.generation.output import sweep
-from segue.generation.worker import PARTS, part
+from segue.files import whole_file, whole_folder, write_text
+from segue.generation.output import remove_partial_files
+from segue.generation.worker import PART_FOLDER, part
 
 IDENTITY, SUMMARY = "identity.json", "summary.json"
 TABLE, QUARANTINE = "table.parquet", "quarantine.csv"
 
 
-def begin(out: Path, identity: dict[str, Any], fill: Callable[[Path], None]) -> None:
-    """Make the folder `out`, its content by `fill(folder)`, or go on with the one that is there.
+def open_output(out: Path, identity: dict[str, Any], fill: Callable[[Path], None]) -> None:
+    """Make the folder `out` with the content that `fill(folder)` writes, or continue with an existing one.
 
-    It appears under its name only once complete, so that a kill leaves no folder that cannot be gone on with.
+    It appears under its name only once it is complete, so that a killed job can always be continued.
 
     Raises:
-        InputError: the folder holds something else, or was begun with another run, cohort, plan or format.
+        InputError: the folder has other content, or is of another run, cohort, plan or format.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         resume(out, identity)
         return
-    partial = out.with_name(out.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
     try:
-        (partial / PARTS).mkdir(parents=True)
-        fill(partial)
-        write_text(partial / IDENTITY, json.dumps(identity, indent=1))
-        partial.replace(out)
+        with whole_folder(out) as partial:
+            (partial / PART_FOLDER).mkdir()
+            fill(partial)
+            write_text(partial / IDENTITY, json.dumps(identity, indent=1))
     except OSError as error:
         raise InputError(f"{out}: cannot be made ({error}); name another folder with --out") from None
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def resume(out: Path, identity: dict[str, Any]) -> None:
-    """Refuse a folder that is not this piece of work."""
+    """Refuse a folder of another job."""
     begun = identity_of(out)
     for key, value in identity.items():
         if begun.get(key) != value:
@@ -56,7 +52,7 @@ def resume(out: Path, identity: dict[str, Any]) -> None:
 
 
 def identity_of(out: Path) -> dict[str, Any]:
-    """What a folder was begun with."""
+    """The identity of the job that a folder was made for."""
     try:
         return json.loads((out / IDENTITY).read_text())
     except (OSError, ValueError):
@@ -69,35 +65,34 @@ def missing(out: Path, shards: int) -> list[int]:
 
 
 def finished(out: Path) -> dict[str, Any] | None:
-    """The summary, where all is done; what a kill left of the parts is then removed."""
+    """The summary if everything is done, else None. Removes parts that a killed job left."""
     if not (out / SUMMARY).exists():
         return None
-    shutil.rmtree(out / PARTS, ignore_errors=True)
+    shutil.rmtree(out / PART_FOLDER, ignore_errors=True)
     return json.loads((out / SUMMARY).read_text())
 
 
 def close(out: Path, shards: int) -> dict[str, int]:
-    """Merge the parts into the tables, in the order of the images; the counts. Memory does not grow with the parts."""
+    """Merge the parts into tables in the order of the images, in bounded memory; returns the counts."""
     parts = pl.scan_parquet([part(out, number) for number in range(shards)])
     good, bad = parts.filter(pl.col("reason").is_null()), parts.filter(pl.col("reason").is_not_null())
-    partial = out / (TABLE + ".partial")
-    good.drop("reason").sink_parquet(partial)
     refused = bad.select("id", "reason").collect()
     write_text(out / QUARANTINE, refused.write_csv())
-    partial.replace(out / TABLE)
-    sweep(out)
+    with whole_file(out / TABLE) as partial:
+        good.drop("reason").sink_parquet(partial)
+    remove_partial_files(out)
     kept = pl.scan_parquet(out / TABLE).select(pl.len(), pl.col("image").n_unique()).collect()
     return {"images": kept["image"][0], "counterfactuals": kept["len"][0], "quarantined": len(refused)}
 
 
 def end(out: Path, summary: dict[str, Any]) -> None:
-    """Write the summary: from here on all is done, and the parts are no longer needed."""
+    """Write the summary, which marks the job as done, and remove the parts."""
     write_text(out / SUMMARY, json.dumps(summary, indent=1))
-    shutil.rmtree(out / PARTS, ignore_errors=True)
+    shutil.rmtree(out / PART_FOLDER, ignore_errors=True)
 
 
 def weights_of(model: Model) -> str:
-    """SHA-256 of everything in a model that an answer depends on."""
+    """SHA-256 of everything in a model that affects an answer."""
     digest = hashlib.sha256()
     grid = model.grid
     facts = [model.variables, grid.size, grid.intensity, grid.unit, grid.pixel_area, repr(model.mechanism)]
@@ -112,4 +107,5 @@ def weights_of(model: Model) -> str:
 
 
 def raw_bytes(tensor: Tensor) -> bytes:
+    """The values of a tensor as bytes."""
     return tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()

@@ -1,4 +1,4 @@
-"""Where counterfactual images go: one Zarr array, or a folder of NIfTI or PNG files."""
+"""Writing counterfactual images: one Zarr array, or a folder of NIfTI or PNG files."""
 
 import shutil
 from collections.abc import Sequence
@@ -12,26 +12,27 @@ from PIL import Image
 from zarr.codecs import ZstdCodec
 
 from segue.cohort.case import Case
-from segue.cohort.io.write_file import grey, write_nifti
+from segue.cohort.io.write_file import to_bits, write_nifti
 from segue.errors import InputError
+from segue.files import whole_file
 
 Format = Literal["zarr", "nifti", "png"]
 STORE = "counterfactuals.zarr"
-FOLDER = "images"
+IMAGE_FOLDER = "images"
 
-Images = Float[np.ndarray, "_ channel *space"]  # as many requests as the image has
+Images = Float[np.ndarray, "_ channel *space"]  # one for each request of the image
 
 
 @runtime_checkable
 class Output(Protocol):
-    """Where a shard's images go. Writing a shard again leaves what writing it once did."""
+    """Writes the images of a shard. Writing a shard twice has the same result as writing it once."""
 
     def stored(self, image: Shaped[np.ndarray, "channel *space"]) -> np.ndarray:
-        """The values that are kept of one counterfactual: what its checksum is of."""
+        """The values of one counterfactual as they are stored; its checksum is computed from these."""
         ...
 
     def write(self, shard: int, places: Sequence[int], cases: Sequence[Case], images: Sequence[Images]) -> None:
-        """Write the counterfactuals of some images of a shard, which lie at `places` of the cohort."""
+        """Write the counterfactuals of images of a shard; `places`: their indices in the cohort."""
         ...
 
 
@@ -40,7 +41,7 @@ def create_store(
 ) -> None:
     """An empty store: `images` (image, request, channel, *space), float32, NaN where nothing is written.
 
-    A shard is one file (no two workers write the same one), an image's counterfactuals are one chunk in it.
+    Each shard is one file, so no two workers write the same file. The counterfactuals of an image are one chunk.
     """
     inner = (requests, channels, *size)
     group = zarr.open_group(path, mode="w", zarr_format=3)
@@ -58,7 +59,7 @@ def create_store(
 
 
 class ZarrOutput:
-    """The store that `create_store` left at `path`."""
+    """The store that `create_store` made at `path`."""
 
     def __init__(self, path: Path, *, shard: int) -> None:
         self.path, self.shard = path, shard
@@ -77,32 +78,31 @@ class ZarrOutput:
 
 
 class FileOutput:
-    """Files `<id>_<request>.nii.gz` (float32, the study's grid laid over the source's field of view) or `.png`."""
+    """Files `<id>_<request>.nii.gz` (float32, the study's grid over the source's field of view) or `.png`."""
 
     def __init__(self, folder: Path, *, format: Literal["nifti", "png"], bits: int) -> None:
         self.folder, self.format, self.bits = folder, format, bits
 
     def stored(self, image: np.ndarray) -> np.ndarray:
-        return image[0] if self.format == "nifti" else grey(image[0], bits=self.bits)
+        return image[0] if self.format == "nifti" else to_bits(image[0], bits=self.bits)
 
     def write(self, shard: int, places: Sequence[int], cases: Sequence[Case], images: Sequence[Images]) -> None:
         for case, answers in zip(cases, images, strict=True):
             for request, image in enumerate(answers):
-                path = self.folder / file_name(case.id, request, self.format)
-                partial = path.with_name(".partial-" + path.name)
-                if self.format == "nifti":
-                    write_nifti(partial, self.stored(image), case.affine)
-                else:
-                    Image.fromarray(self.stored(image)).save(partial)
-                partial.replace(path)
+                with whole_file(self.folder / file_name(case.id, request, self.format)) as partial:
+                    if self.format == "nifti":
+                        write_nifti(partial, self.stored(image), case.affine)
+                    else:
+                        Image.fromarray(self.stored(image)).save(partial)
 
 
 def file_name(id: str, request: int, format: Format) -> str:
+    """The name of one counterfactual's file."""
     return f"{id}_{request:04d}{'.png' if format == 'png' else '.nii.gz'}"
 
 
 def check_files(ids: Sequence[str], format: Format, *, channels: int, dims: int) -> None:
-    """Refuse what files cannot hold."""
+    """Refuse images and ids that cannot be stored as files."""
     if channels != 1:
         raise InputError(f"--format {format}: files hold one channel, the run's images have {channels}; choose zarr")
     if format == "png" and dims != 2:
@@ -111,7 +111,7 @@ def check_files(ids: Sequence[str], format: Format, *, channels: int, dims: int)
         raise InputError(f"--format {format}: the id {bad!r} is not a file's name; choose zarr")
 
 
-def sweep(out: Path) -> None:
-    """Remove what killed writers left of files that were then written anew."""
-    for path in [*(out / STORE).rglob("*.partial"), *(out / FOLDER).glob(".partial-*")]:
+def remove_partial_files(out: Path) -> None:
+    """Remove the partial files of killed writers; the files themselves were written again."""
+    for path in [*(out / STORE).rglob("*.partial"), *(out / IMAGE_FOLDER).glob(".partial-*")]:
         path.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
-"""What to ask of every image of a cohort: a plan in YAML, checked as a whole before anything runs.
+"""The requests for every image of a cohort: a plan in YAML, checked completely before anything runs.
 
-A plan has exactly one of the keys of `FORMS`, and perhaps `propagate`, `hold` and `shard`. Every form comes down to one
-question, "which requests for the image of this id?", whose answer depends on the plan and the id alone.
+A plan has exactly one of the keys of `PLAN_FORMS`, and optionally `propagate`, `hold` and `shard`. Every form maps the
+id of an image to its requests. They depend on the plan and the id only.
 """
 
 import hashlib
@@ -20,44 +20,44 @@ from segue.causal.request import Intervention, Request, known_variable
 from segue.errors import InputError, nearest
 from segue.text import one_line
 
-Do = Mapping[str, str]
-"""One request: by variable, what is asked of it, as text. Empty: the image itself."""
+RequestText = Mapping[str, str]
+"""One request: by variable, a value, change or quantile as text. Empty: the null request."""
 
-REQUESTS = "requests.csv"  # the table's name beside a resolved plan
-MOST = 10_000  # requests an image; a grid of many variables is easily beyond what anyone means
+REQUESTS_FILE = "requests.csv"  # the name of the table beside a resolved plan
+MAX_REQUESTS = 10_000  # per image; a grid of several variables can easily be larger than intended
 
 
 @runtime_checkable
 class Requests(Protocol):
-    """What a form of plan answers.
+    """The requests of one form of plan.
 
     Attributes:
-        most: of all images, the largest number of requests.
+        most: the largest number of requests for one image.
     """
 
     @property
     def most(self) -> int: ...
 
-    def of(self, id: str) -> tuple[Do, ...]:
-        """The requests for an image; () where it is not asked for."""
+    def of(self, id: str) -> tuple[RequestText, ...]:
+        """The requests for an image; () if there are none."""
         ...
 
     def plain(self) -> dict[str, Any]:
-        """The plan's YAML, defaults filled in."""
+        """The plan as YAML, with its defaults."""
         ...
 
 
 @dataclass(frozen=True)
-class Everyone:
+class SameRequests:
     """The same requests for each image."""
 
-    requests: tuple[Do, ...]
+    requests: tuple[RequestText, ...]
 
     @property
     def most(self) -> int:
         return len(self.requests)
 
-    def of(self, id: str) -> tuple[Do, ...]:
+    def of(self, id: str) -> tuple[RequestText, ...]:
         return self.requests
 
     def plain(self) -> dict[str, Any]:
@@ -65,10 +65,10 @@ class Everyone:
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """`count` requests an image, each one drawn variable set to a drawn quantile of its training values.
+class RandomRequests:
+    """`count` requests per image; each sets a random variable to a random quantile of its training values.
 
-    The draw depends on the seed and the image's id, not on the cohort around it.
+    The draw depends on the seed and the image's id, not on the rest of the cohort.
     """
 
     count: int
@@ -79,7 +79,7 @@ class Drawn:
     def most(self) -> int:
         return self.count
 
-    def of(self, id: str) -> tuple[Do, ...]:
+    def of(self, id: str) -> tuple[RequestText, ...]:
         name = int.from_bytes(hashlib.sha256(id.encode()).digest()[:16])
         random = np.random.default_rng((self.seed, name))
         chosen = random.integers(len(self.variables), size=self.count)
@@ -91,30 +91,30 @@ class Drawn:
 
 
 @dataclass(frozen=True)
-class Listed:
-    """Requests by the image's id, from the CSV file `table`; images that it does not name are left out."""
+class TableRequests:
+    """Requests by the image's id, from the CSV file `table`; other images have none."""
 
     table: Path
-    rows: Mapping[str, tuple[Do, ...]]
+    rows: Mapping[str, tuple[RequestText, ...]]
 
     @property
     def most(self) -> int:
         return max(map(len, self.rows.values()))
 
-    def of(self, id: str) -> tuple[Do, ...]:
+    def of(self, id: str) -> tuple[RequestText, ...]:
         return self.rows.get(id, ())
 
     def plain(self) -> dict[str, Any]:
-        return {"table": REQUESTS}
+        return {"table": REQUESTS_FILE}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The requests, what follows from them, and how many consecutive images are worked on together.
+    """The requests, how effects follow, and how many consecutive images form a shard.
 
     Attributes:
-        propagate, hold: as of `Model.counterfactual`.
-        shard: None: as many as suit their size.
+        propagate, hold: see `Model.counterfactual`.
+        shard: images; None: chosen by their size.
     """
 
     requests: Requests
@@ -132,8 +132,37 @@ def read_plan(path: Path, variables: tuple[str, ...]) -> Plan:
 
     Raises:
         InputError: one line that names the file, the key and the mend.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "plan.yaml"
+    >>> _ = path.write_text("each: {values: [+1sd, -1sd]}")
+    >>> plan = read_plan(path, ("lumen@mid", "lumen@distal"))
+    >>> plan.requests.of("any id")[0], plan.requests.most
+    ({'lumen@mid': '+1sd'}, 4)
     """
     path = Path(path)
+    content = read_content(path)
+    given = [key for key in PLAN_FORMS if key in content]
+    if len(given) != 1:
+        found = " and ".join(given) or "no request"
+        raise InputError(f"{path}: gives {found}; give exactly one of {', '.join(PLAN_FORMS)}")
+    shard, propagate, hold = content.get("shard"), content.get("propagate", True), content.get("hold", [])
+    if shard is not None and not is_whole(shard, least=1):
+        raise InputError(f"{path}: shard is {shard!r}; give a number of images, 1 or more")
+    if not isinstance(propagate, bool):
+        raise InputError(f"{path}: propagate is {propagate!r}; give true or false")
+    try:
+        held = named_variables(hold, variables) if hold else ()
+    except InputError as error:
+        raise InputError(f"{path}: hold: {error}") from None
+    try:
+        return Plan(PLAN_FORMS[given[0]](content[given[0]], variables, path.parent), shard, propagate, held)
+    except InputError as error:
+        raise InputError(f"{path}: {given[0]}: {error}") from None
+
+
+def read_content(path: Path) -> dict[str, Any]:
+    """The content of a plan, with known keys."""
     if not path.is_file():
         raise InputError(f"{path}: no such plan; give a YAML file, e.g. `each: {{variables: all, values: [+1sd]}}`")
     try:
@@ -141,71 +170,55 @@ def read_plan(path: Path, variables: tuple[str, ...]) -> Plan:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a YAML file: {one_line(error)}") from None
     if not isinstance(content, dict):
-        raise InputError(f"{path}: a plan is a mapping with one of the keys {', '.join(FORMS)}")
-    known = (*FORMS, "propagate", "hold", "shard")
+        raise InputError(f"{path}: a plan is a mapping with one of the keys {', '.join(PLAN_FORMS)}")
+    known = (*PLAN_FORMS, "propagate", "hold", "shard")
     if unknown := [key for key in content if key not in known]:
         raise InputError(f"{path}: unknown key {unknown[0]}{nearest(str(unknown[0]), known)}")
-    given = [key for key in FORMS if key in content]
-    if len(given) != 1:
-        raise InputError(f"{path}: gives {' and '.join(given) or 'no request'}; give exactly one of {', '.join(FORMS)}")
-    shard = content.get("shard")
-    if shard is not None and not whole(shard, least=1):
-        raise InputError(f"{path}: shard is {shard!r}; give a number of images, 1 or more")
-    propagate, hold = content.get("propagate", True), content.get("hold", [])
-    if not isinstance(propagate, bool):
-        raise InputError(f"{path}: propagate is {propagate!r}; give true or false")
-    try:
-        held = chosen(hold, variables) if hold else ()
-    except InputError as error:
-        raise InputError(f"{path}: hold: {error}") from None
-    try:
-        return Plan(FORMS[given[0]](content[given[0]], variables, path.parent), shard, propagate, held)
-    except InputError as error:
-        raise InputError(f"{path}: {given[0]}: {error}") from None
+    return content
 
 
-def interventions(content: Any, variables: tuple[str, ...], folder: Path) -> Everyone:
-    """`[{lumen@mid: "+20%"}, {lumen@mid: 4.2, lumen@distal: "-1sd"}]`: each for every image."""
+def from_interventions(content: Any, variables: tuple[str, ...], folder: Path) -> SameRequests:
+    """`[{lumen@mid: "+20%"}, {lumen@mid: 4.2, lumen@distal: "-1sd"}]`: these requests for every image."""
     if not isinstance(content, list) or not content or not all(isinstance(one, dict) for one in content):
         raise InputError(f"give a list of mappings, e.g. [{{{variables[0]}: +20%}}]")
-    limit(len(content))
-    return Everyone(tuple(checked(one, variables) for one in content))
+    check_count(len(content))
+    return SameRequests(tuple(checked(one, variables) for one in content))
 
 
-def grid(content: Any, variables: tuple[str, ...], folder: Path) -> Everyone:
-    """`{lumen@mid: ["-20%", "+20%"], lumen@distal: [3, 4]}`: all combinations, the last variable varying fastest."""
+def from_grid(content: Any, variables: tuple[str, ...], folder: Path) -> SameRequests:
+    """`{lumen@mid: ["-20%", "+20%"], lumen@distal: [3, 4]}`: all combinations; the last variable varies fastest."""
     lists = isinstance(content, dict) and all(isinstance(values, list) and values for values in content.values())
     if not lists or not content:
         raise InputError(f"give a mapping of variables to lists of values, e.g. {{{variables[0]}: [-20%, +20%]}}")
-    limit(math.prod(len(values) for values in content.values()))
+    check_count(math.prod(len(values) for values in content.values()))
     combined = itertools.product(*content.values())
-    return Everyone(tuple(checked(dict(zip(content, values, strict=True)), variables) for values in combined))
+    return SameRequests(tuple(checked(dict(zip(content, values, strict=True)), variables) for values in combined))
 
 
-def each(content: Any, variables: tuple[str, ...], folder: Path) -> Everyone:
+def from_each(content: Any, variables: tuple[str, ...], folder: Path) -> SameRequests:
     """`{variables: all, values: ["+1sd", "-1sd"]}`: one variable at a time, each with every value."""
     content = keyed(content, ("variables", "values"), required=("values",))
-    names, values = chosen(content.get("variables", "all"), variables), content["values"]
+    names, values = named_variables(content.get("variables", "all"), variables), content["values"]
     if not isinstance(values, list) or not values:
         raise InputError("values: give a list, e.g. [+1sd, -1sd]")
-    limit(len(names) * len(values))
-    return Everyone(tuple(checked({name: value}, variables) for name in names for value in values))
+    check_count(len(names) * len(values))
+    return SameRequests(tuple(checked({name: value}, variables) for name in names for value in values))
 
 
-def random(content: Any, variables: tuple[str, ...], folder: Path) -> Drawn:
-    """`{count: 9, seed: 0, variables: all}`: by image, drawn variables set to drawn quantiles."""
+def from_random(content: Any, variables: tuple[str, ...], folder: Path) -> RandomRequests:
+    """`{count: 9, seed: 0, variables: all}`: for each image, random variables at random quantiles."""
     content = keyed(content, ("count", "seed", "variables"), required=("count",))
     count, seed = content["count"], content.get("seed", 0)
-    if not whole(count, least=1):
+    if not is_whole(count, least=1):
         raise InputError(f"count is {count!r}; give a number of requests, 1 or more")
-    if not whole(seed, least=0):
+    if not is_whole(seed, least=0):
         raise InputError(f"seed is {seed!r}; give a whole number, 0 or more")
-    limit(count)
-    return Drawn(count, seed, chosen(content.get("variables", "all"), variables))
+    check_count(count)
+    return RandomRequests(count, seed, named_variables(content.get("variables", "all"), variables))
 
 
-def table(content: Any, variables: tuple[str, ...], folder: Path) -> Listed:
-    """`requests.csv` beside the plan: a column id, then variables; an empty cell is left as it is in fact."""
+def from_table(content: Any, variables: tuple[str, ...], folder: Path) -> TableRequests:
+    """`requests.csv` beside the plan: a column id, then variables; an empty cell requests nothing."""
     if not isinstance(content, str):
         raise InputError("give the name of a CSV file")
     path = folder / content
@@ -218,33 +231,37 @@ def table(content: Any, variables: tuple[str, ...], folder: Path) -> Listed:
         raise InputError(f"{path}: give a column id and a row for each request, each with the id of its image")
     for name in names:
         known_variable(name, variables)
-    rows: dict[str, list[Do]] = {}
+    rows: dict[str, list[RequestText]] = {}
     for number, row in enumerate(frame.iter_rows(named=True), start=2):
         asked = {name: row[name].strip() for name in names if (row[name] or "").strip()}
         try:
             rows.setdefault(row["id"], []).append(checked(asked, variables))
         except InputError as error:
             raise InputError(f"{path}: line {number}: {error}") from None
-    listed = Listed(path, {id: tuple(requests) for id, requests in rows.items()})
-    limit(listed.most)
+    listed = TableRequests(path, {id: tuple(requests) for id, requests in rows.items()})
+    check_count(listed.most)
     return listed
 
 
-FORMS: dict[str, Callable[[Any, tuple[str, ...], Path], Requests]] = {
-    "interventions": interventions, "grid": grid, "each": each, "random": random, "table": table
-}  # fmt: skip
+PLAN_FORMS: dict[str, Callable[[Any, tuple[str, ...], Path], Requests]] = {
+    "interventions": from_interventions,
+    "grid": from_grid,
+    "each": from_each,
+    "random": from_random,
+    "table": from_table,
+}
 
 
-def checked(do: Mapping[Any, Any], variables: tuple[str, ...]) -> Do:
-    """A request whose variables exist and whose values can be read."""
+def checked(do: Mapping[Any, Any], variables: tuple[str, ...]) -> RequestText:
+    """The request, if its variables exist and its values can be parsed."""
     for name, value in do.items():
         known_variable(str(name), variables)
         Intervention.parse(str(name), str(value))
     return {str(name): str(value) for name, value in do.items()}
 
 
-def chosen(content: Any, variables: tuple[str, ...]) -> tuple[str, ...]:
-    """`all`, or a list of names."""
+def named_variables(content: Any, variables: tuple[str, ...]) -> tuple[str, ...]:
+    """The variables that a plan names: `all`, or a list."""
     if content == "all":
         return variables
     if not isinstance(content, list) or not content:
@@ -253,7 +270,7 @@ def chosen(content: Any, variables: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def keyed(content: Any, known: tuple[str, ...], *, required: tuple[str, ...]) -> dict[str, Any]:
-    """A mapping with known keys."""
+    """The mapping, if it has known keys only and all required ones."""
     if not isinstance(content, dict):
         raise InputError(f"give a mapping with the keys {', '.join(known)}")
     if unknown := [key for key in content if key not in known]:
@@ -263,10 +280,12 @@ def keyed(content: Any, known: tuple[str, ...], *, required: tuple[str, ...]) ->
     return content
 
 
-def whole(value: Any, *, least: int) -> bool:
+def is_whole(value: Any, *, least: int) -> bool:
+    """Whether a value is a whole number, `least` or more."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
-def limit(requests: int) -> None:
-    if requests > MOST:
-        raise InputError(f"makes {requests:,} requests an image; ask for {MOST:,} at most")
+def check_count(requests: int) -> None:
+    """Refuse more requests per image than `MAX_REQUESTS`."""
+    if requests > MAX_REQUESTS:
+        raise InputError(f"makes {requests:,} requests an image; ask for {MAX_REQUESTS:,} at most")

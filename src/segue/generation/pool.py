@@ -1,7 +1,7 @@
-"""Who does the shards: this process, or a pool of actors on Ray Data, each with the model in memory.
+"""Running shards: in this process, or in a pool of actors on Ray Data, each with the model in memory.
 
-The items are the numbers of shards and the results are tallies; images go from the worker straight to the output. So
-memory is bounded by one shard a worker, however large the cohort is.
+The items are the numbers of shards and the results are tallies; a worker writes images directly to the output. So
+memory is bounded by one shard per worker, for cohorts of any size.
 """
 
 import importlib.util
@@ -19,37 +19,41 @@ import torch
 
 from segue.errors import InputError
 from segue.generation.worker import Tally, Worker
+from segue.text import one_line
 
-OBJECT_STORE = 100 << 20  # bytes: Ray's smallest are 75 MiB, and what passes through is tiny
+OBJECT_STORE = 100 << 20  # bytes; Ray needs at least 75 MiB, and the data are small
 
 
-def here(worker: Worker, shards: Sequence[int]) -> Generator[Tally, None, None]:
-    """Shard after shard in this process."""
+def in_this_process(worker: Worker, shards: Sequence[int]) -> Generator[Tally, None, None]:
+    """The shards one after another."""
     yield from map(worker, shards)
 
 
-def check_ray() -> None:
-    if importlib.util.find_spec("ray") is None:
+def check_workers(workers: int, *, distributed: bool) -> None:
+    """Refuse a number of workers below 1, and a pool without Ray."""
+    if workers < 1:
+        raise InputError(f"--workers {workers}: give a number of workers, 1 or more")
+    if distributed and importlib.util.find_spec("ray") is None:
         raise InputError('--workers, --address: Ray is not installed; pip install "segue-counterfactual[ray]"')
 
 
 def on_ray(
     open_worker: Callable[[], Worker], shards: Sequence[int], *, workers: int, address: str | None, log: Path
 ) -> Generator[Tally, None, None]:
-    """Shards on a pool of `workers` actors, as they are done; on the cluster at `address`, or on a local one.
+    """The shards in a pool of `workers` actors, in the order of completion; on a cluster at `address`, or a local one.
 
-    A worker that dies is replaced, and its shard done again (Ray Data's default for actors). Closing the generator
-    stops the pool, as every error does.
+    A worker that dies is replaced and its shard repeated (Ray Data's default for actors). Closing the generator stops
+    the pool, and so does every error.
 
     Args:
         open_worker: called once in each actor.
-        log: a file for what Ray's own processes say.
+        log: a file for the output of Ray's own processes.
     """
     quiet_environment()
     import ray
     from ray.data import ActorPoolStrategy, DataContext
 
-    with aside(log):
+    with stderr_to(log):
         if mine := not ray.is_initialized():
             start(workers, address)
         try:
@@ -60,7 +64,7 @@ def on_ray(
                 Actor,  # type: ignore[arg-type]
                 fn_constructor_args=(open_worker, threads),
                 batch_size=1,
-                # One shard in work and one in wait: nobody idles, and a death costs little.
+                # One shard running and one waiting: no actor is idle, and a lost actor costs little.
                 compute=ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=2),
                 num_cpus=threads,
                 num_gpus=min(1.0, gpus / workers) or None,
@@ -75,8 +79,8 @@ def on_ray(
 
 
 @contextmanager
-def aside(log: Path) -> Iterator[None]:
-    """What libraries and child processes write to descriptor 2 goes to `log`; Python's stderr stays where it is."""
+def stderr_to(log: Path) -> Iterator[None]:
+    """Redirect descriptor 2, of libraries and child processes, to `log`; Python's own stderr stays unchanged."""
     before, terminal = sys.stderr, os.dup(2)
     with open(log, "ab") as file, os.fdopen(terminal, "w", buffering=1, closefd=False) as ours:
         os.dup2(file.fileno(), 2)
@@ -91,9 +95,9 @@ def aside(log: Path) -> Iterator[None]:
 
 
 class Actor:
-    """What Ray Data keeps: a `Worker`, given shard numbers as batches of one.
+    """A `Worker` as Ray Data runs it, with shard numbers as batches of one.
 
-    A mistake of the user's that only an actor can see is told as a result: errors lose their type on the way.
+    An InputError in an actor is returned as a result, because Ray does not keep the type of an error.
     """
 
     def __init__(self, open_worker: Callable[[], Worker], threads: int) -> None:
@@ -121,7 +125,7 @@ class Actor:
 
 
 def start(workers: int, address: str | None) -> None:
-    """Join a cluster, or start one that lives as long as this process."""
+    """Connect to a cluster, or start one that ends with this process."""
     quiet_environment()
     import ray
 
@@ -133,40 +137,36 @@ def start(workers: int, address: str | None) -> None:
     try:
         knock(address)
         ray.init(address=address, **quietly)
-    except (OSError, ValueError, RuntimeError, SystemExit) as error:  # Ray exits where a stale address misleads it
-        why = f"no Ray cluster answers there ({first_line(error)}); start one, or set its RAY_AUTH_TOKEN"
+    except (OSError, ValueError, RuntimeError, SystemExit) as error:  # Ray exits if an address is out of date
+        why = f"no Ray cluster answers there ({one_line(error)}); start one, or set its RAY_AUTH_TOKEN"
         raise InputError(f"--address {address}: {why}") from None
 
 
 def knock(address: str) -> None:
-    """Raise OSError where nothing listens at `host:port`: Ray itself would wait for minutes."""
+    """Raise OSError if nothing listens at `host:port`: Ray itself would wait for minutes."""
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if colon and port.isdigit():
         socket.create_connection((host, int(port)), timeout=10).close()
 
 
 def quiet_environment() -> None:
-    """Before Ray is imported: no usage statistics; and no second cluster, which a thread of Ray Data that outlives an
-    error would start with the next thing that it asks for."""
+    """Before Ray is imported: no usage statistics, and no second cluster (after an error, a remaining thread of Ray
+    Data would start one with its next call)."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"
 
 
 def quiet(context: Any) -> None:
-    """No bars and no plans on the terminal: the run shows its own progress."""
+    """No progress bars and plans of Ray on the terminal: the run shows its own progress."""
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
 
 
 def threads_each(nodes: Sequence[dict[str, float]], workers: int) -> int:
-    """The most threads with which all workers find room on the nodes (each is on one); 1 where they do not fit."""
+    """The most threads per worker with which all workers fit on the nodes; 1 if they do not fit."""
     cores = [int(node.get("CPU", 0)) for node in nodes]
     for threads in range(sum(cores) // workers, 1, -1):
         if sum(core // threads for core in cores) >= workers:
             return threads
     return 1
-
-
-def first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

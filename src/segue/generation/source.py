@@ -1,4 +1,4 @@
-"""The images to be answered: a prepared store, or a folder of image files. One image at a time, any may be bad."""
+"""The images of a cohort: a prepared store, or a folder of image files. They are read one at a time."""
 
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -8,9 +8,9 @@ from jaxtyping import Float
 
 from segue.cohort import Store
 from segue.cohort.case import Case
-from segue.cohort.io.image_file import decode_image, image_files, spacing_on_grid, stamp, to_grid
+from segue.cohort.io import decode_image, image_files, spacing_on_grid, stamp, to_grid
 from segue.cohort.io.write_file import scaled_axes
-from segue.cohort.table import Row, read_table
+from segue.cohort.table import TableRow, read_table
 from segue.engine.model import Model
 from segue.errors import InputError
 
@@ -22,22 +22,22 @@ class Source(Protocol):
     ids: list[str]
 
     def read(self, index: int) -> Case:
-        """One image; any exception is about this image alone."""
+        """One image; an exception concerns only this image."""
         ...
 
     def identity(self) -> Any:
-        """What tells this cohort from another, without reading its images."""
+        """What distinguishes this cohort from others, without reading its images."""
         ...
 
 
 def open_source(path: Path, model: Model, *, split: str | None = None) -> Source:
-    """The cohort at `path`, which must fit the model.
+    """The cohort at `path`, which must match the model.
 
     Args:
-        split: of a prepared store, the images of this split alone.
+        split: of a prepared store; only the images of this split are used.
 
     Raises:
-        InputError: there is none, or it is of another size, unit or number of channels than the run.
+        InputError: there is none, or its size, unit or number of channels differs from the run's.
     """
     path = Path(path)
     names = model.space.covariates
@@ -76,7 +76,7 @@ class StoreImages:
 
 
 def check_fit(path: Path, store: Store, model: Model) -> None:
-    """Refuse a store of another kind than the run was trained on."""
+    """Refuse a store whose size, channels or unit differ from those of the training data."""
     facts = {
         "size": (list(store.size), list(model.grid.size)),
         "number of channels": (store.channels, model.grid.channels),
@@ -88,7 +88,7 @@ def check_fit(path: Path, store: Store, model: Model) -> None:
 
 
 class FolderImages:
-    """PNG and NIfTI files in a folder, or in its `images/`; spacing and covariates perhaps in its `table.csv`."""
+    """PNG and NIfTI files in a folder or its `images/`; spacing and covariates are optional, in its `table.csv`."""
 
     def __init__(self, path: Path, model: Model, covariates: tuple[str, ...]) -> None:
         folder = path / "images" if (path / "images").is_dir() else path
@@ -105,7 +105,7 @@ class FolderImages:
 
     def read(self, index: int) -> Case:
         id = self.ids[index]
-        row, file = self.table.get(id, Row()), self.files[id]
+        row, file = self.table.get(id, TableRow()), self.files[id]
         pixels = decode_image(file, len(self.size))
         old = row.spacing or pixels.spacing
         spacing = spacing_on_grid(old, pixels.array.shape, self.size)
@@ -119,17 +119,17 @@ class FolderImages:
 def geometry(
     stored: Float[np.ndarray, "4 4"] | None, old: tuple[float, ...] | None, spacing: tuple[float, ...] | None
 ) -> Float[np.ndarray, "4 4"]:
-    """The affine of the study's grid over the file's field of view: its directions, and its corner where it was.
+    """The affine of the study's grid over the file's field of view, with the same directions and the same corner.
 
     Args:
-        stored: the file's own. old: mm per pixel of the file. spacing: of the study's grid.
+        stored: the affine of the file. old: mm per pixel of the file. spacing: of the study's grid.
     """
     if stored is None or old is None or spacing is None:
         return scaled_axes(spacing)
     directions = stored[:3, :3] / np.linalg.norm(stored[:3, :3], axis=0)
     affine = np.eye(4)
     affine[:3, :3] = directions * scaled_axes(spacing).diagonal()[:3]
-    # The centre of the first pixel moves as pixels grow, by half of what they grow.
+    # The centre of the first pixel moves by half of the growth of a pixel.
     growth = (np.array(spacing) - np.array(old)) / 2
     affine[:3, 3] = stored[:3, 3] + directions[:, : len(old)] @ growth
     return affine

@@ -1,4 +1,4 @@
-"""One worker: holds the model and the cohort, and answers shards. A shard is done when its part is there."""
+"""One worker: holds the model and the cohort, and answers shards. A shard is done when its part file exists."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -11,29 +11,30 @@ import polars as pl
 
 from segue.causal.request import Request
 from segue.cohort.case import Case
-from segue.engine.answer import Answer, answer, inputs_of
+from segue.engine.answer import CaseAnswer, answer, inputs_of
 from segue.engine.model import Model
 from segue.errors import InputError
+from segue.files import whole_file
 from segue.generation.output import Output
-from segue.generation.plan import Do, Plan
+from segue.generation.plan import Plan, RequestText
 from segue.generation.source import Source
 from segue.text import one_line
 
-PARTS = "parts"
+PART_FOLDER = "parts"
 
 
 @dataclass(frozen=True)
 class Tally:
-    """What became of a shard."""
+    """The result of a shard: how many counterfactuals were made, and how many images were refused."""
 
     counterfactuals: int
     quarantined: int
 
 
 class Worker:
-    """Answers shards of `shard` consecutive images and leaves `parts/<number>.parquet` in `out` for each.
+    """Answers shards of `shard` consecutive images, and writes `parts/<number>.parquet` in `out` for each.
 
-    Doing a shard again leaves what doing it once did, whoever does it.
+    A shard that is done twice, by whatever workers, has the same result as one that is done once.
     """
 
     def __init__(
@@ -44,25 +45,15 @@ class Worker:
         self.out, self.shard = out, shard
 
     def __call__(self, number: int) -> Tally:
-        """Do a shard.
+        """RequestText a shard.
 
         Raises:
             InputError: the output cannot be written: the disk is full, or gone.
         """
-        if part(self.out, number).exists():  # done by a worker that died before it could say so
+        if part(self.out, number).exists():  # done by a worker that died before it could report
             return tally(pl.read_parquet(part(self.out, number)))
-        ids = self.source.ids
-        span = range(number * self.shard, min((number + 1) * self.shard, len(ids)))
-        cases: dict[int, Case] = {}
-        refused: dict[int, str] = {}
-        for place in span:
-            if not self.requests.of(ids[place]):
-                continue
-            try:
-                cases[place] = readable(self.source.read(place), self.model)
-            except Exception as error:  # a damaged image makes a decoder raise nearly anything
-                refused[place] = reason(error)
-        asked = {place: self.plan.requests_of(ids[place]) for place in cases}
+        cases, refused = self.read(range(number * self.shard, min((number + 1) * self.shard, len(self.source.ids))))
+        asked = {place: self.plan.requests_of(self.source.ids[place]) for place in cases}
         answers, failed = answer_all(self.model, cases, asked)
         refused |= failed
         table = self.table(answers, refused)
@@ -74,8 +65,21 @@ class Worker:
             raise InputError(f"{self.out}: cannot be written ({error}); then the same command goes on") from None
         return tally(table)
 
-    def table(self, answers: dict[int, Answer], refused: dict[int, str]) -> pl.DataFrame:
-        """One row a counterfactual, and one for each image that was refused, with the reason."""
+    def read(self, places: range) -> tuple[dict[int, Case], dict[int, str]]:
+        """The images that have requests, and the reasons of those that cannot be read, by index in the cohort."""
+        cases: dict[int, Case] = {}
+        refused: dict[int, str] = {}
+        for place in places:
+            if not self.requests.of(self.source.ids[place]):
+                continue
+            try:
+                cases[place] = readable(self.source.read(place), self.model)
+            except Exception as error:  # damaged images make decoders raise errors of nearly any type
+                refused[place] = reason(error)
+        return cases, refused
+
+    def table(self, answers: dict[int, CaseAnswer], refused: dict[int, str]) -> pl.DataFrame:
+        """One row per counterfactual, and one per refused image with the reason."""
         ids, variables = self.source.ids, self.model.variables
         measured = len(self.model.parents.variables)
         rows: list[dict[str, Any]] = []
@@ -87,7 +91,7 @@ class Worker:
                     row[f"{name}.requested"] = float(found.requested[request, v])
                     if v < measured:
                         row[f"{name}.achieved"] = float(found.achieved[request, v])
-                row["checksum"] = checksum(self.output.stored(found.images[request]))
+                row["checksum"] = values_checksum(self.output.stored(found.images[request]))
                 rows.append(row)
         rows += [{"id": ids[place], "image": place, "reason": why} for place, why in refused.items()]
         return pl.DataFrame(rows, schema=schema(variables, measured)).sort("image", "request")
@@ -107,8 +111,8 @@ def readable(case: Case, model: Model) -> Case:
 
 def answer_all(
     model: Model, cases: dict[int, Case], requests: Mapping[int, Sequence[Request]]
-) -> tuple[dict[int, Answer], dict[int, str]]:
-    """Answers by place, and the reasons of those that have none: where one image fails, it fails alone."""
+) -> tuple[dict[int, CaseAnswer], dict[int, str]]:
+    """Answers, and the reasons of images without one, by index. An error in one image does not affect the others."""
     try:
         found = dict(zip(cases, answer(model, list(cases.values()), list(requests.values())), strict=True))
         failed: dict[int, str] = {}
@@ -136,32 +140,33 @@ def schema(variables: Sequence[str], measured: int) -> dict[str, Any]:
     return columns | {"checksum": pl.String, "reason": pl.String}
 
 
-def text(do: Do) -> str:
+def text(do: RequestText) -> str:
+    """The request as it is written in the table."""
     return ", ".join(f"{name}={value}" for name, value in do.items())
 
 
-def checksum(array: np.ndarray) -> str:
-    """SHA-256 of the values in C order, as they are kept."""
+def values_checksum(array: np.ndarray) -> str:
+    """SHA-256 of the values in C order, as they are stored."""
     return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
 
 
 def reason(error: Exception) -> str:
-    """One line; of a mistake in the input the message alone."""
+    """The error on one line; only its message if it is an InputError."""
     said = one_line(error)
     return said if isinstance(error, InputError) else f"{type(error).__name__}: {said}"
 
 
 def tally(table: pl.DataFrame) -> Tally:
+    """Counts of a part's table."""
     refused = len(table) - table["reason"].null_count()
     return Tally(len(table) - refused, refused)
 
 
 def part(out: Path, number: int) -> Path:
-    return out / PARTS / f"{number:07d}.parquet"
+    """The file that marks shard `number` as done."""
+    return out / PART_FOLDER / f"{number:07d}.parquet"
 
 
 def write_part(out: Path, number: int, table: pl.DataFrame) -> None:
-    path = part(out, number)
-    partial = path.with_suffix(".partial")
-    table.write_parquet(partial)
-    partial.replace(path)
+    with whole_file(part(out, number)) as partial:
+        table.write_parquet(partial)

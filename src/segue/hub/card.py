@@ -59,7 +59,7 @@ def model_card(folder: Path, run: Path, trained: Trained, *, notes: str, license
     with safe_open(folder / TENSORS, "pt") as tensors:
         sizes = {name: tensors.get_slice(name).get_shape() for name in tensors.keys()}  # noqa: SIM118  # not a mapping
         marginal, sd = tensors.get_tensor("marginal"), tensors.get_tensor("sd").tolist()
-    names = [f"{s}@{r}" for s, part in study.variables.items() for r in study.partitions[part].regions]
+    names = [f"{s}@{r}" for s, part in study.variables.items() for r in study.partitions[part]["regions"]]
     names += study.cohort.covariates
     levels = {f"{q:.0%}": marginal.quantile(q, dim=0).tolist() for q in (0.05, 0.5, 0.95)}
     return environment.get_template("model_card.md.j2").render(

@@ -4,9 +4,9 @@ Of the cohort it holds the training variables' quantiles, each variable on its o
 for: nobody's row of values, no paths.
 """
 
-import dataclasses
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -151,18 +151,14 @@ def quantiles(marginal: Float[Tensor, "sample variable"]) -> Float[Tensor, "leve
     return torch.from_numpy(levels.astype(np.float32))
 
 
-def stated(folder: Path, name: str, partition: Any) -> dict[str, Any]:
-    """A partition's arguments for JSON: those that are not at their defaults; a label map is copied to the folder."""
-    arguments = {
-        f.name: plain(getattr(partition, f.name))
-        for f in dataclasses.fields(partition)
-        if f.name in ("kind", "regions") or getattr(partition, f.name) != f.default
-    }
-    if partition.kind == "whole":
-        arguments.pop("axis", None)  # a study may give it; it means nothing
-    if partition.file is not None:
-        arguments["file"] = f"{name}{''.join(partition.file.suffixes[-2:])}"
-        shutil.copyfile(partition.file, folder / arguments["file"])
+def stated(folder: Path, name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """A partition's settings for JSON; the files that they name are copied to the folder."""
+    arguments = plain(dict(settings))
+    for key, path in settings.items():
+        if isinstance(path, Path):
+            stem = name if key == "file" else f"{name}-{key}"
+            arguments[key] = stem + "".join(path.suffixes[-2:])
+            shutil.copyfile(path, folder / arguments[key])
     return arguments
 
 

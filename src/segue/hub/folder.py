@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from segue import __version__
-from segue.anatomy import Partition, Variables, make_partition
+from segue.anatomy import Partition, Variables, make_partition, partition_settings
 from segue.causal.parents import Parents
 from segue.causal.scm import SCM
 from segue.cohort.grid import Grid
@@ -114,10 +114,9 @@ def load_weights(net: nn.Module, tensors: Mapping[str, Tensor], prefix: str) -> 
 
 def partition(folder: Path, arguments: Mapping[str, Any]) -> Partition:
     """A partition from JSON, a label map being a file of the folder."""
-    given: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in arguments.items()}
-    if "file" in arguments:
-        given["file"] = folder / arguments["file"]
-    return make_partition(**given)
+    settings = partition_settings(arguments)
+    files = {key: folder / name for key, name in settings.items() if isinstance(name, Path)}
+    return make_partition(**settings | files)
 
 
 def read_settings(folder: Path) -> dict[str, Any]:

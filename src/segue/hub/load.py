@@ -61,13 +61,22 @@ def load_methods(study: Study, names: Sequence[str], device: str | torch.device)
     return {name: Model(workshop.mechanism(known[name]), grid, device=device, **shared) for name in names}
 
 
+def study_at(path: Path, overrides: Sequence[str] = ()) -> Study:
+    """The study of a YAML file, or of a run's folder."""
+    if path.is_dir():
+        if not (path / RUN).is_file():
+            raise InputError(f"{path}: no run here ({RUN} is missing); give a run's folder, runs/<study>")
+        return load_study(path / RUN, ["--runs", str(path.parent), "--name", path.name, *overrides])
+    return load_study(path, overrides)
+
+
 def open_run(run: Path, method: str | None) -> Trained:
     """What is trained in a run.
 
     Raises:
         InputError: the method is not trained in it, or nothing is.
     """
-    study = load_study(run / RUN, ["--runs", str(run.parent), "--name", run.name])
+    study = study_at(run)
     if folds := folds_of(study):
         raise InputError(f"{run}: is a cross-validation, a model for each fold; give one, e.g. {folds[0].directory}")
     trained = {name: recipe for name, recipe in recipes(study).items() if recipe.trained}

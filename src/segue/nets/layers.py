@@ -1,4 +1,4 @@
-"""The few layers of the image mechanism, in two or three dimensions."""
+"""Layers of the image mechanisms, in two or three dimensions."""
 
 import torch.nn.functional as F
 from monai.networks.layers import Conv
@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 def conv(spatial_dims: int, inputs: int, outputs: int, kernel: int = 3, *, zero: bool = False) -> nn.Module:
-    """A size-keeping convolution; `zero` starts it as the zero map (residual branches, Gaussian heads)."""
+    """A convolution that keeps the size; `zero` initialises it to the zero map (residual branches, Gaussian heads)."""
     layer = Conv[Conv.CONV, spatial_dims](inputs, outputs, kernel, padding=kernel // 2)
     if zero:
         nn.init.zeros_(layer.weight)
@@ -25,7 +25,7 @@ def double(x: Tensor) -> Tensor:
 
 
 def pool(x: Tensor, size: tuple[int, ...]) -> Tensor:
-    """Average `x` down to `size`, an integer fraction of its own."""
+    """Average `x` down to `size`; each side of `x` is a multiple of that of `size`."""
     factor = [old // new for old, new in zip(x.shape[2:], size, strict=True)]
     if all(f == 1 for f in factor):
         return x
@@ -33,7 +33,7 @@ def pool(x: Tensor, size: tuple[int, ...]) -> Tensor:
 
 
 class Residual(nn.Module):
-    """x + conv(silu(conv(silu(x)))), the second convolution starting at zero, so that depth costs no stability."""
+    """x + conv(silu(conv(silu(x)))); the second convolution is initialised to zero, which keeps deep nets stable."""
 
     def __init__(self, *, spatial_dims: int, width: int) -> None:
         super().__init__()

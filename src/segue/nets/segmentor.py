@@ -15,16 +15,22 @@ SegmentorArch = Literal["unet", "segresnet"]
 
 
 class Segmentor(nn.Module, PyTorchModelHubMixin):
-    """An image to soft masks. `arch` is one of two unlike MONAI networks, so that guide and judge can differ.
+    """From an image to soft masks. `arch` is one of two different MONAI networks, so that guide and judge can differ.
 
     `unet` is BasicUNet (concatenated skips, five levels); `segresnet` is SegResNet (residual encoder with an additive
-    decoder, four levels; Myronenko, BrainLes 2018). Both normalise by groups, which keeps absolute intensities and runs
-    channels last.
+    decoder, four levels; Myronenko, BrainLes 2018). Both use group normalisation, which keeps absolute intensities and
+    works with channels-last memory.
 
     Args:
         width: channels of the finest level; a multiple of 8.
-        patch: side of the pixel patches that are seen and labelled at once (Shi et al., CVPR 2016). At 2 the network
-            works at half resolution: a quarter of the work at the same width. 1 is for small images.
+        patch: side of the patches of pixels that one position of the network reads and labels (pixel shuffle, Shi et
+            al., CVPR 2016). With 2 the network works at half resolution, with a quarter of the operations at the same
+            width. Use 1 for small images.
+
+    >>> net = Segmentor(arch="unet", spatial_dims=2, structures=3, width=8).eval()
+    >>> image = torch.zeros(2, 1, 32, 96)  # intensities scaled to about [-1, 1]
+    >>> net(image).shape, net.soft(image).shape  # logits with the background; soft masks without it
+    (torch.Size([2, 4, 32, 96]), torch.Size([2, 3, 32, 96]))
     """
 
     def __init__(
@@ -58,7 +64,7 @@ class Segmentor(nn.Module, PyTorchModelHubMixin):
         return torch.softmax(self(image), dim=1)[:, 1:]
 
     def features(self, image: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch feature"]:
-        """The deepest level's activations, averaged over the image: what the network makes of it as a whole."""
+        """The deepest level's activations, averaged over the image: one description of the whole image."""
         x = pixelunshuffle(image, self.spatial_dims, self.patch)
         if isinstance(self.net, SegResNet):
             x, _ = self.net.encode(x)
@@ -69,7 +75,7 @@ class Segmentor(nn.Module, PyTorchModelHubMixin):
 
 
 def check_segmentor(arch: SegmentorArch, width: int, patch: int, size: Sequence[int]) -> None:
-    """Raise ValueError where the network does not fit the image."""
+    """Raise ValueError if the network cannot take images of this size."""
     check_groups(width)
     if patch < 1 or any(side % patch for side in size):
         raise ValueError(f"patch is {patch}: give a divisor of the sides {list(size)}")
@@ -81,16 +87,20 @@ def check_segmentor(arch: SegmentorArch, width: int, patch: int, size: Sequence[
 
 
 def check_groups(width: int) -> None:
-    """Raise ValueError where the channels do not part into 8 groups."""
+    """Raise ValueError if the channels cannot be divided into 8 groups."""
     if width < 8 or width % 8:
         raise ValueError(f"width is {width}: give a multiple of 8")
 
 
 class Regressor(nn.Module, PyTorchModelHubMixin):
-    """An image straight to standardised parents: the guide of Reg-CFT.
+    """From an image directly to standardised parents: the guide of Reg-CFT.
 
-    MONAI's residual Regressor: its last layer sees the whole feature map, so that it can tell the regions apart
-    (a globally pooled network could not). Group normalisation keeps absolute intensities, which instances lose.
+    MONAI's residual Regressor: its last layer reads the whole feature map, so it can distinguish the regions (a network
+    with global pooling cannot). Group normalisation keeps absolute intensities; instance normalisation removes them.
+
+    >>> net = Regressor(size=(32, 96), outputs=9, width=8).eval()
+    >>> net(torch.zeros(2, 1, 32, 96)).shape
+    torch.Size([2, 9])
     """
 
     def __init__(self, *, size: Sequence[int], outputs: int, width: int, channels: int = 1) -> None:

@@ -1,4 +1,4 @@
-"""Trained networks from disk."""
+"""Reading trained networks from disk."""
 
 import io
 from contextlib import redirect_stdout
@@ -12,14 +12,21 @@ from torch import nn
 from segue.errors import InputError
 
 NETWORK = "model.safetensors"
-Net = TypeVar("Net", bound=PyTorchModelHubMixin)
+_Network = TypeVar("_Network", bound=PyTorchModelHubMixin)
 
 
-def load_pretrained(kind: type[Net], directory: Path) -> Net:
+def load_pretrained(kind: type[_Network], directory: Path) -> _Network:
     """The network that `save_pretrained` wrote to `directory`, on the CPU.
 
     Raises:
-        InputError: there is none (the hub library would look for it on the network).
+        InputError: there is none (the hub library would search the internet for it).
+
+    >>> import tempfile
+    >>> from segue.nets.segmentor import Regressor
+    >>> directory = Path(tempfile.mkdtemp())
+    >>> Regressor(size=(32, 96), outputs=9, width=8).save_pretrained(directory)
+    >>> type(load_pretrained(Regressor, directory)).__name__
+    'Regressor'
     """
     if not (directory / NETWORK).is_file():
         raise InputError(f"{directory}: no trained network there; run its stage of the study first")
@@ -28,13 +35,16 @@ def load_pretrained(kind: type[Net], directory: Path) -> Net:
 
 
 def begin_as(net: nn.Module, directory: Path, *, leave: str) -> dict[str, int]:
-    """Copy into `net` what has the same name and shape in the network of `directory`; say how much that was.
+    """Initialise `net` with the tensors of the network in `directory` that have the same name and shape.
 
     Args:
-        leave: names that begin so stay as they are.
+        leave: tensors whose name starts with this keep their values.
+
+    Returns:
+        the number of tensors of `net` (`tensors`), and how many were initialised (`tensors_begun`).
 
     Raises:
-        InputError: there is no network, or nothing of it fits.
+        InputError: there is no network, or none of its tensors fits.
     """
     if not (directory / NETWORK).is_file():
         raise InputError(f"{directory}: no trained network there to start from; give a folder that holds {NETWORK}")

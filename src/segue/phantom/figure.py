@@ -5,6 +5,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
+from segue.files import whole_file
 from segue.phantom import ACROSS, ALONG, VARIABLES, areas, counterfactual, draw, render
 
 SIZE = (96, 288)
@@ -13,7 +14,7 @@ REQUESTS = {"lumen@mid": 0.7, "calcified_plaque@proximal": 2.0, "noncalcified_pl
 
 
 def draw_figure(out: Path) -> None:
-    """A row a request: factual, true counterfactual, difference; written to `out`, a PNG."""
+    """One row per request: factual, true counterfactual, difference; written to `out`, a PNG."""
     noise = draw(1, seed=0, start=IMAGE)
     factual, _ = render(noise, SIZE)
     figure, axes = plt.subplots(len(REQUESTS), 3, figsize=(10, 3.9), layout="constrained")
@@ -32,10 +33,9 @@ def draw_figure(out: Path) -> None:
     axes[0, 0].set_title("factual (proximal left)", fontsize=9)
     axes[0, 2].set_title("difference, ±600 HU", fontsize=9)
     axes[-1, 0].set_xlabel("mm", fontsize=7)
-    part = out.with_name(f".{out.name}")
-    figure.savefig(part, dpi=90, format="png")
+    with whole_file(out) as partial:
+        figure.savefig(partial, dpi=90, format="png")
     plt.close(figure)
-    part.rename(out)
 
 
 if __name__ == "__main__":

@@ -4,10 +4,10 @@ In every column the tissues lie one above another, so a structure is the set bet
 a pixel that it covers is exact across the vessel and supersampled along it. From the lumen outwards, on both sides:
 calcified plaque, non-calcified plaque, wall, fat; towards the heart, the myocardium. A plaque keeps to its third.
 
-The areas are met by solving for the shapes, third by third, so that what is asked of one third stays in it. A plaque's
-profile has a closed integral, which gives its thickness; it grows outwards (positive remodelling), so that the lumen
-keeps its area. The lumen has a level in each third and, where two thirds meet, a calibre that belongs to the noise: the
-area of a third depends on its own level alone.
+The shapes are solved for, third by third, so that each third has its given area and no request changes another third.
+A plaque's profile has a closed integral, which gives its thickness. It grows outwards (positive remodelling), so that
+the lumen keeps its area. The lumen has a level in each third. Where two thirds meet, its calibre is part of the noise:
+the area of a third depends on its own level only.
 """
 
 from typing import NamedTuple
@@ -25,7 +25,7 @@ NEWTON_STEPS = 8
 COARSE = 144  # columns on which limits are checked
 SPREAD = 2.0  # mm, standard deviation of a stenosis along the vessel
 REFERENCE = 5.0  # mm2, the area at which a lesion has its noise's length; length and thickness grow alike
-SMALLEST = 0.1  # mm2: what is smaller gets thinner, and no shorter
+SMALLEST = 0.1  # mm2: smaller lesions get thinner, but not shorter
 MARGIN = 0.2  # mm that a lesion keeps from its third's ends
 THICKEST = 2.5  # mm of plaque
 
@@ -89,12 +89,12 @@ def _borders(
 class Lumen:
     """The lumen's diameter along the vessel, mm: d(x) = max(w(x) level + (1 - w(x)) border + shape(x), NARROWEST).
 
-    The level is its third's; the border's calibre, where two thirds meet, is the noise's, and nothing else depends on
-    it; w is 1 but near a border, where it falls to 0 within `FADE`; the shape is the noise's ripple and stenosis.
+    Each third has a level. The calibre of a border, where two thirds meet, and the shape (ripple and stenosis) are part
+    of the noise. The weight w is 1, except near a border, where it falls to 0 within `FADE`.
     """
 
     def __init__(self, noise: Noise, x: Float[np.ndarray, " x"]) -> None:
-        """At the places x, mm, evenly spaced, as many in each third."""
+        """At positions x, mm, evenly spaced, the same number in each third."""
         near = (np.abs(x - np.array([[THIRD], [2 * THIRD]])).min(axis=0) / FADE).clip(0, 1)
         level = near**2 * (3 - 2 * near)
         border = noise.borders[:, (x > ALONG / 2).astype(int)]
@@ -116,8 +116,8 @@ class Lumen:
     def of(self, areas: Float[np.ndarray, "batch 3"]) -> Float[np.ndarray, "batch x"]:
         """The diameter of given areas, mm.
 
-        An area is convex and piecewise linear in its level, so Newton's steps come down from the level that would do
-        were no place at its narrowest, and end at the solution.
+        An area is convex and piecewise linear in its level. So Newton's method converges to the solution from above; it
+        starts at the level that solves the problem without the lower limit of the diameter.
         """
         levels = (areas / self.step - self.fixed.sum(-1)) / self.weight.sum(-1)
         for _ in range(NEWTON_STEPS):
@@ -129,7 +129,7 @@ class Lumen:
 
 
 def _places(count: int) -> Float[np.ndarray, " x"]:
-    """The middles of so many equal parts of the vessel, mm."""
+    """The centres of `count` equal parts of the vessel, mm."""
     return (np.arange(count) + 0.5) * ALONG / count
 
 
@@ -137,7 +137,7 @@ def _places(count: int) -> Float[np.ndarray, " x"]:
 
 
 def _longest(noise: Noise) -> Float[np.ndarray, "batch 2 3"]:
-    """The longest that each lesion can be, mm."""
+    """The greatest possible length of each lesion, mm."""
     start = np.arange(3) * THIRD
     inside = np.minimum(noise.lesions.centre - start, start + THIRD - noise.lesions.centre)
     return 2 * (inside - MARGIN)
@@ -176,7 +176,7 @@ def _normalised(
     third: Int[np.ndarray, " x"],
     x: Float[np.ndarray, " x"],
 ) -> Float[np.ndarray, "batch x"]:
-    """`drawn` scaled by what sampling its steep ends missed (a percent or so), so that the areas are exact."""
+    """`drawn` scaled to exact areas: sampling its steep ends misses about a percent."""
     sums = (ALONG / len(x)) * np.stack([drawn[:, third == r].sum(1) for r in range(3)], axis=1)
     return drawn * np.divide(area, sums, out=np.zeros_like(area), where=sums > 0)[:, third]
 
@@ -191,7 +191,7 @@ def _heart(
     lower: Float[np.ndarray, "batch x"],
     size: tuple[int, int],
 ) -> Float32[np.ndarray, "batch height width"]:
-    """Share of each pixel in the myocardium, which gives way where the vessel bulges into it."""
+    """Share of each pixel in the myocardium, which recedes where the vessel bulges into it."""
     down = noise.heart_side[:, None] > 0
     surface = ACROSS / 2 + (noise.heart_side * noise.heart_distance)[:, None] + _wave(noise.relief, x)
     above = _share_above(np.where(down, np.maximum(surface, lower), np.minimum(surface, upper)), size)
@@ -201,7 +201,7 @@ def _heart(
 def _branches(
     branches: Branches, centre: Float[np.ndarray, "batch x"], size: tuple[int, int]
 ) -> Float32[np.ndarray, "batch height width"]:
-    """Share of each pixel in a side branch, were the vessel not there; edges are a pixel wide."""
+    """Share of each pixel in a side branch, ignoring the vessel; edges are a pixel wide."""
     height, width = size
     rows = ((np.arange(height) + 0.5) * ACROSS / height).astype(np.float32)[:, None]
     columns = ((np.arange(width) + 0.5) * ALONG / width).astype(np.float32)

@@ -1,13 +1,13 @@
-"""The variables' law: exogenous noise -> age, burden, and nine areas in mm2. Two laws over one noise.
+"""The structural equations: exogenous noise -> age, burden, and nine areas in mm2. Two laws over the same noise.
 
-`independent`, as in the papers: nine dials that know nothing of one another. `coupled`: age and burden make plaque,
-plaque upstream comes with plaque downstream, and plaque takes lumen. A law is a table of structural equations
-(`LAWS`); its graph, its solution under any intervention, and the equations in docs/phantom.md are read off it.
+`independent`, as in the papers: nine independent areas. `coupled`: age and burden increase plaque, plaque in one third
+increases plaque in the next, and plaque narrows the lumen. A law is a table of structural equations (`LAWS`). Its
+graph, its solution under any intervention, and the equations in docs/phantom.md are derived from this table.
 
-Of the coupled law: plaque is zero-inflated, about a quarter of the thirds have none. A square millimetre of plaque
+In the coupled law, plaque is zero-inflated: about a quarter of the thirds have none. A square millimetre of plaque
 takes 1.6% of the lumen, about half a square millimetre; the vessel remodels outwards for the rest (Glagov et al., N
-Engl J Med 1987;316:1371). The coefficients are ours. Every equation can be solved for its noise, except that of a
-plaque that is not there.
+Engl J Med 1987;316:1371). The coefficients are our choice. Every equation can be solved for its noise, except that of
+an absent plaque.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -27,7 +27,7 @@ COVARIATES = ("age", "burden")
 # from 3.7 +- 0.4 to 1.9 +- 0.4 mm (Dodge et al., Circulation 1992;86:232).
 NARROW, WIDE = np.array([2.6, 2.1, 1.6]), np.array([4.2, 3.4, 2.7])
 PREVALENCE = 0.75
-LEAST, MOST = np.array([[1.5], [2.0]]), np.array([[8.0], [9.0]])  # mm2 of plaque by type, where there is any
+PLAQUE_MIN, PLAQUE_MAX = np.array([[1.5], [2.0]]), np.array([[8.0], [9.0]])  # mm2 by type, where plaque is present
 
 Value = Float[np.ndarray, " batch"]
 Values = Mapping[str, Value]
@@ -53,7 +53,12 @@ def upstream(region: str) -> str | None:
 
 
 def areas(noise: Noise) -> Float[np.ndarray, "batch variable"]:
-    """The nine areas, mm2, in the order of `VARIABLES`."""
+    """The nine areas, mm2, in the order of `VARIABLES`.
+
+    >>> from segue.phantom import draw
+    >>> areas(draw(2, seed=0)).shape
+    (2, 9)
+    """
     return as_matrix(solve(noise), VARIABLES)
 
 
@@ -63,7 +68,14 @@ def healthy(noise: Noise) -> Float[np.ndarray, "batch 3"]:
 
 
 def solve(noise: Noise, do: Values | None = None) -> dict[str, Value]:
-    """All variables of the noise's law, those of `do` set: its effects reach their descendants."""
+    """All variables of the noise's law, those of `do` set, and their descendants recomputed.
+
+    >>> from segue.phantom import draw
+    >>> noise = draw(1, seed=0, law="coupled")
+    >>> older = solve(noise, {"age": np.array([90.0])})
+    >>> float(older["age"][0]), bool(older["lumen@mid"][0] < solve(noise)["lumen@mid"][0])
+    (90.0, True)
+    """
     done: Values = do or {}
     values: dict[str, Value] = {}
     for equation in LAWS[noise.law]:
@@ -81,13 +93,13 @@ def _free_lumen(r: int, region: str) -> Equation:
 
 
 def _free_plaque(t: int, kind: str, r: int, region: str) -> Equation:
-    """There in `PREVALENCE` of the images, and then uniform."""
+    """Present in `PREVALENCE` of the images, and uniform there."""
 
     def value(_: Values, noise: Noise) -> Value:
-        scalars = noise.scalars
-        return np.where(scalars.present < PREVALENCE, LEAST + (MOST - LEAST) * scalars.amount, 0.0)[:, t, r]
+        amount = PLAQUE_MIN + (PLAQUE_MAX - PLAQUE_MIN) * noise.scalars.amount
+        return np.where(noise.scalars.present < PREVALENCE, amount, 0.0)[:, t, r]
 
-    least, most = LEAST[t, 0], MOST[t, 0]
+    least, most = PLAQUE_MIN[t, 0], PLAQUE_MAX[t, 0]
     formula = f"{least} + {most - least} u with probability {PREVALENCE}, else 0"
     return Equation(f"{kind}@{region}", (), value, formula)
 
@@ -113,7 +125,7 @@ def _plaque(t: int, kind: str, r: int, region: str) -> Equation:
 
 
 def _lumen(r: int, region: str) -> Equation:
-    """A healthy calibre, less what plaque takes."""
+    """A healthy calibre, narrowed by plaque."""
     plaques = tuple(f"{kind}@{region}" for kind in PLAQUES)
 
     def value(values: Values, noise: Noise) -> Value:

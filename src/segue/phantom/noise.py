@@ -1,4 +1,4 @@
-"""What is random about a phantom image: the exogenous noise of its variables, its anatomy, its tissues and its scan."""
+"""Everything random about a phantom image: the exogenous noise of its variables, anatomy, tissues and scan."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +16,19 @@ THIRD = ALONG / len(REGIONS)
 PLAQUES = ("calcified_plaque", "noncalcified_plaque")
 BRANCHES = 2
 NUMBERS = 256  # uniform numbers an image may use
+TISSUES_AND_SCAN = {  # ranges of uniform draws, in the units of `Noise`
+    "heart_distance": (3.6, 5.0),
+    "lumen_hu": (370.0, 480.0),
+    "fall_hu": (0.0, 30.0),
+    "wall_hu": (60.0, 80.0),
+    "fat_hu": (-115.0, -85.0),
+    "heart_hu": (115.0, 150.0),
+    "texture_hu": (4.0, 8.0),
+    "blur": (0.5, 0.7),
+    "motion": (0.0, 0.25),
+    "blooming": (0.2, 0.35),
+    "noise_hu": (16.0, 24.0),
+}
 
 
 @dataclass(frozen=True)
@@ -37,7 +50,7 @@ class Scalars:
 
 @dataclass(frozen=True)
 class Lesions:
-    """Where and how each third's plaques lie, by type (calcified, non-calcified) and third; drawn whatever their area.
+    """Place and shape of each third's plaques, by type (calcified, non-calcified) and third; drawn for any area.
 
     Attributes:
         length: extent along the vessel at the reference area, mm.
@@ -75,7 +88,7 @@ class Branches:
 
 @dataclass(frozen=True)
 class Noise:
-    """The exogenous noise of a batch of images: all that is random about them.
+    """The exogenous noise of a batch of images: everything random about them.
 
     Attributes:
         law: which equations turn `scalars` into areas. scalars: their noise.
@@ -95,6 +108,10 @@ class Noise:
         blooming: standard deviation of the blur that calcium's excess over the lumen suffers besides, mm.
         noise_hu: standard deviation of the image noise, HU.
         grain: seed of the fields of texture and image noise.
+
+    >>> noise = draw(3, seed=0)
+    >>> len(noise), noise.law, noise.lumen_hu.shape
+    (3, 'independent', (3,))
     """
 
     law: Law
@@ -127,7 +144,7 @@ class Noise:
 
 
 class _Dice:
-    """Uniform numbers for a batch, one stream an image, so that no image depends on its batch."""
+    """Uniform numbers for a batch, one stream per image, so that no image depends on its batch."""
 
     def __init__(self, indices: Sequence[int], seed: int) -> None:
         streams = [np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(i,))) for i in indices]
@@ -162,27 +179,24 @@ def draw(n: int, *, seed: int, start: int = 0, law: Law = "independent") -> Nois
         others       myocardium 115-150 HU, wall 0.2-0.3 mm and 60-80 HU, stenosis to 0.5 mm, branches of 0.8-1.6 mm,
                      texture 4-8 HU, point spread function 0.5-0.7 mm, motion to 0.25 mm, blooming 0.2-0.35 mm, noise
                      16-24 HU: our choice, a good arterial-phase scan in which areas can be measured.
+
+    >>> first_four, third = draw(4, seed=0), draw(1, seed=0, start=2)
+    >>> bool(first_four.lumen_hu[2] == third.lumen_hu[0])
+    True
     """
     return draw_images(range(start, start + n), seed=seed, law=law)
 
 
 def draw_images(indices: Sequence[int], *, seed: int, law: Law) -> Noise:
-    """`draw` for images of any indices.
+    """Like `draw`, for images of any indices.
 
     Raises:
         InputError: the law is none of `Law`.
     """
     if law not in get_args(Law):
         raise InputError(f"phantom: unknown law {law!r}{nearest(law, get_args(Law))}")
-    dice = _Dice(indices, seed)
-    scalars = Scalars(
-        age=dice.uniform(0.0, 1.0, 1)[:, 0],
-        burden=dice.uniform(0.0, 1.0, 1)[:, 0],
-        calibre=dice.uniform(0.0, 1.0, 3),
-        present=dice.uniform(0.0, 1.0, 2, 3),
-        amount=dice.uniform(0.0, 1.0, 2, 3),
-    )
-    lesions = _draw_lesions(dice)
+    dice = _Dice(indices, seed)  # the order of the draws is part of the cohort: do not change it
+    scalars, lesions = _draw_scalars(dice), _draw_lesions(dice)
     return Noise(
         law=law,
         scalars=scalars,
@@ -196,23 +210,23 @@ def draw_images(indices: Sequence[int], *, seed: int, law: Law) -> Noise:
         branches=_draw_branches(dice),
         wall=dice.uniform(0.2, 0.3, 1)[:, 0],
         heart_side=dice.sign(1)[:, 0],
-        heart_distance=dice.uniform(3.6, 5.0, 1)[:, 0],
-        lumen_hu=dice.uniform(370.0, 480.0, 1)[:, 0],
-        fall_hu=dice.uniform(0.0, 30.0, 1)[:, 0],
-        wall_hu=dice.uniform(60.0, 80.0, 1)[:, 0],
-        fat_hu=dice.uniform(-115.0, -85.0, 1)[:, 0],
-        heart_hu=dice.uniform(115.0, 150.0, 1)[:, 0],
-        texture_hu=dice.uniform(4.0, 8.0, 1)[:, 0],
-        blur=dice.uniform(0.5, 0.7, 1)[:, 0],
-        motion=dice.uniform(0.0, 0.25, 1)[:, 0],
-        blooming=dice.uniform(0.2, 0.35, 1)[:, 0],
-        noise_hu=dice.uniform(16.0, 24.0, 1)[:, 0],
+        **{name: dice.uniform(low, high, 1)[:, 0] for name, (low, high) in TISSUES_AND_SCAN.items()},
         grain=dice.grain,
     )
 
 
+def _draw_scalars(dice: _Dice) -> Scalars:
+    return Scalars(
+        age=dice.uniform(0.0, 1.0, 1)[:, 0],
+        burden=dice.uniform(0.0, 1.0, 1)[:, 0],
+        calibre=dice.uniform(0.0, 1.0, 3),
+        present=dice.uniform(0.0, 1.0, 2, 3),
+        amount=dice.uniform(0.0, 1.0, 2, 3),
+    )
+
+
 def _draw_lesions(dice: _Dice) -> Lesions:
-    """Two plaques a third; the non-calcified one lies opposite the calcified one in two thirds of the cases."""
+    """Two plaques per third; the non-calcified one is opposite the calcified one in two thirds of the cases."""
     side = dice.sign(3)
     opposite = np.where(dice.uniform(0.0, 1.0, 3) < 2 / 3, -side, side)
     low, high = np.array([[800.0], [35.0]]), np.array([[1200.0], [70.0]])

@@ -2,18 +2,18 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import nibabel as nib
 import numpy as np
 
 from segue.cohort.record import Record
 from segue.errors import InputError
+from segue.files import whole_folder
 from segue.phantom.law import COVARIATES, solve
 from segue.phantom.noise import ACROSS, ALONG, Law, Noise, draw, draw_images
 from segue.phantom.render import render
 
-BATCH = 16
+RENDERED_TOGETHER = 16  # images
 PREFIX = "phantom_"
 
 
@@ -21,7 +21,12 @@ def noise_of(ids: Sequence[str], *, seed: int, law: Law = "independent") -> Nois
     """The noise of records by their ids, in that order.
 
     Raises:
-        InputError: an id is not a phantom's.
+        InputError: an id is not one of a phantom.
+
+    >>> from segue.phantom import draw
+    >>> noise = noise_of(["phantom_000005"], seed=0)
+    >>> bool(noise.lumen_hu[0] == draw(1, seed=0, start=5).lumen_hu[0])
+    True
     """
     indices = []
     for id in ids:
@@ -35,12 +40,16 @@ def noise_of(ids: Sequence[str], *, seed: int, law: Law = "independent") -> Nois
 def render_cohort(
     n: int, *, size: tuple[int, int] = (32, 96), seed: int = 0, start: int = 0, law: Law = "independent"
 ) -> Iterator[Record]:
-    """Images `start` to `start + n - 1` of the phantom cohort `seed`, each a subject of its own.
+    """Images `start` to `start + n - 1` of the phantom cohort `seed`, one image per subject.
 
-    Under the coupled law, `COVARIATES` come with each.
+    Under the coupled law, each record has `COVARIATES`.
 
     Raises:
-        InputError: if `n` or `size` leaves nothing to render.
+        InputError: `n` or `size` is below 1, or `start` negative.
+
+    >>> record = next(render_cohort(1, size=(16, 48), law="coupled"))
+    >>> record.id, record.image.shape, list(record.covariates)
+    ('phantom_000000', (1, 16, 48), ['age', 'burden'])
     """
     if n < 1 or start < 0 or len(size) != 2 or min(size) < 1:
         asked = f"n={n}, start={start}, size={size}"
@@ -50,8 +59,8 @@ def render_cohort(
 
 def _records(n: int, size: tuple[int, int], seed: int, start: int, law: Law) -> Iterator[Record]:
     spacing = (ACROSS / size[0], ALONG / size[1])
-    for first in range(start, start + n, BATCH):
-        noise = draw(min(BATCH, start + n - first), seed=seed, start=first, law=law)
+    for first in range(start, start + n, RENDERED_TOGETHER):
+        noise = draw(min(RENDERED_TOGETHER, start + n - first), seed=seed, start=first, law=law)
         images, fractions = render(noise, size)
         values = solve(noise)
         for i in range(len(noise)):
@@ -65,19 +74,23 @@ def write_folder(
 ) -> None:
     """Write a cohort as `out/images/<id>.nii.gz` (HU, float32) and `out/masks/<id>.nii.gz` (uint8), both 2-D.
 
-    A mask is k + 1 where `STRUCTURES[k]` covers more of the pixel than any other or the background, else 0. Covariates
-    go to `out/table.csv`. The folder appears under its name only once it is complete.
+    A mask is k + 1 where `STRUCTURES[k]` covers more of the pixel than any other structure or the background, else 0.
+    Covariates are written to `out/table.csv`. The folder appears under its name only once it is complete.
 
     Raises:
-        InputError: if `out` exists.
+        InputError: `out` exists.
+
+    >>> import tempfile
+    >>> out = Path(tempfile.mkdtemp()) / "cohort"
+    >>> write_folder(out, 2, size=(16, 48))
+    >>> sorted(path.name for path in (out / "images").iterdir())
+    ['phantom_000000.nii.gz', 'phantom_000001.nii.gz']
     """
     if out.exists():
         raise InputError(f"{out}: already exists; remove it or name another folder")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as scratch:
-        folder = Path(scratch) / out.name
+    with whole_folder(out) as folder:
         for kind in ("images", "masks"):
-            (folder / kind).mkdir(parents=True)
+            (folder / kind).mkdir()
         lines = []
         for record in render_cohort(n, size=size, seed=seed, law=law):
             background = 1 - record.fractions.sum(axis=0, keepdims=True)
@@ -88,4 +101,3 @@ def write_folder(
             lines.append(",".join([record.id, *(f"{value:.6g}" for value in record.covariates.values())]))
         if record.covariates:
             (folder / "table.csv").write_text("\n".join([",".join(["id", *record.covariates]), *lines]) + "\n")
-        folder.rename(out)

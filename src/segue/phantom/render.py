@@ -18,12 +18,17 @@ Pair = tuple[Float32[np.ndarray, "batch 1 height width"], Float32[np.ndarray, "b
 
 
 @dataclass(frozen=True)
-class Truth:
+class TrueCounterfactual:
     """The true counterfactual of a batch of images.
 
     Attributes:
         image: HU. fractions: share of each pixel in each of `STRUCTURES`. areas: mm2, in the order of `VARIABLES`.
         well_posed: whether the factual image determines the answer (see `counterfactual`).
+
+    >>> from segue.phantom import draw
+    >>> truth = counterfactual(draw(2, seed=0), {"lumen@mid": 30.0}, (16, 48))
+    >>> truth.image.shape, truth.fractions.shape, truth.well_posed.shape
+    ((2, 1, 16, 48), (2, 3, 16, 48), (2,))
     """
 
     image: Float32[np.ndarray, "batch 1 height width"]
@@ -35,8 +40,13 @@ class Truth:
 def render(noise: Noise, size: tuple[int, int], areas: Float[np.ndarray, "batch 9"] | None = None) -> Pair:
     """Images in HU and the area fractions of `STRUCTURES`, on a grid of `size` over the field of view.
 
-    Every structure has the given area in every third (the law's own without), as far as the geometry holds it.
-    Deterministic: one noise, one pair of arrays. Two sizes show the same vessel under two noise fields.
+    Every structure has the given area in every third, as far as the geometry can hold it; without `areas`, those of the
+    noise's law are taken. Deterministic in its arguments. Two sizes show the same vessel under different image noise.
+
+    >>> from segue.phantom import draw
+    >>> image, fractions = render(draw(2, seed=0), (16, 48))
+    >>> image.shape, fractions.shape
+    ((2, 1, 16, 48), (2, 3, 16, 48))
     """
     tissue = tissues(feasible(law.areas(noise) if areas is None else areas, noise), noise, size)
     fractions = np.stack([tissue.lumen, tissue.calcified_plaque, tissue.noncalcified_plaque], axis=1)
@@ -49,21 +59,31 @@ def counterfactual(
     size: tuple[int, int],
     *,
     propagate: bool = False,
-) -> Truth:
-    """The same images had some variables been otherwise.
+) -> TrueCounterfactual:
+    """The true images if some variables had other values.
 
-    Everything else is held: the other areas at their factual values (a plaque grows outwards, a lumen pushes its
-    plaques aside), shapes, tissues and scan, grain by grain. With `propagate`, descendants follow the law instead.
+    Everything else stays as it is: the other areas (a plaque grows outwards, a larger lumen moves its plaques
+    outwards), shapes, tissues, and the noise of the scan. With `propagate`, descendants follow the law instead.
 
-    Not every request has an answer that the factual image determines. `well_posed` is false where
-        - a plaque of less than `VISIBLE` mm2 is asked to be larger than that: no image tells where it would be, and the
-          truth shows the place that the noise happens to hold;
-        - an area is asked for that the geometry cannot hold (negative, a lumen below 0.5 or above 5 mm wide within its
-          third, a plaque over 2.5 mm thick): the truth shows the nearest one that it can;
+    The factual image does not determine the answer of every request. `well_posed` is false where
+        - a plaque of less than `VISIBLE` mm2 is requested to be larger than that: no image tells where it would be, and
+          the truth shows it at the place that the noise holds;
+        - the geometry cannot hold the requested area (negative, a lumen below 0.5 or above 5 mm wide within its third,
+          a plaque over 2.5 mm thick): the truth shows the nearest feasible one;
         - plaque leaves the field of view, where it is cut off.
 
+    Args:
+        do: by variable, its value in mm2 (age: years, burden: sd): one for all images, or one for each.
+        size: rows and columns of the image.
+
     Raises:
-        InputError: there is no variable of that name, or its values are not finite, or not one an image.
+        InputError: a variable is unknown, or its values are not finite or not one per image.
+
+    >>> from segue.phantom import VARIABLES, draw
+    >>> noise = draw(2, seed=0)
+    >>> truth = counterfactual(noise, {"lumen@mid": 30.0}, (16, 48))
+    >>> truth.areas[:, VARIABLES.index("lumen@mid")]
+    array([30., 30.])
     """
     factual, wanted = law.areas(noise), _checked(noise, do)
     asked = as_matrix(solve(noise, wanted), VARIABLES) if propagate else factual.copy()
@@ -73,13 +93,14 @@ def counterfactual(
     held = feasible(asked, noise)
     from_nothing = (factual[:, 3:] < VISIBLE) & (asked[:, 3:] >= VISIBLE)
     fits = np.isclose(held, asked, rtol=0, atol=1e-6) | np.isclose(asked, factual)
-    return Truth(*render(noise, size, held), held, ~from_nothing.any(1) & fits.all(1) & in_view(held, noise))
+    well_posed = ~from_nothing.any(1) & fits.all(1) & in_view(held, noise)
+    return TrueCounterfactual(*render(noise, size, held), held, well_posed)
 
 
 def _checked(
     noise: Noise, do: Mapping[str, float | Float[np.ndarray, " batch"]]
 ) -> dict[str, Float[np.ndarray, " batch"]]:
-    """One value an image of each variable that is done. Age and burden act through areas alone: see `propagate`."""
+    """One value per image of each variable of `do`. Age and burden act through areas only: see `propagate`."""
     known = (*COVARIATES, *VARIABLES) if noise.law == "coupled" else VARIABLES
     wanted = {}
     for name, value in do.items():

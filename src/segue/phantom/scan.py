@@ -5,7 +5,7 @@ widens across the vessel. The excess of calcium over the lumen is blurred once m
 through the same point spread function, so that sharper images have finer noise. All of it is a product of modes in the
 cosine basis, whose borders mirror the image: a Gaussian of standard deviation sigma multiplies mode j of an axis of
 length L by exp(-(sigma pi j / L)^2 / 2), and white noise is white in its modes. Texture and noise are drawn as modes of
-the field of view in mm, as many as the blur lets through, so a grid samples the same scan, finely or coarsely.
+the field of view in mm, up to the frequencies that the blur passes. So fine and coarse grids sample the same scan.
 """
 
 import numpy as np
@@ -68,7 +68,7 @@ def _field(
     modes: tuple[int, int],
     size: tuple[int, int],
 ) -> Float32[np.ndarray, "batch height width"]:
-    """White noise in so many modes of the field of view, blurred; those that the grid has no room for are left out."""
+    """Blurred white noise in `modes` modes of the field of view; frequencies above those of the grid are left out."""
     white = np.stack([stream.standard_normal(modes, dtype=np.float32) for stream in streams])
     transfer = _transfer(across, along, modes)
     scale = loudness * np.sqrt(size[0] * size[1] / np.sum(transfer**2, axis=(1, 2), dtype=np.float64))
@@ -81,7 +81,7 @@ def _field(
 def _transfer(
     across: Float[np.ndarray, " batch"], along: Float[np.ndarray, " batch"], modes: tuple[int, int]
 ) -> Float32[np.ndarray, "batch height width"]:
-    """What a Gaussian blur of these standard deviations (mm) multiplies each of so many modes by."""
+    """The factors by which a Gaussian blur of these standard deviations (mm) multiplies the modes."""
     axes = []
     for sigma, extent, length in ((across, ACROSS, modes[0]), (along, ALONG, modes[1])):
         frequency = np.pi * np.arange(length) / extent
@@ -90,10 +90,10 @@ def _transfer(
 
 
 def _modes(image: Float32[np.ndarray, "batch height width"]) -> Float32[np.ndarray, "batch height width"]:
-    """The image's modes (DCT-II); an image at a time, so that no bit depends on the batch, nor on threads."""
+    """The image's modes (DCT-II); one image at a time, so that the bits depend neither on the batch nor on threads."""
     return np.stack([dctn(one, norm="ortho") for one in image])
 
 
 def _back(modes: Float32[np.ndarray, "batch height width"]) -> Float32[np.ndarray, "batch height width"]:
-    """The image of modes."""
+    """The image of the modes (inverse DCT-II)."""
     return np.stack([idctn(one, norm="ortho") for one in modes])

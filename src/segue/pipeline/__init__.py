@@ -14,9 +14,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from segue import __version__, processes, rendezvous
+from segue import __version__, processes
 from segue.cohort.folder import list_folder
-from segue.cohort.io.image_file import stamp
+from segue.cohort.io import stamp
 from segue.errors import InputError
 from segue.files import write_text
 from segue.nets.weights import NETWORK
@@ -29,7 +29,7 @@ from segue.pipeline.prepare import prepare
 from segue.pipeline.recipes import recipes
 from segue.pipeline.scm import fit_graph
 from segue.study.derived import asked, consulted, folds_of, plain, to_yaml
-from segue.study.schema import Partition, Segmentor, Study
+from segue.study.schema import Segmentor, Study
 from segue.training.guides import GUIDES
 
 __all__ = ["Stage", "evaluate_elsewhere", "run", "stages"]
@@ -102,14 +102,14 @@ def run(study: Study, only: str | None = None, say: Callable[[str], None] = lamb
     """
     root = study.directory
     with held(root):
-        rendezvous.alone(lambda: write_text(root / "study.yaml", to_yaml(study)))
+        processes.alone(lambda: write_text(root / "study.yaml", to_yaml(study)))
         parts = folds_of(study)
         if not parts:
             work_through(study, only, say)
         for fold in parts:
             run(fold, only, lambda line, name=fold.name: say(f"{name}: {line}"))  # type: ignore[misc]
         if parts and only in (None, "evaluate", "report"):
-            rendezvous.alone(lambda: folds.pool(study))
+            processes.alone(lambda: folds.pool(study))
     return root
 
 
@@ -137,12 +137,12 @@ def work_through(study: Study, only: str | None, say: Callable[[str], None]) -> 
         fingerprints[name] = fingerprint([name, stage.settings, list(needs.values())])
         if name not in wanted:
             continue
-        done = rendezvous.alone(lambda name=name: read_done(root / name))  # type: ignore[misc]
+        done = processes.alone(lambda name=name: read_done(root / name))  # type: ignore[misc]
         if done and done["fingerprint"] == fingerprints[name]:
             other = "" if done.get("version") == __version__ else ", by another version of segue"
             say(f"{name}: done before{other} ({done['seconds']:.0f} s)")
             continue
-        if other_run := rendezvous.alone(lambda name=name: borrowed(root, name, fingerprints[name])):  # type: ignore[misc]
+        if other_run := processes.alone(lambda name=name: borrowed(root, name, fingerprints[name])):  # type: ignore[misc]
             say(f"{name}: the same as {other_run} has done")
             continue
         say(f"{name} ...")
@@ -178,11 +178,11 @@ def perform(study: Study, stage: Stage, directory: Path, facts: dict[str, Any]) 
     Args:
         facts: of done.json: the stage's fingerprint, and those of what it needs.
     """
-    rendezvous.alone(lambda: begin(directory, facts["fingerprint"]))
+    processes.alone(lambda: begin(directory, facts["fingerprint"]))
     before = time.perf_counter()
-    result = stage.work(study, directory) if stage.trains else rendezvous.alone(lambda: stage.work(study, directory))
+    result = stage.work(study, directory) if stage.trains else processes.alone(lambda: stage.work(study, directory))
     seconds = float(result.pop("seconds", time.perf_counter() - before))
-    rendezvous.alone(lambda: conclude(directory, {**facts, "seconds": seconds}, result))
+    processes.alone(lambda: conclude(directory, {**facts, "seconds": seconds}, result))
     return seconds
 
 
@@ -227,9 +227,9 @@ def source(study: Study) -> Any:
     return [stamp(path) for path in [*paths, *([table] if table.exists() else [])]]
 
 
-def maps_of(partitions: Mapping[str, Partition]) -> list[Any]:
+def maps_of(partitions: Mapping[str, Mapping[str, Any]]) -> list[Any]:
     """What identifies the files that partitions are drawn in."""
-    return [stamp(part.file) for part in partitions.values() if part.file is not None]
+    return [stamp(path) for part in partitions.values() for path in part.values() if isinstance(path, Path)]
 
 
 def fingerprint(content: Any) -> str:

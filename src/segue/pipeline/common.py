@@ -4,7 +4,7 @@ import dataclasses
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from segue import processes, rendezvous
+from segue import processes
 from segue.causal.parents import Parents
 from segue.cohort import Store
 from segue.cohort.grid import Grid
@@ -24,7 +24,8 @@ from segue.progress import track
 from segue.study.derived import consulted, variables
 from segue.study.schema import Budget, Study
 from segue.training.batches import Batches
-from segue.training.loop import Fitted, fit
+from segue.training.loop import fit
+from segue.training.state import TrainingSettings
 
 Result = dict[str, Any]
 
@@ -146,25 +147,19 @@ def trained(
     budget: Budget,
     *,
     title: str,
+    held_out: Callable[[], float] | None = None,
     **more: Any,
 ) -> Result:
     """Fit on all processes, save the averaged weights on the main one, and say how it went."""
     began = time.perf_counter()
     if len(batches.store.size) == 2:
         objective.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # guides too
-    fitted: Fitted = fit(
-        objective,
-        batches,
-        directory=directory,
-        steps=budget.steps,
-        lr=budget.lr,
-        seed=budget.seed,
-        title=title,
-        precision=study.precision,
-        **more,
+    settings = TrainingSettings(
+        steps=budget.steps, lr=budget.lr, seed=budget.seed, precision=study.precision, **more
     )
+    fitted = fit(objective, batches, settings, directory=directory, title=title, validation_loss=held_out)
     net.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    rendezvous.alone(lambda: net.save_pretrained(directory))  # type: ignore[operator]
+    processes.alone(lambda: net.save_pretrained(directory))  # type: ignore[operator]
     seconds = max(fitted.seconds, time.perf_counter() - began)
     return dataclasses.asdict(fitted) | {"seconds": seconds, "processes": processes.world()}
 

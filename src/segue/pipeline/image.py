@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from segue import rendezvous
+from segue import processes
 from segue.causal.parents import Conditioning
 from segue.mechanisms import MECHANISMS
 from segue.mechanisms.base import ImageMechanism, Trainable, offered
@@ -52,7 +52,7 @@ def pretrain(conditioning: Conditioning) -> Callable[[Study, Path], Result]:
             title=f"pretrain {conditioning}", ema=0.998, skip=1e3, validate_every=settings.validate_every,
             held_out=lambda: infidelity(study, mechanism, "validation", augment=PLAIN),
         )  # fmt: skip
-        return result | start | rendezvous.alone(lambda: measured_fidelity(study, mechanism, objective.augment))
+        return result | start | processes.alone(lambda: measured_fidelity(study, mechanism, objective.augment))
 
     return stage
 
@@ -87,7 +87,7 @@ def finetune(recipe: Recipe) -> Callable[[Study, Path], Result]:
             study, mechanism.inner.model, objective, batches, directory, settings.budget,
             title=directory.name, clip=settings.clip, skip=1e4 * settings.clip, ema=0.99,
         )  # fmt: skip
-        return result | {"nelbo": rendezvous.alone(lambda: infidelity_by_split(study, mechanism))}
+        return result | {"nelbo": processes.alone(lambda: infidelity_by_split(study, mechanism))}
 
     return stage
 

@@ -1,8 +1,9 @@
 """Stages: every method judged on the same images and the same requests, then tables, figure and report."""
 
 import json
+import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
@@ -40,6 +41,7 @@ from segue.pipeline.prepare import prepare_folder
 from segue.pipeline.recipes import Workshop, recipes
 from segue.pipeline.scoring import Candidate, against_truth, candidates, score
 from segue.pipeline.truth import known_oracle
+from segue.report.columns import IDEAL
 from segue.report.page import Graph
 from segue.report.page import report as write_report
 from segue.report.table import table1
@@ -57,15 +59,32 @@ def evaluate(study: Study, directory: Path) -> Result:
 
 def evaluate_elsewhere(study: Study, folder: Path) -> Path:
     """Judge a trained study on another cohort of the same anatomy, all of it, without retraining."""
-    if folds := folds_of(study):
-        one = folds[0].directory / "study.yaml"
-        raise InputError(f"{study.directory}: is a cross-validation; give one of its folds, e.g. {one}")
-    if missing := [name for name, m in recipes(study).items() if not m.trained]:
-        raise InputError(f"{study.directory}: {missing[0]} is not trained; run `segue run` on the study first")
+    check_trained(study)
     directory = study.directory / "elsewhere" / folder.resolve().name
     with whole_folder(directory, replace=True) as partial:
         judge_folder(study, folder, partial)
     return directory
+
+
+def check_trained(study: Study) -> None:
+    """Refuse a cross-validation, and a study that is not trained.
+
+    Raises:
+        InputError: naming what is to be given or run.
+    """
+    if folds := folds_of(study):
+        one = folds[0].directory / "study.yaml"
+        raise InputError(f"{study.directory}: is a cross-validation; give one of its folds, e.g. {one}")
+    if missing := [name for name, recipe in recipes(study).items() if not recipe.trained]:
+        raise InputError(f"{study.directory}: {missing[0]} is not trained; run `segue run` on the study first")
+
+
+def check_name(name: str, own: Iterable[str]) -> None:
+    """Refuse a name for a further method that is no name of a file, or that a method has already."""
+    if not re.fullmatch(r"[\w-]+", name):
+        raise InputError(f"--method {name}=...: give a name of letters, digits, _ and -")
+    if name in (*own, IDEAL):
+        raise InputError(f"--method {name}=...: the study has a method of this name; choose another")
 
 
 def judge_folder(study: Study, folder: Path, directory: Path) -> None:

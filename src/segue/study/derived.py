@@ -2,15 +2,15 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
 
-from segue.anatomy import Variables, make_partition
-from segue.anatomy.partition import Partition as Made
+from segue.anatomy import Partition, Variables, make_partition, partition_settings
 from segue.errors import InputError
 from segue.study.schema import Cohort, Segmentor, Study
 
@@ -18,15 +18,10 @@ from segue.study.schema import Cohort, Segmentor, Study
 def variables(study: Study) -> Variables:
     """The study's measured variables."""
     made = {}
-    for name, partition in study.partitions.items():
-        arguments = dataclasses.asdict(partition)
-        if partition.kind == "whole":
-            arguments |= {"axis": 0}
-        try:
-            made[name] = make_partition(**arguments)
+    for name, settings in study.partitions.items():
+        with naming(f"partitions.{name}"):
+            made[name] = make_partition(**settings)
             check_partition(made[name], study.cohort)
-        except InputError as error:
-            raise InputError(f"partitions.{name}: {str(error).removeprefix('partition.')}") from None
     return Variables(
         structures=tuple(study.cohort.structures),
         partitions={structure: made[name] for structure, name in study.variables.items()},
@@ -56,11 +51,31 @@ def consulted(study: Study) -> dict[str, Segmentor]:
     return study.panel if any(variant.panel for variant in study.finetune.variants.values()) else {}
 
 
-def check_partition(part: Made, cohort: Cohort) -> None:
+def with_settings(study: Study) -> Study:
+    """The study, its partitions as `partition_settings` has them: the same however they were written."""
+    settled: dict[str, dict[str, Any]] = {}
+    for key, partitions in (("partitions", study.partitions), ("evaluate.partitions", study.evaluate.partitions)):
+        settled[key] = {}
+        for name, given in partitions.items():
+            with naming(f"{key}.{name}"):
+                settled[key][name] = partition_settings(given)
+    judged = dataclasses.replace(study.evaluate, partitions=settled["evaluate.partitions"])
+    return dataclasses.replace(study, partitions=settled["partitions"], evaluate=judged)
+
+
+@contextmanager
+def naming(section: str) -> Iterator[None]:
+    """Have the messages about a partition say where in the study it stands."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{section}: {str(error).removeprefix('partition.')}") from None
+
+
+def check_partition(part: Partition, cohort: Cohort) -> None:
     """Refuse an axis that images do not have, and a structure that masks do not have."""
-    for name in part.reads:
+    for name, key in part.reads.items():
         if name not in cohort.structures:
-            key = "around" if name in getattr(part, "around", ()) else "towards"
             known = ", ".join(cohort.structures)
             raise InputError(f"partition.{key}: {name!r} is no structure; choose from {known}")
     blank = torch.zeros(1, *cohort.size)

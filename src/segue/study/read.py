@@ -20,7 +20,7 @@ from segue.nets.hvae import check_shape
 from segue.nets.segmentor import check_groups, check_segmentor
 from segue.nets.weights import NETWORK
 from segue.phantom import STRUCTURES as PHANTOM_STRUCTURES
-from segue.study.derived import as_judged, names_of, variables
+from segue.study.derived import as_judged, names_of, variables, with_settings
 from segue.study.schema import Segmentor, Study
 from segue.text import one_line
 from segue.training.guides import GUIDES
@@ -67,7 +67,10 @@ def study_of(content: dict[str, Any], overrides: Iterable[str] = (), *, where: s
         made = parser.instantiate_classes(parsed)
     except (ArgumentError, ValueError, TypeError) as error:
         raise InputError(f"{where}: {one_line(error)}") from None
-    study = Study(**{key: made[key] for key in keys(Study)})
+    try:
+        study = with_settings(Study(**{key: made[key] for key in keys(Study)}))
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
     check(study, where)
     return study
 

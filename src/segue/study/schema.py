@@ -5,8 +5,8 @@ Dataclasses stop here: the stages hand plain keyword arguments to everything ins
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from segue.anatomy.partition import Kind
 from segue.causal.parents import Conditioning
 from segue.hardware import Precision
 from segue.mechanisms.hvae import HVAESettings
@@ -54,38 +54,6 @@ class Cohort:
     seed: int = 0
     folds: int = 0
     fold: int = 0
-
-
-@dataclass(frozen=True)
-class Partition:
-    """Where: regions along an axis of the image or a structure's extent, around a centroid, from a map, or the whole.
-
-    Args:
-        axis: the axis that is cut (0 = rows); for `polar` of three axes, the one that sectors turn around.
-        regions: names, in the axis' direction; for `polar` in the direction of counting, inner ring first.
-        cuts: fractions at which the axis, extent or turn is cut; equal parts by default.
-        softness: width of a soft edge as a fraction of the axis, extent or turn; 0 is hard.
-        margin: for `extent`: cover only the structure's box across the axis, grown by this fraction of the image.
-        rings: for `polar`: fractions of the structure's radius at which rings are cut.
-        around: for `polar`: structures whose common centroid is the centre; the measured one by default.
-        towards: for `polar`: the structure at whose edge, seen from the centre, the first sector begins.
-        start: for `polar`: where it begins without that structure, in degrees counter-clockwise from rightwards.
-        clockwise: for `polar`: the direction of counting, as images are shown.
-        file: for `label_map`.
-    """
-
-    kind: Kind
-    axis: int = 0
-    regions: tuple[str, ...] = ("whole",)
-    cuts: tuple[float, ...] | None = None
-    softness: float = 0.0
-    margin: float | None = None
-    rings: tuple[float, ...] = ()
-    around: tuple[str, ...] = ()
-    towards: str | None = None
-    start: float = 0.0
-    clockwise: bool = False
-    file: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -251,7 +219,7 @@ class Evaluate:
     bootstrap: int = 1000
     seed: int = 0
     sample: bool = False
-    partitions: dict[str, Partition] = field(default_factory=dict)
+    partitions: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -263,7 +231,7 @@ class Study:
         notes: what a reader of the report has to know about the data.
         panel: further segmentors by name, trained on the guide's subjects, if a variant asks them: second opinions on
             what an answer changed.
-        partitions: named partitions.
+        partitions: by name, the kind and arguments of a partition (see `segue.anatomy.make_partition`).
         variables: the partition that measures each structure.
         mechanism: kind of image mechanism (`segue.mechanisms`); its settings are in the section of that name.
         graph: by variable (`structure@region` or covariate), its causes; empty: all are independent, as in the papers.
@@ -273,7 +241,7 @@ class Study:
 
     name: str
     cohort: Cohort
-    partitions: dict[str, Partition]
+    partitions: dict[str, dict[str, Any]]
     variables: dict[str, str]
     segmentor: Segmentor
     judge: Segmentor

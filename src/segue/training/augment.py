@@ -1,7 +1,7 @@
 """Random geometry and intensity for a whole batch at once, on its own device.
 
-Batched because MONAI's dictionary transforms work one sample at a time on the host, which at these image sizes costs
-more than the training step itself.
+MONAI's dictionary transforms work on one image at a time, on the CPU. With small images this takes longer than the
+training step itself.
 """
 
 import torch
@@ -11,20 +11,26 @@ from torch import Tensor
 
 from segue import processes
 
-CONTROL = 4  # points along an axis of an elastic deformation
+CONTROL = 4  # control points of an elastic deformation along each axis
 
 
 def random_affine(
     batch: int, *, space: tuple[int, ...], rotate: float, scale: float, shift: float, flip_axes: tuple[int, ...]
 ) -> Float[Tensor, "batch dims homogeneous"]:
-    """Inverse affine maps in `grid_sample` coordinates (last axis first): angles in degrees, shifts as a fraction.
+    """Inverse affine maps in `grid_sample` coordinates (last axis first).
 
-    Rotation is in the plane of the last two axes, and true to pixel aspect (a rotated disc stays a disc).
+    Rotation is in the plane of the last two axes, and takes the aspect ratio into account: a rotated disc is a disc.
+
+    Args:
+        rotate: the largest angle, in degrees.
+        scale: the largest relative change of size, for each axis.
+        shift: the largest shift, as a fraction of the image.
+        flip_axes: axes that are flipped with probability 1/2.
     """
     dims = len(space)
     angle = torch.deg2rad(rotate * uniform(batch))
     matrix = torch.diag_embed(1 + scale * uniform(batch, dims))
-    aspect = space[-2] / space[-1]  # normalised coordinates stretch the shorter side
+    aspect = space[-2] / space[-1]  # in normalised coordinates both sides have length 2
     turn = torch.eye(dims).repeat(batch, 1, 1)
     turn[:, 0, 0], turn[:, 0, 1] = angle.cos(), -angle.sin() * aspect
     turn[:, 1, 0], turn[:, 1, 1] = angle.sin() / aspect, angle.cos()
@@ -37,10 +43,13 @@ def random_affine(
 def random_displacement(
     batch: int, *, space: tuple[int, ...], elastic: float
 ) -> Float[Tensor, "batch *space dims"]:
-    """A smooth random field in `grid_sample` coordinates: normal at 4 points along each axis, between them by cubic (of
-    three axes: linear) interpolation. `elastic` is its deviation there, as a fraction of the image.
+    """A smooth random displacement field in `grid_sample` coordinates.
 
-    Below a deviation of 0.05 it folds nothing: neighbouring points lie a third of the image apart.
+    It is normally distributed at 4 control points along each axis, and interpolated between them: cubic in two
+    dimensions, linear in three. Below a standard deviation of 0.05 it does not fold the image.
+
+    Args:
+        elastic: the standard deviation at the control points, as a fraction of the image.
     """
     dims = len(space)
     coarse = 2 * elastic * processes.randn(batch, dims, *[CONTROL] * dims)
@@ -55,13 +64,13 @@ def warp(
     *,
     sharp: bool = False,
 ) -> Float[Tensor, "batch channel *space"]:
-    """Resample `x` by `affine`, repeating its border: linearly, or (`sharp`, of two axes) by cubic convolution.
+    """Resample `x` at the positions given by `affine`; outside of the image its border is repeated.
 
     Args:
-        displacement: added to where `affine` says that pixels come from.
-
-    Linear weights leave an image about half of its finest detail, and an image model learns that blur; cubic ones leave
-    nine tenths, but pass the bounds of a mask.
+        displacement: added to these positions.
+        sharp: cubic instead of linear interpolation, in two dimensions. Linear interpolation keeps about half of the
+            finest detail, and an image model learns this blur. Cubic interpolation keeps nine tenths, but its values
+            can leave the range of a mask.
     """
     grid = F.affine_grid(affine.to(x), list(x.shape), align_corners=False)
     if displacement is not None:
@@ -73,7 +82,7 @@ def warp(
 def jitter(
     x: Float[Tensor, "batch channel *space"], *, contrast: float, brightness: float, noise: float
 ) -> Float[Tensor, "batch channel *space"]:
-    """Random contrast about zero, brightness, and white noise of random strength; `x` ranges over about [-1, 1]."""
+    """Random contrast (about zero), random brightness, and white noise of random strength; `x` is in about [-1, 1]."""
     shape = (len(x), *[1] * (x.ndim - 1))
     gain = 1 + contrast * uniform(*shape).to(x)
     strength = noise * processes.rand(*shape).to(x)
@@ -82,5 +91,5 @@ def jitter(
 
 
 def uniform(*shape: int) -> Tensor:
-    """Uniform on [-1, 1), drawn on the host, so that every device sees the same stream."""
+    """Uniform on [-1, 1), drawn on the CPU, so that the numbers do not depend on the device."""
     return 2 * processes.rand(*shape) - 1

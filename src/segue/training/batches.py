@@ -1,4 +1,4 @@
-"""Batches by step number: what step t sees depends on (seed, t) alone, so a resumed run sees what it would have."""
+"""Batches by step number: a batch depends on (seed, step) only, so resumed training sees the same images."""
 
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,20 +14,20 @@ from segue.cohort.grid import scaled
 from segue.errors import InputError
 
 Batch = dict[str, Tensor]
-WINDOW = 4096  # images that a shuffle mixes
+WINDOW = 4096  # images that are shuffled together
 
 
 class Batches:
     """An endless, seeded stream of batches of one split, read from the store one step ahead.
 
-    Each epoch is a permutation of the split; one larger than `WINDOW` is shuffled as a disk likes it: its chunks in
-    random order, then the images within each window, so that a chunk is decoded about once. `batch_size` is that of all
-    `world` processes together: a step sees the same images on any number of them, each taking its slice
-    (`processes.rows`).
+    Each epoch is a permutation of the split. A split larger than `WINDOW` is shuffled in two steps, so that each chunk
+    of the store is decoded about once: the chunks are put in random order, then the images within each window.
 
     Args:
+        batch_size: of all `world` processes together. Each process takes its rows (`processes.rows`), so a step sees
+            the same images on any number of processes.
         extras: further tensors with one row for each image of the *store* (parents, frames, pixel areas).
-        chosen: places in the store of those images of the split that are streamed; all of them without.
+        chosen: store indices of the images to use; default: the whole split.
 
     Raises:
         InputError: there are more processes than images in a batch.
@@ -61,12 +61,13 @@ class Batches:
         self.permutation = lru_cache(maxsize=2)(self.shuffled)  # by epoch
 
     def at(self, step: int) -> Batch:
-        """The batch of `step`."""
+        """The batch of `step`; the next batch is then read in the background."""
         ready = self.ahead[1].result() if self.ahead and self.ahead[0] == step else self.load(step)
         self.ahead = (step + 1, self.reader.submit(self.load, step + 1))
         return ready
 
     def load(self, step: int) -> Batch:
+        """Read this process's rows of the batch of `step`."""
         mine = processes.rows(self.batch_size, self.rank, self.world)
         first, last = step * self.batch_size + mine.start, step * self.batch_size + mine.stop
         count = len(self.indices)
@@ -75,7 +76,7 @@ class Batches:
         return self.of(chosen)
 
     def of(self, chosen: np.ndarray) -> Batch:
-        """The batch of given store indices."""
+        """The batch of the images with given store indices."""
         unique, inverse = np.unique(chosen, return_inverse=True)
         read = self.store.read(unique, fractions=self.with_fractions)
         batch = {"image": scaled(read["image"], self.intensity)[inverse]}

@@ -1,6 +1,6 @@
-"""Fit the mechanisms of a structural causal model by maximum likelihood, each on its own, with early stopping.
+"""Fit the mechanisms of a structural causal model by maximum likelihood, with early stopping.
 
-The likelihood of a graph is a product over variables, so one mechanism's fit does not depend on another's.
+The likelihood of a graph is a product over its variables, so each mechanism is fitted separately.
 """
 
 import copy
@@ -14,12 +14,12 @@ from segue.causal.scalar_mechanism import Mechanism
 from segue.causal.scm import SCM
 from segue.progress import track
 
-STEPS = 3  # sizes of the step, each a quarter of the last
+STEPS = 3  # learning rates, each a quarter of the one before
 
 
 @dataclass(frozen=True)
 class Fit:
-    """How a variable's fit ended: epochs, and nats a sample on what was held out to stop it."""
+    """The result for one variable: epochs, and the mean log-likelihood of the held-out samples, in nats."""
 
     epochs: int
     held_out: float
@@ -37,10 +37,10 @@ def fit_scm(
     seed: int = 0,
     title: str = "scm",
 ) -> dict[str, Fit]:
-    """Fit every mechanism to `training`, and keep each as it was when `held_out` was likeliest.
+    """Fit every mechanism to `training`; keep its weights with the highest likelihood of `held_out`.
 
     Returns:
-        by variable, how it ended.
+        The result by variable.
     """
     for i, name in enumerate(scm.names):
         scm.mechanism(name).adapt(training[:, i])
@@ -67,7 +67,7 @@ def fit_mechanism(
     lr: float,
     patience: int,
 ) -> Fit:
-    """Adam on (values, contexts); after `patience` epochs without gain, a smaller step from the best weights."""
+    """Adam on (values, contexts). After `patience` epochs without improvement: the best weights, and a lower rate."""
     values, contexts = training
     optimiser = torch.optim.Adam(mechanism.parameters(), lr=lr)
     best, kept = likelihood(mechanism, *held_out), copy.deepcopy(mechanism.state_dict())
@@ -95,5 +95,5 @@ def fit_mechanism(
 
 @torch.no_grad()
 def likelihood(mechanism: Mechanism, values: Tensor, contexts: Tensor) -> float:
-    """Mean log-likelihood, nats a sample."""
+    """Mean log-likelihood of a sample, in nats."""
     return float(mechanism.log_prob(values, contexts).mean())

@@ -5,7 +5,7 @@ import pytest
 from dicom_file import COLUMN, POSITION, ROW, write_dicom
 
 from segue.cohort import read_image
-from segue.cohort.io.image_file import decode_image
+from segue.cohort.io import decode_image
 from segue.errors import InputError
 
 

@@ -1,0 +1,38 @@
+"""Image files: the formats that are read, decoding onto a study's grid, and writing."""
+
+from segue.cohort.io.image_file import (
+    decode_image,
+    decode_labels,
+    read_image,
+    spacing_on_grid,
+    stamp,
+    to_grid,
+)
+from segue.cohort.io.reader import Pixels, Reader
+from segue.cohort.io.readers import (
+    LABEL_READERS,
+    READERS,
+    format_names,
+    image_files,
+    reader_of,
+    split_suffix,
+    suffix_by_content,
+)
+
+__all__ = [
+    "LABEL_READERS",
+    "READERS",
+    "Pixels",
+    "Reader",
+    "decode_image",
+    "decode_labels",
+    "format_names",
+    "image_files",
+    "read_image",
+    "reader_of",
+    "spacing_on_grid",
+    "split_suffix",
+    "stamp",
+    "suffix_by_content",
+    "to_grid",
+]

@@ -1,4 +1,4 @@
-"""A DICOM file to an array: rescaled values, spacing and geometry. pydicom is imported only when there is one."""
+"""DICOM: rescaled values, spacing and geometry. pydicom is imported only where there is such a file."""
 
 from pathlib import Path
 from typing import Any
@@ -6,28 +6,29 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from segue.cohort.io.pixels import Pixels
+from segue.cohort.io.reader import Pixels, Reader
 from segue.errors import InputError
 
-LPS_TO_RAS = np.array([-1.0, -1.0, 1.0])  # DICOM counts to the left and to the back, NIfTI the other way
+LPS_TO_RAS = np.array([-1.0, -1.0, 1.0])  # left and posterior are positive in DICOM, negative in NIfTI
 
 
-def read_header(path: Path) -> Any:
-    """The data set without its pixels.
+def is_dicom(head: bytes) -> bool:
+    """By the prefix after the preamble."""
+    return head[128:132] == b"DICM"
+
+
+def dicom_shape(path: Path) -> tuple[int, ...]:
+    """(row, column), and the frames last where there are several.
 
     Raises:
         InputError: pydicom is not installed.
     """
-    return _open(path, stop_before_pixels=True)
-
-
-def shape_of(header: Any) -> tuple[int, ...]:
-    """(row, column), and the frames last where there are several."""
+    header = _open(path, stop_before_pixels=True)
     frames = int(header.get("NumberOfFrames", 1) or 1)
     return (int(header.Rows), int(header.Columns), *([frames] if frames > 1 else []))
 
 
-def read_dicom(path: Path) -> Pixels:
+def read_dicom(path: Path, *, labels: bool) -> Pixels:
     """Rows, columns, and frames last where there are several; values after rescaling (of CT, Hounsfield units).
 
     Raises:
@@ -42,7 +43,7 @@ def read_dicom(path: Path) -> Pixels:
         reason = " ".join(str(error).split())[:120]
         raise InputError(f"{path}: its pixels cannot be decoded ({reason}); export it uncompressed") from error
     if dataset.get("PhotometricInterpretation") == "MONOCHROME1":
-        stored = (1 << int(dataset.BitsStored)) - 1 - stored.astype(np.int64)  # there, the largest value is black
+        stored = (1 << int(dataset.BitsStored)) - 1 - stored.astype(np.int64)  # where the largest value is black
     array = stored * float(dataset.get("RescaleSlope", 1) or 1) + float(dataset.get("RescaleIntercept", 0) or 0)
     array = np.moveaxis(array, 0, -1) if array.ndim == 3 else array
     spacing = _spacing(dataset, array.ndim)
@@ -58,7 +59,7 @@ def _open(path: Path, *, stop_before_pixels: bool) -> Any:
 
 
 def _spacing(dataset: Any, dims: int) -> tuple[float, ...] | None:
-    """mm along rows, columns and frames; None where any is not told."""
+    """mm along rows, columns and frames; None where the file lacks one of them."""
     pixel = dataset.get("PixelSpacing") or dataset.get("ImagerPixelSpacing")
     between = dataset.get("SpacingBetweenSlices") or dataset.get("SliceThickness")
     if not pixel or (dims == 3 and not between):
@@ -75,9 +76,12 @@ def _affine(dataset: Any, spacing: tuple[float, ...] | None) -> Float[np.ndarray
     along_row, along_column = np.array(directions[:3], dtype=float), np.array(directions[3:], dtype=float)
     thickness = spacing[2] if len(spacing) > 2 else float(dataset.get("SliceThickness") or 1)
     affine = np.eye(4)
-    affine[:3, 0] = along_column * spacing[0]  # the next row lies further along a column
+    affine[:3, 0] = along_column * spacing[0]  # from one row to the next, along a column
     affine[:3, 1] = along_row * spacing[1]
     affine[:3, 2] = np.cross(along_row, along_column) * thickness
     affine[:3, 3] = np.array(position, dtype=float)
     affine[:3] *= LPS_TO_RAS[:, None]
     return affine
+
+
+DICOM = Reader("DICOM", (".dcm",), is_dicom, dicom_shape, read_dicom)

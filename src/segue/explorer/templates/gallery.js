@@ -1,4 +1,4 @@
-// A thumbnail is chosen, or another page is wanted: {"index": ...} or {"page": ...}.
+// A thumbnail is chosen, or another page is requested: {"index": ...} or {"page": ...}.
 element.addEventListener('click', (event) => {
   const button = event.target.closest('button');
   if (!button) return;

@@ -1,4 +1,4 @@
-// The sliders. The value is what is asked, {variable: number}: those that differ from what was measured.
+// The sliders. The value is the request, {variable: number}: the variables that differ from their factual value.
 const cells = () => [...element.querySelectorAll('.sg-cell')];
 
 function show(cell, value) {
@@ -9,7 +9,7 @@ function show(cell, value) {
   const beyond = asked && (value < Number(cell.dataset.least) || value > Number(cell.dataset.most));
   cell.classList.toggle('sg-asked', asked);
   cell.classList.toggle('sg-out', beyond);
-  cell.querySelector('.sg-beyond').textContent = beyond ? 'beyond the training data: extrapolates' : '';
+  cell.querySelector('.sg-beyond').textContent = beyond ? 'outside the training data: extrapolates' : '';
 }
 
 function ask() {
@@ -51,7 +51,7 @@ element.addEventListener('click', (event) => {
   if (one || all) ask();
 });
 
-// Another image: its own ranges and measurements, and what is asked of it.
+// Another image: its own ranges, measurements and request.
 watch(['grid', 'value'], () => {
   for (const cell of cells()) show(cell, props.value?.[cell.dataset.name] ?? cell.dataset.start);
 });

@@ -1,4 +1,4 @@
-// How it is shown is the browser's business: marks on the document, read by the style sheet.
+// The display settings exist in the browser only: attributes of the document that the style sheet reads.
 const root = document.documentElement;
 function apply(control) {
   const what = control.dataset.show;

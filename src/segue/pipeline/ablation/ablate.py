@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 
-from segue import pipeline, rendezvous
+from segue import pipeline, processes
 from segue.pipeline.ablation.ablation_file import Ablation
 from segue.pipeline.ablation.outcome import write_outcome
 
@@ -18,4 +18,4 @@ def ablate(ablation: Ablation, say: Callable[[str], None] = lambda line: None) -
         say(f"{ablation.factor}: {value} ({i} of {count})")
         pipeline.run(study, say=lambda line, name=study.name: say(f"{name}: {line}"))  # type: ignore[misc]
         done = dataclasses.replace(ablation, studies=dict(list(ablation.studies.items())[:i]))
-        rendezvous.alone(lambda done=done: write_outcome(done))  # type: ignore[misc]
+        processes.alone(lambda done=done: write_outcome(done))  # type: ignore[misc]

@@ -8,18 +8,13 @@ from hypothesis import strategies as st
 from torch import nn
 
 from segue.causal.parents import Parents
-from segue.mechanisms.hvae import ImageMechanism, elbo
-from segue.nets.segmentor import Regressor
+from segue.mechanisms.hvae import HVAEMechanism
 from segue.training.batches import Batches
-from segue.training.cft import (
-    CounterfactualFineTuning,
-    RegionGuide,
-    RegressorGuide,
-    StructureGuide,
-    intervene,
-)
+from segue.training.finetune import Constraint, CounterfactualFineTuning, intervene
+from segue.training.guides import RegionGuide
 from segue.training.loop import fit
-from segue.training.objectives import Augment
+from segue.training.objectives import Augmentation, augmented
+from segue.training.state import TrainingSettings
 
 # ---- which counterfactuals are asked for -------------------------------------------------------------------------
 
@@ -52,99 +47,15 @@ def test_every_variable_and_every_donor_has_its_turn():
     assert len(seen) == 9  # one of 3 variables, from one of 3 other rows
 
 
-# ---- guides, on images that are their own masks ------------------------------------------------------------------
-
-
-def square(*areas: float) -> torch.Tensor:
-    """Two structures on 2 x 4 pixels; areas by lumen left, right, plaque left, right, in pixels (4 to a half)."""
-    image = torch.zeros(1, 2, 2, 4)
-    for v, area in enumerate(areas):
-        half = image[0, v // 2, :, 2 * (v % 2) : 2 * (v % 2) + 2]
-        half += area / 4
-    return image
-
-
-@pytest.fixture
-def measured() -> Parents:
-    parents = Parents(segmentor=tiny.Channels(), variables=tiny.variables("lumen", "plaque"), covariates=("age",))
-    parents.sd.copy_(torch.tensor([1.0, 2, 0.5, 1, 10]))
-    return parents
-
-
-def call(guide, parents, image, requested, pixel_area=1.0):
-    weights = parents.weights(torch.zeros(1, 0), (2, 4))
-    return float(guide(image, weights, torch.tensor([pixel_area]), torch.tensor([requested])))
-
-
-TRAINING = torch.tensor([[1.0, 1, 0, 0, 9], [2.0, 2, 1, 0, 9], [3.0, 3, 1, 1, 9]])  # sums: 2 4 6 and 0 1 2
-
-
-def test_region_guide_by_hand(measured):
-    guide, image = RegionGuide(measured), square(3, 1, 0, 2)
-    assert call(guide, measured, image, [3.0, 1, 0, 2, 50]) == pytest.approx(0)
-    assert call(guide, measured, image, [1.0, 2, 1, 2, 50]) == pytest.approx(2**2 + 0.5**2 + 2**2)
-    assert call(guide, measured, image, [1.5, 0.5, 0, 1, 50], pixel_area=0.5) == pytest.approx(0)
-
-
-def test_structure_guide_by_hand(measured):
-    guide, image = StructureGuide(measured, TRAINING), square(3, 1, 0, 2)
-    assert guide.sum_sd.tolist() == [2, 1]
-    assert call(guide, measured, image, [3.0, 1, 0, 2, 50]) == pytest.approx(0)
-    assert call(guide, measured, image, [4.0, 3, 0, 0, 50]) == pytest.approx(1.5**2 + 2**2)
-
-
-def test_the_structure_guide_is_blind_to_a_swap_between_regions_and_the_region_guide_is_not(measured):
-    image, swapped = square(3, 1, 0, 2), [1.0, 3, 2, 0, 50]
-    assert call(StructureGuide(measured, TRAINING), measured, image, swapped) == pytest.approx(0)
-    assert call(RegionGuide(measured), measured, image, swapped) == pytest.approx(2**2 + 1 + 4**2 + 2**2)
-
-
-class Says(Regressor):
-    """Standardised parents as given, plus the image's mean."""
-
-    def __init__(self, *values: float) -> None:
-        nn.Module.__init__(self)
-        self.values = nn.Parameter(torch.tensor([values]))
-
-    def forward(self, image):
-        return self.values + image.mean()
-
-
-def test_regressor_guide_by_hand(measured):
-    guide = RegressorGuide(measured, Says(0.0, 1.0, 2.0, 3.0, 4.0))
-    measured.mean.copy_(torch.tensor([1.0, 1, 1, 1, 40]))
-    # requested in sd: 2, 0, -2, 1, 1
-    assert call(guide, measured, square(0, 0, 0, 0), [3.0, 1, 0, 2, 50]) == pytest.approx(4 + 1 + 16 + 4 + 9)
-
-
-@pytest.mark.parametrize("kind", ["region", "structure", "regressor"])
-def test_the_image_gets_a_gradient_and_the_guide_never_does(kind):
-    parents = Parents(segmentor=tiny.Tones(0.5), variables=tiny.variables("bar"))
-    made = {
-        "region": lambda: RegionGuide(parents),
-        "structure": lambda: StructureGuide(parents, torch.rand(5, 2)),
-        "regressor": lambda: RegressorGuide(parents, Says(0.0, 1.0)),
-    }
-    guide = made[kind]().train()
-    image = tiny.bars(2, seed=0).requires_grad_()
-    weights = parents.weights(torch.zeros(2, 0), tiny.SIZE)
-    guide(image, weights, torch.ones(2), torch.tensor([[1.0, 2.0], [3.0, 4.0]])).sum().backward()
-    assert image.grad.abs().max() > 0
-    assert all(not p.requires_grad and p.grad is None for p in guide.parameters())
-
-
-def test_guides_stay_in_evaluation_mode(measured):
-    guide = RegressorGuide(measured, Regressor(size=(16, 16), outputs=5, width=8)).train()
-    assert not any(m.training for m in guide.modules())
-    assert not any(m.training for m in RegionGuide(measured).train().parents.modules())
-
-
 # ---- the Lagrangian ----------------------------------------------------------------------------------------------
 
 
 def make(mechanism, **changes) -> CounterfactualFineTuning:
-    settings = {"augment": Augment(), "constraint": 0.0, "damping": 10.0, "rate": 0.5, "start": 2.0}
-    return CounterfactualFineTuning(mechanism, RegionGuide(mechanism.parents), **(settings | changes))
+    how = {key: changes.pop(key) for key in ("at_once", "outside") if key in changes}
+    bound = changes.pop("constraint", 0.0)
+    constraint = Constraint(bound, **({"damping": 10.0, "rate": 0.5, "start": 2.0} | changes))
+    guide = RegionGuide(mechanism.parents)
+    return CounterfactualFineTuning(mechanism, guide, augment=Augmentation(), constraint=constraint, **how)
 
 
 def batch_of(parents, count=6, seed=1):
@@ -154,8 +65,8 @@ def batch_of(parents, count=6, seed=1):
 
 
 def negative_elbo(mechanism, batch):
-    weights = mechanism.parents.weights(batch["frames"], tiny.SIZE)
-    return -elbo(batch["image"], *mechanism.abduct(batch["image"], batch["parents"], weights, sample=True)).mean()
+    facts = augmented(batch, Augmentation(), mechanism.parents)
+    return -mechanism.fidelity(facts, mechanism.abduct(facts, sample=True)).mean()
 
 
 def test_the_loss_by_hand(mechanism):
@@ -246,12 +157,12 @@ def test_what_predicts_gets_gradients_and_what_abducts_or_measures_does_not(mech
 
 def test_fine_tuning_moves_the_counterfactual_and_leaves_the_abduction_alone(mechanism):
     objective, batch = make(mechanism), batch_of(mechanism.parents)
-    x, pa, weights = batch["image"], batch["parents"], mechanism.parents.weights(batch["frames"], tiny.SIZE)
+    facts = augmented(batch, Augmentation(), mechanism.parents)
 
     def answers():
         with torch.no_grad():
-            abduction = mechanism.infer(x, pa, weights, sample=False)
-            return abduction, mechanism.predict(abduction, [pa + 1], weights)[0].loc
+            posterior = mechanism.abduct(facts)
+            return posterior.latents, mechanism.predict(facts, posterior, [facts.pa + 1])[0]
 
     (before, first) = answers()
     optimiser = torch.optim.Adam([p for p in objective.parameters() if p.requires_grad], lr=1e-2)
@@ -265,7 +176,7 @@ def test_fine_tuning_moves_the_counterfactual_and_leaves_the_abduction_alone(mec
 
 def test_agreement_falls_and_the_constraint_holds(parents):
     net = tiny.hvae(context=parents.context_channels("map"))
-    mechanism = ImageMechanism(model=net, parents=parents, conditioning="map")
+    mechanism = HVAEMechanism(model=net, parents=parents, conditioning="map")
     batch = batch_of(parents, 16)
     torch.manual_seed(0)
     with torch.no_grad():
@@ -301,7 +212,7 @@ def test_a_resumed_fine_tuning_ends_where_it_would_have_multiplier_and_all(phant
 
     def run(name, seed, kill_at=None):
         net = tiny.hvae(size=size, context=parents.context_channels("map"), seed=seed)
-        mechanism = ImageMechanism(model=net, parents=parents, conditioning="map")
+        mechanism = HVAEMechanism(model=net, parents=parents, conditioning="map")
         objective = make(mechanism, constraint=0.5)
         if kill_at is not None:
             steps = iter(range(100))
@@ -315,10 +226,8 @@ def test_a_resumed_fine_tuning_ends_where_it_would_have_multiplier_and_all(phant
             store=phantom_store, split="guide", batch_size=4, seed=0, intensity=(-200.0, 800.0), extras=extras
         )
         (tmp_path / name).mkdir(exist_ok=True)
-        fit(
-            objective, batches, directory=tmp_path / name, steps=12, lr=1e-3, title="cft", precision="no",
-            checkpoint_every=5, clip=50.0,
-        )  # fmt: skip
+        settings = TrainingSettings(steps=12, lr=1e-3, precision="no", checkpoint_every=5, clip=50.0)
+        fit(objective, batches, settings, directory=tmp_path / name, title="cft")
         return objective
 
     whole = run("whole", seed=0)

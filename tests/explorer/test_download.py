@@ -1,4 +1,4 @@
-"""What is taken away makes the same request again, and lies where the input lay."""
+"""Downloaded files reproduce the request and have the geometry of the input."""
 
 import json
 import subprocess
@@ -10,7 +10,7 @@ import pytest
 import small_study
 from PIL import Image
 
-from segue.explorer import keep, upload
+from segue.explorer import download, upload
 from segue.explorer.asking import ask
 from segue.explorer.models import explored
 
@@ -23,14 +23,14 @@ def opened():
     return explored(str(small_study.trained()[1]), methods=["pos_seg_cft", "no_cft"])
 
 
-def kept(opened, chosen, methods):
+def downloaded(opened, chosen, methods):
     answer = ask(opened, chosen.case, DO, methods)
-    return answer, {one.name: one.content for one in keep.files(opened, chosen, answer)}
+    return answer, {one.name: one.content for one in download.files(opened, chosen, answer)}
 
 
 def test_the_snippet_reproduces_every_method(opened, tmp_path):
     chosen = opened.choose(2)
-    answer, files = kept(opened, chosen, ["pos_seg_cft", "no_cft"])
+    answer, files = downloaded(opened, chosen, ["pos_seg_cft", "no_cft"])
     (code,) = (content.decode() for name, content in files.items() if name.endswith(".py"))
     done = tmp_path / "answers.npz"
     code += f"\nnp.savez({str(done)!r}, **answers)\n"
@@ -46,7 +46,7 @@ def test_nifti_lies_over_the_upload_and_the_sidecar_says_what_was_asked(opened, 
     nibabel.save(nibabel.Nifti1Image(values, affine), tmp_path / "mine.nii.gz")
     received = upload.receive(tmp_path / "mine.nii.gz", opened.first)
     chosen = upload.read(received, opened.first, slice=None, covariates={})
-    answer, files = kept(opened, chosen, ["no_cft"])
+    answer, files = downloaded(opened, chosen, ["no_cft"])
     (tmp_path / "back.nii.gz").write_bytes(files["mine_no_cft.nii.gz"])
     back = nibabel.load(tmp_path / "back.nii.gz")
     np.testing.assert_allclose(back.affine[:, [0, 1, 3]], affine[:, [0, 1, 3]], atol=1e-6)
@@ -58,7 +58,7 @@ def test_nifti_lies_over_the_upload_and_the_sidecar_says_what_was_asked(opened, 
 
 
 def test_png_holds_the_counterfactual_and_the_figure_comes_twice(opened, tmp_path):
-    answer, files = kept(opened, opened.choose(0), ["no_cft"])
+    answer, files = downloaded(opened, opened.choose(0), ["no_cft"])
     by_suffix = {name.rsplit("_", 1)[-1]: content for name, content in files.items()}
     (tmp_path / "a.png").write_bytes(by_suffix["cft.png"])
     stored = np.asarray(Image.open(tmp_path / "a.png"))

@@ -1,4 +1,4 @@
-"""What is taken away: the counterfactual as PNG and NIfTI with a sidecar, the figure, Python that makes it again."""
+"""Files to download: counterfactuals as PNG and NIfTI with a sidecar, the figure, and Python that reproduces them."""
 
 import json
 import textwrap
@@ -9,20 +9,21 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from segue import __version__
-from segue.cohort.io.image_file import split_suffix
+from segue.cohort.io import split_suffix
 from segue.cohort.io.write_file import bits_of, write_image, write_nifti
 from segue.explorer.asking import Answer, Reading
+from segue.explorer.markup import filled
 from segue.explorer.models import Chosen, Explored
-from segue.explorer.panel import templates, title
+from segue.explorer.panel import title
 from segue.explorer.pictures import data_uri
-from segue.report.columns import typeset_unit
 from segue.report.figure import FigureRow, figure1
+from segue.text import typeset_unit
 
-KINDS = {".png": "image/png", ".json": "application/json", ".pdf": "application/pdf", ".py": "text/x-python"}
+MEDIA_TYPES = {".png": "image/png", ".json": "application/json", ".pdf": "application/pdf", ".py": "text/x-python"}
 
 
 @dataclass(frozen=True)
-class Kept:
+class DownloadFile:
     """A file to download."""
 
     name: str
@@ -30,11 +31,12 @@ class Kept:
 
     @property
     def uri(self) -> str:
-        return data_uri(self.content, KINDS.get(Path(self.name).suffix, "application/octet-stream"))
+        """The file as part of a link."""
+        return data_uri(self.content, MEDIA_TYPES.get(Path(self.name).suffix, "application/octet-stream"))
 
 
-def files(explored: Explored, chosen: Chosen, answer: Answer) -> list[Kept]:
-    """Everything that there is to keep of an answer."""
+def files(explored: Explored, chosen: Chosen, answer: Answer) -> list[DownloadFile]:
+    """All files of an answer, sorted by name."""
     stem = split_suffix(chosen.case.id)[0].replace("/", "_").replace(" ", "_")
     with TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -43,19 +45,19 @@ def files(explored: Explored, chosen: Chosen, answer: Answer) -> list[Kept]:
         for suffix in (".png", ".pdf"):
             write_figure(folder / f"{stem}_figure{suffix}", explored, answer)
         (folder / f"{stem}.py").write_text(snippet(explored, chosen, answer))
-        return [Kept(path.name, path.read_bytes()) for path in sorted(folder.iterdir())]
+        return [DownloadFile(path.name, path.read_bytes()) for path in sorted(folder.iterdir())]
 
 
 def write_answer(folder: Path, stem: str, explored: Explored, chosen: Chosen, answer: Answer, one: Reading) -> None:
-    """One method's counterfactual: NIfTI where the input lay, in two dimensions a PNG too, and what was asked of it."""
+    """One method's counterfactual: NIfTI with the input's affine, PNG if it is 2-D, and the sidecar as JSON."""
     if one.image.ndim == 2:
-        write_image(folder / f"{stem}.png", one.image, None, bits=bits_of(explored.first.intensity))
+        write_image(folder / f"{stem}.png", one.image, None, bits=bits_of(explored.first.grid.intensity))
     write_nifti(folder / f"{stem}.nii.gz", one.image, chosen.case.affine)
     (folder / f"{stem}.json").write_text(json.dumps(sidecar(explored, chosen, answer, one), indent=1))
 
 
 def sidecar(explored: Explored, chosen: Chosen, answer: Answer, one: Reading) -> dict[str, object]:
-    """What an image cannot say of itself."""
+    """The request, the values before and after, and the metrics: what an image file cannot hold."""
     kinds = {"factual": answer.factual, "requested": answer.requested, "guide": one.guide, "judge": one.judge}
     return {
         "image": chosen.case.id,
@@ -76,7 +78,7 @@ def sidecar(explored: Explored, chosen: Chosen, answer: Answer, one: Reading) ->
 
 
 def write_figure(path: Path, explored: Explored, answer: Answer) -> None:
-    """The paper's figure, of this request."""
+    """The figure of the report, for this request."""
     asked = [answer.regions[name] for name in answer.moving if name in answer.regions]
     unit = typeset_unit(answer.unit)
     changes = [f"{title(name)} = {value:.3g} {unit}" for name, value in answer.do.items()]
@@ -87,11 +89,11 @@ def write_figure(path: Path, explored: Explored, answer: Answer) -> None:
         region=np.max(asked, axis=0) if asked else np.zeros_like(answer.image),
         outlines=answer.outlines,
     )
-    figure1(path, rows=[row], methods=list(row.counterfactuals), intensity=explored.first.intensity)
+    figure1(path, rows=[row], methods=list(row.counterfactuals), intensity=explored.first.grid.intensity)
 
 
 def snippet(explored: Explored, chosen: Chosen, answer: Answer) -> str:
-    """Python that makes this request again."""
+    """Python that makes the same request."""
     case, methods = chosen.case, [one.method for one in answer.readings]
     more = f", spacing={case.spacing}" if case.spacing is not None else ""
     more += f", covariates={case.covariates}" if case.covariates else ""
@@ -109,6 +111,6 @@ def snippet(explored: Explored, chosen: Chosen, answer: Answer) -> str:
     return "\n".join([*head, "", "answers = {}", f"for method in {methods}:", loop, ""])
 
 
-def links(kept: list[Kept]) -> str:
-    """The files as links: their content is in the page itself, and goes when it goes."""
-    return templates().get_template("links.html.j2").render(files=kept)
+def links(files: list[DownloadFile]) -> str:
+    """The files as links that contain their content, so that nothing is stored on the server."""
+    return filled("links.html.j2", files=files)

@@ -1,0 +1,79 @@
+"""The commands: help line, and the function that is imported when the command is run."""
+
+from typing import NamedTuple
+
+
+class Command(NamedTuple):
+    """A line of the help text, and the function `module:name` that does the work."""
+
+    arguments: str
+    help: str
+    function: str
+
+
+STAGES = {
+    "run": "do all stages of a study that are not done yet, up to the report",
+    "prepare": "read the cohort and write it to its store",
+    "segmentor": "train the guide's segmentor",
+    "judge": "train the judge's segmentor, on other subjects",
+    "measure": "measure every image with the guide's segmentor",
+    "regressor": "train the regressor that guides Reg-CFT",
+    "scm": "fit the mechanisms of the study's graph, and test the graph",
+    "pretrain": "train the image model by its ELBO",
+    "finetune": "fine-tune the image model, once for each guide",
+    "evaluate": "judge every method (--cohort FOLDER: on another cohort; --method NAME=FOLDER: images made elsewhere)",
+    "report": "write tables and figures into one page",
+}
+MODEL = {
+    "counterfactual": Command(
+        "MODEL IMAGE ...",
+        'write counterfactuals of image files: --do "lumen@mid=+20%" --out FOLDER',
+        "segue.cli.counterfactual:counterfactual_command",
+    ),
+    "generate": Command(
+        "MODEL ...",
+        "counterfactuals of a whole cohort: --cohort STORE --do plan.yaml --out FOLDER",
+        "segue.cli.generate:generate_command",
+    ),
+    "effects": Command(
+        "MODEL IMAGE ...",
+        "total, direct and indirect effect along the study's graph: --do age=+1sd",
+        "segue.cli.effects:effects_command",
+    ),
+    "sample": Command(
+        "MODEL", "images of simulated subjects: --images 20 --out FOLDER", "segue.cli.sample:sample_command"
+    ),
+    "variables": Command(
+        "MODEL", "the variables of a model, with units and training range", "segue.cli.variables:variables_command"
+    ),
+    "export": Command(
+        "RUN",
+        "write the model of a run to a folder of its own, with a model card: --out FOLDER",
+        "segue.cli.export:export_command",
+    ),
+    "requests": Command(
+        "RUN",
+        "export what methods are asked, for a model in another framework: --out FOLDER",
+        "segue.cli.requests:requests_command",
+    ),
+    "explore": Command(
+        "MODEL",
+        "ask for counterfactuals with sliders, in the browser: --cohort IMAGES",
+        "segue.cli.explore:explore_command",
+    ),
+}
+DATA = {
+    "phantom": Command(
+        "OUT",
+        "write a folder of simulated coronary CT images and masks: --images 20 --seed 0",
+        "segue.cli.phantom:phantom_command",
+    ),
+}
+COMMANDS = {
+    **{name: Command("STUDY", text, "segue.cli.study:study_command") for name, text in STAGES.items()},
+    "ablate": Command(
+        "ABLATION", "do a study at several values of one factor (docs/ablations.md)", "segue.cli.ablate:ablate_command"
+    ),
+    **MODEL,
+    **DATA,
+}

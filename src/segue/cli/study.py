@@ -1,0 +1,113 @@
+"""`segue run STUDY`, and each stage by its name."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from segue.cli.arguments import pairs, take_option
+from segue.cli.registry import STAGES
+from segue.errors import InputError
+
+if TYPE_CHECKING:
+    from segue.study.schema import Study
+
+SEVERAL = """
+Several processes on one machine, one for each GPU (or on the CPU where there is none):
+  torchrun --nproc-per-node 2 -m segue {command}
+Several machines, and what happens after a failure: docs/cluster.md"""
+
+
+def study_command(name: str, rest: list[str]) -> None:
+    """Do a stage, or all of them."""
+    from segue import pipeline, processes
+    from segue.hub.load import study_at
+    from segue.pipeline.exchange import evaluate_folders
+    from segue.study.read import study_parser
+
+    if not rest or "-h" in rest or "--help" in rest:
+        study_parser(f"segue {name} STUDY [--key.sub value ...]", STAGES[name]).print_help()
+        print(SEVERAL.format(command=f"{name} STUDY"))
+        return
+    cohort, given = take_option(rest, "--cohort") if name == "evaluate" else (None, rest)
+    folders, given = take_folders(given) if name == "evaluate" else ({}, given)
+    if not given:
+        raise InputError(f"segue {name}: give a study, e.g. studies/coronary-phantom.yaml")
+    with processes.joined():
+        study = processes.alone(lambda: study_at(Path(given[0]), given[1:]))
+        if name == "scm" and not study.graph:
+            raise InputError(f"{study.name}: has no graph to fit; add `graph:` to the study (docs/graph.md)")
+        if cohort is not None:
+            evaluate_apart(lambda: pipeline.evaluate_elsewhere(study, Path(cohort)))
+        elif folders:
+            evaluate_apart(lambda: evaluate_folders(study, folders))
+        else:
+            do_stages(name, study)
+
+
+def take_folders(rest: list[str]) -> tuple[dict[str, Path], list[str]]:
+    """The folders of `--method NAME=FOLDER`, which is repeatable, and the other arguments."""
+    texts = []
+    text, rest = take_option(rest, "--method")
+    while text is not None:
+        texts.append(text)
+        text, rest = take_option(rest, "--method")
+    return {name: Path(folder) for name, folder in pairs(texts, "--method", example="mine=answers").items()}, rest
+
+
+def progress_console() -> Console:
+    """A console on stderr, in which only the main process writes."""
+    from segue import processes
+
+    return Console(stderr=True, highlight=False, quiet=not processes.is_main())
+
+
+def do_stages(name: str, study: "Study") -> None:
+    """Do a stage, or all of them; the main process prints the progress and the results."""
+    from segue import hardware, pipeline, processes
+    from segue.study.derived import folds_of
+
+    hardware.keep_memory()
+    console = progress_console()
+    root = pipeline.run(study, only=None if name == "run" else name, say=lambda line: console.print(line, style="dim"))
+    if not processes.is_main():
+        return
+    if name in ("run", "evaluate", "report"):
+        print_summary(root / "evaluate" / "metrics.json")
+    if name == "scm":
+        for one in folds_of(study) or [study]:
+            print(json.loads((one.directory / "scm" / "metrics.json").read_text())["verdict"])
+    if name in ("run", "report"):
+        console.print(f"report: {root / 'report' / 'report.html'}", soft_wrap=True)
+
+
+def evaluate_apart(evaluate: Callable[[], Path]) -> None:
+    """Judge a finished study's methods on another cohort, or beside others; `evaluate` returns the folder written."""
+    from segue import hardware, processes
+
+    hardware.keep_memory()
+    directory = processes.alone(evaluate)
+    progress_console().print(f"report: {directory / 'report.html'}", soft_wrap=True)
+    if processes.is_main():
+        print_summary(directory / "metrics.json")
+
+
+def print_summary(path: Path) -> None:
+    """The means of metrics.json."""
+    metrics = json.loads(path.read_text())
+    table = Table(title=f"{metrics['study']}: {metrics['n_images']} test images, judged independently")
+    for column in ("method", "error (sd)", "95% CI", "off-target (sd)", "leakage", "reversibility"):
+        table.add_column(column, justify="left" if column == "method" else "right", no_wrap=True)
+    for name, method in metrics["methods"].items():
+        mean = method["mean"]
+        low, high = mean["ci95"]
+        reversibility = method.get("reversibility")  # the oracle abducts nothing
+        table.add_row(
+            name, f"{mean['error_sd']:.3f}", f"{low:.3f} to {high:.3f}", f"{mean['off_target_sd']:.3f}",
+            f"{mean['leakage']:.3f}", "–" if reversibility is None else f"{reversibility:.4f}",
+        )  # fmt: skip
+    Console(width=None if sys.stdout.isatty() else 120).print(table)

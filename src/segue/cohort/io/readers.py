@@ -1,0 +1,120 @@
+"""The file formats that are read, and what format a file has."""
+
+import gzip
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from segue.cohort.io.dicom import DICOM
+from segue.cohort.io.nifti import NIFTI
+from segue.cohort.io.npy import NPY
+from segue.cohort.io.png import PNG
+from segue.cohort.io.reader import Reader
+from segue.errors import InputError
+
+READERS: tuple[Reader, ...] = (
+    PNG,
+    NIFTI,
+    DICOM,
+)
+"""The formats of images and masks."""
+LABEL_READERS: tuple[Reader, ...] = (*READERS, NPY)
+"""The formats of label maps."""
+
+HEAD = 600  # bytes that tell a format: more than a NIfTI-2 header
+GZIP = b"\x1f\x8b"
+
+
+def split_suffix(name: str, readers: Sequence[Reader] = READERS) -> tuple[str, str]:
+    """Stem and suffix of a file's name; the suffix is "" where none of the `readers` has it.
+
+    >>> split_suffix("p01.slice3.NII.gz"), split_suffix("photo.jpg")
+    (('p01.slice3', '.nii.gz'), ('photo.jpg', ''))
+    """
+    for suffix in suffixes_of(readers):
+        if name.lower().endswith(suffix):
+            return name[: -len(suffix)], suffix
+    return name, ""
+
+
+def reader_of(path: Path, readers: Sequence[Reader] = READERS) -> Reader:
+    """The reader for a path, by its suffix.
+
+    Raises:
+        InputError: there is none.
+
+    >>> reader_of(Path("scan.nii.gz")).name
+    'NIfTI'
+    """
+    suffix = split_suffix(path.name, readers)[1]
+    for reader in readers:
+        if suffix in reader.suffixes:
+            return reader
+    raise InputError(f"{path}: not a format that is read; convert it to {format_names(readers)}")
+
+
+def suffix_by_content(path: Path, readers: Sequence[Reader] = READERS) -> str:
+    """The suffix of the format that a file's first bytes have; "" where none of the `readers` knows them.
+
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "scan.txt"
+    >>> _ = file.write_bytes(bytes(128) + b"DICM")
+    >>> suffix_by_content(file)
+    '.dcm'
+    """
+    with path.open("rb") as stream:
+        head = stream.read(HEAD)
+    packed = head.startswith(GZIP)
+    if packed:
+        try:
+            with gzip.open(path) as unpacked:
+                head = unpacked.read(HEAD)
+        except (OSError, EOFError, zlib.error):
+            return ""
+    suffixes = [suffix for reader in readers if reader.sniff(head) for suffix in reader.suffixes]
+    return next((suffix for suffix in suffixes if suffix.endswith(".gz") == packed), "")
+
+
+def image_files(folder: Path) -> dict[str, Path]:
+    """The image files of a folder by stem, in the order of the stems; hidden files and other formats are passed over.
+
+    Raises:
+        InputError: there are none, or two have one stem.
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for name in ("b.png", "a.nii.gz", "notes.txt"):
+    ...     (folder / name).touch()
+    >>> [(stem, path.name) for stem, path in image_files(folder).items()]
+    [('a', 'a.nii.gz'), ('b', 'b.png')]
+    """
+    files: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        stem, suffix = split_suffix(path.name)
+        if not suffix or path.name.startswith("."):
+            continue
+        if stem in files:
+            raise InputError(f"{path}: has the same name as {files[stem].name}; keep one of them")
+        files[stem] = path
+    if not files:
+        raise InputError(f"{folder}: holds no images; add files ending in {', '.join(suffixes_of(READERS))}")
+    return dict(sorted(files.items()))
+
+
+def suffixes_of(readers: Sequence[Reader]) -> list[str]:
+    """All suffixes of some readers.
+
+    >>> suffixes_of(READERS)
+    ['.png', '.nii.gz', '.nii', '.dcm']
+    """
+    return [suffix for reader in readers for suffix in reader.suffixes]
+
+
+def format_names(readers: Sequence[Reader] = READERS) -> str:
+    """The names of formats, for a message.
+
+    >>> format_names()
+    'PNG, NIfTI or DICOM'
+    """
+    *first, last = (reader.name for reader in readers)
+    return f"{', '.join(first)} or {last}"

@@ -1,0 +1,142 @@
+"""Judging somebody else's model: requests go out as files, and a folder of images comes back.
+
+`export_requests` writes what every method of a study is asked: factual test images, one row a request, and each
+image's region maps. `evaluate_folders` judges folders of answers in the same table as the study's own methods.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from segue.baselines.folder import answer_name, of_folder
+from segue.cohort.io.write_file import scaled_axes, write_nifti
+from segue.engine.method import Method
+from segue.errors import InputError
+from segue.files import whole_folder, write_text
+from segue.pipeline.asking import Examination
+from segue.pipeline.common import device, grid_of, open_store
+from segue.pipeline.judging import (
+    check_name,
+    check_trained,
+    chosen_places,
+    judge_cohort,
+    judging_parents,
+    make_report,
+    tested_graph,
+)
+from segue.pipeline.recipes import recipes
+from segue.pipeline.truth import known_oracle
+from segue.study.schema import Study
+
+TABLE, ABOUT = "requests.csv", "about.json"
+IMAGES, REGIONS = "images", "regions"
+
+
+def export_requests(study: Study, out: Path) -> Path:
+    """Write `out`: images/ID.nii.gz, regions/ID.nii.gz, requests.csv, about.json.
+
+    Images are float32 in the cohort's raw intensities, on the study's grid. The last axis of a region map is the
+    variable, in the order of about.json. Each row of requests.csv names the file that is to answer it.
+
+    Raises:
+        InputError: `out` exists, or the study is not trained.
+    """
+    if out.exists():
+        raise InputError(f"{out}: exists already; name a new folder")
+    check_trained(study)
+    asked = examination(study)
+    store, names = asked.store, asked.parents.variables.names
+    affines = [scaled_axes(one) for one in spacings(asked)]
+    with whole_folder(out) as folder:
+        for part in (IMAGES, REGIONS):
+            (folder / part).mkdir()
+        raw = store.read(asked.places, fractions=False)["image"].numpy()
+        row = 0
+        for batch in asked(title="export"):
+            for i, id in enumerate(batch.ids):
+                name = f"{id.replace('/', '_')}.nii.gz"
+                write_nifti(folder / IMAGES / name, raw[row, 0], affines[row])
+                regions = batch.facts.weights[i].movedim(0, -1).cpu().numpy()
+                write_nifti(folder / REGIONS / name, regions, affines[row])
+                row += 1
+        request_table(asked).write_csv(folder / TABLE)
+        about = {"study": study.name, "unit": store.unit, "size": list(store.size), "variables": list(names)}
+        write_text(folder / ABOUT, json.dumps(about | {"intensity": list(study.cohort.intensity)}, indent=1))
+    return out
+
+
+def request_table(asked: Examination) -> pl.DataFrame:
+    """One row a request: what is asked of which image, and the name of the file that answers it."""
+    names, values, pa = asked.parents.variables.names, asked.values.cpu(), asked.pa.cpu()
+    rows = [
+        {
+            "request": f"{id}/{name}",
+            "id": id,
+            "image": f"{IMAGES}/{id.replace('/', '_')}.nii.gz",
+            "variable": name,
+            "factual": float(pa[i, v]),
+            "requested": float(values[i, v]),
+            "unit": asked.store.unit,
+            "answer": f"{answer_name(id, name)}.nii.gz",
+        }
+        for i, id in enumerate(asked.ids)
+        for v, name in enumerate(names)
+    ]
+    return pl.DataFrame(rows)
+
+
+def evaluate_folders(study: Study, folders: Mapping[str, Path]) -> Path:
+    """Judge folders of answers beside the study's own methods; the folder of metrics.json, table and report.
+
+    The study's own methods are read from its evaluation, not judged again.
+
+    Raises:
+        InputError: a name or a file of a folder is wrong or missing, or the study is not evaluated.
+    """
+    own = recipes(study)
+    for name in folders:
+        check_name(name, own)
+    check_trained(study)
+    evaluated = study.directory / "evaluate"
+    if not (evaluated / "done.json").exists():
+        raise InputError(f"{study.directory}: is not evaluated; run `segue evaluate` on the study first")
+    asked = examination(study)  # the answers are checked before anything is written
+    for folder in folders.values():
+        answers_in(folder, asked)
+    directory = study.directory / "compared" / "-".join(folders)
+    with whole_folder(directory, replace=True) as partial_folder:
+        for path in (*evaluated.glob("effects-*.parquet"), *evaluated.glob("judged-*.safetensors")):
+            shutil.copyfile(path, partial_folder / path.name)
+        others = {name: partial(answers_in, folder) for name, folder in folders.items()}
+        judge_cohort(study, open_store(study), partial_folder, oracle=known_oracle(study), others=others)
+        make_report(study, partial_folder, partial_folder, tested_graph(study))
+    return directory
+
+
+def answers_in(folder: Path, asked: Examination) -> Method:
+    """The method whose answers to an examination are the files of a folder."""
+    names = asked.parents.variables.names
+    return of_folder(folder, ids=asked.ids, variables=names, grid=grid_of(asked.study, asked.store))
+
+
+def examination(study: Study) -> Examination:
+    """What every method of a study is asked, without the true answers."""
+    store = open_store(study)
+    if store.channels != 1:
+        raise InputError(f"{study.directory}: its images have {store.channels} channels; files hold one")
+    places = chosen_places(study, store, study.directory)
+    return Examination(study, store, judging_parents(study).to(device()), places)
+
+
+def spacings(asked: Examination) -> list[tuple[float, ...] | None]:
+    """mm per pixel of each image; None where it is not known."""
+    if asked.store.unit == "px":
+        return [None] * len(asked.places)
+    table: Any = asked.store.read(asked.places, fractions=False)["spacing"]
+    return [tuple(float(mm) for mm in row) for row in np.asarray(table)]
