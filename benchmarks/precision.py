@@ -21,8 +21,8 @@ from benchmarks.machine import ROOT
 from benchmarks.record import Findings, Row, Statement, run, together
 from benchmarks.rounded import native, products
 from segue.engine.method import of_mechanism
+from segue.evaluation.bootstrap import percentiles
 from segue.evaluation.judge import Judge, judged
-from segue.evaluation.metrics import percentiles
 from segue.hardware import Precision
 from segue.mechanisms.refined import Refined
 from segue.nets.hvae import Latents, PixelGaussian

@@ -24,7 +24,7 @@ from segue.causal.graph import causal_graph
 from segue.causal.independence import check_graph
 from segue.causal.scm import SCM
 from segue.errors import InputError
-from segue.evaluation.metrics import percentiles
+from segue.evaluation.bootstrap import percentiles
 from segue.phantom import COVARIATES, EDGES, VARIABLES, Noise, draw, solve
 from segue.phantom.law import as_matrix
 from segue.phantom.noise import PLAQUES, REGIONS

@@ -2,7 +2,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from segue.evaluation.metrics import bootstrap_ci
+from segue.evaluation.bootstrap import bootstrap_ci
 from segue.evaluation.pool import average, combined, pooled
 
 
@@ -62,3 +62,13 @@ def test_trees():
     assert found["v"]["value"] == pytest.approx(2 / 3)
     reach = np.hypot(2, 4 / 3)
     assert found["v"]["band"] == pytest.approx([2 / 3 - reach, 2 / 3 + reach])
+
+
+def test_what_one_fold_lacks_is_not_known():
+    whole = {"nelbo": 2.0, "frechet": {"value": 1.0, "ci95": [0.0, 2.0]}}
+    found = average([whole, {"nelbo": None}], [1, 1])
+    assert found == {"nelbo": None, "frechet": None}
+    folds = [fold(2, 3.0, composition=0.0), fold(2, 3.0)]
+    tables = [effects([0, 1], [1.0, 2.0]), effects([2, 3], [0.0, 3.0])]
+    method = pooled(folds, {"no_cft": tables}, subjects=list("abcd"), bootstrap=10, seed=0)["methods"]["no_cft"]
+    assert method["composition"] is None and method["mean"]["error"] == pytest.approx(1.5)

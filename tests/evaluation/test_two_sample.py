@@ -11,9 +11,9 @@ from segue.evaluation.two_sample import (
     Sampled,
     TwoSample,
     frechet,
-    halves,
     kernel_distance,
     moments,
+    random_halves,
     realism,
 )
 
@@ -111,7 +111,7 @@ def test_two_images_of_a_subject_are_no_pair():
 
 def test_halves_share_no_subject_and_are_of_one_size():
     group = np.repeat(np.arange(9), 2)
-    one, other = halves(group, bootstrap=5, seed=0)
+    one, other = random_halves(group, bootstrap=5, seed=0)
     assert one.shape == other.shape == (two_sample.HALVINGS + 5 * two_sample.HALVINGS_A_DRAW, 18)
     assert not (one * other).any()
     assert (one[:, ::2] == one[:, 1::2]).all()  # whole subjects

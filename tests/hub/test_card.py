@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from small_study import VARIABLES, trained
 
 from segue.cli import main
+from segue.hub.card import error_table
 from segue.hub.export import export
 
 pytestmark = pytest.mark.xdist_group("small_study")
@@ -46,7 +47,7 @@ def test_the_panel_of_a_method_is_in_it(tmp_path):
     text = (folder / "README.md").read_text()
     tensors = load_file(folder / "model.safetensors")
     weights = sum(tensor.numel() for name, tensor in tensors.items() if name.startswith("panel.0."))
-    assert f"A panel of 1 more ({weights:,} weights)" in text
+    assert f"An ensemble: 1 more ({weights:,} weights)" in text
     assert rows(text, "stage")["panel/second"][:2] == ["8", "8"]
 
 
@@ -65,7 +66,7 @@ def test_its_numbers_are_the_runs(tmp_path):
             assert float(shown) == pytest.approx(stated[key], abs=0.5001 * 10**-digits)
     steps = rows(text, "stage")
     assert steps["segmentor"][0] == "20" and steps["finetune/seg_cft"][0] == "3" and steps["pretrain/map"][1] == "4"
-    assert "panel/second" not in steps and "A panel" not in text
+    assert "panel/second" not in steps and "An ensemble" not in text
     assert rows(text, "split")["test"] == ["18", "18"]
     assert "trained with segue" in text.lower() and "method Seg-CFT" in text
 
@@ -76,3 +77,11 @@ def test_a_run_without_an_evaluation_makes_no_claims(tmp_path):
     shutil.rmtree(run / "evaluate")
     text = (export(run, tmp_path / "out") / "README.md").read_text()
     assert "has not been judged" in text and "error (sd)" not in text
+
+
+def test_what_a_method_lacks_is_left_out_or_a_dash():
+    entries = {"a": {"error": 2.0, "error_sd": 0.5, "ci95": [0.25, 0.75]}, "b": {"error": 3.0, "leakage": None}}
+    metrics = {"unit": "mm2", "methods": {"folder": {"variables": entries, "mean": {"error": 2.5}}}}
+    table = rows(error_table(metrics, "folder"), "variable")
+    assert table["variable"] == ["error (mm²)", "error (sd)"]
+    assert table["a"] == ["2.00", "0.500 [0.250, 0.750]"] and table["b"] == ["3.00", "–"]

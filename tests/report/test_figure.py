@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 
 from segue.errors import InputError
-from segue.report.figure import DPI, FigureRow, colour_limit, figure1, plane, typeset
+from segue.report.figure import DPI, FigureRow, colour_limit, figure1, most_changed_slice
+from segue.text import typeset
 
 METHODS = ["no_cft", "pos_seg_cft"]
 
@@ -63,7 +64,7 @@ def test_titles_are_text_and_typeset(tmp_path):
 def test_the_slice_that_changed_most():
     volume = row(8, 8, 5)
     volume.counterfactuals["no_cft"][..., 3] += volume.region[..., 3]
-    shown = plane(volume)
+    shown = most_changed_slice(volume)
     np.testing.assert_array_equal(shown.factual, volume.factual[..., 3])
 
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from segue.errors import InputError
 from segue.report.columns import method_title
-from segue.report.page import duration, report
+from segue.report.page import ReportContent, duration, write_report
 
 VOID = {"meta", "img", "br", "link", "hr", "input"}
 
@@ -49,7 +49,7 @@ def test_one_page_with_everything_and_no_request(tmp_path, figure):
     metrics = fake_metrics()
     yaml = "cohort: <phantom> & more\nseed: 1\n"
     path = tmp_path / "report.html"
-    report(path, metrics=metrics, figure=figure, study_yaml=yaml, extra_figures={"Losses": figure})
+    write_report(path, ReportContent(metrics, figure, study_yaml=yaml, extra_figures={"Losses": figure}))
     assert sorted(os.listdir(tmp_path)) == ["figure.png", "report.html"]
     html = path.read_text()
     page = Page(html)
@@ -76,7 +76,7 @@ def test_one_page_with_everything_and_no_request(tmp_path, figure):
 
 def test_tables_hold_every_method_and_number(tmp_path, figure):
     metrics = fake_metrics()
-    report(tmp_path / "report.html", metrics=metrics, figure=figure, study_yaml="")
+    write_report(tmp_path / "report.html", ReportContent(metrics=metrics, figure=figure, study_yaml=""))
     rows = [row for row in Page((tmp_path / "report.html").read_text()).rows if row]
     for method in METHODS:
         by_region, means, *_ = [row for row in rows if row[0] == method_title(method)]
@@ -94,7 +94,7 @@ def test_what_a_reader_has_to_know(tmp_path, figure):
     for i, method in enumerate(("no_cft", "pos_seg_cft")):
         metrics["methods"][method]["nelbo"] = {"guide": -2.5 - i, "validation": -2.25, "test": -2.25}
     path = tmp_path / "report.html"
-    report(path, metrics=metrics, figure=figure, study_yaml="", notes="Outlines are <wide>.\n")
+    write_report(path, ReportContent(metrics=metrics, figure=figure, study_yaml="", notes="Outlines are <wide>.\n"))
     page = Page(path.read_text())
     text = "\n".join(page.text)
     assert "Outlines are <wide>." in text and "In 12 of 96 images" in text
@@ -107,21 +107,16 @@ def test_what_a_reader_has_to_know(tmp_path, figure):
 
 def test_sparse_metrics_still_make_a_page(tmp_path):
     metrics = {"methods": {"no_cft": {"variables": {"heart@whole": {}}}}, "seconds": None}
-    report(tmp_path / "report.html", metrics=metrics, figure=tmp_path / "none.png", study_yaml="a: 1")
+    write_report(tmp_path / "report.html", ReportContent(metrics, figure=tmp_path / "none.png", study_yaml="a: 1"))
     page = Page((tmp_path / "report.html").read_text())
     assert "None" not in " ".join(page.text) and "No-CFT" in page.text
     assert not [one for one in page.attributes if one[0] == "img"]
 
 
 def test_a_missing_extra_figure_is_named(tmp_path, figure):
+    content = ReportContent(fake_metrics(), figure, study_yaml="", extra_figures={"Curves": tmp_path / "curves.png"})
     with pytest.raises(InputError, match=r"curves\.png"):
-        report(
-            tmp_path / "report.html",
-            metrics=fake_metrics(),
-            figure=figure,
-            study_yaml="",
-            extra_figures={"Curves": tmp_path / "curves.png"},
-        )
+        write_report(tmp_path / "report.html", content)
     assert not (tmp_path / "report.html").exists()
 
 

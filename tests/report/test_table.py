@@ -4,7 +4,7 @@ import pytest
 from fakes import METHODS, VARIABLES, fake_metrics
 
 from segue.errors import InputError
-from segue.report.columns import decimals, method_title, number
+from segue.report.columns import decimals, format_number, method_title
 from segue.report.table import table1
 
 
@@ -146,4 +146,15 @@ def test_no_methods_is_an_input_error():
     ],
 )
 def test_digits_that_tell_rows_apart(values, texts):
-    assert [number(value, decimals(values)) for value in values] == texts
+    assert [format_number(value, decimals(values)) for value in values] == texts
+
+
+def test_a_method_that_is_a_folder_of_images_has_dashes():
+    metrics = fake_metrics()
+    judged = {key: metrics["methods"]["no_cft"][key] for key in ("variables", "mean")}
+    metrics["methods"]["folder"] = judged
+    tables = parse(table1(metrics))
+    (means,) = [rows for heading, rows in tables if heading.startswith("**mean")]
+    assert means["folder"]["composition"] == means["folder"]["reversibility"] == "–"
+    assert means["folder"]["leakage"] == means["No-CFT"]["leakage"].strip("*")
+    assert not any("folder" in rows for heading, rows in tables if heading.startswith(("**realism", "**distance")))

@@ -1,4 +1,4 @@
-"""A cross-validation's folds as one: requests are pooled, what is known only fold by fold is averaged."""
+"""The folds of a cross-validation as one evaluation: requests are pooled, other numbers are averaged over folds."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from segue.evaluation.metric import HEADLINE
 from segue.evaluation.metrics import summarise
 
 
@@ -18,26 +19,27 @@ def pooled(
     bootstrap: int,
     seed: int,
 ) -> dict[str, Any]:
-    """The metrics.json of a cross-validation, of its folds'.
+    """The metrics.json of a cross-validation, from those of its folds.
 
-    Errors, off-target changes and leakage are summarised anew over all requests, with intervals over all subjects; a
-    variable's sd is the root of the folds' mean variance. Likelihoods, axioms, distances and the segmentors' own errors
-    are the folds' means, each fold weighted by its images; intervals of such means take folds as independent (their
-    test subjects are; their models share training subjects).
+    Metrics of the rows of effects are computed again over the requests of all folds, with intervals over all subjects.
+    The sd of a variable is the root of the folds' mean variance. All other numbers are means over folds, weighted by
+    the number of images. Intervals of such means take the folds as independent: their test subjects are, but their
+    models share training subjects.
 
     Args:
-        folds: their metrics.json. effects: by method, each fold's rows, of one numbering of the images.
-        subjects: of each image.
+        folds: metrics.json of each fold. effects: by method, the rows of each fold; images have the same numbers in
+            all folds. subjects: of each image. bootstrap: number of draws. seed: of the draws.
     """
     images = [fold["n_images"] for fold in folds]
     sd = {name: math.sqrt(np.mean([fold["sd"][name] ** 2 for fold in folds])) for name in folds[0]["sd"]}
     whole: dict[str, Any] = average(folds, images)
     for name, tables in effects.items():
         rows = pl.concat(tables)
-        whole["methods"][name] |= summarise(rows, sd=sd, subjects=subjects, bootstrap=bootstrap, seed=seed)
+        judged = whole["methods"].get(name) or {}
+        whole["methods"][name] = judged | summarise(rows, sd=sd, subjects=subjects, bootstrap=bootstrap, seed=seed)
     tested = {subjects[i] for tables in effects.values() for table in tables for i in table["image"]}
     fallbacks = {name: sum(fold["fallbacks"][name] for fold in folds) for name in folds[0]["fallbacks"]}
-    means = [{name: method["mean"]["error_sd"] for name, method in fold["methods"].items()} for fold in folds]
+    means = [{name: HEADLINE.value(method) for name, method in fold["methods"].items()} for fold in folds]
     return whole | {
         "n_images": sum(images),
         "n_subjects": len(tested),
@@ -49,22 +51,35 @@ def pooled(
 
 
 def average(parts: Sequence[Any], weights: Sequence[int]) -> Any:
-    """Trees of the same keys as one: numbers averaged, intervals combined, None where any is; else the first."""
+    """Trees of keys as one: numbers are averaged, intervals combined, of anything else the first is taken.
+
+    What is None or missing in one of the parts is None.
+
+    >>> average([{"error": 1.0, "unit": "px"}, {"error": 4.0, "unit": "px", "nelbo": 2.0}], weights=[2, 1])
+    {'error': 2.0, 'unit': 'px', 'nelbo': None}
+    """
     first = parts[0]
     if any(part is None for part in parts):
         return None
     if isinstance(first, Mapping):
-        found = {key: average([part[key] for part in parts], weights) for key in first}
-        spans = {key: [part[key] for part in parts] for key in ("ci95", "band") if key in first and "value" in first}
-        values = [part["value"] for part in parts] if spans else []
-        return found | {key: combined(values, span, weights) for key, span in spans.items()}
+        keys = dict.fromkeys(key for part in parts for key in part)
+        found = {key: average([part.get(key) for part in parts], weights) for key in keys}
+        if found.get("value") is not None:
+            values = [part["value"] for part in parts]
+            spans = {key: [part[key] for part in parts] for key in ("ci95", "band") if found.get(key) is not None}
+            found |= {key: combined(values, span, weights) for key, span in spans.items()}
+        return found
     if isinstance(first, int | float) and not isinstance(first, bool):
         return float(np.average(parts, weights=weights))
     return first
 
 
 def combined(values: Sequence[float], spans: Sequence[Sequence[float]], weights: Sequence[int]) -> list[float]:
-    """The interval of a weighted mean of independent values with intervals: distances to each end add in squares."""
+    """The interval of a weighted mean of independent values: squared distances to the ends of their intervals add up.
+
+    >>> combined([0.0, 2.0], [[-3.0, 3.0], [-2.0, 6.0]], weights=[1, 1])
+    [-1.5, 3.5]
+    """
     shares = np.array(weights) / np.sum(weights)
     offsets = np.array(spans) - np.array(values)[:, None]
     centre, reach = float(shares @ np.array(values)), np.sqrt(((shares[:, None] * offsets) ** 2).sum(0))

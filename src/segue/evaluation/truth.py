@@ -1,4 +1,4 @@
-"""How far an answer is from the true counterfactual, where the cohort knows it."""
+"""Distance of an answer from the true counterfactual, for cohorts whose true counterfactuals are known."""
 
 import math
 from collections.abc import Sequence
@@ -11,10 +11,10 @@ from jaxtyping import Bool, Float
 from monai.metrics.regression import compute_ssim_and_cs
 from torch import Tensor
 
-from segue.evaluation.metrics import bootstrap_ci
+from segue.evaluation.bootstrap import Bootstrap
+from segue.evaluation.metric.truth import SCOPES
 
-PARTS = ("", "_inside", "_outside")
-WINDOW, WINDOW_SD = 11, 1.5  # of structural similarity, as its authors chose
+WINDOW, WINDOW_SD = 11, 1.5  # pixels; of structural similarity, the values of its authors
 
 
 class Truth(NamedTuple):
@@ -33,9 +33,14 @@ def distances(
     truth: Float[Tensor, "batch channel *space"],
     region: Float[Tensor, "batch *space"],
 ) -> dict[str, Float[Tensor, " batch"]]:
-    """Mean absolute and squared difference, in shares of the intensity range, and SSIM: everywhere, in and outside.
+    """Mean absolute and squared difference, in shares of the intensity range, and SSIM: of all pixels, inside, outside.
 
-    Inside is where the region's weight is one half or more; NaN where there is no such pixel.
+    Inside: the region's weight is one half or more. NaN if there is no such pixel.
+
+    >>> image, truth = torch.zeros(1, 1, 16, 16), torch.zeros(1, 1, 16, 16)
+    >>> image[..., :8] = 1.0  # of the range [-1, 1]
+    >>> distances(image, truth, region=torch.ones(1, 16, 16))["truth_mae"]
+    tensor([0.2500])
     """
     difference = (image - truth) / 2
     maps = {
@@ -44,7 +49,7 @@ def distances(
         "truth_ssim": similarity(image, truth).mean(1),
     }
     inside = region >= 0.5
-    masks = dict(zip(PARTS, (torch.ones_like(inside), inside, ~inside), strict=True))
+    masks = dict(zip(SCOPES, (torch.ones_like(inside), inside, ~inside), strict=True))
     return {
         name + part: (values * mask).flatten(1).sum(1) / mask.flatten(1).sum(1)
         for part, mask in masks.items()
@@ -55,7 +60,7 @@ def distances(
 def similarity(
     image: Float[Tensor, "batch channel *space"], truth: Float[Tensor, "batch channel *space"]
 ) -> Float[Tensor, "batch channel *space"]:
-    """The map of structural similarity (Wang et al., IEEE TIP 2004), the image mirrored at its border."""
+    """The map of structural similarity (Wang et al., IEEE TIP 2004); images are mirrored at their border."""
     dims = image.ndim - 2
     pad = [min(WINDOW, *(2 * side - 1 for side in image.shape[2:])) // 2] * (2 * dims)
     image, truth = (torch.nn.functional.pad(one, pad, mode="reflect") for one in (image, truth))
@@ -67,7 +72,7 @@ def similarity(
 def summarise_distances(
     table: pl.DataFrame, *, span: float, subjects: Sequence[str], bootstrap: int, seed: int
 ) -> dict[str, Any]:
-    """The `truth` of one method, over its well-posed requests; None where none is, or a PSNR would be infinite.
+    """The `truth` of one method, over its well-posed requests; None if no request is, or if a PSNR is infinite.
 
     Args:
         table: with the columns of `distances`, `well_posed` and `image`.
@@ -75,19 +80,22 @@ def summarise_distances(
     """
     table = table.filter(pl.col("well_posed"))
     found: dict[str, Any] = {}
-    for part in PARTS:
+    for part in SCOPES:
         mae, mse, ssim = (known_mean(table[f"truth_{key}{part}"]) for key in ("mae", "mse", "ssim"))
-        # of the mean squared error: one request met exactly would make a mean of PSNRs infinite
+        # PSNR of the mean squared error: the mean of PSNRs is infinite as soon as one answer is exact
         psnr = -10 * math.log10(mse) if mse else None
         found |= {f"mae{part}": None if mae is None else span * mae, f"psnr{part}": psnr, f"ssim{part}": ssim}
-    of = np.array([subjects[i] for i in table["image"]])
     by_request = span * table["truth_mae"].to_numpy()
-    interval = list(bootstrap_ci(by_request, of, draws=bootstrap, seed=seed)) if len(table) else None
+    interval = Bootstrap(subjects, bootstrap, seed).interval(by_request, table["image"]) if len(table) else None
     return {"n_requests": len(table), **found, "ci95": interval}
 
 
 def known_mean(column: pl.Series) -> float | None:
-    """The mean of what is not NaN; None where nothing is."""
+    """The mean of the values that are not NaN; None if there are none.
+
+    >>> known_mean(pl.Series([1.0, math.nan, 2.0]))
+    1.5
+    """
     values = column.to_numpy()
     known = values[~np.isnan(values)]
     return float(known.mean()) if len(known) else None

@@ -1,13 +1,13 @@
-"""Realism as a two-sample test: to the judge's eye, are counterfactuals images of the cohort?
+"""Realism as a two-sample test: can counterfactuals be told from factual images by the judge's features?
 
-Images are compared as features (`Segmentor.features`), reduced to standardised principal components of the factual
-ones, by two distances between samples: Frechet's between Gaussians of the same moments (Heusel et al., NeurIPS 2017,
-arXiv 1706.08500), and the maximum mean discrepancy of a cubic kernel, unbiased (Gretton et al., JMLR 2012; Binkowski
-et al., ICLR 2018, arXiv 1801.01401).
+Images are represented by features (`Segmentor.features`), reduced to standardised principal components of the factual
+images. Two distances between samples are computed: the Frechet distance between Gaussians of the same moments (Heusel
+et al., NeurIPS 2017, arXiv 1706.08500), and the unbiased maximum mean discrepancy of a cubic kernel (Gretton et al.,
+JMLR 2012; Binkowski et al., ICLR 2018, arXiv 1801.01401).
 
-A distance is taken between the factual images of one half of the subjects and the counterfactuals of the other half,
-averaged over random halvings: two independent samples, as are the factual images of both halves, whose distance is what
-sampling alone makes of it.
+A distance is computed between the factual images of one half of the subjects and the counterfactuals of the other half,
+and averaged over random halvings: the two samples are independent. The distance between the factual images of both
+halves is the reference: it differs from 0 by sampling only.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,29 +16,30 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
+from segue.evaluation.metric.realism import DISTANCES
+
 Features = Float[np.ndarray, "image feature"]
 Weights = Float[np.ndarray, "draw image"]
 
-DIMENSIONS, IMAGES_A_DIMENSION = 16, 10  # a covariance of few images in many dimensions is mostly noise
+DIMENSIONS, IMAGES_A_DIMENSION = 16, 10  # few images do not determine a covariance in many dimensions
 HALVINGS, HALVINGS_A_DRAW = 200, 8
-FEWEST = 8  # subjects: below, a half has no spread to speak of
-KINDS = ("frechet", "kernel")
+FEWEST = 8  # subjects; with fewer, a half does not determine a covariance
 
 
 class Sampled(NamedTuple):
-    """A distance averaged over halvings, for the subjects as they are, and for bootstrap draws of them."""
+    """A distance averaged over halvings: of the subjects as they are (`value`), and of each bootstrap draw of them."""
 
     value: float
     draws: Float[np.ndarray, " draw"]
 
     def over(self, other: "Sampled") -> "Sampled":
-        """The difference, draw by draw: both saw the same subjects."""
+        """The difference, draw by draw; both have the same subjects in each draw."""
         return Sampled(self.value - other.value, self.draws - other.draws)
 
     def summary(self) -> dict[str, float | list[float]]:
         """Value and 95% interval.
 
-        Repeated images make distances larger, so the draws are moved to have the value as their mean.
+        A draw repeats images, which makes distances larger; so the draws are shifted to have the value as their mean.
         """
         known = self.draws[np.isfinite(self.draws)]
         around = known - known.mean() if len(known) else np.zeros(1)
@@ -59,24 +60,24 @@ class TwoSample:
         dimensions = max(1, min(DIMENSIONS, len(factual) // IMAGES_A_DIMENSION))
         self.components = Components(factual, dimensions)
         self.factual, self.group = self.components(factual), group
-        self.one, self.other = halves(group, bootstrap=bootstrap, seed=seed)
+        self.one, self.other = random_halves(group, bootstrap=bootstrap, seed=seed)
         self.facts = self.distances(self.factual)
 
     def __call__(self, changed: Features) -> dict[str, Sampled]:
-        """Each distance between facts of one half and counterfactuals of the other."""
+        """Each distance between factual images of one half and counterfactuals of the other."""
         return {kind: sampled(values) for kind, values in self.distances(self.components(changed)).items()}
 
     def null(self) -> dict[str, Sampled]:
-        """Each distance between the facts of both halves."""
+        """Each distance between the factual images of both halves."""
         return {kind: sampled(values) for kind, values in self.facts.items()}
 
     def band(self, kind: str) -> list[float]:
-        """Where the distance between two halves of the facts lies in 95 of 100 halvings."""
+        """The interval that holds the distance between two halves of the factual images in 95% of the halvings."""
         low, high = np.quantile(self.facts[kind][:HALVINGS], [0.025, 0.975])
         return [float(low), float(high)]
 
     def distances(self, changed: Features) -> dict[str, Float[np.ndarray, " draw"]]:
-        """By halving: the mean of facts of one half against the other's counterfactuals, and the reverse."""
+        """By halving: the mean of both distances between facts of one half and counterfactuals of the other half."""
         found = {}
         for kind, measure in (("frechet", self.frechet), ("kernel", self.kernel)):
             found[kind] = (measure(self.one, self.other, changed) + measure(self.other, self.one, changed)) / 2
@@ -89,10 +90,10 @@ class TwoSample:
         return kernel_distance(self.factual, changed, self.group, a, b)
 
 
-def halves(group: Int[np.ndarray, " image"], *, bootstrap: int, seed: int) -> tuple[Weights, Weights]:
-    """How often each image counts in one half and in the other: one row a halving.
+def random_halves(group: Int[np.ndarray, " image"], *, bootstrap: int, seed: int) -> tuple[Weights, Weights]:
+    """The weight of each image in one half and in the other half: one row for each halving.
 
-    First `HALVINGS` of the subjects as they are, then `HALVINGS_A_DRAW` for each bootstrap draw.
+    The first `HALVINGS` rows halve the subjects as they are; then follow `HALVINGS_A_DRAW` for each bootstrap draw.
     """
     random = np.random.default_rng(seed)
     subjects = int(group.max()) + 1
@@ -105,7 +106,7 @@ def halves(group: Int[np.ndarray, " image"], *, bootstrap: int, seed: int) -> tu
 
 
 def sampled(values: Float[np.ndarray, " draw"]) -> Sampled:
-    """Rows of `halves`, averaged."""
+    """The mean over the rows of `random_halves`."""
     return Sampled(float(values[:HALVINGS].mean()), values[HALVINGS:].reshape(-1, HALVINGS_A_DRAW).mean(1))
 
 
@@ -118,10 +119,10 @@ def realism(
     bootstrap: int,
     seed: int,
 ) -> tuple[dict[str, dict[str, Any]], dict[str, Any] | None]:
-    """Every method's test (keys of its `realism`), and the facts' own; nothing where subjects are too few.
+    """The test of every method (keys of its `realism`), and of the factual images; nothing if subjects are too few.
 
     Args:
-        changed: features of the counterfactuals by method. baseline: the method that one is compared to, if any.
+        changed: features of the counterfactuals, by method. baseline: by method, the one that it is compared to.
     """
     if len(set(subjects)) < FEWEST:
         return {name: {} for name in changed}, None
@@ -131,12 +132,12 @@ def realism(
     for name, sample in samples.items():
         found[name] = {
             kind: sample[kind].summary() | {"over_facts": sample[kind].over(facts[kind]).summary()}
-            for kind in KINDS
+            for kind in DISTANCES
         }
         if name in baseline:
             base = samples[baseline[name]]
-            found[name] |= {f"{kind}_over_no_cft": sample[kind].over(base[kind]).summary() for kind in KINDS}
-    return found, {kind: {"value": facts[kind].value, "band": test.band(kind)} for kind in KINDS}
+            found[name] |= {f"{kind}_over_no_cft": sample[kind].over(base[kind]).summary() for kind in DISTANCES}
+    return found, {kind: {"value": facts[kind].value, "band": test.band(kind)} for kind in DISTANCES}
 
 
 class Components:
@@ -145,7 +146,7 @@ class Components:
     def __init__(self, sample: Features, dimensions: int) -> None:
         self.mean = sample.mean(0)
         _, length, axes = np.linalg.svd(sample.astype(float) - self.mean, full_matrices=False)
-        kept = length[:dimensions] > 1e-6 * max(length[0], 1e-12)  # constant features say nothing
+        kept = length[:dimensions] > 1e-6 * max(length[0], 1e-12)  # constant features have no direction
         sd = length[:dimensions][kept] / np.sqrt(len(sample) - 1)
         self.axes = axes[:dimensions][kept].T / sd
 
@@ -156,7 +157,7 @@ class Components:
 def moments(
     sample: Features, weights: Weights
 ) -> tuple[Float[np.ndarray, "draw feature"], Float[np.ndarray, "draw feature feature"]]:
-    """Mean and unbiased covariance of weighted samples, one a row of the (whole) weights; NaN below two images."""
+    """Mean and unbiased covariance of a weighted sample, for each row of the integer weights; NaN below two images."""
     total = weights.sum(1)[:, None]
     mean = weights @ sample / np.maximum(total, 1)
     products = (sample[:, :, None] * sample[:, None, :]).reshape(len(sample), -1)
@@ -172,7 +173,12 @@ def frechet(
     other_mean: Float[np.ndarray, "draw feature"],
     other_cov: Float[np.ndarray, "draw feature feature"],
 ) -> Float[np.ndarray, " draw"]:
-    """|m - m'|^2 + tr(S + S' - 2 (S S')^1/2), one value a row (Dowson & Landau, J Multivar Anal 1982)."""
+    """|m - m'|^2 + tr(S + S' - 2 (S S')^1/2), one value for each row (Dowson & Landau, J Multivar Anal 1982).
+
+    >>> one = np.ones((1, 1, 1))
+    >>> frechet(np.zeros((1, 1)), one, np.full((1, 1), 2.0), 4 * one)  # (0 - 2)^2 + (1 - 2)^2
+    array([5.])
+    """
     bad = ~(np.isfinite(cov).all((1, 2)) & np.isfinite(other_cov).all((1, 2)))
     cov, other_cov = (np.where(bad[:, None, None], 0, c) for c in (cov, other_cov))
     values, vectors = np.linalg.eigh(cov)
@@ -185,10 +191,9 @@ def frechet(
 def kernel_distance(
     factual: Features, changed: Features, group: Int[np.ndarray, " image"], a: Weights, b: Weights
 ) -> Float[np.ndarray, " draw"]:
-    """Unbiased MMD^2 of k(x, y) = (x.y / features + 1)^3: factual images weighted `a` against changed ones by `b`.
+    """Unbiased MMD^2 of k(x, y) = (x.y / features + 1)^3: factual images with weights `a`, changed ones with `b`.
 
-    Pairs are of two subjects, always: neither the same image twice nor two of one subject tell how a sample spreads.
-    NaN where a half holds a single subject.
+    Only pairs of images of two different subjects count. NaN if a half holds a single subject.
     """
     apart = (group[:, None] != group).astype(float)
 

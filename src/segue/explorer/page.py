@@ -208,7 +208,7 @@ def upload_tab(handlers: Handlers, uploaded: gr.State) -> tuple[gr.Button, list[
 
 def sweep_box(handlers: Handlers, asked: list[Any]) -> gr.HTML:
     """One variable over its range."""
-    names = handlers.explored.first.measured_names
+    names = handlers.explored.first.space.areas
     with gr.Accordion("Sweep one variable over its range", open=False):
         with gr.Row():
             variable = gr.Dropdown([(title(name), name) for name in names], value=names[0], label="Variable")

@@ -1,4 +1,4 @@
-"""The model card: a README in the layout of the Hugging Face Hub, every number of it taken from the run's own files."""
+"""The model card: a README in the layout of the Hugging Face Hub. All its numbers come from the run's files."""
 
 import json
 import math
@@ -11,6 +11,7 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from safetensors import safe_open
 
+from segue.evaluation.metric import FAMILIES, HEADLINE, finite, interval, shown_in
 from segue.hub.folder import IMAGE, PANEL, SEGMENTOR, TENSORS
 from segue.hub.load import Trained
 from segue.hub.locate import EXPORTED
@@ -19,73 +20,82 @@ from segue.pipeline.common import open_store
 from segue.pipeline.recipes import ensemble_of
 from segue.pipeline.scm import METRICS
 from segue.report.columns import (
-    IDEAL,
-    Column,
-    finite,
-    floor_columns,
-    interval,
+    MISSING,
+    TableColumn,
     mean_columns,
+    measurement_error_columns,
     method_title,
     methods_of,
-    typeset_unit,
+    segmentor_names,
+    unit_of,
 )
-from segue.report.table import markdown, segmentor_names
+from segue.report.sections import capitalised
+from segue.report.table import markdown, pipe_table
 from segue.study.schema import Study
+from segue.text import typeset_unit
 
 TAGS = ["segue", "counterfactual", "causal-inference", "medical-imaging", "variational-autoencoder"]
-ERRORS = {
-    "error": "error ({unit})",
-    "error_sd": "error (sd)",
-    "guide_error_sd": "by the guide (sd)",
-    "off_target_sd": "off-target (sd)",
-    "leakage": "leakage",
-}
 
 
 def model_card(folder: Path, run: Path, trained: Trained, *, notes: str, license: str) -> str:
     """README.md of an exported model.
 
     Args:
-        folder: where its model.json and model.safetensors are. run: what it was trained in.
+        folder: where its model.json and model.safetensors are. run: the run that it was trained in.
         notes: Markdown of the study's own.
     """
     settings = json.loads((folder / EXPORTED).read_text())
-    study, method, unit = trained.study, trained.name, settings["unit"]
-    judged = read_done(run / "evaluate") is not None
-    metrics = json.loads((run / "evaluate" / "metrics.json").read_text()) if judged else {}
+    study, unit = trained.study, typeset_unit(settings["unit"])
     environment = Environment(
         loader=PackageLoader("segue.hub"), trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
     )
-    with safe_open(folder / TENSORS, "pt") as tensors:
-        sizes = {name: tensors.get_slice(name).get_shape() for name in tensors.keys()}  # noqa: SIM118  # not a mapping
-        marginal, sd = tensors.get_tensor("marginal"), tensors.get_tensor("sd").tolist()
+    front = {"license": license, "library_name": "segue", "pipeline_tag": "image-to-image", "tags": TAGS}
+    return environment.get_template("model_card.md.j2").render(
+        front=yaml.safe_dump(front, sort_keys=False).strip(),
+        settings=settings,
+        title=method_title(trained.name),
+        unit=unit,
+        phantom=study.cohort.phantom,
+        splits=split_table(study),
+        stages=stage_table(run, study, trained),
+        nelbo=(read_done(trained.recipe.directory) or {}).get("nelbo", {}),
+        graph=json.loads((run / "scm" / METRICS).read_text()) if study.graph else None,
+        notes=notes.strip(),
+        license=license,
+        **contents_of(folder / TENSORS, study),
+        **results_of(run / "evaluate", trained.name),
+    )
+
+
+def contents_of(tensors: Path, study: Study) -> dict[str, Any]:
+    """What the model's file says: numbers of weights and examples, and the range of each variable."""
+    with safe_open(tensors, "pt") as opened:
+        sizes = {name: opened.get_slice(name).get_shape() for name in opened.keys()}  # noqa: SIM118  # not a mapping
+        marginal, sd = opened.get_tensor("marginal"), opened.get_tensor("sd").tolist()
     names = [f"{s}@{r}" for s, part in study.variables.items() for r in study.partitions[part]["regions"]]
     names += study.cohort.covariates
     levels = {f"{q:.0%}": marginal.quantile(q, dim=0).tolist() for q in (0.05, 0.5, 0.95)}
-    return environment.get_template("model_card.md.j2").render(
-        front=yaml.safe_dump(
-            {"license": license, "library_name": "segue", "pipeline_tag": "image-to-image", "tags": TAGS},
-            sort_keys=False,
-        ).strip(),
-        settings=settings,
-        title=method_title(method),
-        unit=typeset_unit(unit),
-        examples=sizes.get("examples", [0])[0],
-        weights={prefix.strip("."): parameters(sizes, prefix) for prefix in (IMAGE, SEGMENTOR, PANEL)},
-        phantom=study.cohort.phantom,
-        splits=splits(study),
-        variable=names[0],
-        variables=table("variable", names, {**levels, "sd": sd}),
-        stages=stage_table(run, study, trained),
-        nelbo=(read_done(trained.recipe.directory) or {}).get("nelbo", {}),
-        metrics=metrics,
-        graph=json.loads((run / "scm" / METRICS).read_text()) if study.graph else None,
-        errors=error_table(metrics, method) if metrics else "",
-        means=mean_table(metrics) if metrics else "",
-        floors=markdown("segmentor", segmentor_names(metrics), floor_columns(metrics)) if metrics else "",
-        notes=notes.strip(),
-        license=license,
-    )
+    return {
+        "examples": sizes.get("examples", [0])[0],
+        "weights": {prefix.strip("."): parameters(sizes, prefix) for prefix in (IMAGE, SEGMENTOR, PANEL)},
+        "variable": names[0],
+        "variables": fact_table("variable", names, {**levels, "sd": sd}),
+    }
+
+
+def results_of(evaluated: Path, method: str) -> dict[str, Any]:
+    """What the evaluation says, if there was one."""
+    if read_done(evaluated) is None:
+        return {"metrics": {}}
+    metrics = json.loads((evaluated / "metrics.json").read_text())
+    return {
+        "metrics": metrics,
+        "caption": card_caption(metrics),
+        "errors": error_table(metrics, method),
+        "means": markdown("method", [method_title(key) for key in methods_of(metrics)], mean_columns(metrics)),
+        "segmentors": markdown("segmentor", segmentor_names(metrics), measurement_error_columns(metrics)),
+        "segmentors_caption": FAMILIES["measurement_error"].caption,
+    }
 
 
 def parameters(sizes: Mapping[str, list[int]], prefix: str) -> int:
@@ -93,13 +103,13 @@ def parameters(sizes: Mapping[str, list[int]], prefix: str) -> int:
     return sum(math.prod(shape) for name, shape in sizes.items() if name.startswith(prefix))
 
 
-def splits(study: Study) -> str:
+def split_table(study: Study) -> str:
     """Images and subjects by split."""
     counted = open_store(study).table.group_by("split", maintain_order=True).agg(
         pl.len().alias("images"), pl.col("subject").n_unique().alias("subjects")
     )
     rows = counted.sort("images", descending=True).to_dict(as_series=False)
-    return table("split", rows["split"], {"images": rows["images"], "subjects": rows["subjects"]})
+    return fact_table("split", rows["split"], {"images": rows["images"], "subjects": rows["subjects"]})
 
 
 def stage_table(run: Path, study: Study, trained: Trained) -> str:
@@ -111,7 +121,7 @@ def stage_table(run: Path, study: Study, trained: Trained) -> str:
     budgets.setdefault(str(trained.recipe.directory.relative_to(study.directory)), study.finetune.budget)
     done = {name: read_done(run / name) for name in budgets}
     known = {name: facts for name, facts in done.items() if facts}
-    return table(
+    return fact_table(
         "stage",
         list(known),
         {
@@ -125,31 +135,41 @@ def stage_table(run: Path, study: Study, trained: Trained) -> str:
 
 
 def error_table(metrics: Mapping[str, Any], method: str) -> str:
-    """The method's own row of metrics.json: one line a variable."""
+    """The method's own row of metrics.json: one line for each variable."""
     entries = (methods_of(metrics).get(method) or {}).get("variables") or {}
     columns = []
-    for key, head in ERRORS.items():
-        intervals = tuple(interval(one.get("ci95")) if key == "error_sd" else None for one in entries.values())
-        values = tuple(finite(one.get(key)) for one in entries.values())
-        columns.append(Column("", head.format(unit=typeset_unit(metrics["unit"])), values, intervals))
-    return markdown("variable", list(entries), columns)
+    for metric in shown_in("card"):
+        own = metric is HEADLINE
+        intervals = tuple(interval(entry.get("ci95")) if own else None for entry in entries.values())
+        values = tuple(finite(entry.get(metric.key)) for entry in entries.values())
+        columns.append(TableColumn("", metric.head(unit_of(metrics)), values, intervals))
+    return markdown("variable", list(entries), [column for column in columns if column.known])
 
 
-def mean_table(metrics: Mapping[str, Any]) -> str:
-    """All methods of the study, on the same images and requests."""
-    methods = methods_of(metrics)
-    columns = mean_columns(metrics, [key != IDEAL for key in methods])
-    return markdown("method", [method_title(key) for key in methods], columns)
+def card_caption(metrics: Mapping[str, Any]) -> str:
+    """How to read the table of errors."""
+    heads = {metric.head(unit_of(metrics)): metric.caption for metric in shown_in("card")}
+    return " ".join(f"{capitalised(head)}: {caption}." for head, caption in heads.items())
 
 
-def table(corner: str, rows: list[str], columns: Mapping[str, list[Any]]) -> str:
-    """A pipe table of facts."""
-    lines = [[corner, *columns], ["---", *("---:" for _ in columns)]]
-    lines += [[name, *(shown(values[i]) for values in columns.values())] for i, name in enumerate(rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+def fact_table(corner: str, rows: list[str], columns: Mapping[str, list[Any]]) -> str:
+    """A pipe table of facts.
+
+    >>> print(fact_table("split", ["test"], {"images": [18], "share": [None]}))
+    | split | images | share |
+    | ----- | -----: | ----: |
+    | test  | 18     | –     |
+    """
+    texts = [[fact(value) for value in values] for values in columns.values()]
+    return pipe_table([corner, *columns], [[name, *(text[i] for text in texts)] for i, name in enumerate(rows)])
 
 
-def shown(value: Any) -> str:
+def fact(value: Any) -> str:
+    """A number with three digits, anything else as it is.
+
+    >>> fact(0.12345), fact(18), fact(None)
+    ('0.123', '18', '–')
+    """
     if value is None:
-        return "–"
+        return MISSING
     return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -16,8 +16,8 @@ from segue.causal.parents import Parents, SoftMasks
 from segue.cohort import Store
 from segue.engine.method import Method
 from segue.errors import InputError
-from segue.evaluation.floor import floor
 from segue.evaluation.judge import Judge
+from segue.evaluation.measurement_error import measurement_error
 from segue.files import whole_folder, write_text
 from segue.nets.segmentor import Segmentor
 from segue.nets.weights import load_pretrained
@@ -42,8 +42,7 @@ from segue.pipeline.recipes import Workshop, recipes
 from segue.pipeline.scoring import Candidate, against_truth, candidates, score
 from segue.pipeline.truth import known_oracle
 from segue.report.columns import IDEAL
-from segue.report.page import Graph
-from segue.report.page import report as write_report
+from segue.report.page import Graph, ReportContent, write_report
 from segue.report.table import table1
 from segue.study.derived import as_judged, folds_of, to_yaml, variables
 from segue.study.schema import Study
@@ -153,8 +152,10 @@ def measurement_errors(
     for name, folder in ensemble_folders(study).items():
         segmentors[f"panel_{name}"] = load_pretrained(Segmentor, folder).eval().to(device())
     return {
-        name: floor(
-            one, asked.parents, in_order(study, store, asked.places, title=f"{name}'s error", fractions=True)
+        name: measurement_error(
+            one,
+            asked.parents,
+            in_order(study, store, asked.places, title=f"measurement error of {name}", fractions=True),
         )
         for name, one in segmentors.items()
     }
@@ -203,15 +204,8 @@ def make_report(
     figures: Mapping[str, Path] = MappingProxyType({}),
 ) -> None:
     metrics = json.loads((evaluated / "metrics.json").read_text())
-    write_report(
-        directory / "report.html",
-        metrics=metrics,
-        figure=evaluated / "figure1.png",
-        study_yaml=to_yaml(study),
-        notes=study.notes,
-        graph=graph,
-        extra_figures=figures,
-    )
+    content = ReportContent(metrics, evaluated / "figure1.png", to_yaml(study), study.notes, graph, figures)
+    write_report(directory / "report.html", content)
 
 
 def tested_graph(study: Study) -> Graph | None:

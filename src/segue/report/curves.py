@@ -1,4 +1,4 @@
-"""Training curves of a run: every network's objective, step by step, from the logs that training leaves."""
+"""Training curves of a run: the objective of every network by step, from the logs of training."""
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle
@@ -13,18 +13,18 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from segue.report.figure import INK, save
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c564b", "#7f7f7f")
-DPI = 130
-PANEL = 3.6, 2.8  # inches
+CURVES_DPI = 130
+PANEL_SIZE = 3.6, 2.8  # inches
 ACROSS = 3
-SMOOTH = 9  # logged steps that a line averages; what is logged lies behind it
+SMOOTH = 9  # logged steps in the moving average that a line shows
 
 Curve = tuple[np.ndarray, np.ndarray]
 """Steps and values."""
 
 
 class Panel(NamedTuple):
-    """A quantity of some trainings: its tag in their logs, its title, the trainings' folders by name, and a level that
-    is compared with."""
+    """A quantity of some trainings: its tag in their logs, its title, the folders of the trainings by name, and perhaps
+    a reference level."""
 
     tag: str
     title: str
@@ -33,31 +33,33 @@ class Panel(NamedTuple):
 
 
 def draw_curves(path: Path, panels: Sequence[Panel]) -> None:
-    """Write the figure as PNG; panels that no log says anything of are left out, and so is a figure without panels."""
+    """Write the figure as PNG, without panels that are in no log; if there is no panel, no file is written."""
     curves = [(panel, found) for panel in panels if (found := curves_of(panel))]
     if not curves:
         return
     down = -(-len(curves) // ACROSS)
-    width, height = PANEL
+    width, height = PANEL_SIZE
     size = (width * min(ACROSS, len(curves)), height * down)
-    figure = Figure(figsize=size, dpi=DPI, facecolor="white", layout="constrained")
-    places = figure.subplots(down, min(ACROSS, len(curves)), squeeze=False).ravel()
-    for axes, (panel, found) in zip(places, curves, strict=False):
+    figure = Figure(figsize=size, dpi=CURVES_DPI, facecolor="white", layout="constrained")
+    spots = figure.subplots(down, min(ACROSS, len(curves)), squeeze=False).ravel()
+    for axes, (panel, found) in zip(spots, curves, strict=False):
         draw_panel(axes, panel, found)
-    for axes in places[len(curves) :]:
+    for axes in spots[len(curves) :]:
         axes.set_axis_off()
-    save(figure, path, dpi=DPI)
+    save(figure, path, dpi=CURVES_DPI)
 
 
 def curves_of(panel: Panel) -> dict[str, Curve]:
-    """The panel's quantity by training, where it was logged."""
+    """The panel's quantity, for each training that logged it."""
     found = {name: logged(folder / "logs", panel.tag) for name, folder in panel.folders.items()}
     return {name: curve for name, curve in found.items() if len(curve[0])}
 
 
 def logged(folder: Path, tag: str) -> Curve:
-    """Steps and values of a quantity; none where there is no log of it. Of a step done twice the later is kept: by its
-    time, since the names of files tell their order to the second only."""
+    """Steps and values of a quantity; both are empty if it was not logged.
+
+    If a step was done twice, the later value counts, by its time: names of files tell their order to the second only.
+    """
     log = EventAccumulator(str(folder), size_guidance={"scalars": 0}, purge_orphaned_data=False)
     if folder.is_dir():
         log.Reload()
@@ -68,7 +70,7 @@ def logged(folder: Path, tag: str) -> Curve:
 
 
 def draw_panel(axes: Axes, panel: Panel, curves: Mapping[str, Curve]) -> None:
-    """One quantity: a smooth line a training, its logged values faint behind it, within what most of them take."""
+    """One quantity: a smooth line for each training, its logged values faint behind it; outliers are cut off."""
     for (name, (steps, values)), colour in zip(curves.items(), cycle(COLOURS), strict=False):
         axes.plot(steps, values, color=colour, linewidth=0.6, alpha=0.25)
         axes.plot(steps, smooth(values), color=colour, linewidth=1.3, label=name)
@@ -85,13 +87,17 @@ def draw_panel(axes: Axes, panel: Panel, curves: Mapping[str, Curve]) -> None:
 
 
 def dress(axes: Axes, title: str) -> None:
-    """The look of one panel among several."""
+    """Title and style of one panel."""
     axes.set_title(title, size=10, color=INK)
     axes.tick_params(labelsize=8, color=INK, labelcolor=INK)
     axes.spines[["top", "right"]].set_visible(False)
 
 
 def smooth(values: np.ndarray) -> np.ndarray:
-    """A running mean, of fewer values at the ends."""
+    """A moving average; of fewer values at the ends.
+
+    >>> smooth(np.array([1.0, 2.0, 6.0])).round(2)
+    array([1.5, 3. , 4. ])
+    """
     window = np.ones(min(SMOOTH, len(values)))
     return np.convolve(values, window, "same") / np.convolve(np.ones(len(values)), window, "same")

@@ -1,13 +1,11 @@
-"""The figure: factual images, each method's counterfactual, and what it changed, on one colour scale.
+"""The figure: factual images, each method's counterfactual, and the difference, all on one colour scale.
 
-One row an intervention. Where that would make the images too small to read (wide images, many methods), it
-takes two lines: counterfactuals above, differences below.
+One row for each intervention. If the images would be too small in one line (wide images, many methods), a row has two
+lines: counterfactuals above, differences below.
 """
 
 import math
-import os
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,15 +19,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from segue.errors import InputError
-from segue.report.columns import method_title, typeset_unit
+from segue.files import whole_file
+from segue.report.columns import method_title
+from segue.report.layout import GAP, GROUP_GAP, LEFT, Layout
+from segue.text import in_words, typeset
 
 Image = Float[np.ndarray, "*space"]
 
 DPI = 180
-WIDTH = 10.0  # inches; all lengths below are in inches too
-LOWEST, HIGHEST = 0.8, 1.9  # an image's height: below the first, a row takes two lines
-NARROWEST, GAP, GROUP_GAP = 0.7, 0.05, 0.14
-LEFT, RIGHT, TITLE, BELOW_ROW, BOTTOM = 0.12, 0.12, 0.27, 0.12, 0.75
 INK, REGION, STRUCTURES = "#1a1a1a", "#ffb000", ("#56b4e9", "#e78ac3", "#66c2a5", "#d9d950", "#fc8d62")
 DIFFERENCES = "RdBu_r"
 
@@ -54,50 +51,30 @@ class FigureRow:
 
 
 @dataclass(frozen=True)
-class Layout:
-    """Where images stand, in inches from the top left corner."""
+class Canvas:
+    """A figure in which things are placed in inches from its top left corner."""
 
-    methods: int
-    two_lines: bool
-    image: tuple[float, float]  # height, width
-    heads: float
+    figure: Figure
+    layout: Layout
 
-    @classmethod
-    def fit(cls, methods: int, shape: tuple[int, ...]) -> "Layout":
-        """One line a row where images are then tall enough, else two."""
-        aspect = shape[1] / shape[0]
+    def image(self, corner: tuple[float, float], image: Image, colours: Mapping[str, Any]) -> Axes:
+        """An image with its top left at a corner."""
+        width, height = self.figure.get_size_inches()
+        tall, wide = self.layout.image
+        box = (corner[0] / width, 1 - (corner[1] + tall) / height, wide / width, tall / height)
+        axes = self.figure.add_axes(box)
+        axes.imshow(image, interpolation="nearest", aspect="auto", **colours)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        for spine in axes.spines.values():
+            spine.set(linewidth=0.4, color="#9a9a9a")
+        return axes
 
-        def image_width(two_lines: bool) -> float:
-            images, gaps = (1 + methods, methods) if two_lines else (1 + 2 * methods, methods)
-            inner = 0 if two_lines else methods * GAP
-            return (WIDTH - LEFT - RIGHT - gaps * GROUP_GAP - inner) / images
-
-        two_lines = image_width(False) / aspect < LOWEST
-        width = max(NARROWEST, min(image_width(two_lines), HIGHEST * aspect))
-        return cls(methods, two_lines, (width / aspect, width), 0.42 if two_lines else 0.6)
-
-    def corner(self, row: int, method: int | None, difference: bool) -> tuple[float, float]:
-        """(x, y) of an image's top left corner; `method` is None for the factual."""
-        height, width = self.image
-        y = self.heads + row * self.row_height + TITLE
-        if method is None:
-            return LEFT, y
-        if self.two_lines:
-            return LEFT + (1 + method) * (width + GROUP_GAP), y + difference * (height + GAP)
-        return LEFT + width + GROUP_GAP + method * (2 * width + GAP + GROUP_GAP) + difference * (
-            width + GAP
-        ), y
-
-    @property
-    def row_height(self) -> float:
-        """Title, images and the space below."""
-        lines = 2 * self.image[0] + GAP if self.two_lines else self.image[0]
-        return TITLE + lines + BELOW_ROW
-
-    def figure_size(self, rows: int) -> tuple[float, float]:
-        """(width, height)."""
-        right = self.corner(0, self.methods - 1, not self.two_lines)[0] + self.image[1] + RIGHT
-        return max(right, 5.5), self.heads + rows * self.row_height + BOTTOM
+    def text(self, x: float, y: float, text: str, *, size: float, **style: Any) -> None:
+        """Text; dollar signs are mathematics only where this module wrote them."""
+        width, height = self.figure.get_size_inches()
+        mathematics = text.startswith("$x^*")
+        self.figure.text(x / width, 1 - y / height, text, size=size, color=INK, parse_math=mathematics, **style)
 
 
 def figure1(path: Path, *, rows: list[FigureRow], methods: list[str], intensity: tuple[float, float]) -> None:
@@ -110,62 +87,54 @@ def figure1(path: Path, *, rows: list[FigureRow], methods: list[str], intensity:
         intensity: the grey scale's (black, white); differences are in percent of its length.
 
     Raises:
-        InputError: where there is nothing to draw, or a row lacks a method or has another shape.
+        InputError: there is nothing to draw, or a row lacks a method or has another shape.
     """
-    check(rows, methods)
-    panels = [plane(row) for row in rows]
-    layout = Layout.fit(len(methods), panels[0].factual.shape)
-    size = layout.figure_size(len(rows))
-    figure = Figure(figsize=size, dpi=DPI, facecolor="white")
+    check_rows(rows, methods)
+    flat = [most_changed_slice(row) for row in rows]
+    layout = Layout.fit(len(methods), flat[0].factual.shape)
+    figure = Figure(figsize=layout.figure_size(len(rows)), dpi=DPI, facecolor="white")
     span = 100 / (intensity[1] - intensity[0])
-    differences = [{m: span * (p.counterfactuals[m] - p.factual) for m in methods} for p in panels]
+    differences = [{m: span * (row.counterfactuals[m] - row.factual) for m in methods} for row in flat]
     limit = colour_limit([image for row in differences for image in row.values()])
+    grey = {"cmap": "gray", "vmin": intensity[0], "vmax": intensity[1]}
+    signed = {"cmap": DIFFERENCES, "vmin": -limit, "vmax": limit}
 
-    draw_heads(figure, layout, methods)
-    for i, (panel, changes) in enumerate(zip(panels, differences, strict=True)):
-        draw_row(figure, layout, i, panel, methods, changes, intensity, limit)
+    canvas = Canvas(figure, layout)
+    draw_heads(canvas, methods)
+    for i, (row, changes) in enumerate(zip(flat, differences, strict=True)):
+        draw_factual(canvas, i, row, grey)
+        for j, method in enumerate(methods):
+            image = canvas.image(layout.corner(i, j, False), row.counterfactuals[method], grey)
+            draw_border(image, row.region, REGION)
+            draw_border(canvas.image(layout.corner(i, j, True), changes[method], signed), row.region, INK)
     draw_scale(figure, limit)
-    draw_legend(figure, {name: None for panel in panels for name in panel.outlines})
+    draw_legend(figure, dict.fromkeys(name for row in flat for name in row.outlines))
     save(figure, path, dpi=DPI)
 
 
 def save(figure: Figure, path: Path, *, dpi: int) -> None:
-    """Write a figure in the format that its name says; it appears only when it is complete."""
-    partial = path.with_name(f".{path.name}.partial")
-    figure.savefig(partial, format=path.suffix[1:], dpi=dpi)
-    os.replace(partial, path)
+    """Write a figure atomically, in the format that its name says."""
+    with whole_file(path) as partial:
+        figure.savefig(partial, format=path.suffix[1:], dpi=dpi)
 
 
-def draw_row(
-    figure: Figure,
-    layout: Layout,
-    row: int,
-    panel: FigureRow,
-    methods: list[str],
-    changes: Mapping[str, Image],
-    intensity: tuple[float, float],
-    limit: float,
-) -> None:
-    """One intervention: its title, the factual, and a counterfactual and a difference a method."""
-    grey = {"cmap": "gray", "vmin": intensity[0], "vmax": intensity[1]}
-    signed = {"cmap": DIFFERENCES, "vmin": -limit, "vmax": limit}
+def draw_factual(canvas: Canvas, row: int, content: FigureRow, grey: Mapping[str, Any]) -> None:
+    """The title of a row, and the factual image with its outlines."""
+    layout = canvas.layout
     x, y = layout.corner(row, None, False)
-    write(figure, x, y - 0.07, typeset(panel.title), size=9.5, ha="left", va="bottom")
-    factual = place(figure, layout, (x, y), panel.factual, grey)
-    for (_, mask), colour in zip(panel.outlines.items(), STRUCTURES * len(panel.outlines), strict=False):
-        border(factual, mask, colour, crisp=False)
-    border(factual, panel.region, REGION)
-    for j, method in enumerate(methods):
-        image = panel.counterfactuals[method]
-        border(place(figure, layout, layout.corner(row, j, False), image, grey), panel.region, REGION)
-        border(place(figure, layout, layout.corner(row, j, True), changes[method], signed), panel.region, INK)
+    canvas.text(x, y - 0.07, typeset(content.title), size=9.5, ha="left", va="bottom")
+    factual = canvas.image((x, y), content.factual, grey)
+    for mask, colour in zip(content.outlines.values(), STRUCTURES * len(content.outlines), strict=False):
+        draw_border(factual, mask, colour, crisp=False)
+    draw_border(factual, content.region, REGION)
     if layout.two_lines:
         x, y = layout.corner(row, 0, True)
-        write(figure, x - GROUP_GAP, y + layout.image[0] / 2, "$x^* - x$", size=9.0, ha="right", va="center")
+        canvas.text(x - GROUP_GAP, y + layout.image[0] / 2, "$x^* - x$", size=9.0, ha="right", va="center")
 
 
-def draw_heads(figure: Figure, layout: Layout, methods: list[str]) -> None:
+def draw_heads(canvas: Canvas, methods: Sequence[str]) -> None:
     """Names over the columns."""
+    layout = canvas.layout
     width = layout.image[1]
     y = layout.heads - (0.16 if layout.two_lines else 0.34)
     wide = width if layout.two_lines else 2 * width + GAP
@@ -174,16 +143,16 @@ def draw_heads(figure: Figure, layout: Layout, methods: list[str]) -> None:
         x = layout.corner(0, j, False)[0]
         heads.append((method_title(method), x + wide / 2))
         if not layout.two_lines:
-            write(figure, x + width / 2, y + 0.32, "$x^*$", size=9.0, ha="center", va="bottom")
-            write(figure, x + 1.5 * width + GAP, y + 0.32, "$x^* - x$", size=9.0, ha="center", va="bottom")
+            canvas.text(x + width / 2, y + 0.32, "$x^*$", size=9.0, ha="center", va="bottom")
+            canvas.text(x + 1.5 * width + GAP, y + 0.32, "$x^* - x$", size=9.0, ha="center", va="bottom")
     longest = max(len(title.partition(" (")[0]) for title, _ in heads)
     size = min(10.5, 110 * wide / longest)  # points; a bold letter is about two thirds as wide as high
     for title, x in heads:
         name, _, remark = title.partition(" (")
-        write(figure, x, y, name, size=size, weight="bold", ha="center", va="bottom")
+        canvas.text(x, y, name, size=size, weight="bold", ha="center", va="bottom")
         if remark:
             small = min(8.5, 130 * wide / len(remark))
-            write(figure, x, y + 0.13, remark.rstrip(")"), size=small, ha="center", va="bottom")
+            canvas.text(x, y + 0.13, remark.rstrip(")"), size=small, ha="center", va="bottom")
 
 
 def draw_scale(figure: Figure, limit: float) -> None:
@@ -199,12 +168,12 @@ def draw_scale(figure: Figure, limit: float) -> None:
     scale.set_label("$x^* - x$ (% of the intensity range)", size=8.5, color=INK, labelpad=2)
 
 
-def draw_legend(figure: Figure, structures: Mapping[str, None]) -> None:
+def draw_legend(figure: Figure, structures: Mapping[str, Any]) -> None:
     """What the lines mean."""
     width, height = figure.get_size_inches()
     lines = [Line2D([], [], color=REGION, lw=1.4, label="intervened region")]
     for name, colour in zip(structures, STRUCTURES * len(structures), strict=False):
-        lines.append(Line2D([], [], color=colour, lw=1.2, label=name.replace("_", " ")))
+        lines.append(Line2D([], [], color=colour, lw=1.2, label=in_words(name)))
     figure.legend(
         handles=lines,
         loc="upper left",
@@ -220,24 +189,8 @@ def draw_legend(figure: Figure, structures: Mapping[str, None]) -> None:
     )
 
 
-def place(
-    figure: Figure, layout: Layout, corner: tuple[float, float], image: Image, colours: Mapping[str, Any]
-) -> Axes:
-    """An image at a corner."""
-    width, height = figure.get_size_inches()
-    tall, wide = layout.image
-    box = (corner[0] / width, 1 - (corner[1] + tall) / height, wide / width, tall / height)
-    axes = figure.add_axes(box)
-    axes.imshow(image, interpolation="nearest", aspect="auto", **colours)
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set(linewidth=0.4, color="#9a9a9a")
-    return axes
-
-
-def border(axes: Axes, mask: Image, colour: str, *, crisp: bool = True) -> None:
-    """The line where a mask passes one half, closed at the image's edge; `crisp` along the pixels' sides."""
+def draw_border(axes: Axes, mask: Image, colour: str, *, crisp: bool = True) -> None:
+    """The line where a mask is one half, closed at the image's edge; if `crisp`, along the sides of pixels."""
     fine = 8 if crisp else 1
     padded = np.pad(mask, 1)
     height, width = padded.shape
@@ -251,20 +204,12 @@ def border(axes: Axes, mask: Image, colour: str, *, crisp: bool = True) -> None:
     axes.set(xlim=(-0.5, width - 2.5), ylim=(height - 2.5, -0.5))
 
 
-def write(figure: Figure, x: float, y: float, text: str, *, size: float, **style: Any) -> None:
-    """Text at (x, y) inches from the top left; dollars are mathematics only where this module wrote them."""
-    width, height = figure.get_size_inches()
-    mathematics = text.startswith("$x^*")
-    figure.text(x / width, 1 - y / height, text, size=size, color=INK, parse_math=mathematics, **style)
-
-
-def typeset(title: str) -> str:
-    """Raised exponents, and minus signs rather than hyphens before numbers."""
-    return re.sub(r"(?<![\w.])-(?=\d)", "−", typeset_unit(title))
-
-
 def colour_limit(differences: list[Image]) -> float:
-    """A round number that all but two thousandths of the differences stay below."""
+    """A round number above 99.8% of the absolute differences.
+
+    >>> colour_limit([np.full((8, 8), 23.0)])
+    30.0
+    """
     large = float(np.quantile(np.abs(np.concatenate([image.ravel() for image in differences])), 0.998))
     if not math.isfinite(large) or large < 1e-3:
         return 1.0
@@ -272,8 +217,8 @@ def colour_limit(differences: list[Image]) -> float:
     return next(step * power for step in (1, 2, 3, 4, 5, 6, 8, 10) if step * power >= large * 0.999)
 
 
-def plane(row: FigureRow) -> FigureRow:
-    """A row of two axes as it is; of three, the slice of the last axis that changed most in the region."""
+def most_changed_slice(row: FigureRow) -> FigureRow:
+    """Images with two axes as they are; of three, the slice of the last axis that changed most in the region."""
     if row.factual.ndim == 2:
         return row
     change = sum(np.abs(image - row.factual) for image in row.counterfactuals.values())
@@ -287,8 +232,8 @@ def plane(row: FigureRow) -> FigureRow:
     )
 
 
-def check(rows: list[FigureRow], methods: list[str]) -> None:
-    """Raise InputError where the rows cannot be drawn side by side."""
+def check_rows(rows: list[FigureRow], methods: list[str]) -> None:
+    """Raise InputError if the rows cannot be drawn side by side."""
     if not rows or not methods:
         raise InputError("figure: nothing to draw; give at least one row and one method")
     shape = rows[0].factual.shape

@@ -1,25 +1,29 @@
-"""The causal graph drawn: causes left, effects right, pairs that the data refuse as independent in red."""
+"""The figure of the causal graph: causes left of their effects; in red, pairs that the data show to be dependent."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import networkx as nx
+from matplotlib.figure import Figure
 
 from segue.causal.graph import sorted_names
-from segue.report.figure import save
+from segue.report.figure import INK, save
 
-INK, RED, PAPER = "#333333", "#c0392b", "#eef2f7"
+RED, PAPER = "#c0392b", "#eef2f7"
 
 
 def layers(graph: nx.DiGraph) -> dict[str, tuple[float, float]]:
-    """Positions: one column a generation, each variable in the order of the graph, centred."""
+    """Positions: one column for each generation, variables in the order of the graph, centred.
+
+    >>> layers(nx.DiGraph([("age", "heart")]))
+    {'age': (0.08, 0.0), 'heart': (1.08, 0.0)}
+    """
     spots = {}
     for column, generation in enumerate(nx.topological_generations(graph)):
         members = [name for name in sorted_names(graph) if name in set(generation)]
         for row, name in enumerate(members):
-            # A wave across each column keeps edges that skip it off the labels.
+            # Columns zigzag, so that edges that skip a column do not cross its labels.
             spots[name] = (column + 0.08 * (-1) ** row, (len(members) - 1) / 2 - row)
     return spots
 
@@ -28,12 +32,13 @@ def draw_graph(path: Path, graph: nx.DiGraph, *, missing: Sequence[tuple[str, st
     """Write the figure; it appears only when it is complete.
 
     Args:
-        missing: pairs whose independence the data refute, dashed.
+        missing: pairs that are independent by the graph but not in the data; dashed.
     """
     spots = layers(graph)
     columns = 1 + max(round(x) for x, _ in spots.values())
     rows = max(sum(round(x) == column for x, _ in spots.values()) for column in range(columns))
-    figure, axes = plt.subplots(figsize=(2.4 * columns, 0.6 * rows + 0.6), layout="constrained")
+    figure = Figure(figsize=(2.4 * columns, 0.6 * rows + 0.6), layout="constrained")
+    axes = figure.subplots()
     axes.set(xlim=(-0.5, columns - 0.5), ylim=(-rows / 2 - 0.1, rows / 2 + 0.1))
     box = {"boxstyle": "round,pad=0.3", "facecolor": PAPER, "edgecolor": INK, "linewidth": 0.8}
     labels = {
@@ -50,4 +55,3 @@ def draw_graph(path: Path, graph: nx.DiGraph, *, missing: Sequence[tuple[str, st
         axes.annotate("", spots[other], spots[one], arrowprops={**style, **ends, **bend}, zorder=1)
     axes.set_axis_off()
     save(figure, path, dpi=150)
-    plt.close(figure)

@@ -14,7 +14,7 @@ from segue.cli import main
 from segue.errors import InputError
 from segue.pipeline.ablation import load_ablation
 
-ABLATIONS = sorted((Path(__file__).parents[2] / "studies" / "ablations").glob("*.yaml"))
+ABLATIONS = sorted((Path(__file__).parents[3] / "studies" / "ablations").glob("*.yaml"))
 SMALL = {"hvae.conditioning": ["map"], "finetune.guides": ["none", "region"], "evaluate.rows": 1}
 HARD = {"kind": "axis", "axis": 1, "regions": ["proximal", "mid", "distal"]}
 EDGES = {
@@ -146,7 +146,7 @@ def test_one_that_begins_as_another_run_asks_for_it(tmp_path, monkeypatch):
 
 
 def test_the_documents_example_is_valid(tmp_path):
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     text = (root / "docs" / "ablations.md").read_text().split("```yaml\n")[1].split("```")[0]
     path = tmp_path / "latents.yaml"
     path.write_text(text.replace("../chest-zones.yaml", str(root / "studies" / "chest-zones.yaml")))

@@ -1,4 +1,4 @@
-"""The figure of an ablation: a panel a quantity, the factor's values across, methods as lines with intervals."""
+"""The figure of an ablation: one panel for each metric, the factor's values across, methods as lines with intervals."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,29 +7,29 @@ from textwrap import fill
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from segue.report.columns import IDEAL, NOTHING, Column, method_title
+from segue.report.columns import IDEAL, NOTHING, TableColumn, method_title
 from segue.report.curves import COLOURS, dress
 from segue.report.figure import INK, save
 
-DPI = 160
-PANEL = 3.4, 3.0  # inches
-REFERENCES = {method_title(IDEAL), NOTHING}  # compared with, but no methods
-WRAP = 36  # characters of a title's line
-APART = 0.06  # of the distance between values: intervals of several methods lie beside each other
+ABLATION_DPI = 160
+ABLATION_PANEL_SIZE = 3.4, 3.0  # inches
+REFERENCES = {method_title(IDEAL), NOTHING}  # for comparison; these are not methods
+WRAP = 36  # characters in a line of a title
+APART = 0.06  # of the distance between values: intervals of several methods stand side by side
+
+AblationPanel = tuple[str, list[TableColumn]]
+"""A metric's title, and a column for each method, with one row for each value."""
 
 
-Panel = tuple[str, list[Column]]
-"""A quantity's title, and a column a method, one row a value."""
-
-
-def draw_ablation(path: Path, *, factor: str, values: Sequence[str], panels: Sequence[Panel]) -> None:
+def draw_ablation(path: Path, *, factor: str, values: Sequence[str], panels: Sequence[AblationPanel]) -> None:
     """Write the figure as PNG; it appears only when it is complete.
 
     Args:
         values: of the factor, evenly spaced in this order.
     """
-    width, height = PANEL
-    figure = Figure(figsize=(width * len(panels), height + 0.5), dpi=DPI, facecolor="white", layout="constrained")
+    width, height = ABLATION_PANEL_SIZE
+    size = (width * len(panels), height + 0.5)
+    figure = Figure(figsize=size, dpi=ABLATION_DPI, facecolor="white", layout="constrained")
     names = list(dict.fromkeys(column.title for _, columns in panels for column in columns))
     for axes, (title, columns) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         for column in columns:
@@ -43,16 +43,16 @@ def draw_ablation(path: Path, *, factor: str, values: Sequence[str], panels: Seq
     lines = {line.get_label(): line for axes in figure.axes for line in axes.get_lines() if line.get_label() in names}
     handles = [lines[name] for name in names]
     figure.legend(handles, names, loc="outside upper center", ncols=len(names), fontsize=8.5, frameon=False)
-    save(figure, path, dpi=DPI)
+    save(figure, path, dpi=ABLATION_DPI)
 
 
-def draw_line(axes: Axes, column: Column, names: Sequence[str]) -> None:
-    """One method: a point a value that is known, and its interval where there is one."""
-    place = names.index(column.title)
-    aside = APART * (place - (len(names) - 1) / 2)
+def draw_line(axes: Axes, column: TableColumn, names: Sequence[str]) -> None:
+    """One method: a point for each known value, with its interval if there is one."""
+    rank = names.index(column.title)
+    aside = APART * (rank - (len(names) - 1) / 2)
     at = [i for i, value in enumerate(column.values) if value is not None]
     known = [value for value in column.values if value is not None]
-    colour, line = COLOURS[place % len(COLOURS)], "-"
+    colour, line = COLOURS[rank % len(COLOURS)], "-"
     if column.title in REFERENCES:
         colour, line = "#8a8a8a", ":" if column.title == NOTHING else "--"
     style = {"color": colour, "linewidth": 1.3, "marker": "o", "markersize": 3.5}

@@ -4,7 +4,7 @@ import torch
 
 from segue.anatomy import ExtentPartition, Variables
 from segue.causal.parents import Parents
-from segue.evaluation.floor import floor, hard
+from segue.evaluation.measurement_error import hard, measurement_error
 
 
 def mask(*rows_columns):
@@ -45,14 +45,14 @@ def batches(area=1.0):
 
 
 def test_a_segmentor_that_is_right_has_dice_one_and_no_error(parents):
-    found = floor(tiny.Channels(), parents, batches())
+    found = measurement_error(tiny.Channels(), parents, batches())
     assert found["dice"] == pytest.approx({"lumen": 1, "plaque": 1})
     assert found["error"].keys() == found["error_sd"].keys() == set(parents.variables.names)
     assert max(found["error"].values()) < 1e-5 and max(found["error_sd"].values()) < 1e-5
 
 
 def test_a_segmentor_that_errs_by_hand(parents):
-    found = floor(Moved(), parents, batches(area=0.5))
+    found = measurement_error(Moved(), parents, batches(area=0.5))
     # lumen overlaps 4 x 6 of 4 x 8 pixels in the first image, and all (it goes round the border) in the second
     assert found["dice"] == pytest.approx({"lumen": (24 / 32 + 1) / 2, "plaque": 0})
     # lumen left 24 becomes 16, right 8 becomes 16; plaque is missed: (24 + 0) / 2 and (24 + 16) / 2 pixels
@@ -66,7 +66,7 @@ def test_a_segmentor_that_errs_by_hand(parents):
 def test_an_image_without_the_structure_does_not_count_for_dice(parents):
     empty = TRUTH.clone()
     empty[1, 1] = 0
-    found = floor(
+    found = measurement_error(
         tiny.Channels(), parents, iter([{"image": empty, "fractions": empty, "pixel_area": torch.ones(2)}])
     )
     assert found["dice"] == pytest.approx({"lumen": 1, "plaque": 1})
@@ -83,7 +83,7 @@ def test_the_judge_measures_in_the_guides_regions_and_the_truth_in_its_own():
             return image[:, :1]
 
     # the guide sees columns 4 to 12 and cuts at 8; the judge sees 2 to 10: 6 columns near and 2 far, instead of 4 and 4
-    found = floor(First(), parents, iter([one]))
+    found = measurement_error(First(), parents, iter([one]))
     assert found["error"] == pytest.approx({"lumen@near": 8, "lumen@far": 8})
 
 

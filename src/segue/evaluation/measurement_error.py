@@ -1,4 +1,4 @@
-"""How well guide and judge segment the test subjects: no effectiveness can be better than that."""
+"""Measurement error of the segmentors on the test subjects: no method can be expected to have a smaller error."""
 
 import math
 from collections.abc import Iterator
@@ -13,13 +13,19 @@ from segue.causal.parents import Parents, SoftMasks
 
 
 @torch.inference_mode()
-def floor(segmentor: SoftMasks, parents: Parents, batches: Iterator[dict[str, Tensor]]) -> dict[str, Any]:
-    """Dice by structure, and |area - area by the masks| by variable, in the unit and in training sd.
+def measurement_error(
+    segmentor: SoftMasks, parents: Parents, batches: Iterator[dict[str, Tensor]]
+) -> dict[str, Any]:
+    """Dice by structure, and |area - area of the masks| by variable, in the unit and in training sd.
 
-    The areas are those that the study uses: regions from the guide's segmentation; the truth has its regions from the
-    masks themselves.
+    Areas are measured as the study measures them, in regions of the guide's segmentation. The true areas are measured
+    in regions of the masks.
+
+    Args:
+        segmentor: whose error. parents: the study's variables, with the guide.
+        batches: image (batch, channel, *space), fractions (batch, structure, *space), pixel_area (batch,).
     """
-    dice, errors = [], []  # the function, since MONAI's class of that name waits for all processes, which are elsewhere
+    dice, errors = [], []  # MONAI's class DiceMetric would wait for all processes; only the main process is here
     for batch in batches:
         image, fractions, pixel_area = batch["image"], batch["fractions"], batch["pixel_area"]
         soft, size = segmentor.soft(image), tuple(image.shape[2:])
@@ -28,7 +34,7 @@ def floor(segmentor: SoftMasks, parents: Parents, batches: Iterator[dict[str, Te
         true_regions = parents.weights(parents.variables.frames(fractions), size)
         truth = measure(fractions, true_regions, parents.structure_of, pixel_area)
         errors.append((measure(soft, regions, parents.structure_of, pixel_area) - truth).abs())
-    by_structure = torch.cat(dice).nanmean(0).tolist()  # NaN where no image has the structure
+    by_structure = torch.cat(dice).nanmean(0).tolist()  # NaN if no image has the structure
     error = torch.cat(errors).mean(0)
     error_sd = error / parents.sd[: len(error)]
     names = parents.variables.names
@@ -43,6 +49,6 @@ def floor(segmentor: SoftMasks, parents: Parents, batches: Iterator[dict[str, Te
 
 
 def hard(soft: Tensor) -> Tensor:
-    """One-hot (background first) of the likeliest class."""
+    """The most likely class of each pixel, one-hot, the background first."""
     full = torch.cat([1 - soft.sum(1, keepdim=True), soft], dim=1)
     return torch.nn.functional.one_hot(full.argmax(1), full.shape[1]).movedim(-1, 1).float()
