@@ -6,7 +6,7 @@ is decoded, and the run's judge measures it. The truth is the same phantom with 
 
 - `graph`: effects follow the learned mechanisms. `none`: nothing follows, as the papers have it.
 - `asked`: the value that an effect is given; `image`: what the judge measures on the counterfactual.
-- `truth`: the judge on the true counterfactual, the floor of every error on images.
+- `truth`: the judge on the true counterfactual, its measurement error.
 """
 
 from collections.abc import Mapping

@@ -33,10 +33,10 @@ FULL = {"images": 10_000, "interventions": 9}
 QUICK = FULL | {"images": 200}
 SIZE = (32, 96)
 STUDY = ROOT / "studies" / "coronary-phantom.yaml"
-# The networks of the study, hardly trained: speed does not depend on the weights.
+# The networks of the study, hardly trained: speed does not depend on the weights. Answers are not refined.
 BUDGETS = (
     *("--cohort.phantom.images", "60", "--cohort.split", "{guide: 0.4, judge: 0.2, validation: 0.1, test: 0.3}"),
-    *("--finetune.guides", "[region]", "--finetune.budget.steps", "2"),
+    *("--finetune.guides", "[region]", "--finetune.variants", "{}", "--finetune.budget.steps", "2"),
     *("--segmentor.budget.steps", "20", "--hvae.budget.steps", "5"),
 )
 

@@ -1,9 +1,9 @@
 """Is bfloat16 safe? The same small study trained twice, in float32 and in bfloat16, and judged on the same images.
 
 Segmentor, judge and measurements are shared, seeds are the same. Then the weights that were trained in bfloat16 answer
-in bfloat16 too, which segue does not let them. Differences are paired by image, their intervals by bootstrap over
+in bfloat16 too, which segue itself never does. Differences are paired by image, their intervals by bootstrap over
 images. Where the hardware has no bfloat16, its numbers are made as it would make them (`benchmarks.rounded`), and
-nothing is said of speed.
+speed is not compared.
 """
 
 import json
@@ -104,7 +104,10 @@ def measure(
     finetune_steps: int,
     tested: int,
 ) -> Findings:
-    """Error, ELBO and leakage of bfloat16 against float32, in training and in answering; what is done is kept."""
+    """Error, ELBO and leakage of bfloat16 against float32, in training and in answering.
+
+    Finished trainings are reused.
+    """
     settings = {
         "name": "precision-shared",
         "runs": str(ROOT / runs),
