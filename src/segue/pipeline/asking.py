@@ -13,7 +13,7 @@ from segue.cohort import Store
 from segue.engine.method import Images, Method, Questions
 from segue.evaluation.asked import Asked, draw_requests
 from segue.evaluation.truth import Truth
-from segue.pipeline.common import device, in_order, measured_images
+from segue.pipeline.common import covariate_values, device, in_order, measured_images
 from segue.study.schema import Study
 
 Oracle = Callable[[Sequence[str], Float[Tensor, "batch measured"]], Truth]
@@ -39,9 +39,8 @@ class Examination:
         self.study, self.store, self.parents, self.places = study, store, parents, places
         measured = measured_images(study, store, parents, places)
         areas = measured.areas
-        covariates = store.table[places.tolist()].select(study.cohort.covariates).to_numpy().astype(np.float32)
-        given = torch.from_numpy(covariates).reshape(len(places), -1).to(areas)
-        self.pa = torch.cat([areas, given], dim=1)
+        given = covariate_values(store, study.cohort.covariates)[torch.from_numpy(places)]
+        self.pa = torch.cat([areas, given.to(areas)], dim=1)
         self.frames = measured.frames
         self.fallbacks = measured.fallbacks(parents, len(store.size))
         self.values = draw_requests(areas.cpu(), study.evaluate.seed).to(areas)

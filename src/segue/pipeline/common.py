@@ -55,6 +55,12 @@ def grid_of(study: Study, store: Store) -> Grid:
     )
 
 
+def covariate_values(store: Store, names: Sequence[str]) -> Float[Tensor, "image covariate"]:
+    """The covariates of every image of a store."""
+    columns = [torch.from_numpy(store.table[name].to_numpy().astype(np.float32)) for name in names]
+    return torch.stack(columns, dim=1) if columns else torch.zeros(len(store), 0)
+
+
 def ensemble_folders(study: Study) -> dict[str, Path]:
     """Where the further segmentors of the study are, by name."""
     return {name: study.directory / "panel" / name for name in consulted(study)}

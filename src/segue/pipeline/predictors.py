@@ -12,6 +12,7 @@ from segue.nets.segmentor import Regressor, Segmentor
 from segue.nets.weights import load_pretrained
 from segue.pipeline.common import (
     Result,
+    covariate_values,
     device,
     load_measured,
     load_parents,
@@ -67,8 +68,7 @@ def measure_cohort(study: Study, directory: Path) -> Result:
     parents = Parents(segmentor=guide, variables=variables(study), covariates=covariates).to(device())
     found = measured_images(study, store, parents, range(len(store)))
     areas = found.areas.cpu()
-    given = torch.tensor(store.table.select(covariates).to_numpy(), dtype=torch.float32).reshape(len(store), -1)
-    values = torch.cat([areas, given], dim=1)
+    values = torch.cat([areas, covariate_values(store, covariates)], dim=1)
     training = values[torch.from_numpy(store.indices("guide"))]
     parents.cpu().fit(training)
     content = {
