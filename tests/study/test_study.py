@@ -159,3 +159,16 @@ def test_a_partition_is_the_same_however_it_is_written(tmp_path):
     assert written in text
     here, there = (load_study(write_study(tmp_path, text.replace(written, way))) for way in (written, other))
     assert here == there and json.dumps(asked(here.partitions)) == json.dumps(asked(there.partitions))
+
+
+def test_options_change_single_arguments_of_a_partition(tmp_path):
+    path = write_study(tmp_path)
+    options = ["--partitions.thirds.softness", "1e-1", "--partitions.thirds.cuts=[0.3,0.6]"]
+    options += ["--evaluate.partitions.thirds", "{kind: axis, axis: 1, regions: [proximal, mid, distal]}"]
+    study = load_study(path, options)
+    assert study.partitions["thirds"] == load_study(path).partitions["thirds"] | {"softness": 0.1, "cuts": (0.3, 0.6)}
+    assert study.evaluate.partitions == load_study(path).partitions
+    assert load_study(path, [*options, "--partitions.thirds.softness", "0.2"]).partitions["thirds"]["softness"] == 0.2
+    for wrong in ("--partitions.thirds.cuts=[0.3", "--partitions.thirds.cuts.x=1"):
+        with pytest.raises(InputError, match=r"partitions\.thirds.*cuts"):
+            load_study(path, [wrong])

@@ -1,5 +1,6 @@
 """Read a study from its YAML file and the command line, and check it as a whole before anything runs."""
 
+import copy
 import dataclasses
 import math
 import re
@@ -61,6 +62,7 @@ def study_of(content: dict[str, Any], overrides: Iterable[str] = (), *, where: s
     for argument in arguments:
         if argument.startswith("--"):
             check_option(argument[2:].split("=")[0])
+    content, arguments = with_partition_options(content, arguments)
     parser = study_parser()
     try:
         parsed = parser.parse_args(["--config", yaml.safe_dump(content, sort_keys=False), *arguments])
@@ -73,6 +75,28 @@ def study_of(content: dict[str, Any], overrides: Iterable[str] = (), *, where: s
         raise InputError(f"{where}: {error}") from None
     check(study, where)
     return study
+
+
+def with_partition_options(content: dict[str, Any], arguments: list[str]) -> tuple[dict[str, Any], list[str]]:
+    """The content with the options `--partitions.NAME.KEY VALUE` in it, and the other options.
+
+    The parser does not know the keys of partitions, and would replace all of a partition by the one key.
+    """
+    content, rest, given = copy.deepcopy(content), [], iter(arguments)
+    for argument in given:
+        option, equals, value = argument.partition("=")
+        *sections, key = option.removeprefix("--").split(".")
+        if not option.startswith("--") or "partitions" not in sections[:-1]:
+            rest.append(argument)
+            continue
+        section: Any = content
+        for name in sections:
+            section = section.setdefault(name, {}) if isinstance(section, dict) else None
+        try:
+            section[key] = yaml.safe_load(value if equals else next(given, ""))
+        except (TypeError, yaml.YAMLError):
+            raise InputError(f"{option}: cannot be set; give it a value, and check {'.'.join(sections)}") from None
+    return content, rest
 
 
 def study_parser(usage: str | None = None, description: str | None = None) -> ArgumentParser:
