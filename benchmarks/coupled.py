@@ -30,7 +30,7 @@ from segue.nets.weights import load_pretrained
 from segue.phantom import VARIABLES, Noise, counterfactual, noise_of
 from segue.phantom.law import as_matrix, solve
 from segue.pipeline.common import device, load_measured, open_store
-from segue.pipeline.scm import judged as tested
+from segue.pipeline.scm import graph_metrics as tested
 from segue.pipeline.scm import load_scm, unseen
 from segue.pipeline.truth import check_store
 from segue.study.schema import Study
@@ -123,8 +123,8 @@ def compare(
     height, width = model.grid.size
     truth = counterfactual(cohort.noise, {cause: asked}, (height, width), propagate=True)
     true_image = torch.from_numpy(truth.image)
-    by_judge = {way: judged(judge, model, answer.image, answer) for way, answer in answers.items()}
-    by_judge["truth"] = judged(judge, model, true_image, answers["graph"])
+    by_judge = {way: graph_metrics(judge, model, answer.image, answer) for way, answer in answers.items()}
+    by_judge["truth"] = graph_metrics(judge, model, true_image, answers["graph"])
     sd = dict(zip(model.variables, model.parents.sd.tolist(), strict=True))
     cells = []
     for effect in sorted(nx.descendants(causal_graph(GRAPH, model.variables), cause)):
@@ -140,7 +140,7 @@ def compare(
 
 
 @torch.inference_mode()
-def judged(judge: Segmentor, model: Model, image: Tensor, answer: Counterfactual) -> Tensor:
+def graph_metrics(judge: Segmentor, model: Model, image: Tensor, answer: Counterfactual) -> Tensor:
     """Areas by the judge, in the regions of the factual image: (image, measured)."""
     soft = judge.soft(model.grid.scale(image.to(model.device)))
     pixel_area = model.grid.areas(None, len(image)).to(soft)

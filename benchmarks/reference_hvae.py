@@ -19,7 +19,7 @@ from segue.causal.facts import Facts
 from segue.mechanisms.hvae import HVAEMechanism, HVAEPosterior
 from segue.nets import gaussian
 from segue.nets.hvae import LOG_SCALE, LOG_SD_LIMIT, Latents, PixelGaussian
-from segue.nets.layers import double, pool
+from segue.nets.layers import average_pool, double
 
 BOTTLENECK = 4
 
@@ -195,7 +195,7 @@ class ReferenceHVAE(nn.Module):
             if level < last:
                 h = self.bias[level] + double(self.widen[level](h))
                 above = self.bias[level] + double(self.widen_above[level](above))
-            parents = pool(context, self.sizes[level])
+            parents = average_pool(context, self.sizes[level])
             for block in self.decoder[level]:  # type: ignore[attr-defined]
                 mean_p, log_sd_p, features = block.forward_prior(above)
                 z, mean, log_sd = mean_p, mean_p, log_sd_p
@@ -203,7 +203,7 @@ class ReferenceHVAE(nn.Module):
                     if encoded is not None:
                         mean, log_sd = block.forward_posterior(h, encoded[level], parents)
                         kls.append(gaussian.kl(mean, log_sd, mean_p, log_sd_p).flatten(2).sum(2))
-                    z = gaussian.sample(mean, log_sd) if sample else mean
+                    z = gaussian.draw_normal(mean, log_sd) if sample else mean
                     z = given[len(latents)] if given is not None else z
                     latents.append(z)
                 h, above = block.update(h, z, features, parents)

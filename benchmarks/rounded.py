@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
-from segue.hardware import resolve
+from segue.hardware import resolve_precision
 
 ATEN = torch.ops.aten
 PRODUCTS = {
@@ -43,7 +43,7 @@ def is_bfloat16(value: object) -> bool:
 
 def native() -> bool:
     """Whether the hardware multiplies bfloat16 itself."""
-    return resolve("auto") == "bf16"
+    return resolve_precision("auto") == "bf16"
 
 
 def products() -> AbstractContextManager[object]:

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from segue.hardware import channels_last, keep_memory, resolve
+from segue.hardware import channels_last, keep_memory, resolve_precision
 from segue.training.batches import Batch
 from segue.training.loop import make_accelerator
 from segue.training.state import State
@@ -82,5 +82,5 @@ def shipped_step(objective: nn.Module, lr: float, clip: float) -> Step:
 
 SETTINGS: dict[Name, Setting] = {
     "plain": Setting("no", torch.contiguous_format, plain_step, lambda: None),
-    "shipped": Setting(resolve("auto"), torch.channels_last, shipped_step, keep_memory),
+    "shipped": Setting(resolve_precision("auto"), torch.channels_last, shipped_step, keep_memory),
 }

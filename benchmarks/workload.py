@@ -44,7 +44,7 @@ def the_study(networks: Networks = "default") -> settings.Study:
         return study
     return dataclasses.replace(
         study,
-        segmentor=dataclasses.replace(study.segmentor, width=settings.Segmentor.width),
+        segmentor=dataclasses.replace(study.segmentor, width=settings.SegmentorSettings.width),
         hvae=dataclasses.replace(study.hvae, widths=settings.Hvae.widths, depths=settings.Hvae.depths),
     )
 
@@ -57,7 +57,7 @@ def untrained_parents(size: tuple[int, int], regions: int, networks: Networks = 
     return Parents(segmentor=untrained_segmentor(study.segmentor), variables=variables)
 
 
-def untrained_segmentor(chosen: settings.Segmentor) -> Segmentor:
+def untrained_segmentor(chosen: settings.SegmentorSettings) -> Segmentor:
     """A segmentor of the study: the guide's, one of its ensemble, or the judge."""
     net = Segmentor(
         arch=chosen.arch, spatial_dims=2, structures=len(STRUCTURES), width=chosen.width, patch=chosen.patch

@@ -14,8 +14,8 @@ def test_auto_asks_the_device_that_will_be_used(monkeypatch, cuda, supported):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: supported if cuda else not supported)
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: not supported if cuda else supported)
-    assert hardware.resolve("auto") == ("bf16" if supported else "no")
-    assert hardware.resolve("no") == "no" and hardware.resolve("bf16") == "bf16"
+    assert hardware.resolve_precision("auto") == ("bf16" if supported else "no")
+    assert hardware.resolve_precision("no") == "no" and hardware.resolve_precision("bf16") == "bf16"
 
 
 def test_channels_last_changes_strides_alone():

@@ -11,7 +11,7 @@ Precision = Literal["auto", "bf16", "no"]
 _Net = TypeVar("_Net", bound=nn.Module)
 
 
-def resolve(precision: Precision) -> Literal["bf16", "no"]:
+def resolve_precision(precision: Precision) -> Literal["bf16", "no"]:
     """`auto` becomes bf16 where the hardware multiplies bfloat16 natively, otherwise `no` (float32)."""
     if precision != "auto":
         return precision

@@ -24,7 +24,7 @@ from segue.engine.answer import abduct_images, inputs_of
 from segue.engine.method import Questions, of_mechanism
 from segue.engine.model import Model
 from segue.errors import InputError
-from segue.explorer.api import answered
+from segue.explorer.api import answer_by_method
 from segue.explorer.asking import ask
 from segue.explorer.models import Chosen, Explored
 from segue.generation.generate import generate
@@ -133,7 +133,7 @@ def by_explorer(model, image, asked: Question, folder) -> np.ndarray:
 
 
 def by_http(model, image, asked: Question, folder) -> np.ndarray:
-    found = answered(explored(model), chosen(image, asked), asked.do, "segue", asked.propagate, list(asked.hold))
+    found = answer_by_method(explored(model), chosen(image, asked), asked.do, "segue", asked.propagate, list(asked.hold))
     path = folder / "http.nii.gz"
     path.write_bytes(base64.b64decode(found["segue"]["nifti"]))
     return np.asarray(nibabel.load(path).dataobj)[None]

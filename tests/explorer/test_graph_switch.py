@@ -50,7 +50,7 @@ def test_what_the_graph_asks_is_no_leakage(opened, method):
         change = np.abs(answer.readings[0].image - answer.image)
         outside = np.max([answer.regions[name] for name in inside], axis=0) < 0.5
         assert answer.readings[0].leakage == pytest.approx((outside * change).sum() / change.sum(), abs=0.01)
-        rows = {row.name: row for row in table_rows(answer, opened.first.measured_names)}
+        rows = {row.name: row for row in table_rows(answer, opened.first.space.areas)}
         cause, effect, other = (rows[title(name)] for name in (CAUSE, EFFECT, OTHER))
         assert cause.asked and not cause.followed
         assert effect.followed == propagate and (effect.requested == "–") != propagate

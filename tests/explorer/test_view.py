@@ -80,7 +80,7 @@ def test_sliders_start_where_the_image_is_and_reach_beyond_the_training_data():
     opened = volumes()
     factual = ask(opened, a_volume().case, {}, ["no_cft"]).factual
     for i, slider in enumerate(sliders(opened.first, factual)):
-        values = opened.first.marginal[:, i]
+        values = opened.first.space.marginal[:, i]
         assert slider.trained == (values.min(), values.max())
         assert slider.low == 0 and slider.high > values.max()
         assert slider.start == pytest.approx(factual[slider.name], abs=slider.step)

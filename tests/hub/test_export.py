@@ -69,7 +69,7 @@ def test_a_percentage_is_of_what_the_exported_guide_measures(small):
 def test_nothing_asked_nothing_changed(which, request):
     model = segue.load(request.getfixturevalue(which))
     found = model.counterfactual(model.examples(), {})
-    low, high = model.intensity
+    low, high = model.grid.intensity
     # x = loc + scale * ((x - loc) / scale) in float32, whatever the weights were rounded to
     assert found.difference.abs().max() <= 16 * torch.finfo(torch.float32).eps * (high - low)
 
@@ -85,7 +85,7 @@ def test_the_graph_travels_with_its_mechanisms_to_the_last_bit(chest):
 
 def test_regions_that_follow_the_anatomy_and_pixels_as_unit(chest):
     run, model = segue.load(trained_chest()[1], method="no_cft"), segue.load(chest)
-    assert model.unit == "px" and model.variables == run.variables and model.size == (32, 32)
+    assert model.grid.unit == "px" and model.variables == run.variables and model.grid.size == (32, 32)
     expected, found = (m.counterfactual(run.examples(), {"left_lung@upper": "-1sd"}) for m in (run, model))
     assert expected.difference.abs().max() > 0.1 and images_agree(found, expected)
     torch.testing.assert_close(found.factual["heart@whole"], expected.factual["heart@whole"], rtol=AREA, atol=0.01)

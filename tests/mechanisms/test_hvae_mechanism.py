@@ -51,7 +51,7 @@ class LinearGaussian(nn.Module):
 
     def abduct(self, x, context, *, sample):
         mean, log_sd = self.q(x)
-        z = mean if not sample else gaussian.sample(mean, log_sd)
+        z = mean if not sample else gaussian.draw_normal(mean, log_sd)
         if self.offsets is not None:
             z = mean + log_sd.exp() * self.offsets
         kl = gaussian.kl(mean, log_sd, torch.zeros_like(mean), torch.zeros_like(mean))

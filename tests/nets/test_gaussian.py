@@ -34,7 +34,7 @@ def test_kl_is_the_normal_distributions(mean_q, log_sd_q, mean_p, log_sd_p):
 def test_kl_is_the_mean_log_ratio_of_samples():
     torch.manual_seed(0)
     q, p = (scalar(0.3), scalar(-0.5)), (scalar(-0.2), scalar(0.1))
-    z = gaussian.sample(q[0].expand(200_000), q[1].expand(200_000))
+    z = gaussian.draw_normal(q[0].expand(200_000), q[1].expand(200_000))
     ratio = gaussian.log_prob(z, *(v.expand_as(z) for v in q)) - gaussian.log_prob(
         z, *(v.expand_as(z) for v in p)
     )
@@ -45,7 +45,7 @@ def test_sample_has_the_moments_and_the_gradients_of_a_reparameterised_draw():
     torch.manual_seed(0)
     mean = torch.full((100_000,), 1.5, requires_grad=True)
     log_sd = torch.full((100_000,), -0.7, requires_grad=True)
-    z = gaussian.sample(mean, log_sd)
+    z = gaussian.draw_normal(mean, log_sd)
     assert float(z.detach().mean()) == pytest.approx(1.5, abs=0.01)
     assert float(z.detach().std().log()) == pytest.approx(-0.7, abs=0.01)
     z.sum().backward()

@@ -5,7 +5,7 @@ from torch.distributions import Independent, Normal
 
 from segue.errors import InputError
 from segue.nets.hvae import HVAE, LOG_SCALE, PixelGaussian
-from segue.nets.layers import double, pool
+from segue.nets.layers import average_pool, double
 from segue.nets.weights import begin_as
 
 
@@ -220,10 +220,10 @@ def test_the_mean_elbo_never_exceeds_the_negative_entropy_and_training_raises_it
 @pytest.mark.parametrize("size", [(4, 6), (4, 6, 2)])
 def test_pool_undoes_double_and_averages(size):
     x = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(pool(double(x), size), x)
+    torch.testing.assert_close(average_pool(double(x), size), x)
     half = tuple(side // 2 for side in size)
-    torch.testing.assert_close(pool(x, half).mean(), x.mean())
-    assert pool(x, size) is x
+    torch.testing.assert_close(average_pool(x, half).mean(), x.mean())
+    assert average_pool(x, size) is x
 
 
 def test_several_parents_of_the_same_states_are_decoded_as_one_batch(parents, factual):

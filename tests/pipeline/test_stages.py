@@ -21,8 +21,9 @@ from safetensors.torch import load_file
 from small_study import METHODS, VARIABLES, trained, trained_chest, write_chest
 
 import segue
+from segue import phantom
 from segue.cli import main
-from segue.cohort import Store, phantom
+from segue.cohort import Store
 from segue.cohort.grid import scaled
 from segue.errors import InputError
 from segue.nets.segmentor import Segmentor

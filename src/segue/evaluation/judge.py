@@ -71,7 +71,7 @@ def judged(
         effects.append(effect_rows(answers, judge.parents, judge.segmentor, asked))
         image = torch.stack(answers, dim=1)[torch.arange(len(asked.ids)), turn(asked).to(answers[0].device)]
         features.append(judge.segmentor.features(image).cpu().numpy())
-        checks.append(checked(method, pretrained, put, image, null))
+        checks.append(checks_of(method, pretrained, put, image, null))
         pictures |= chosen_pictures(asked, answers, judge.pictures)
     empty = np.zeros((0, *answers[0].shape[1:]), np.float32)
     return Judged(
@@ -92,7 +92,7 @@ def respond(method: Method, asked: Asked) -> tuple[list[Tensor], Tensor | None]:
     return answered, raw[-1]
 
 
-def checked(
+def checks_of(
     method: Method, pretrained: ImageMechanism | None, asked: Asked, image: Tensor, null: Tensor | None
 ) -> ByImage:
     """Axioms and likelihoods of one batch, those that the method has."""

@@ -119,10 +119,12 @@ def ask(
         unit=model.grid.unit,
         readings=(),
     )
-    return replace(asked, readings=tuple(read(explored, method, case, requested, asked) for method in methods))
+    return replace(asked, readings=tuple(read_method(explored, method, case, requested, asked) for method in methods))
 
 
-def read(explored: Explored, method: str, case: Case, target: Float[Tensor, "1 variable"], asked: Answer) -> Reading:
+def read_method(
+    explored: Explored, method: str, case: Case, target: Float[Tensor, "1 variable"], asked: Answer
+) -> Reading:
     """One method's answer to `target`, which is pa* (the methods share guide and graph)."""
     model, known = explored.models[method], explored.known(method, case)
     predicted = predict_all(model, known, owner_zero(target), target)

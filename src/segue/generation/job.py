@@ -129,7 +129,7 @@ def check_ids(plan: Plan, path: Path, source: Source) -> None:
 
 
 def shard_length(requests: int, model: Model) -> int:
-    """Images per shard: enough for full batches, and few enough that their counterfactuals fit in memory."""
+    """CaseImages per shard: enough for full batches, and few enough that their counterfactuals fit in memory."""
     image = 4 * model.grid.channels * model.grid.pixels
     return max(1, min(SHARD_IMAGES, SHARD_BYTES // (requests * image)))
 

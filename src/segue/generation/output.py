@@ -20,7 +20,7 @@ Format = Literal["zarr", "nifti", "png"]
 STORE = "counterfactuals.zarr"
 IMAGE_FOLDER = "images"
 
-Images = Float[np.ndarray, "_ channel *space"]  # one for each request of the image
+CaseImages = Float[np.ndarray, "_ channel *space"]  # one for each request of the image
 
 
 @runtime_checkable
@@ -31,7 +31,7 @@ class Output(Protocol):
         """The values of one counterfactual as they are stored; its checksum is computed from these."""
         ...
 
-    def write(self, shard: int, places: Sequence[int], cases: Sequence[Case], images: Sequence[Images]) -> None:
+    def write(self, shard: int, places: Sequence[int], cases: Sequence[Case], images: Sequence[CaseImages]) -> None:
         """Write the counterfactuals of images of a shard; `places`: their indices in the cohort."""
         ...
 
@@ -68,7 +68,7 @@ class ZarrOutput:
     def stored(self, image: np.ndarray) -> np.ndarray:
         return image
 
-    def write(self, shard: int, places: Sequence[int], cases: Sequence[Case], images: Sequence[Images]) -> None:
+    def write(self, shard: int, places: Sequence[int], cases: Sequence[Case], images: Sequence[CaseImages]) -> None:
         first, last = shard * self.shard, min((shard + 1) * self.shard, self.array.shape[0])
         block = np.full((last - first, *self.array.shape[1:]), np.nan, dtype=np.float32)
         for place, answers in zip(places, images, strict=True):
@@ -86,7 +86,7 @@ class FileOutput:
     def stored(self, image: np.ndarray) -> np.ndarray:
         return image[0] if self.format == "nifti" else to_bits(image[0], bits=self.bits)
 
-    def write(self, shard: int, places: Sequence[int], cases: Sequence[Case], images: Sequence[Images]) -> None:
+    def write(self, shard: int, places: Sequence[int], cases: Sequence[Case], images: Sequence[CaseImages]) -> None:
         for case, answers in zip(cases, images, strict=True):
             for request, image in enumerate(answers):
                 with whole_file(self.folder / file_name(case.id, request, self.format)) as partial:

@@ -17,7 +17,7 @@ from segue.errors import InputError
 
 @runtime_checkable
 class Source(Protocol):
-    """Images by number."""
+    """CaseImages by number."""
 
     ids: list[str]
 

@@ -28,11 +28,11 @@ from segue.causal.parents import Parents, SoftMasks
 LIMIT = 1.0
 """How far an aim may be from its request, in sd. The cap keeps corrections from exploiting errors of the guide."""
 
-Measured = Callable[[Tensor], Float[Tensor, "batch measured"]]
+AreaMeasure = Callable[[Tensor], Float[Tensor, "batch measured"]]
 """From an answer to its areas."""
 
 
-def ensemble_measure(parents: Parents, ensemble: Sequence[SoftMasks], facts: Facts) -> Measured:
+def ensemble_measure(parents: Parents, ensemble: Sequence[SoftMasks], facts: Facts) -> AreaMeasure:
     """m: the mean of what guide and `ensemble` measure in the fixed regions."""
 
     def areas_by(segmentor: SoftMasks, image: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ def bounded(raw: Tensor, limit: float) -> Tensor:
     return limit * torch.tanh(raw / limit)
 
 
-def sample(mean: Float[Tensor, "*shape"], log_sd: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+def draw_normal(mean: Float[Tensor, "*shape"], log_sd: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """One reparameterised draw, mean + exp(log_sd) * eps with eps ~ N(0, 1).
 
     >>> sample(torch.zeros(2, 3), torch.zeros(2, 3)).shape

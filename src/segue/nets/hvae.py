@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from segue.nets import gaussian
-from segue.nets.layers import Residual, conv, double, halve, pool
+from segue.nets.layers import Residual, average_pool, conv, double, halve
 
 LOG_SD_LIMIT = 4.0  # latents' log standard deviations stay in (-4, 4)
 LOG_SCALE = (-5.0, 1.0)  # the likelihood's log-scale, for images of range [-1, 1]: 0.3% of the range to wide open
@@ -159,12 +159,12 @@ class HVAE(nn.Module, PyTorchModelHubMixin):
         for level in reversed(range(len(self.latents))):
             if level < len(self.latents) - 1:
                 s = self.widen[level](double(s))
-            at_level = pool(context, self.sizes[level])
+            at_level = average_pool(context, self.sizes[level])
             for block in self.latents[level]:
                 if level >= self.finest:
                     mean_q, log_sd_q, mean_p, log_sd_p = block.gaussians(s, features[level], at_level)
                     kls.append(gaussian.kl(mean_q, log_sd_q, mean_p, log_sd_p).flatten(2).sum(2))
-                    s = block.update(s, gaussian.sample(mean_q, log_sd_q) if sample else mean_q)
+                    s = block.update(s, gaussian.draw_normal(mean_q, log_sd_q) if sample else mean_q)
                 else:
                     s = block(s)
             states.append(s)
@@ -178,7 +178,7 @@ class HVAE(nn.Module, PyTorchModelHubMixin):
         """
         h: Tensor | None = None
         for level, s in zip(reversed(range(self.reach)), states, strict=True):
-            at_level = self.inject[level](pool(context, self.sizes[level]))
+            at_level = self.inject[level](average_pool(context, self.sizes[level]))
             read = self.read[level](s)
             read = torch.cat([read] * (len(context) // len(s)))  # unlike `repeat`, keeps channels last
             h = read if h is None else read + self.rise[level](double(h))
@@ -197,7 +197,7 @@ class HVAE(nn.Module, PyTorchModelHubMixin):
             for block in self.latents[level]:
                 if level >= self.finest:
                     mean, log_sd = block.prior(s).float().chunk(2, dim=1)
-                    s = block.update(s, gaussian.sample(mean, gaussian.bounded(log_sd, LOG_SD_LIMIT)))
+                    s = block.update(s, gaussian.draw_normal(mean, gaussian.bounded(log_sd, LOG_SD_LIMIT)))
                 else:
                     s = block(s)
             states.append(s)

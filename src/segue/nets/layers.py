@@ -24,7 +24,7 @@ def double(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2, mode="nearest")
 
 
-def pool(x: Tensor, size: tuple[int, ...]) -> Tensor:
+def average_pool(x: Tensor, size: tuple[int, ...]) -> Tensor:
     """Average `x` down to `size`; each side of `x` is a multiple of that of `size`."""
     factor = [old // new for old, new in zip(x.shape[2:], size, strict=True)]
     if all(f == 1 for f in factor):

@@ -23,13 +23,13 @@ from segue.nets.weights import NETWORK
 from segue.pipeline import folds
 from segue.pipeline.common import Result, command, commit
 from segue.pipeline.image import finetune, pretrain
-from segue.pipeline.judging import evaluate, evaluate_elsewhere, report
+from segue.pipeline.judging import evaluate, evaluate_elsewhere, report_study
 from segue.pipeline.predictors import measure_cohort, train_regressor, train_segmentor
 from segue.pipeline.prepare import prepare
 from segue.pipeline.recipes import recipes
 from segue.pipeline.scm import fit_graph
 from segue.study.derived import asked, consulted, folds_of, plain, to_yaml
-from segue.study.schema import Segmentor, Study
+from segue.study.schema import SegmentorSettings, Study
 from segue.training.guides import GUIDES
 
 __all__ = ["Stage", "evaluate_elsewhere", "run", "stages"]
@@ -83,11 +83,11 @@ def stages(study: Study) -> dict[str, Stage]:
     judging += [{n: asked(m.tuning)} for n, m in all_methods.items() if m.tuning and m.tuning != m.tuning.trained]
     listed.append(Stage("evaluate", trained, judging, evaluate))
     shown = ("evaluate", *(["scm"] if study.graph else []))
-    listed.append(Stage("report", shown, study.notes, report))
+    listed.append(Stage("report", shown, study.notes, report_study))
     return {stage.name: stage for stage in listed}
 
 
-def segmentor(name: str, settings: Segmentor, training: Any, **more: Any) -> Stage:
+def segmentor(name: str, settings: SegmentorSettings, training: Any, **more: Any) -> Stage:
     """The stage that trains a segmentor."""
     work = partial(train_segmentor, settings, title=name, **more)
     return Stage(name, ("prepare",), [asked(settings), training], work, True)
@@ -109,7 +109,7 @@ def run(study: Study, only: str | None = None, say: Callable[[str], None] = lamb
         for fold in parts:
             run(fold, only, lambda line, name=fold.name: say(f"{name}: {line}"))  # type: ignore[misc]
         if parts and only in (None, "evaluate", "report"):
-            processes.alone(lambda: folds.pool(study))
+            processes.alone(lambda: folds.pool_folds(study))
     return root
 
 

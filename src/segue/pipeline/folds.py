@@ -16,10 +16,10 @@ from segue.study.derived import folds_of
 from segue.study.schema import Study
 
 
-def pool(study: Study) -> None:
+def pool_folds(study: Study) -> None:
     """`evaluate/` and `report/` of the study of all folds; both are made anew, which takes seconds."""
     evaluated, reported = study.directory / "evaluate", study.directory / "report"
-    for directory, make in ((evaluated, pool_evaluations), (reported, report)):
+    for directory, make in ((evaluated, pool_evaluations), (reported, report_folds)):
         with whole_folder(directory, replace=True) as partial:
             make(study, partial)
 
@@ -40,7 +40,7 @@ def pool_evaluations(study: Study, directory: Path) -> None:
         shutil.copy(figure, directory / "figure1.png")
 
 
-def report(study: Study, directory: Path) -> None:
+def report_folds(study: Study, directory: Path) -> None:
     make_report(study, study.directory / "evaluate", directory, tested(folds_of(study)))
 
 

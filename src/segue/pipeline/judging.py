@@ -189,7 +189,7 @@ def done_files(study: Study) -> Iterator[tuple[str, Path]]:
         yield str(path.parent.relative_to(study.directory)), path
 
 
-def report(study: Study, directory: Path) -> Result:
+def report_study(study: Study, directory: Path) -> Result:
     """Tables and figure of the study's own evaluation into one page."""
     curves = training_curves(study, directory)
     make_report(study, study.directory / "evaluate", directory, tested_graph(study), curves)

@@ -24,8 +24,7 @@ from segue.pipeline.common import (
     trained,
 )  # fmt: skip
 from segue.study.derived import variables
-from segue.study.schema import Segmentor as SegmentorSettings
-from segue.study.schema import Study
+from segue.study.schema import SegmentorSettings, Study
 from segue.training.objectives import Augmentation, Regression, Segmentation
 
 

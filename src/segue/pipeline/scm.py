@@ -49,7 +49,7 @@ def fit_graph(study: Study, directory: Path) -> Result:
         seed=settings.seed,
     )
     scm.save_pretrained(directory)
-    metrics = judged(scm, values[torch.from_numpy(unseen(store))]) | {
+    metrics = graph_metrics(scm, values[torch.from_numpy(unseen(store))]) | {
         "fits": {name: dataclasses.asdict(fit) for name, fit in fits.items()}
     }
     write_text(directory / METRICS, json.dumps(metrics, indent=1))
@@ -60,7 +60,7 @@ def fit_graph(study: Study, directory: Path) -> Result:
 
 
 @torch.no_grad()
-def judged(scm: SCM, values: Tensor) -> dict[str, Any]:
+def graph_metrics(scm: SCM, values: Tensor) -> dict[str, Any]:
     """Likelihood of subjects that the fit has not seen, and the tests of the graph on them."""
     likelihood = scm.log_prob(values).mean(0)
     known = scm.by_name(values)

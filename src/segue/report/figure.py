@@ -90,7 +90,7 @@ def figure1(path: Path, *, rows: list[FigureRow], methods: list[str], intensity:
         InputError: there is nothing to draw, or a row lacks a method or has another shape.
     """
     check_rows(rows, methods)
-    flat = [most_changed_slice(row) for row in rows]
+    flat = [at_most_changed_slice(row) for row in rows]
     layout = Layout.fit(len(methods), flat[0].factual.shape)
     figure = Figure(figsize=layout.figure_size(len(rows)), dpi=DPI, facecolor="white")
     span = 100 / (intensity[1] - intensity[0])
@@ -217,7 +217,7 @@ def colour_limit(differences: list[Image]) -> float:
     return next(step * power for step in (1, 2, 3, 4, 5, 6, 8, 10) if step * power >= large * 0.999)
 
 
-def most_changed_slice(row: FigureRow) -> FigureRow:
+def at_most_changed_slice(row: FigureRow) -> FigureRow:
     """Images with two axes as they are; of three, the slice of the last axis that changed most in the region."""
     if row.factual.ndim == 2:
         return row

@@ -12,7 +12,7 @@ import yaml
 
 from segue.anatomy import Partition, Variables, make_partition, partition_settings
 from segue.errors import InputError
-from segue.study.schema import Cohort, Segmentor, Study
+from segue.study.schema import Cohort, SegmentorSettings, Study
 
 
 def variables(study: Study) -> Variables:
@@ -46,7 +46,7 @@ def as_judged(study: Study) -> Study:
     return dataclasses.replace(study, partitions=study.partitions | study.evaluate.partitions)
 
 
-def consulted(study: Study) -> dict[str, Segmentor]:
+def consulted(study: Study) -> dict[str, SegmentorSettings]:
     """The study's panel, if any of its methods asks it."""
     return study.panel if any(variant.panel for variant in study.finetune.variants.values()) else {}
 

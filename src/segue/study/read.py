@@ -22,7 +22,7 @@ from segue.nets.segmentor import check_groups, check_segmentor
 from segue.nets.weights import NETWORK
 from segue.phantom import STRUCTURES as PHANTOM_STRUCTURES
 from segue.study.derived import as_judged, names_of, variables, with_settings
-from segue.study.schema import Segmentor, Study
+from segue.study.schema import SegmentorSettings, Study
 from segue.text import one_line
 from segue.training.guides import GUIDES
 
@@ -217,7 +217,7 @@ def check_causes(study: Study, where: str) -> None:
         raise InputError(f"{where}: scm: {mend}")
 
 
-def fits_segmentor(settings: Segmentor, size: tuple[int, ...]) -> Callable[[], None]:
+def fits_segmentor(settings: SegmentorSettings, size: tuple[int, ...]) -> Callable[[], None]:
     return partial(check_segmentor, settings.arch, settings.width, settings.patch, size)
 
 

@@ -84,7 +84,7 @@ class Budget:
 
 
 @dataclass(frozen=True)
-class Segmentor:
+class SegmentorSettings:
     """A segmentor: one of two unlike MONAI networks, at 1 / `patch` of the resolution.
 
     Args:
@@ -101,7 +101,7 @@ class Segmentor:
 
 
 @dataclass(frozen=True)
-class Regressor:
+class RegressorSettings:
     """The guide of Reg-CFT."""
 
     budget: Budget
@@ -243,15 +243,15 @@ class Study:
     cohort: Cohort
     partitions: dict[str, dict[str, Any]]
     variables: dict[str, str]
-    segmentor: Segmentor
-    judge: Segmentor
-    regressor: Regressor
+    segmentor: SegmentorSettings
+    judge: SegmentorSettings
+    regressor: RegressorSettings
     hvae: Hvae
     finetune: Finetune
     mechanism: str = "hvae"
     evaluate: Evaluate = Evaluate()
     notes: str = ""
-    panel: dict[str, Segmentor] = field(default_factory=dict)
+    panel: dict[str, SegmentorSettings] = field(default_factory=dict)
     graph: dict[str, tuple[str, ...]] = field(default_factory=dict)
     scm: Scm = Scm()
     runs: Path = Path("runs")

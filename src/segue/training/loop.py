@@ -17,12 +17,11 @@ from torch.utils.tensorboard import SummaryWriter
 
 from segue import processes
 from segue.errors import InputError, TrainingDiverged
-from segue.hardware import Precision, resolve
+from segue.hardware import Precision, resolve_precision
+from segue.mechanisms.base import Terms
 from segue.progress import track
 from segue.training.batches import Batch, Batches
 from segue.training.state import State, TrainingSettings, in_tail
-
-Terms = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ def make_accelerator(precision: Precision) -> Accelerator:
     """Accelerate's device and precision."""
     cpu = processes.world() > 1 and not torch.cuda.is_available()  # else Accelerate takes CPU processes for one
     ddp = DistributedDataParallelKwargs(gradient_as_bucket_view=True)
-    return Accelerator(mixed_precision=resolve(precision), cpu=cpu, kwargs_handlers=[ddp])
+    return Accelerator(mixed_precision=resolve_precision(precision), cpu=cpu, kwargs_handlers=[ddp])
 
 
 def agreed(first: int, checkpoint: Path, device: torch.device) -> int:

@@ -56,7 +56,7 @@ def load_ablation(path: Path, overrides: Iterable[str] = ()) -> Ablation:
     if not path.is_file():
         raise InputError(f"{path}: no such ablation; give a YAML file, e.g. studies/ablations/regions.yaml")
     content = read_mapping(path, f"an ablation is a mapping with keys {', '.join(KEYS)}")
-    check_keys(content, KEYS, NEEDED, where=str(path))
+    check_entry_keys(content, KEYS, NEEDED, where=str(path))
     for key in ("name", "study", "factor", "notes"):
         if not isinstance(content.get(key, ""), str):
             raise InputError(f"{path}: {key} is {content[key]!r}: give text")
@@ -70,7 +70,7 @@ def load_ablation(path: Path, overrides: Iterable[str] = ()) -> Ablation:
         where = f"{path}: values, entry {i}"
         if not isinstance(entry, dict):
             raise InputError(f"{where}: is {entry!r}: give a value and its changes, {{value: 8, changes: {{...}}}}")
-        check_keys(entry, ENTRY, ("value",), where=where)
+        check_entry_keys(entry, ENTRY, ("value",), where=where)
         value, run = str(entry["value"]), f"{name}-{slug(str(entry['value']))}"
         if run in {study.name for study in studies.values()}:
             raise InputError(f"{where}: the run of value {value!r} has the name of another, {run}: rename the value")
@@ -81,7 +81,7 @@ def load_ablation(path: Path, overrides: Iterable[str] = ()) -> Ablation:
     return Ablation(name, content.get("factor", name), content.get("notes", ""), studies)
 
 
-def check_keys(content: Mapping[str, Any], known: Iterable[str], needed: Iterable[str], *, where: str) -> None:
+def check_entry_keys(content: Mapping[str, Any], known: Iterable[str], needed: Iterable[str], *, where: str) -> None:
     """Refuse unknown keys and missing ones."""
     for key in content:
         if key not in known:
