@@ -123,8 +123,8 @@ def compare(
     height, width = model.grid.size
     truth = counterfactual(cohort.noise, {cause: asked}, (height, width), propagate=True)
     true_image = torch.from_numpy(truth.image)
-    by_judge = {way: graph_metrics(judge, model, answer.image, answer) for way, answer in answers.items()}
-    by_judge["truth"] = graph_metrics(judge, model, true_image, answers["graph"])
+    by_judge = {way: judged_areas(judge, model, answer.image, answer) for way, answer in answers.items()}
+    by_judge["truth"] = judged_areas(judge, model, true_image, answers["graph"])
     sd = dict(zip(model.variables, model.parents.sd.tolist(), strict=True))
     cells = []
     for effect in sorted(nx.descendants(causal_graph(GRAPH, model.variables), cause)):
@@ -140,7 +140,7 @@ def compare(
 
 
 @torch.inference_mode()
-def graph_metrics(judge: Segmentor, model: Model, image: Tensor, answer: Counterfactual) -> Tensor:
+def judged_areas(judge: Segmentor, model: Model, image: Tensor, answer: Counterfactual) -> Tensor:
     """Areas by the judge, in the regions of the factual image: (image, measured)."""
     soft = judge.soft(model.grid.scale(image.to(model.device)))
     pixel_area = model.grid.areas(None, len(image)).to(soft)

@@ -133,7 +133,8 @@ def by_explorer(model, image, asked: Question, folder) -> np.ndarray:
 
 
 def by_http(model, image, asked: Question, folder) -> np.ndarray:
-    found = answer_by_method(explored(model), chosen(image, asked), asked.do, "segue", asked.propagate, list(asked.hold))
+    here = chosen(image, asked)
+    found = answer_by_method(explored(model), here, asked.do, "segue", asked.propagate, list(asked.hold))
     path = folder / "http.nii.gz"
     path.write_bytes(base64.b64decode(found["segue"]["nifti"]))
     return np.asarray(nibabel.load(path).dataobj)[None]
