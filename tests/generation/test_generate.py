@@ -156,7 +156,8 @@ def test_a_bad_image_of_a_store_is_quarantined_alone(tmp_path, capsys):
     assert main(command(trained()[1], bad, plan, out)) == 0
     assert "1 images were quarantined" in capsys.readouterr().err
     ids = Store(bad).table["id"].to_list()
-    assert pl.read_csv(out / "quarantine.csv").rows() == [(ids[6], "holds values that are not finite")]
+    reason = "images hold values that are not finite: replace them"
+    assert pl.read_csv(out / "quarantine.csv").rows() == [(ids[6], reason)]
     table = pl.read_parquet(out / "table.parquet")
     assert sorted(set(table["image"])) == [i for i in range(60) if i != 6]
     written = zarr.open_group(out / "counterfactuals.zarr", mode="r")["images"][:]

@@ -36,6 +36,10 @@ def of_folder(folder: Path, *, ids: Sequence[str], variables: Sequence[str], gri
 
     Raises:
         InputError: the folder or one of the files is missing; the message names the first.
+
+    >>> of_folder(Path("nowhere"), ids=["a"], variables=["lumen@mid"], grid=Grid((4, 4)))
+    Traceback (most recent call last):
+    segue.errors.InputError: nowhere: no such folder; give the folder of the images that answer the exported requests
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give the folder of the images that answer the exported requests")

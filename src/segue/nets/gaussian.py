@@ -21,7 +21,7 @@ def bounded(raw: Tensor, limit: float) -> Tensor:
 def draw_normal(mean: Float[Tensor, "*shape"], log_sd: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """One reparameterised draw, mean + exp(log_sd) * eps with eps ~ N(0, 1).
 
-    >>> sample(torch.zeros(2, 3), torch.zeros(2, 3)).shape
+    >>> draw_normal(torch.zeros(2, 3), torch.zeros(2, 3)).shape
     torch.Size([2, 3])
     """
     return mean + log_sd.exp() * processes.randn(*mean.shape, device=mean.device).to(mean.dtype)

@@ -80,6 +80,7 @@ def stages(study: Study) -> dict[str, Stage]:
         listed.append(Stage(f"finetune/{directory.name}", needs, settings, finetune(method), True))
     trained = tuple(s.name for s in listed if s.name not in ("prepare", "scm"))  # judged whatever the graph says
     judging = [study.name, asked(study.evaluate), list(all_methods), *judged_maps]
+    judging += [{"baselines": study.baselines}] if study.baselines else []
     judging += [{n: asked(m.tuning)} for n, m in all_methods.items() if m.tuning and m.tuning != m.tuning.trained]
     listed.append(Stage("evaluate", trained, judging, evaluate))
     shown = ("evaluate", *(["scm"] if study.graph else []))

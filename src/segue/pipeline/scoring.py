@@ -11,7 +11,8 @@ import polars as pl
 import torch
 from safetensors.numpy import load_file, save_file
 
-from segue.engine.method import Method, of_function, of_mechanism
+from segue.baselines import BASELINES, do_nothing
+from segue.engine.method import Method, of_mechanism
 from segue.evaluation.asked import Asked, translated
 from segue.evaluation.effect import distance_rows
 from segue.evaluation.judge import Judge, Judged, axioms_of, factual_features, judged
@@ -21,7 +22,7 @@ from segue.evaluation.two_sample import realism
 from segue.files import whole_file
 from segue.mechanisms.base import ImageMechanism
 from segue.pipeline.asking import Examination
-from segue.pipeline.common import device
+from segue.pipeline.common import device, grid_of, open_store
 from segue.pipeline.recipes import Recipe, Workshop, recipes
 from segue.report.columns import IDEAL
 from segue.study.schema import Study
@@ -47,7 +48,7 @@ class Scores:
 
 
 def candidates(study: Study, workshop: Workshop) -> dict[str, Candidate]:
-    """The study's own methods."""
+    """The study's own methods, and its baselines."""
 
     def opened(recipe: Recipe) -> tuple[Method, ImageMechanism]:
         made, pretrained = (
@@ -57,13 +58,17 @@ def candidates(study: Study, workshop: Workshop) -> dict[str, Candidate]:
         settings = study.evaluate
         return of_mechanism(made, particles=settings.particles, sample=settings.sample), pretrained
 
-    return {
+    def baseline(name: str) -> tuple[Method, None]:
+        return BASELINES[name](workshop.parents.to(device()), grid_of(study, open_store(study))), None
+
+    own = {
         name: Candidate(
             lambda recipe=recipe: opened(recipe),  # type: ignore[misc]
             {"nelbo": json.loads((recipe.directory / "done.json").read_text())["nelbo"]},
         )
         for name, recipe in recipes(study).items()
     }
+    return own | {name: Candidate(lambda name=name: baseline(name), {}) for name in study.baselines}  # type: ignore[misc]
 
 
 def score(
@@ -130,7 +135,7 @@ def against_truth(study: Study, asked: Examination) -> dict[str, Any]:
     """What is known of the truth itself: the share of requests that it answers, and how far the factual image is."""
     if asked.truth is None:
         return {"well_posed": None, "truth_of_doing_nothing": None}
-    nothing = of_function(lambda facts, requested: facts.image)
+    nothing = do_nothing(asked.parents, grid_of(study, asked.store))
     with torch.inference_mode():
         rows = pl.concat(distance_rows(nothing.respond(one.questions), one) for one in asked(title="doing nothing"))
     return {

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
+from segue.baselines import BASELINES
 from segue.causal.graph import causal_graph
 from segue.errors import InputError, nearest
 from segue.mechanisms import MECHANISMS
@@ -182,6 +183,9 @@ def check_variants(study: Study, where: str) -> None:
     """The kinds of mechanism and guides, and the numbers of the study's own methods."""
     if study.mechanism not in MECHANISMS:
         raise InputError(f"{where}: mechanism: {study.mechanism} is not known{nearest(study.mechanism, MECHANISMS)}")
+    for name in study.baselines:
+        if name not in BASELINES:
+            raise InputError(f"{where}: baselines: {name} is no baseline{nearest(name, BASELINES)}")
     named = [(f"variants.{name}.guide", variant.guide) for name, variant in study.finetune.variants.items()]
     named += [("guides", guide) for guide in study.finetune.guides if guide != "none"]
     for key, guide in named:

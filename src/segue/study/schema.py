@@ -233,6 +233,7 @@ class Study:
             what an answer changed.
         partitions: by name, the kind and arguments of a partition (see `segue.anatomy.make_partition`).
         variables: the partition that measures each structure.
+        baselines: names of `segue.baselines.BASELINES` that are judged beside the study's own methods.
         mechanism: kind of image mechanism (`segue.mechanisms`); its settings are in the section of that name.
         graph: by variable (`structure@region` or covariate), its causes; empty: all are independent, as in the papers.
         runs: the folder of all runs.
@@ -250,6 +251,7 @@ class Study:
     finetune: Finetune
     mechanism: str = "hvae"
     evaluate: Evaluate = Evaluate()
+    baselines: tuple[str, ...] = ()
     notes: str = ""
     panel: dict[str, SegmentorSettings] = field(default_factory=dict)
     graph: dict[str, tuple[str, ...]] = field(default_factory=dict)

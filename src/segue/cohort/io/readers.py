@@ -12,13 +12,13 @@ from segue.cohort.io.png import PNG
 from segue.cohort.io.reader import Reader
 from segue.errors import InputError
 
-READERS: tuple[Reader, ...] = (
+READERS: list[Reader] = [
     PNG,
     NIFTI,
     DICOM,
-)
+]
 """The formats of images and masks."""
-LABEL_READERS: tuple[Reader, ...] = (*READERS, NPY)
+LABEL_READERS: list[Reader] = [*READERS, NPY]
 """The formats of label maps."""
 
 HEAD = 600  # bytes that tell a format: more than a NIfTI-2 header
