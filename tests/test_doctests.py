@@ -12,7 +12,41 @@ import pytest
 import segue
 
 MODULES = ["segue", *(found.name for found in pkgutil.walk_packages(segue.__path__, "segue."))]
-PUBLIC = ["segue.anatomy", "segue.cohort", "segue.cohort.io", "segue.files", "segue.text"]
+PUBLIC = [
+    "segue",
+    "segue.anatomy",
+    "segue.baselines",
+    "segue.causal",
+    "segue.causal.facts",
+    "segue.causal.parents",
+    "segue.causal.request",
+    "segue.cohort",
+    "segue.cohort.grid",
+    "segue.cohort.io",
+    "segue.engine.answer",
+    "segue.engine.effects",
+    "segue.engine.method",
+    "segue.engine.model",
+    "segue.engine.population",
+    "segue.engine.predict",
+    "segue.evaluation.asked",
+    "segue.evaluation.judge",
+    "segue.evaluation.metric",
+    "segue.evaluation.metrics",
+    "segue.files",
+    "segue.hub.load",
+    "segue.mechanisms",
+    "segue.mechanisms.base",
+    "segue.mechanisms.hvae",
+    "segue.mechanisms.refined",
+    "segue.nets.hvae",
+    "segue.nets.segmentor",
+    "segue.phantom",
+    "segue.text",
+    "segue.training.finetune",
+    "segue.training.guides",
+    "segue.training.objectives",
+]
 """Modules whose public names all have an example. One that has no `__all__` counts its own functions and classes."""
 
 

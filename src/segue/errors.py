@@ -8,6 +8,10 @@ class InputError(ValueError):
     """Wrong input. The message is one line: the file or key, what was found, and how to correct it.
 
     The command line prints the message alone and exits with code 2. The Python interface raises it unchanged.
+
+    >>> raise InputError("scan.png: no such file; check the path")
+    Traceback (most recent call last):
+    segue.errors.InputError: scan.png: no such file; check the path
     """
 
 

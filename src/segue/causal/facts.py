@@ -5,6 +5,8 @@ from typing import NamedTuple
 from jaxtyping import Float, Int
 from torch import Tensor
 
+__all__ = ["Facts"]
+
 
 class Facts(NamedTuple):
     """A batch of factual images, measured.

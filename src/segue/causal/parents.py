@@ -8,12 +8,20 @@ from torch import Tensor, nn
 
 from segue.anatomy import Variables, measure, paint
 
+__all__ = ["Parents", "SoftMasks"]
+
 Conditioning = Literal["map", "broadcast"]
 
 
 @runtime_checkable
 class SoftMasks(Protocol):
-    """A segmentor, as far as measuring needs it."""
+    """A segmentor, as far as measuring needs it.
+
+    >>> import segue
+    >>> model = segue.load("coronary-phantom")
+    >>> isinstance(model.parents.segmentor, SoftMasks)
+    True
+    """
 
     def soft(self, image: Tensor) -> Tensor: ...
 
@@ -32,6 +40,12 @@ class Parents(nn.Module):
         segmentor: a `SoftMasks` network, frozen here; its soft masks are measured (no masks are needed at inference).
         variables: structures x regions.
         covariates: names of the further parents, which are given, not measured.
+
+    >>> import segue
+    >>> model = segue.load("coronary-phantom")
+    >>> x = model.grid.scale(model.examples()[:1])
+    >>> model.parents.factual(x, torch.ones(1)).areas.shape
+    torch.Size([1, 9])
     """
 
     segmentor: SoftMasks

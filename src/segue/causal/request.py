@@ -17,6 +17,8 @@ from torch import Tensor
 from segue.causal.scm import SCM
 from segue.errors import InputError, nearest
 
+__all__ = ["Do", "Intervention", "ParentSpace", "Request", "known_variable", "resolve"]
+
 Do = Mapping[str, float | int | str]
 """By variable, what it is set to: 4.2, "+20%", "-1.5sd" or "q0.9"."""
 
@@ -221,6 +223,10 @@ def known_variable(name: str, names: Sequence[str]) -> str:
 
     Raises:
         InputError: it is not; the message gives the nearest one.
+
+    >>> known_variable("lumen@mdi", ["lumen@mid", "age"])
+    Traceback (most recent call last):
+    segue.errors.InputError: unknown variable 'lumen@mdi'; did you mean lumen@mid?
     """
     if name in names:
         return name

@@ -21,6 +21,8 @@ from segue.cohort.grid import Spacing
 from segue.engine.predict import abduct, is_null, predict, unless_null
 from segue.errors import InputError
 
+__all__ = ["CaseAnswer", "Inputs", "Predicted", "abduct_images", "answer", "check_inputs", "predictions"]
+
 if TYPE_CHECKING:
     from segue.engine.model import Model
 
@@ -49,6 +51,13 @@ class Predicted(NamedTuple):
 
     Attributes:
         raw: x* in the source's units. image: x* scaled. soft: the guide's masks of x*, and `achieved` their areas.
+
+    >>> import segue
+    >>> model = segue.load("coronary-phantom")
+    >>> known = abduct_images(model, check_inputs(model, model.examples()[:2]))
+    >>> found = predict_all(model, known, torch.tensor([0, 1, 1]), known.facts.pa[[0, 1, 1]])
+    >>> found.raw.shape, found.achieved.shape
+    (torch.Size([3, 1, 48, 144]), torch.Size([3, 9]))
     """
 
     raw: Float[Tensor, "request channel *space"]
@@ -67,6 +76,12 @@ class Inputs(NamedTuple):
 
     Attributes:
         raw: in the source's units. pixel_area: in the areas' unit. covariates: factual values.
+
+    >>> import segue
+    >>> model = segue.load("coronary-phantom")
+    >>> inputs = check_inputs(model, model.examples()[:3])
+    >>> [len(part.raw) for part in inputs.split(2)]
+    [2, 1]
     """
 
     raw: Float[Tensor, "batch channel *space"]
@@ -93,6 +108,12 @@ def check_inputs(
 
     Raises:
         InputError: an image off the grid or not finite, or a covariate or spacing that is needed and missing.
+
+    >>> import segue
+    >>> model = segue.load("coronary-phantom")
+    >>> check_inputs(model, torch.zeros(1, 1, 8, 8))
+    Traceback (most recent call last):
+    segue.errors.InputError: images have shape (1, 1, 8, 8): give (batch, 1, 48, 144), one image at least; ...
     """
     raw = model.grid.check(images).to(model.device)
     area = model.grid.areas(spacing, len(raw)).to(raw)
@@ -101,7 +122,14 @@ def check_inputs(
 
 @torch.inference_mode()
 def abduct_images(model: "Model", inputs: Inputs, *, particles: int = 1) -> Abducted:
-    """Measure images, and infer what made them (`particles`: see `segue.engine.predict.abduct`)."""
+    """Measure images, and infer what made them (`particles`: see `segue.engine.predict.abduct`).
+
+    >>> import segue
+    >>> model = segue.load("coronary-phantom")
+    >>> known = abduct_images(model, check_inputs(model, model.examples()[:2]))
+    >>> known.facts.pa.shape, len(known.posteriors)
+    (torch.Size([2, 9]), 1)
+    """
     x = model.grid.scale(inputs.raw)
     soft = model.parents.segmentor.soft(x)
     measured, frames = model.parents.read(soft, inputs.pixel_area)
@@ -114,7 +142,15 @@ def abduct_images(model: "Model", inputs: Inputs, *, particles: int = 1) -> Abdu
 def predictions(
     model: "Model", known: Abducted, owner: Int[Tensor, " request"], pa_star: Float[Tensor, "request variable"]
 ) -> Iterator[Predicted]:
-    """The counterfactuals of the images `owner` of `known` under `pa_star`, `batch_length` at a time."""
+    """The counterfactuals of the images `owner` of `known` under `pa_star`, `batch_length` at a time.
+
+    >>> import segue
+    >>> model = segue.load("coronary-phantom")
+    >>> known = abduct_images(model, check_inputs(model, model.examples()[:2]))
+    >>> (null,) = predictions(model, known, torch.tensor([0]), known.facts.pa[:1])
+    >>> torch.equal(null.raw, model.examples()[:1])
+    True
+    """
     length = batch_length(model)
     for i, target in zip(owner.split(length), pa_star.split(length), strict=True):
         facts = known.facts.rows(i)
@@ -140,6 +176,13 @@ class CaseAnswer:
         images: x*, in the source's units, (request, channel, *space).
         factual: (variable,), in the variables' units. requested: (request, variable).
         achieved: what the guide's segmentor measures on x*, (request, measured variable).
+
+    >>> import segue
+    >>> model = segue.load("coronary-phantom")
+    >>> case = Case("a", model.examples()[0].numpy(), None, np.eye(4))
+    >>> (found,) = answer(model, [case], [[Request({"lumen@mid": "+1sd"}), Request()]])
+    >>> found.images.shape, found.requested.shape
+    ((2, 1, 48, 144), (2, 9))
     """
 
     images: Float[np.ndarray, "request channel *space"]
@@ -153,6 +196,13 @@ def answer(model: "Model", cases: Sequence[Case], requests: Sequence[Sequence[Re
 
     Raises:
         InputError: an image or a request that cannot be answered (see `check_inputs` and `segue.causal.request`).
+
+    >>> import segue
+    >>> model = segue.load("coronary-phantom")
+    >>> case = Case("a", model.examples()[0].numpy(), None, np.eye(4))
+    >>> (found,) = answer(model, [case], [[Request()]])
+    >>> bool((found.images[0] == case.image).all())
+    True
     """
     found: list[CaseAnswer] = []
     for first in range(0, len(cases), length := batch_length(model)):

@@ -13,6 +13,8 @@ from segue.causal.request import Do
 from segue.engine.model import Counterfactual, Model
 from segue.errors import InputError
 
+__all__ = ["Mediation", "effects"]
+
 
 @dataclass(frozen=True)
 class Mediation:
@@ -23,6 +25,9 @@ class Mediation:
         direct: the answer where all other variables stay at their factual values.
         variables: what the causal model says of each variable, by way; (batch, variable) in their units.
         names: of the variables, in that order.
+
+    >>> Mediation.__dataclass_fields__.keys() == {"total", "direct", "variables", "names"}
+    True
     """
 
     total: Counterfactual
@@ -55,6 +60,12 @@ def effects(
 
     Raises:
         InputError: as `Model.counterfactual`, or the study has no graph, so that all effects are direct.
+
+    >>> import segue
+    >>> model = segue.load("coronary-phantom")
+    >>> effects(model, model.examples()[:1], {"lumen@mid": "+1sd"})
+    Traceback (most recent call last):
+    segue.errors.InputError: the study has no graph: nothing follows from a request, and every effect is direct
     """
     if model.scm is None:
         raise InputError("the study has no graph: nothing follows from a request, and every effect is direct")

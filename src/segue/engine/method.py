@@ -14,6 +14,8 @@ from segue.causal.facts import Facts
 from segue.engine.predict import abduct, is_null, predict, unless_null
 from segue.mechanisms.base import ImageMechanism, Likelihood, offered
 
+__all__ = ["Method", "Questions", "log_likelihood", "of_function", "of_mechanism", "one_at_a_time", "set_one"]
+
 Images = list[Float[Tensor, "batch channel *space"]]
 
 
@@ -23,6 +25,11 @@ class Questions(NamedTuple):
     Attributes:
         ids: of the images. facts: what is known of them.
         requests: several pa* (batch, variable), asked of every image.
+
+    >>> import torch
+    >>> facts = Facts(torch.zeros(1, 1, 4, 4), torch.ones(1, 2), torch.ones(1, 2, 4, 4), torch.ones(1))
+    >>> Questions(("a",), facts, [facts.pa + 1]).requests
+    [tensor([[2., 2.]])]
     """
 
     ids: tuple[str, ...]
@@ -39,6 +46,13 @@ class Method:
         open_ended: whether it answers any question. A folder of images made elsewhere does not: it answers those that
             were exported.
         mechanism: the image mechanism, if it is one; a likelihood and regions of its own come from there.
+
+    >>> import torch
+    >>> facts = Facts(torch.zeros(1, 1, 1, 2), torch.ones(1, 2), torch.ones(1, 2, 1, 2), torch.ones(1))
+    >>> brighter = of_function(lambda facts, requested: facts.image + 0.5)
+    >>> null, changed = brighter.answer(Questions(("a",), facts, [facts.pa, facts.pa + 1]))
+    >>> null.sum(), changed.sum()
+    (tensor(0.), tensor(1.))
     """
 
     respond: Callable[[Questions], Images]
@@ -58,7 +72,13 @@ class Method:
 
 
 def of_mechanism(mechanism: ImageMechanism, *, particles: int = 1, sample: bool = False) -> Method:
-    """The method that a mechanism is: each image abducted once (see `segue.engine.predict.abduct`)."""
+    """The method that a mechanism is: each image abducted once (see `segue.engine.predict.abduct`).
+
+    >>> import segue
+    >>> model = segue.load("coronary-phantom")
+    >>> of_mechanism(model.mechanism).likelihood is not None
+    True
+    """
 
     def respond(questions: Questions) -> Images:
         posteriors = abduct(mechanism, questions.facts, particles=particles, sample=sample)
@@ -78,18 +98,34 @@ def of_function(function: Callable[[Facts, Tensor], Tensor]) -> Method:
 
 
 def log_likelihood(mechanism: Any, facts: Facts) -> Float[Tensor, " batch"] | None:
-    """log p(x | pa) of factual images at the posterior's mean, nats per pixel; None without a likelihood."""
+    """log p(x | pa) of factual images at the posterior's mean, nats per pixel; None without a likelihood.
+
+    >>> import torch
+    >>> facts = Facts(torch.zeros(1, 1, 4, 4), torch.ones(1, 2), torch.ones(1, 2, 4, 4), torch.ones(1))
+    >>> log_likelihood(None, facts) is None
+    True
+    """
     likelihood = offered(mechanism, Likelihood)
     return None if likelihood is None else likelihood.log_likelihood(facts, mechanism.abduct(facts))
 
 
 def set_one(pa: Float[Tensor, "batch variable"], variable: int, value: Float[Tensor, " batch"]) -> Tensor:
-    """pa with one variable set."""
+    """pa with one variable set.
+
+    >>> import torch
+    >>> set_one(torch.zeros(1, 3), 1, torch.tensor([5.0]))
+    tensor([[0., 5., 0.]])
+    """
     requested = pa.clone()
     requested[:, variable] = value
     return requested
 
 
 def one_at_a_time(pa: Tensor, values: Float[Tensor, "batch measured"]) -> list[Tensor]:
-    """A pa* for each measured variable, which alone is set to its value."""
+    """A pa* for each measured variable, which alone is set to its value.
+
+    >>> import torch
+    >>> one_at_a_time(torch.zeros(1, 2), torch.tensor([[5.0, 6.0]]))
+    [tensor([[5., 0.]]), tensor([[0., 6.]])]
+    """
     return [set_one(pa, v, values[:, v]) for v in range(values.shape[1])]

@@ -18,6 +18,8 @@ from segue.engine.answer import Inputs, abduct_images, batch_length, check_input
 from segue.errors import InputError
 from segue.mechanisms.base import ImageMechanism
 
+__all__ = ["Counterfactual", "Model"]
+
 
 @dataclass(frozen=True)
 class Counterfactual:
@@ -29,6 +31,12 @@ class Counterfactual:
         weights: the region of each measured variable, (batch, variable, *space).
         factual, requested, achieved: by variable, (batch,), in `unit` (covariates in their own). What follows from
             the request along the graph is requested too.
+
+    >>> import segue
+    >>> model = segue.load("coronary-phantom")
+    >>> found = model.counterfactual(model.examples()[:1], {"lumen@mid": "+1sd"})
+    >>> found.requested["lumen@mid"] > found.factual["lumen@mid"]
+    tensor([True])
     """
 
     image: Tensor

@@ -15,10 +15,16 @@ from segue.errors import InputError
 from segue.files import whole_folder
 from segue.mechanisms.base import Samples, offered
 
+__all__ = ["Population", "sample"]
+
 
 @dataclass(frozen=True)
 class Population:
-    """Images of nobody, in the source's units, (batch, channel, *space), and by variable the values they are of."""
+    """Images of nobody, in the source's units, (batch, channel, *space), and by variable the values they are of.
+
+    >>> Population(torch.zeros(2, 1, 4, 4), {"age": torch.tensor([50.0, 60.0])}).image.shape
+    torch.Size([2, 1, 4, 4])
+    """
 
     image: Tensor
     values: dict[str, Tensor]
@@ -42,6 +48,12 @@ def sample(
 
     Raises:
         InputError: the study has no graph, or its regions depend on the image and `like` is missing.
+
+    >>> import segue
+    >>> model = segue.load("coronary-phantom")
+    >>> sample(model, 2)
+    Traceback (most recent call last):
+    segue.errors.InputError: the study has no graph, so no law of its variables; add `graph:` to it and fit it
     """
     if model.scm is None:
         raise InputError("the study has no graph, so no law of its variables; add `graph:` to it and fit it")

@@ -10,16 +10,35 @@ from torch import Tensor
 from segue.causal.facts import Facts
 from segue.mechanisms.base import ImageMechanism
 
+__all__ = ["abduct", "is_null", "predict", "unless_null"]
+
 
 def abduct(mechanism: ImageMechanism, facts: Facts, *, particles: int = 1, sample: bool = False) -> list[Any]:
-    """The posterior of the facts: at its mean, or `particles` > 1 draws. With `sample`, a single particle is a draw."""
+    """The posterior of the facts: at its mean, or `particles` > 1 draws. With `sample`, a single particle is a draw.
+
+    >>> import segue
+    >>> model = segue.load("coronary-phantom")
+    >>> from segue.engine.answer import abduct_images, check_inputs
+    >>> known = abduct_images(model, check_inputs(model, model.examples()[:2]))
+    >>> len(abduct(model.mechanism, known.facts, particles=3))
+    3
+    """
     return [mechanism.abduct(facts, sample=sample or particles > 1) for _ in range(particles)]
 
 
 def predict(
     mechanism: ImageMechanism, facts: Facts, posteriors: Sequence[Any], requests: Sequence[Tensor]
 ) -> list[Float[Tensor, "batch channel *space"]]:
-    """x* under each pa* of `requests`, averaged over the posteriors."""
+    """x* under each pa* of `requests`, averaged over the posteriors.
+
+    >>> import segue
+    >>> model = segue.load("coronary-phantom")
+    >>> from segue.engine.answer import abduct_images, check_inputs
+    >>> known = abduct_images(model, check_inputs(model, model.examples()[:2]))
+    >>> (null,) = predict(model.mechanism, known.facts, known.posteriors, [known.facts.pa])
+    >>> bool((null - known.facts.image).abs().max() < 1e-5)
+    True
+    """
     images = [torch.zeros_like(facts.image) for _ in requests]
     for posterior in posteriors:
         for image, answer in zip(images, mechanism.predict(facts, posterior, requests), strict=True):
@@ -28,7 +47,12 @@ def predict(
 
 
 def is_null(facts: Facts, requested: Float[Tensor, "batch variable"]) -> Bool[Tensor, " batch"]:
-    """Whether a request changes no parent."""
+    """Whether a request changes no parent.
+
+    >>> facts = Facts(torch.zeros(2, 1, 4, 4), torch.ones(2, 1), torch.ones(2, 1, 4, 4), torch.ones(2))
+    >>> is_null(facts, torch.tensor([[1.0], [2.0]]))
+    tensor([ True, False])
+    """
     return (requested == facts.pa).all(1)
 
 

@@ -11,6 +11,8 @@ from segue.causal.parents import Parents
 from segue.engine.method import Questions, one_at_a_time
 from segue.evaluation.truth import Truth
 
+__all__ = ["Asked", "draw_requests", "translated"]
+
 
 class Asked(NamedTuple):
     """A batch of factual images with one request for each measured variable.
@@ -18,6 +20,10 @@ class Asked(NamedTuple):
     Attributes:
         places: in the store. ids: of the images. facts: what is known of them.
         values: requested, one a variable. truth: the true answers, where the cohort knows them.
+
+    >>> facts = Facts(torch.zeros(1, 1, 4, 4), torch.zeros(1, 2), torch.ones(1, 2, 4, 4), torch.ones(1))
+    >>> Asked(torch.tensor([0]), ("a",), facts, torch.tensor([[5.0, 6.0]])).questions.requests
+    [tensor([[5., 0.]]), tensor([[0., 6.]])]
     """
 
     places: Int[Tensor, " batch"]
@@ -52,6 +58,14 @@ def translated(asked: Asked, parents: Parents) -> Asked:
 
     A region that is cut elsewhere has another area before anything is asked, so values do not translate. Areas are
     clamped at 0.
+
+    >>> import segue
+    >>> model = segue.load("coronary-phantom")
+    >>> x = model.grid.scale(model.examples()[:1])
+    >>> facts = Facts(x, torch.zeros(1, 9), torch.ones(1, 9, 48, 144), torch.ones(1))
+    >>> put = translated(Asked(torch.tensor([0]), ("a",), facts, torch.ones(1, 9)), model.parents)
+    >>> torch.allclose(put.values - put.facts.pa, torch.ones(1, 9), atol=1e-3)
+    True
     """
     image, pa, _, pixel_area = asked.facts
     areas, frames = parents.factual(image, pixel_area)

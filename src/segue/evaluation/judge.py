@@ -18,6 +18,8 @@ from segue.evaluation.effect import effect_rows
 from segue.mechanisms.base import ImageMechanism
 from segue.nets.segmentor import Segmentor
 
+__all__ = ["Judge", "Judged", "axioms_of", "judged"]
+
 
 @dataclass(frozen=True)
 class Judge:
@@ -27,6 +29,11 @@ class Judge:
         parents: measure the answers in the study's regions. segmentor: the independent judge.
         pictures: (place in the store, variable) of the answers that figures show.
         translate: how questions are put to a method whose regions are others than the judged ones.
+
+    >>> import segue
+    >>> model = segue.load("coronary-phantom")
+    >>> Judge(model.parents, model.parents.segmentor, pictures=((0, 3),)).pictures
+    ((0, 3),)
     """
 
     parents: Parents
@@ -44,6 +51,10 @@ class Judged:
         features: the judge's, of x* with one variable of each image set in turn.
         checks: by name, one value an image: axioms and likelihoods.
         pictures: x*, scaled, in the order of `Judge.pictures`.
+
+    >>> empty = np.zeros((0, 2))
+    >>> Judged(pl.DataFrame(), empty, {}, np.zeros((0, 1, 4, 4))).features.shape
+    (0, 2)
     """
 
     effects: pl.DataFrame
@@ -60,6 +71,17 @@ def judged(
 
     Args:
         pretrained: the mechanism that the method started from; its likelihood says what looks like the cohort.
+
+    >>> import segue
+    >>> model = segue.load("coronary-phantom")
+    >>> from segue.engine.answer import abduct_images, check_inputs
+    >>> from segue.engine.method import of_function
+    >>> known = abduct_images(model, check_inputs(model, model.examples()[:2]))
+    >>> asked = Asked(torch.arange(2), ("a", "b"), known.facts, known.facts.pa + 1)
+    >>> nothing = of_function(lambda facts, requested: facts.image)
+    >>> found = judged(nothing, [asked], Judge(model.parents, model.parents.segmentor))
+    >>> len(found.effects), found.effects["total"].sum()
+    (18, 0.0)
     """
     effects: list[pl.DataFrame] = []
     features: list[np.ndarray] = []
@@ -112,7 +134,11 @@ def chosen_pictures(
 
 
 def axioms_of(checks: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """`composition`, `reversibility` and the likelihoods of `realism`, as metrics.json has them."""
+    """`composition`, `reversibility` and the likelihoods of `realism`, as metrics.json has them.
+
+    >>> axioms_of({"composition": np.zeros(2), "nelbo": np.ones(2)})
+    {'composition': 0.0, 'realism': {'nelbo': 1.0}}
+    """
     means = {name: float(values.mean()) for name, values in checks.items()}
     outside: dict[str, Any] = {name: means.pop(name) for name in ("composition", "reversibility") if name in means}
     return {**outside, "realism": means}

@@ -47,7 +47,11 @@ def summarise(
 
 
 def of_variable(metrics: Sequence[Metric], table: pl.DataFrame, sd: float) -> dict[str, Number]:
-    """The numbers of one variable, by key."""
+    """The numbers of one variable, by key.
+
+    >>> of_variable([HEADLINE], pl.DataFrame({"judge": [3.0], "requested": [1.0]}), sd=2.0)
+    {'error_sd': 1.0}
+    """
     return {metric.key: metric.compute(table, sd) for metric in metrics if metric.compute}
 
 

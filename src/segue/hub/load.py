@@ -20,6 +20,8 @@ from segue.study.derived import folds_of
 from segue.study.read import load_study
 from segue.study.schema import Study
 
+__all__ = ["load", "open_run", "study_at"]
+
 EXAMPLES = 4
 
 
@@ -53,7 +55,9 @@ def load(model: Path | str, *, method: str | None = None, device: str | torch.de
 
 
 def load_methods(study: Study, names: Sequence[str], device: str | torch.device) -> dict[str, Model]:
-    """Several methods of a run; guide, ensemble, causal model and examples are loaded once and shared."""
+    """Several methods of a run; guide, ensemble, causal model and examples are loaded once and shared.
+
+    """
     workshop, known = Workshop(study), recipes(study)
     grid, scm = grid_of(study, open_store(study)), load_scm(study)
     shared: dict[str, Any] = {"marginal": load_measured(study)["training"], "scm": scm}
@@ -62,7 +66,12 @@ def load_methods(study: Study, names: Sequence[str], device: str | torch.device)
 
 
 def study_at(path: Path, overrides: Sequence[str] = ()) -> Study:
-    """The study of a YAML file, or of a run's folder."""
+    """The study of a YAML file, or of a run's folder.
+
+    >>> study_at(Path("nowhere.yaml"))
+    Traceback (most recent call last):
+    segue.errors.InputError: nowhere.yaml: no such study; give a YAML file, e.g. studies/coronary-phantom.yaml
+    """
     if path.is_dir():
         if not (path / RUN).is_file():
             raise InputError(f"{path}: no run here ({RUN} is missing); give a run's folder, runs/<study>")
@@ -75,6 +84,10 @@ def open_run(run: Path, method: str | None) -> Trained:
 
     Raises:
         InputError: the method is not trained in it, or nothing is.
+
+    >>> open_run(Path("nowhere"), None)
+    Traceback (most recent call last):
+    segue.errors.InputError: nowhere...
     """
     study = study_at(run)
     if folds := folds_of(study):

@@ -9,7 +9,11 @@ MODELS = Path(__file__).parents[1] / "models"
 
 
 def shipped() -> tuple[str, ...]:
-    """Names of the models that came with the package, for `segue.load`."""
+    """Names of the models that came with the package, for `segue.load`.
+
+    >>> shipped()
+    ('chest', 'coronary-phantom')
+    """
     return tuple(sorted(path.parent.name for path in MODELS.glob(f"*/{EXPORTED}")))
 
 

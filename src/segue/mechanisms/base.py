@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from segue.causal.facts import Facts
 from segue.causal.parents import Parents
 
+__all__ = ["ImageMechanism", "Likelihood", "Posterior", "Samples", "Trainable", "offered"]
+
 Terms = dict[str, Tensor]
 """Parts of a loss by name, to be logged."""
 Loss = tuple[Tensor, Terms]
@@ -20,7 +22,14 @@ Loss = tuple[Tensor, Terms]
 
 @runtime_checkable
 class Posterior(Protocol):
-    """What a mechanism inferred of a batch of images. Only the mechanism knows what is in it."""
+    """What a mechanism inferred of a batch of images. Only the mechanism knows what is in it.
+
+    >>> class Nothing:
+    ...     def rows(self, index):
+    ...         return self
+    >>> isinstance(Nothing(), Posterior)
+    True
+    """
 
     def rows(self, index: Int[Tensor, " row"]) -> "Posterior":
         """The posterior of some images, repeats allowed."""
@@ -29,7 +38,13 @@ class Posterior(Protocol):
 
 @runtime_checkable
 class ImageMechanism(Protocol):
-    """x = f(pa, u): the mechanism of the image, with its parents."""
+    """x = f(pa, u): the mechanism of the image, with its parents.
+
+    >>> import segue
+    >>> model = segue.load("coronary-phantom")
+    >>> isinstance(model.mechanism, ImageMechanism)
+    True
+    """
 
     parents: Parents
 
@@ -46,7 +61,13 @@ class ImageMechanism(Protocol):
 
 @runtime_checkable
 class Trainable(Protocol):
-    """A mechanism that is trained on factual images, and fine-tuned with counterfactuals."""
+    """A mechanism that is trained on factual images, and fine-tuned with counterfactuals.
+
+    >>> import segue
+    >>> model = segue.load("coronary-phantom")
+    >>> isinstance(model.mechanism, Trainable), isinstance(model.mechanism.inner, Trainable)
+    (False, True)
+    """
 
     def loss(self, facts: Facts, progress: float) -> Loss:
         """What pre-training minimises on a batch. `progress` is the share of the training that is done."""
@@ -63,7 +84,13 @@ class Trainable(Protocol):
 
 @runtime_checkable
 class Likelihood(Protocol):
-    """A mechanism with a likelihood, or a lower bound of it."""
+    """A mechanism with a likelihood, or a lower bound of it.
+
+    >>> import segue
+    >>> model = segue.load("coronary-phantom")
+    >>> offered(model.mechanism, Likelihood) is model.mechanism.inner
+    True
+    """
 
     def log_likelihood(self, facts: Facts, posterior: Any) -> Float[Tensor, " batch"]:
         """log p(x | pa), or its lower bound, in nats per pixel and channel."""
@@ -72,7 +99,13 @@ class Likelihood(Protocol):
 
 @runtime_checkable
 class Samples(Protocol):
-    """A mechanism that generates images of nobody."""
+    """A mechanism that generates images of nobody.
+
+    >>> import segue
+    >>> model = segue.load("coronary-phantom")
+    >>> offered(model.mechanism, Samples) is model.mechanism.inner
+    True
+    """
 
     def sample(
         self, pa: Float[Tensor, "batch variable"], weights: Float[Tensor, "batch measured *space"]

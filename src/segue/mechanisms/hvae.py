@@ -19,6 +19,8 @@ from segue.cohort.grid import Grid
 from segue.mechanisms.base import Loss
 from segue.nets.hvae import HVAE, Latents, PixelGaussian
 
+__all__ = ["HVAEMechanism", "HVAEPosterior", "HVAESettings", "build_hvae", "restore_hvae"]
+
 
 class HierarchicalModel(Protocol):
     """p(x | z, pa) and q(z | x, pa), conditioned on an image of parents: `segue.nets.hvae.HVAE`, or one like it."""
@@ -42,6 +44,9 @@ class HVAESettings:
         head: channels of the likelihood's head.
         free_bits: nats below which the batch-mean KL of a latent channel is not penalised (Kingma et al. 2016).
         beta_warmup: share of the training over which the weight of the KL rises linearly from 0 to 1.
+
+    >>> HVAESettings(latent=4).widths
+    (64, 96, 128, 128)
     """
 
     widths: tuple[int, ...] = (64, 96, 128, 128)
@@ -56,7 +61,13 @@ class HVAESettings:
 
 @dataclass(frozen=True)
 class HVAEPosterior:
-    """z of a batch of images, and p(x | z, pa) at their factual parents, which gives u."""
+    """z of a batch of images, and p(x | z, pa) at their factual parents, which gives u.
+
+    >>> latents = Latents([torch.rand(2, 3)], torch.zeros(2, 1), torch.zeros(2, 1))
+    >>> factual = PixelGaussian(torch.zeros(2, 1, 4, 4), torch.zeros(2, 1, 4, 4))
+    >>> HVAEPosterior(latents, factual).rows(torch.tensor([1])).factual.loc.shape
+    torch.Size([1, 1, 4, 4])
+    """
 
     latents: Latents
     factual: PixelGaussian
@@ -77,6 +88,13 @@ class HVAEMechanism(nn.Module):
 
     Args:
         free_bits, beta_warmup: see `HVAESettings`.
+
+    >>> import segue
+    >>> model = segue.load("coronary-phantom")
+    >>> model.mechanism.inner
+    HVAEMechanism(
+      conditioning=map
+    ...
     """
 
     model: HierarchicalModel
@@ -153,7 +171,14 @@ class HVAEMechanism(nn.Module):
 
 
 def build_hvae(settings: HVAESettings, parents: Parents, grid: Grid, conditioning: Conditioning) -> HVAEMechanism:
-    """An untrained mechanism for images of a grid."""
+    """An untrained mechanism for images of a grid.
+
+    >>> import segue
+    >>> model = segue.load("coronary-phantom")
+    >>> small = HVAESettings(widths=(8, 8), depths=(1, 1), reach=1)
+    >>> build_hvae(small, model.parents, model.grid, "map").model.reach
+    1
+    """
     net = HVAE(
         size=grid.size,
         context=parents.context_channels(conditioning),
@@ -170,5 +195,12 @@ def build_hvae(settings: HVAESettings, parents: Parents, grid: Grid, conditionin
 
 
 def restore_hvae(arguments: Mapping[str, Any], parents: Parents, conditioning: Conditioning) -> HVAEMechanism:
-    """A mechanism around a network with these arguments, for trained weights to be loaded into `model`."""
+    """A mechanism around a network with these arguments, for trained weights to be loaded into `model`.
+
+    >>> import segue
+    >>> model = segue.load("coronary-phantom")
+    >>> arguments = {"size": (8, 8), "context": 3, "widths": (8, 8), "depths": (1, 1), "reach": 1}
+    >>> restore_hvae(arguments, model.parents, "map").model.finest
+    1
+    """
     return HVAEMechanism(model=HVAE(**arguments), parents=parents, conditioning=conditioning)

@@ -14,6 +14,8 @@ from segue.causal.parents import SoftMasks
 from segue.mechanisms.base import ImageMechanism
 from segue.mechanisms.correction import concerned, ensemble_measure, next_aim
 
+__all__ = ["Refined", "blurred", "shrunk"]
+
 
 class Refined(nn.Module):
     """An image mechanism whose answers are refined; its posterior is the inner mechanism's.
@@ -24,6 +26,11 @@ class Refined(nn.Module):
         blur: sharpness limit of a change, the standard deviation of a Gaussian in pixels: see `blurred`.
         corrections: how often a request is corrected: see `segue.mechanisms.correction`.
         ensemble: segmentors that measure answers together with the guide.
+
+    >>> import segue
+    >>> model = segue.load("coronary-phantom")
+    >>> Refined(model.mechanism.inner, corrections=1).corrections
+    1
     """
 
     def __init__(

@@ -21,6 +21,8 @@ from torch import Tensor, nn
 from segue.nets import gaussian
 from segue.nets.layers import Residual, average_pool, conv, double, halve
 
+__all__ = ["HVAE", "Latents", "PixelGaussian"]
+
 LOG_SD_LIMIT = 4.0  # latents' log standard deviations stay in (-4, 4)
 LOG_SCALE = (-5.0, 1.0)  # the likelihood's log-scale, for images of range [-1, 1]: 0.3% of the range to wide open
 
@@ -30,6 +32,9 @@ class Latents(NamedTuple):
 
     `kl` has shape (batch, blocks), one column a stochastic block, coarse to fine; `kl_channels` the same by latent
     channel.
+
+    >>> Latents([], torch.zeros(2, 3), torch.zeros(2, 6)).kl.shape
+    torch.Size([2, 3])
     """
 
     states: list[Tensor]
@@ -99,6 +104,11 @@ class HVAE(nn.Module, PyTorchModelHubMixin):
             noise. The likelihood then becomes so sharp that fine-tuning cannot change anything within its constraint.
         reach: number of finest levels at which the parents enter.
         head: channels of the likelihood's head, at full resolution.
+
+    >>> net = HVAE(size=(8, 8), context=1, widths=(8, 8), depths=(1, 1), reach=1)
+    >>> x, context = torch.zeros(1, 1, 8, 8), torch.zeros(1, 1, 8, 8)
+    >>> net.predict(net.abduct(x, context, sample=False).states, context).loc.shape
+    torch.Size([1, 1, 8, 8])
     """
 
     encoder: Any  # by level, a list of blocks: more than torch's types can say

@@ -75,7 +75,12 @@ class Segmentor(nn.Module, PyTorchModelHubMixin):
 
 
 def check_segmentor(arch: SegmentorArch, width: int, patch: int, size: Sequence[int]) -> None:
-    """Raise ValueError if the network cannot take images of this size."""
+    """Raise ValueError if the network cannot take images of this size.
+
+    >>> check_segmentor("unet", 8, 2, (16, 16))
+    Traceback (most recent call last):
+    ValueError: unet needs sides of 32 pixels or more, not [16, 16]: use patch: 1
+    """
     check_groups(width)
     if patch < 1 or any(side % patch for side in size):
         raise ValueError(f"patch is {patch}: give a divisor of the sides {list(size)}")
@@ -87,7 +92,12 @@ def check_segmentor(arch: SegmentorArch, width: int, patch: int, size: Sequence[
 
 
 def check_groups(width: int) -> None:
-    """Raise ValueError if the channels cannot be divided into 8 groups."""
+    """Raise ValueError if the channels cannot be divided into 8 groups.
+
+    >>> check_groups(12)
+    Traceback (most recent call last):
+    ValueError: width is 12: give a multiple of 8
+    """
     if width < 8 or width % 8:
         raise ValueError(f"width is {width}: give a multiple of 8")
 

@@ -26,6 +26,8 @@ from segue.mechanisms.base import ImageMechanism, Loss, Trainable, offered
 from segue.training.batches import Batch
 from segue.training.objectives import Augmentation, augmented
 
+__all__ = ["Constraint", "CounterfactualFineTuning", "intervene"]
+
 
 def intervene(
     parents: Float[Tensor, "batch variable"], measured: int, at_once: int = 1
@@ -33,6 +35,11 @@ def intervene(
     """pa*: in each row `at_once` of the first `measured` variables take the values they have in another row.
 
     Donors come from the whole batch, also where several processes share it.
+
+    >>> _ = torch.manual_seed(0)
+    >>> parents = torch.arange(4.0).reshape(2, 2)
+    >>> (intervene(parents, measured=2) != parents).sum(1)
+    tensor([1, 1])
     """
     whole = processes.gather(parents)
     batch = len(whole)
@@ -51,6 +58,9 @@ class Constraint:
     Attributes:
         bound: c, the pre-trained model's mean of -fidelity.
         damping: weight of the quadratic term. rate: step of the multiplier. start: its first value.
+
+    >>> Constraint(bound=-2.5, damping=10.0, rate=0.05, start=0.1).bound
+    -2.5
     """
 
     bound: float
@@ -66,6 +76,15 @@ class CounterfactualFineTuning(nn.Module):
         guide: the frozen predictor's squared errors (`segue.training.guides`).
         at_once: how many variables are asked to change in an image.
         outside: weight of the mean absolute change where no change is asked for.
+
+    >>> import segue
+    >>> model = segue.load("coronary-phantom")
+    >>> from segue.training.guides import RegionGuide
+    >>> constraint = Constraint(bound=0.0, damping=10.0, rate=0.05, start=0.1)
+    >>> guide = RegionGuide(model.parents)
+    >>> tuning = CounterfactualFineTuning(model.mechanism, guide, augment=Augmentation(), constraint=constraint)
+    >>> round(float(tuning.multiplier), 2)
+    0.1
     """
 
     multiplier: Tensor

@@ -15,6 +15,8 @@ from segue.causal.facts import Facts
 from segue.causal.parents import Parents
 from segue.nets.segmentor import Regressor
 
+__all__ = ["GUIDES", "GuideKind", "GuideParts", "RegionGuide", "RegressorGuide", "StructureGuide"]
+
 
 class Frozen(nn.Module):
     """A guide: measures with the parents' segmentor, or with a network of its own, and does not learn."""
@@ -35,7 +37,13 @@ class Frozen(nn.Module):
 
 
 class RegionGuide(Frozen):
-    """Pos-Seg-CFT (arXiv 2603.21213): the area of every structure in every region."""
+    """Pos-Seg-CFT (arXiv 2603.21213): the area of every structure in every region.
+
+    >>> import segue
+    >>> model = segue.load("coronary-phantom")
+    >>> RegionGuide(model.parents).train().training
+    False
+    """
 
     def areas(self, image: Tensor, facts: Facts) -> Float[Tensor, "batch measured"]:
         """What the segmentor measures in the factual regions."""
@@ -48,7 +56,14 @@ class RegionGuide(Frozen):
 
 
 class StructureGuide(RegionGuide):
-    """Seg-CFT (arXiv 2509.24913): areas of whole structures, the regions summed; in sd of those sums."""
+    """Seg-CFT (arXiv 2509.24913): areas of whole structures, the regions summed; in sd of those sums.
+
+    >>> import segue
+    >>> model = segue.load("coronary-phantom")
+    >>> import torch
+    >>> StructureGuide(model.parents, torch.rand(5, 9)).sum_sd.shape
+    torch.Size([3])
+    """
 
     sum_sd: Tensor
 
@@ -68,7 +83,14 @@ class StructureGuide(RegionGuide):
 
 
 class RegressorGuide(Frozen):
-    """Reg-CFT: a regressor predicts the parents from the whole image."""
+    """Reg-CFT: a regressor predicts the parents from the whole image.
+
+    >>> import segue
+    >>> model = segue.load("coronary-phantom")
+    >>> regressor = Regressor(size=(16, 16), outputs=9, width=8)
+    >>> any(p.requires_grad for p in RegressorGuide(model.parents, regressor).parameters())
+    False
+    """
 
     def __init__(self, parents: Parents, regressor: Regressor) -> None:
         super().__init__(parents)
@@ -84,6 +106,12 @@ class GuideParts:
 
     Attributes:
         training: parents of the training images. regressor: loads the study's trained regressor.
+
+    >>> import segue
+    >>> model = segue.load("coronary-phantom")
+    >>> import torch
+    >>> GuideParts(model.parents, torch.rand(5, 9), regressor=lambda: None).training.shape
+    torch.Size([5, 9])
     """
 
     parents: Parents
@@ -99,6 +127,9 @@ class GuideKind:
         method: the papers' name of a fine-tuning with this guide, a key of metrics.json.
         build: makes the guide.
         needs: further stages of the study whose networks it uses.
+
+    >>> GUIDES["region"].method, GUIDES["regressor"].needs
+    ('pos_seg_cft', ('regressor',))
     """
 
     method: str

@@ -14,9 +14,15 @@ from segue.nets.segmentor import Regressor, Segmentor
 from segue.training.augment import jitter, random_affine, random_displacement, warp
 from segue.training.batches import Batch
 
+__all__ = ["Augmentation", "Pretraining", "Regression", "Segmentation", "augmented"]
+
 
 class Augmentation(nn.Module):
-    """Geometry for image and masks together, then intensity for the image alone."""
+    """Geometry for image and masks together, then intensity for the image alone.
+
+    >>> Augmentation().acts, Augmentation(rotate=5.0).acts
+    (False, True)
+    """
 
     def __init__(
         self,
@@ -56,6 +62,11 @@ class Segmentation(nn.Module):
     """Dice and cross-entropy against area fractions.
 
     A half-covered pixel should get probability 1/2, so that areas add up.
+
+    >>> net = Segmentor(arch="unet", spatial_dims=2, structures=1, width=8)
+    >>> batch = {"image": torch.zeros(1, 1, 32, 32), "fractions": torch.zeros(1, 1, 32, 32)}
+    >>> sorted(Segmentation(net, Augmentation())(batch, 0.0)[1])
+    ['cross_entropy', 'dice']
     """
 
     def __init__(self, segmentor: Segmentor, augment: Augmentation) -> None:
@@ -73,7 +84,16 @@ class Segmentation(nn.Module):
 
 
 class Regression(nn.Module):
-    """Mean squared error of standardised parents, which the guide measures anew on whatever `augment` made."""
+    """Mean squared error of standardised parents, which the guide measures anew on whatever `augment` made.
+
+    >>> import segue
+    >>> model = segue.load("coronary-phantom")
+    >>> net = Regressor(size=(48, 144), outputs=9, width=8)
+    >>> areas, frames = model.parents.factual(x := model.grid.scale(model.examples()[:1]), torch.ones(1))
+    >>> batch = {"image": x, "parents": areas, "frames": frames, "pixel_area": torch.ones(1)}
+    >>> list(Regression(net, model.parents, Augmentation())(batch, 0.0)[1])
+    ['mse']
+    """
 
     def __init__(self, regressor: Regressor, parents: Parents, augment: Augmentation) -> None:
         super().__init__()
@@ -91,6 +111,11 @@ class Pretraining(nn.Module):
     Args:
         augment: geometry and intensity. Where it changes anything, the guide measures the augmented image anew, so that
             parents and image agree.
+
+    >>> import segue
+    >>> model = segue.load("coronary-phantom")
+    >>> Pretraining(model.mechanism.inner, augment=Augmentation()).augment.acts
+    False
     """
 
     def __init__(self, mechanism: Trainable, *, augment: Augmentation) -> None:
@@ -102,7 +127,16 @@ class Pretraining(nn.Module):
 
 
 def augmented(batch: Batch, augment: Augmentation, parents: Parents) -> Facts:
-    """The facts of a batch; where `augment` acts, image, parents and regions are those of the augmented image."""
+    """The facts of a batch; where `augment` acts, image, parents and regions are those of the augmented image.
+
+    >>> import segue
+    >>> model = segue.load("coronary-phantom")
+    >>> x = model.grid.scale(model.examples()[:1])
+    >>> areas, frames = model.parents.factual(x, torch.ones(1))
+    >>> batch = {"image": x, "parents": areas, "frames": frames, "pixel_area": torch.ones(1)}
+    >>> augmented(batch, Augmentation(), model.parents).weights.shape
+    torch.Size([1, 9, 48, 144])
+    """
     image, pixel_area = batch["image"], batch["pixel_area"]
     pa, frames = batch["parents"], batch["frames"]
     if augment.acts:

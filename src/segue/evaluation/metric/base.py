@@ -98,6 +98,9 @@ class Family:
     Attributes:
         caption: how to read the table. ranked: whether the best of each column is set in bold.
         table: whether it is part of the main table, has a table of methods of its own, or describes segmentors.
+
+    >>> Family("effects", "how to read it", ()).table
+    'own'
     """
 
     title: str
