@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Table
 
 from segue.cli.arguments import pairs, take_option
 from segue.cli.registry import STAGES
@@ -98,16 +97,6 @@ def evaluate_apart(evaluate: Callable[[], Path]) -> None:
 
 def print_summary(path: Path) -> None:
     """The means of metrics.json."""
-    metrics = json.loads(path.read_text())
-    table = Table(title=f"{metrics['study']}: {metrics['n_images']} test images, judged independently")
-    for column in ("method", "error (sd)", "95% CI", "off-target (sd)", "leakage", "reversibility"):
-        table.add_column(column, justify="left" if column == "method" else "right", no_wrap=True)
-    for name, method in metrics["methods"].items():
-        mean = method["mean"]
-        low, high = mean["ci95"]
-        reversibility = method.get("reversibility")  # the oracle abducts nothing
-        table.add_row(
-            name, f"{mean['error_sd']:.3f}", f"{low:.3f} to {high:.3f}", f"{mean['off_target_sd']:.3f}",
-            f"{mean['leakage']:.3f}", "–" if reversibility is None else f"{reversibility:.4f}",
-        )  # fmt: skip
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    from segue.report.console import summary_table
+
+    Console(width=None if sys.stdout.isatty() else 120).print(summary_table(json.loads(path.read_text())))

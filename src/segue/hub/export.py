@@ -79,8 +79,20 @@ def check_whole(run: Path, stage: str) -> None:
 
 def fill(folder: Path, trained: Trained, model: Model, examples: int, *, name: str) -> None:
     """The tensors, the files that partitions need, and the settings with all their checksums."""
-    study, parents, grid = trained.study, model.parents, model.grid
-    refined = cast(Refined, model.mechanism)
+    tensors = tensors_of(model)
+    if examples:
+        tensors["examples"] = example_images(trained.study, examples)
+    save_tensors(tensors, folder / TENSORS)
+    (folder / TENSORS).chmod(0o644)  # safetensors lets only the owner read it; this file is to be handed on
+    partitions = {key: stated(folder, key, part) for key, part in trained.study.partitions.items()}
+    settings = {"format": FORMAT, "name": name, "partitions": partitions, **settings_of(trained, model)}
+    settings["files"] = {path.name: sha256(path) for path in sorted(folder.iterdir())}
+    write_text(folder / EXPORTED, json.dumps(settings | {"checksum": checksum(settings)}, indent=1))
+
+
+def tensors_of(model: Model) -> dict[str, Tensor]:
+    """Networks in half precision, and what parents and requests need."""
+    refined, parents = cast(Refined, model.mechanism), model.parents
     tensors = {
         **halved(refined.inner.model, IMAGE),
         **halved(parents.segmentor, SEGMENTOR),  # type: ignore[arg-type]  # a module too
@@ -89,43 +101,39 @@ def fill(folder: Path, trained: Trained, model: Model, examples: int, *, name: s
         "sd": parents.sd.cpu(),
         "marginal": quantiles(model.space.marginal.cpu()),
     }
-    if model.scm is not None:  # as it is: small, and quantiles of a flow need their digits
-        tensors |= {name: tensor.cpu() for name, tensor in model.scm.state_dict(prefix=VARIABLES).items()}
-    if examples:
-        tensors["examples"] = example_images(study, examples)
-    save_tensors(tensors, folder / TENSORS)
-    (folder / TENSORS).chmod(0o644)  # safetensors lets the owner alone read it; this file is to be handed on
-    partitions = {name: stated(folder, name, part) for name, part in study.partitions.items()}
-    settings: dict[str, Any] = {
-        "format": FORMAT,
-        "name": name,
+    if model.scm is not None:  # in full precision: it is small, and the quantiles of a flow need their digits
+        tensors |= {key: tensor.cpu() for key, tensor in model.scm.state_dict(prefix=VARIABLES).items()}
+    return tensors
+
+
+def settings_of(trained: Trained, model: Model) -> dict[str, Any]:
+    """model.json, except what concerns its folder."""
+    study, recipe, grid, refined = trained.study, trained.recipe, model.grid, cast(Refined, model.mechanism)
+    return {
         "study": study.name,
         "method": trained.name,
         "segue": __version__,
-        "commit": (read_done(trained.recipe.directory) or {}).get("commit"),
+        "commit": (read_done(recipe.directory) or {}).get("commit"),
         "size": list(grid.size),
         "channels": grid.channels,
         "intensity": list(grid.intensity),
         "unit": grid.unit,
         "pixel_area": grid.pixel_area,
         "structures": list(model.structures),
-        "partitions": partitions,
         "variables": study.variables,
         "covariates": list(study.cohort.covariates),
-        "conditioning": trained.recipe.conditioning,
+        "conditioning": recipe.conditioning,
         "mechanism": study.mechanism,
         "shrinkage": refined.shrinkage,
         "blur": refined.blur,
         "corrections": refined.corrections,
         "networks": {
-            "image": network_arguments(trained.recipe.directory),
+            "image": network_arguments(recipe.directory),
             "segmentor": network_arguments(study.directory / "segmentor"),
-            "panel": [network_arguments(folder) for folder in ensemble_of(study, trained.recipe)],
+            "panel": [network_arguments(folder) for folder in ensemble_of(study, recipe)],
             **({} if model.scm is None else {"scm": network_arguments(study.directory / "scm")}),
         },
-        "files": {path.name: sha256(path) for path in sorted(folder.iterdir())},
     }
-    write_text(folder / EXPORTED, json.dumps(settings | {"checksum": checksum(settings)}, indent=1))
 
 
 def halved(net: nn.Module, prefix: str) -> dict[str, Tensor]:

@@ -55,9 +55,7 @@ def load(model: Path | str, *, method: str | None = None, device: str | torch.de
 
 
 def load_methods(study: Study, names: Sequence[str], device: str | torch.device) -> dict[str, Model]:
-    """Several methods of a run; guide, ensemble, causal model and examples are loaded once and shared.
-
-    """
+    """Several methods of a run; guide, ensemble, causal model and examples are loaded once and shared."""
     workshop, known = Workshop(study), recipes(study)
     grid, scm = grid_of(study, open_store(study)), load_scm(study)
     shared: dict[str, Any] = {"marginal": load_measured(study)["training"], "scm": scm}

@@ -23,7 +23,7 @@ from segue.nets.segmentor import check_groups, check_segmentor
 from segue.nets.weights import NETWORK
 from segue.phantom import STRUCTURES as PHANTOM_STRUCTURES
 from segue.study.derived import as_judged, names_of, variables, with_settings
-from segue.study.schema import SegmentorSettings, Study
+from segue.study.schema import Cohort, SegmentorSettings, Study
 from segue.text import one_line
 from segue.training.guides import GUIDES
 
@@ -109,8 +109,18 @@ def study_parser(usage: str | None = None, description: str | None = None) -> Ar
 
 
 def check(study: Study, where: str) -> None:
-    """What types cannot say."""
-    cohort = study.cohort
+    """Check what types cannot express."""
+    check_cohort(study.cohort, where)
+    check_names(study, where)
+    check_networks(study, where)
+    check_variants(study, where)
+    check_pretraining(study, where)
+    check_judged_regions(study, where)
+    check_causes(study, where)
+
+
+def check_cohort(cohort: Cohort, where: str) -> None:
+    """The source of the images, their grid and their splits."""
     if (cohort.folder is None) == (cohort.phantom is None):
         raise InputError(f"{where}: give either cohort.folder or cohort.phantom")
     if cohort.phantom is not None and len(cohort.size) != 2:
@@ -127,6 +137,11 @@ def check(study: Study, where: str) -> None:
             raise InputError(f"{where}: cohort.split gives no subjects to {split!r}")
     if not math.isclose(sum(cohort.split.values()), 1, abs_tol=1e-6):
         raise InputError(f"{where}: cohort.split adds up to {sum(cohort.split.values()):g}: make it 1")
+
+
+def check_names(study: Study, where: str) -> None:
+    """Names that refer to others, and names of folders."""
+    cohort = study.cohort
     for structure, name in study.variables.items():
         if structure not in cohort.structures:
             raise InputError(f"{where}: variables.{structure} is no structure{nearest(structure, cohort.structures)}")
@@ -136,13 +151,19 @@ def check(study: Study, where: str) -> None:
         for name in named:
             if not re.fullmatch(r"[\w-]+", name):
                 raise InputError(f"{where}: {key}: {name!r} names a folder: give letters, digits, _ and -")
-    check_networks(study, where)
-    check_variants(study, where)
+
+
+def check_pretraining(study: Study, where: str) -> None:
+    """Initial weights and validation."""
     hvae = study.hvae
     if hvae.start is not None and not (hvae.start / NETWORK).is_file():
         raise InputError(f"{where}: hvae.start: {hvae.start} holds no {NETWORK}; give runs/STUDY/pretrain/map")
-    if hvae.validate_every < 0 or (hvae.validate_every and not cohort.split.get("validation")):
+    if hvae.validate_every < 0 or (hvae.validate_every and not study.cohort.split.get("validation")):
         raise InputError(f"{where}: hvae.validate_every: give steps, and cohort.split a share for validation; or 0")
+
+
+def check_judged_regions(study: Study, where: str) -> None:
+    """The regions in which answers are judged, if they are others than the study's own."""
     names = variables(study).names
     for name in study.evaluate.partitions:
         if name not in study.partitions:
@@ -150,7 +171,6 @@ def check(study: Study, where: str) -> None:
             raise InputError(f"{where}: evaluate.partitions: {name} is no partition of the study{close}")
     if variables(as_judged(study)).names != names:
         raise InputError(f"{where}: evaluate.partitions: give them the regions of the study's own, by the same names")
-    check_causes(study, where)
 
 
 def check_networks(study: Study, where: str) -> None:

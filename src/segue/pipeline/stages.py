@@ -1,0 +1,114 @@
+"""The stages of a study: what each is made from, and what it needs."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from segue.cohort.folder import list_folder
+from segue.cohort.io import stamp
+from segue.nets.weights import NETWORK
+from segue.pipeline.common import Result
+from segue.pipeline.image import finetune, pretrain
+from segue.pipeline.judging import evaluate, report_study
+from segue.pipeline.predictors import measure_cohort, train_regressor, train_segmentor
+from segue.pipeline.prepare import prepare
+from segue.pipeline.recipes import recipes
+from segue.pipeline.scm import fit_graph
+from segue.study.derived import asked, consulted, plain
+from segue.study.schema import SegmentorSettings, Study
+from segue.training.guides import GUIDES
+
+Work = Callable[[Study, Path], Result]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One piece of work: its `settings` and the fingerprints of what it `needs` decide whether it is done.
+
+    Where several processes do a study, all of them do what `trains`, and the main one does the rest.
+    """
+
+    name: str
+    needs: tuple[str, ...]
+    settings: Any
+    work: Work
+    trains: bool = False
+
+
+def stages(study: Study) -> dict[str, Stage]:
+    """Every stage of a study, in an order in which they can run."""
+    training, maps = {"precision": study.precision}, maps_of(study.partitions)
+    listed = [
+        Stage("prepare", (), [asked(study.cohort), source(study)], prepare),
+        segmentor_stage("segmentor", study.segmentor, training),
+        segmentor_stage("judge", study.judge, training, split="judge"),
+        *(segmentor_stage(f"panel/{name}", one, training) for name, one in consulted(study).items()),
+        Stage("measure", ("segmentor",), [asked(study.partitions), study.variables, maps], measure_cohort),
+    ]
+    if study.graph:  # before the long stages: a wrong graph is seen early
+        listed.append(Stage("scm", ("measure",), [asked(study.graph), asked(study.scm)], fit_graph))
+    listed += image_stages(study, training)
+    judged = tuple(stage.name for stage in listed if stage.name not in ("prepare", "scm"))  # the graph is not judged
+    listed.append(Stage("evaluate", judged, evaluation_settings(study), evaluate))
+    shown = ("evaluate", *(["scm"] if study.graph else []))
+    listed.append(Stage("report", shown, study.notes, report_study))
+    return {stage.name: stage for stage in listed}
+
+
+def segmentor_stage(name: str, settings: SegmentorSettings, training: Any, **more: Any) -> Stage:
+    """The stage that trains a segmentor."""
+    work = partial(train_segmentor, settings, title=name, **more)
+    return Stage(name, ("prepare",), [asked(settings), training], work, True)
+
+
+def image_stages(study: Study, training: Any) -> Iterator[Stage]:
+    """The regressor if a guide needs it, each pre-training, and each fine-tuning."""
+    tuned = {recipe.directory: (recipe, recipe.tuning.trained) for recipe in recipes(study).values() if recipe.tuning}
+    if any("regressor" in GUIDES[variant.guide].needs for _, variant in tuned.values()):
+        yield Stage("regressor", ("measure",), [asked(study.regressor), training], train_regressor, True)
+    shape = {key: value for key, value in asked(study.hvae).items() if key not in ("conditioning", "start")}
+    if study.hvae.start is not None:
+        shape["start"] = stamp(study.hvae.start / NETWORK)
+    for conditioning in study.hvae.conditioning:
+        yield Stage(f"pretrain/{conditioning}", ("measure",), [shape, training], pretrain(conditioning), True)
+    common = {key: value for key, value in asked(study.finetune).items() if key not in ("guides", "variants")}
+    for directory, (recipe, variant) in tuned.items():
+        needs = (f"pretrain/{recipe.conditioning}", *GUIDES[variant.guide].needs)
+        settings = [common, asked(variant), training]
+        yield Stage(f"finetune/{directory.name}", needs, settings, finetune(recipe), True)
+
+
+def evaluation_settings(study: Study) -> list[Any]:
+    """What an evaluation depends on, beside the stages that it needs."""
+    made = recipes(study)
+    tuned = [(name, one.tuning) for name, one in made.items() if one.tuning]
+    refined = [{name: asked(tuning)} for name, tuning in tuned if tuning != tuning.trained]
+    baselines = [{"baselines": study.baselines}] if study.baselines else []
+    return [study.name, asked(study.evaluate), list(made), *maps_of(study.evaluate.partitions), *baselines, *refined]
+
+
+def source(study: Study) -> Any:
+    """What identifies a folder's content without reading it: names, sizes and times of its files."""
+    cohort = study.cohort
+    if cohort.folder is None:
+        return None
+    cases = list_folder(
+        cohort.folder, size=cohort.size, subject_pattern=cohort.subject_pattern, covariates=cohort.covariates
+    )
+    paths = [path for case in cases for path in (case.image, case.mask)]
+    table = cohort.folder / "table.csv"
+    return [stamp(path) for path in [*paths, *([table] if table.exists() else [])]]
+
+
+def maps_of(partitions: Mapping[str, Mapping[str, Any]]) -> list[Any]:
+    """What identifies the files that partitions are drawn in."""
+    return [stamp(path) for part in partitions.values() for path in part.values() if isinstance(path, Path)]
+
+
+def fingerprint(content: Any) -> str:
+    """SHA-256 of a tree of settings."""
+    return hashlib.sha256(json.dumps(plain(content), sort_keys=True, default=str).encode()).hexdigest()
