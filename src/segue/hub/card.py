@@ -17,7 +17,6 @@ from segue.hub.load import Trained
 from segue.hub.locate import EXPORTED
 from segue.pipeline import read_done
 from segue.pipeline.common import open_store
-from segue.pipeline.recipes import ensemble_of
 from segue.pipeline.scm import METRICS
 from segue.report.columns import (
     MISSING,
@@ -115,7 +114,7 @@ def split_table(study: Study) -> str:
 def stage_table(run: Path, study: Study, trained: Trained) -> str:
     """What was trained: steps, images a step, seconds, and the revision of the code."""
     budgets = {"segmentor": study.segmentor.budget, "judge": study.judge.budget}
-    members = [folder.name for folder in ensemble_of(study, trained.recipe)]
+    members = [folder.name for folder in trained.recipe.ensemble]
     budgets |= {f"panel/{name}": study.panel[name].budget for name in members}
     budgets[f"pretrain/{trained.recipe.conditioning}"] = study.hvae.budget
     budgets.setdefault(str(trained.recipe.directory.relative_to(study.directory)), study.finetune.budget)

@@ -26,7 +26,6 @@ from segue.hub.locate import EXPORTED, RUN
 from segue.mechanisms.refined import Refined
 from segue.pipeline import read_done
 from segue.pipeline.common import save_tensors
-from segue.pipeline.recipes import ensemble_of
 from segue.study.derived import plain
 
 LEVELS = 2001  # quantiles kept of each variable: those at multiples of 0.0005 are exact
@@ -130,7 +129,7 @@ def settings_of(trained: Trained, model: Model) -> dict[str, Any]:
         "networks": {
             "image": network_arguments(recipe.directory),
             "segmentor": network_arguments(study.directory / "segmentor"),
-            "panel": [network_arguments(folder) for folder in ensemble_of(study, recipe)],
+            "panel": [network_arguments(folder) for folder in recipe.ensemble],
             **({} if model.scm is None else {"scm": network_arguments(study.directory / "scm")}),
         },
     }

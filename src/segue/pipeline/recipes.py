@@ -25,23 +25,26 @@ class Recipe(NamedTuple):
     """How a method is made: a pre-trained mechanism, and its fine-tuning, if any.
 
     Attributes:
-        directory: of its weights. before: of the pre-trained weights that it started from.
+        directory: of its weights. before: of the pre-trained weights that it started from. ensemble: of the weights of
+            each further segmentor that measures its answers together with the guide.
     """
 
     conditioning: Conditioning
     tuning: Variant | None
     directory: Path
     before: Path
+    ensemble: tuple[Path, ...] = ()
 
     @property
     def trained(self) -> bool:
-        """Whether its weights are there."""
-        return (self.directory / "done.json").exists()
+        """Whether its weights and those of its ensemble are there."""
+        return all((folder / "done.json").exists() for folder in (self.directory, *self.ensemble))
 
 
 def recipes(study: Study) -> dict[str, Recipe]:
     """Every method of a study by its key in metrics.json; parents that enter as maps are the default and go unsaid."""
     tuning, root = study.finetune, study.directory
+    further = tuple(ensemble_folders(study).values())
     tunings = dict(papers_method(guide) for guide in tuning.guides) | tuning.variants
     found = {}
     for conditioning in study.hvae.conditioning:
@@ -50,7 +53,8 @@ def recipes(study: Study) -> dict[str, Recipe]:
         for stem, variant in tunings.items():
             name = stem + ("" if conditioning == "map" else f"_{conditioning}")
             directory = directories.setdefault(variant and variant.trained, root / "finetune" / name)
-            found[name] = Recipe(conditioning, variant, directory, before)
+            ensemble = further if variant and variant.panel else ()
+            found[name] = Recipe(conditioning, variant, directory, before, ensemble)
     return found
 
 
@@ -79,7 +83,7 @@ class Workshop:
         """A method's mechanism; with `directory`, of the weights there."""
         variant = recipe.tuning or Variant()
         inner = self.plain(recipe.conditioning, directory or recipe.directory)
-        made = Refined(inner, ensemble=self.ensemble if variant.panel else [], **refinements(variant))
+        made = Refined(inner, ensemble=self.ensemble if recipe.ensemble else [], **refinements(variant))
         return channels_last(made, len(self.study.cohort.size))
 
     def plain(self, conditioning: Conditioning, directory: Path) -> Any:
@@ -99,9 +103,3 @@ def refinements(variant: Variant) -> dict[str, Any]:
         "blur": variant.blur,
         "corrections": variant.corrections,
     }
-
-
-def ensemble_of(study: Study, recipe: Recipe) -> list[Path]:
-    """The folders of the segmentors that measure a method's answers together with the guide."""
-    asks = recipe.tuning is not None and recipe.tuning.panel
-    return list(ensemble_folders(study).values()) if asks else []

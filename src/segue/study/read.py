@@ -216,7 +216,7 @@ def check_variants(study: Study, where: str) -> None:
             mend = "give at_once from 1; outside, shrinkage, blur and corrections from 0"
             raise InputError(f"{where}: finetune.variants.{name}: {mend}")
         if variant.panel and not (study.panel and variant.corrections):
-            mend = "a panel looks at corrections; give the study a panel, and the variant corrections"
+            mend = "the ensemble measures for corrections only; give the study a panel, and the variant corrections"
             raise InputError(f"{where}: finetune.variants.{name}.panel: {mend}")
 
 

@@ -135,10 +135,10 @@ class Variant:
     Args:
         at_once: variables that are asked to change in an image of the training.
         outside: weight of the mean absolute change outside the regions that are asked to change.
-        shrinkage: size of change, as a share of the intensity range, that is taken for none, now and ever after.
+        shrinkage: size of change, as a share of the intensity range, that is set to 0, in training and in every answer.
         blur: of the Gaussian that an answer's change passes, the standard deviation in pixels: the scanner's.
         corrections: how often an answer is corrected by what the guide measures on it (`segue.mechanisms.correction`).
-        panel: whether the study's panel looks at answers with the guide, for the corrections.
+        panel: whether the ensemble (`panel` of the study) measures answers together with the guide, for the corrections.
 
     The last three are no part of the fine-tuning: methods that differ in these alone are trained once.
     """
@@ -153,7 +153,7 @@ class Variant:
 
     @property
     def trained(self) -> "Variant":
-        """What is trained of it: answers are blurred, corrected, and looked at by a panel, afterwards."""
+        """What is trained of it; blur, corrections and the ensemble are applied to answers, afterwards."""
         return replace(self, blur=0.0, corrections=0, panel=False)
 
 
