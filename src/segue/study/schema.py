@@ -138,7 +138,7 @@ class Variant:
         shrinkage: size of change, as a share of the intensity range, that is set to 0, in training and in every answer.
         blur: of the Gaussian that an answer's change passes, the standard deviation in pixels: the scanner's.
         corrections: how often an answer is corrected by what the guide measures on it (`segue.mechanisms.correction`).
-        panel: whether the ensemble (`panel` of the study) measures answers together with the guide, for the corrections.
+        panel: whether the ensemble (`panel`) measures answers together with the guide, for the corrections.
 
     The last three are no part of the fine-tuning: methods that differ in these alone are trained once.
     """
