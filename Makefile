@@ -21,8 +21,8 @@ $(VENV)/ready-dev: $(VENV)/ready
 	@touch $@
 
 # The papers' four methods and segue's own without its ensemble, at smaller budgets than `make results`.
-DEMO := --name coronary-demo --judge.budget.steps 320 --hvae.budget.steps 400 --finetune.budget.steps 200 \
-  --finetune.variants "{segue: {at_once: 6, shrinkage: 0.03, blur: 0.6, corrections: 2}}"
+DEMO := --name coronary-demo --finetune.variants.segue.panel false \
+  --judge.budget.steps 320 --hvae.budget.steps 400 --finetune.budget.steps 200
 demo: $(VENV)/ready ## train and judge five methods on the coronary phantom, to runs/coronary-demo/report
 	$(BIN)/segue run studies/coronary-phantom.yaml --runs $(RUNS) $(DEMO)
 
