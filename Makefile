@@ -22,7 +22,7 @@ $(VENV)/ready-dev: $(VENV)/ready
 
 # The papers' four methods and segue's own without its ensemble, at smaller budgets than `make results`.
 DEMO := --name coronary-demo --finetune.variants.segue.panel false \
-  --judge.budget.steps 320 --hvae.budget.steps 400 --finetune.budget.steps 200
+  --hvae.budget.steps 400 --finetune.budget.steps 200
 demo: $(VENV)/ready ## train and judge five methods on the coronary phantom, to runs/coronary-demo/report
 	$(BIN)/segue run studies/coronary-phantom.yaml --runs $(RUNS) $(DEMO)
 
@@ -122,8 +122,8 @@ coupled: $(VENV)/ready-dev ## effects along the graph, from image to image, on t
 	cp $(RUNS)/coronary-coupled/scm/graph.png results/coronary-coupled/
 	$(BIN)/python -m benchmarks.coupled --run $(RUNS)/coronary-coupled
 
-screenshots: $(VENV)/ready-dev ## the pictures of docs/explorer.md, from the run of the coupled study (needs Chromium)
-	$(BIN)/python docs/screenshots.py $(RUNS)/coronary-coupled
+screenshots: $(VENV)/ready-dev ## the pictures of docs/explorer.md, from the run of `make demo` (needs Chromium)
+	$(BIN)/python docs/screenshots.py $(RUNS)/coronary-demo
 
 explore: $(VENV)/ready ## ask the demo's models for counterfactuals with sliders, in the browser
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[explore]"
