@@ -42,6 +42,8 @@ PUBLIC = [
     "segue.nets.hvae",
     "segue.nets.segmentor",
     "segue.phantom",
+    "segue.study.derived",
+    "segue.study.schema",
     "segue.text",
     "segue.training.finetune",
     "segue.training.guides",

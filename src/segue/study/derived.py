@@ -16,7 +16,13 @@ from segue.study.schema import Cohort, SegmentorSettings, Study
 
 
 def variables(study: Study) -> Variables:
-    """The study's measured variables."""
+    """The study's measured variables.
+
+    >>> from segue.study.read import load_study
+    >>> study = load_study(Path("studies/coronary-phantom.yaml"))
+    >>> variables(study).names[:3]
+    ('lumen@proximal', 'lumen@mid', 'lumen@distal')
+    """
     made = {}
     for name, settings in study.partitions.items():
         with naming(f"partitions.{name}"):
@@ -29,7 +35,13 @@ def variables(study: Study) -> Variables:
 
 
 def folds_of(study: Study) -> list[Study]:
-    """The studies of a cross-validation, one a fold, in its own folder; [] where the study is none."""
+    """The studies of a cross-validation, one a fold, in its own folder; [] where the study is none.
+
+    >>> from segue.study.read import load_study
+    >>> study = load_study(Path("studies/coronary-phantom.yaml"), ["--cohort.folds", "3"])
+    >>> [fold.name for fold in folds_of(study)]
+    ['fold-1', 'fold-2', 'fold-3']
+    """
     cohort = study.cohort
     if cohort.fold:
         return []
@@ -42,17 +54,35 @@ def folds_of(study: Study) -> list[Study]:
 
 
 def as_judged(study: Study) -> Study:
-    """The study in whose regions answers are asked for and judged: its own, but for `evaluate.partitions`."""
+    """The study in whose regions answers are asked for and judged: its own, but for `evaluate.partitions`.
+
+    >>> from segue.study.read import load_study
+    >>> study = load_study(Path("studies/coronary-phantom.yaml"))
+    >>> as_judged(study).partitions == study.partitions
+    True
+    """
     return dataclasses.replace(study, partitions=study.partitions | study.evaluate.partitions)
 
 
 def consulted(study: Study) -> dict[str, SegmentorSettings]:
-    """The study's panel, if any of its methods asks it."""
+    """The study's panel, if any of its methods asks it.
+
+    >>> from segue.study.read import load_study
+    >>> study = load_study(Path("studies/coronary-phantom.yaml"))
+    >>> list(consulted(study))
+    ['second', 'third', 'fourth']
+    """
     return study.panel if any(variant.panel for variant in study.finetune.variants.values()) else {}
 
 
 def with_settings(study: Study) -> Study:
-    """The study, its partitions as `partition_settings` has them: the same however they were written."""
+    """The study, its partitions as `partition_settings` has them: the same however they were written.
+
+    >>> from segue.study.read import load_study
+    >>> study = load_study(Path("studies/coronary-phantom.yaml"))
+    >>> with_settings(study).partitions["thirds"]["axis"]
+    1
+    """
     settled: dict[str, dict[str, Any]] = {}
     for key, partitions in (("partitions", study.partitions), ("evaluate.partitions", study.evaluate.partitions)):
         settled[key] = {}
@@ -65,7 +95,13 @@ def with_settings(study: Study) -> Study:
 
 @contextmanager
 def naming(section: str) -> Iterator[None]:
-    """Have the messages about a partition say where in the study it stands."""
+    """Have the messages about a partition say where in the study it stands.
+
+    >>> with naming("partitions.thirds"):
+    ...     raise InputError("partition.axis: give 0 or 1")
+    Traceback (most recent call last):
+    segue.errors.InputError: partitions.thirds: axis: give 0 or 1
+    """
     try:
         yield
     except InputError as error:
@@ -73,7 +109,11 @@ def naming(section: str) -> Iterator[None]:
 
 
 def check_partition(part: Partition, cohort: Cohort) -> None:
-    """Refuse an axis that images do not have, and a structure that masks do not have."""
+    """Refuse an axis that images do not have, and a structure that masks do not have.
+
+    >>> thirds = make_partition(kind="axis", axis=1, regions=["left", "right"])
+    >>> check_partition(thirds, Cohort({"lumen": 1}, size=(32, 96)))
+    """
     for name, key in part.reads.items():
         if name not in cohort.structures:
             known = ", ".join(cohort.structures)
@@ -83,7 +123,13 @@ def check_partition(part: Partition, cohort: Cohort) -> None:
 
 
 def names_of(study: Study) -> tuple[str, ...]:
-    """All variables, the measured ones first, then covariates: the order of every table and tensor of parents."""
+    """All variables, the measured ones first, then covariates: the order of every table and tensor of parents.
+
+    >>> from segue.study.read import load_study
+    >>> study = load_study(Path("studies/coronary-phantom.yaml"))
+    >>> names_of(study)[-1]
+    'noncalcified_plaque@distal'
+    """
     return (*variables(study).names, *study.cohort.covariates)
 
 
@@ -92,6 +138,11 @@ def kinds_of(study: Study, levels: Mapping[str, Sequence[float]]) -> dict[str, d
 
     Args:
         levels: of each categorical covariate.
+
+    >>> from segue.study.read import load_study
+    >>> study = load_study(Path("studies/coronary-phantom.yaml"))
+    >>> kinds_of(study, {})["lumen@mid"]
+    {'kind': 'continuous'}
     """
     kinds: dict[str, dict[str, Any]] = {}
     for name in names_of(study):
@@ -106,7 +157,11 @@ def kinds_of(study: Study, levels: Mapping[str, Sequence[float]]) -> dict[str, d
 
 
 def plain(value: Any) -> Any:
-    """Dataclasses, paths and tuples as what JSON and YAML can say."""
+    """Dataclasses, paths and tuples as what JSON and YAML can say.
+
+    >>> plain({"folder": Path("runs"), "size": (32, 96)})
+    {'folder': 'runs', 'size': [32, 96]}
+    """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, dict):
@@ -119,7 +174,11 @@ def plain(value: Any) -> Any:
 def asked(value: Any) -> Any:
     """`plain`, without fields that stand at a default which asks for nothing (None, 0, False, no entries).
 
-    Of this a stage's fingerprint is made: a version of segue that has a new key, off by default, changes none.
+    A stage's fingerprint is made of this: a version of segue that has a new key, off by default, changes none.
+
+    >>> from segue.study.schema import Budget
+    >>> asked(Budget(steps=10))
+    {'steps': 10, 'batch_size': 32, 'lr': 0.001}
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         entries = {f: getattr(value, f.name) for f in dataclasses.fields(value)}
@@ -132,10 +191,20 @@ def asked(value: Any) -> Any:
 
 
 def default(field: dataclasses.Field[Any]) -> Any:
-    """What a field is when nothing is said of it; `MISSING` where something must be."""
+    """What a field is when nothing is said of it; `MISSING` where something must be.
+
+    >>> default(dataclasses.fields(Cohort)[2])
+    (0.0, 255.0)
+    """
     return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
 
 
 def to_yaml(study: Study) -> str:
-    """The study with every default filled in."""
+    """The study with every default filled in.
+
+    >>> from segue.study.read import load_study
+    >>> study = load_study(Path("studies/coronary-phantom.yaml"))
+    >>> to_yaml(study).splitlines()[0]
+    'name: coronary-phantom'
+    """
     return yaml.safe_dump(json.loads(json.dumps(plain(study))), sort_keys=False)

@@ -29,7 +29,11 @@ from segue.training.guides import GUIDES
 
 
 def load_study(path: Path, overrides: Iterable[str] = ()) -> Study:
-    """Read, override (`--hvae.latent 4`) and check a study; InputError says what is wrong, and where."""
+    """Read, override (`--hvae.latent 4`) and check a study; InputError says what is wrong, and where.
+
+    >>> load_study(Path("studies/coronary-phantom.yaml"), ["--hvae.budget.steps", "2000"]).hvae.budget.steps
+    2000
+    """
     return study_of(read_study(path), overrides, where=str(path))
 
 

@@ -16,7 +16,11 @@ from segue.phantom import Law
 
 @dataclass(frozen=True)
 class Phantom:
-    """A simulated coronary cohort: how many images, the seed that fixes them all, and the law of their areas."""
+    """A simulated coronary cohort: how many images, the seed that fixes them all, and the law of their areas.
+
+    >>> Phantom(images=10)
+    Phantom(images=10, seed=0, law='independent')
+    """
 
     images: int = 2000
     seed: int = 0
@@ -39,6 +43,9 @@ class Cohort:
         seed: of the split.
         folds: of a cross-validation over subjects; each is the test split once, whatever `split` gives that. 0: none.
         fold: which of them this study is, from 1; 0 for the study of all of them.
+
+    >>> Cohort({"lumen": 1}, size=(32, 96), phantom=Phantom()).split["test"]
+    0.25
     """
 
     structures: dict[str, int]
@@ -61,6 +68,9 @@ class Augment:
     """Random changes to training images: degrees, fractions of the image, fractions of the intensity range / 2.
 
     `elastic` is the standard deviation of a smooth random displacement.
+
+    >>> Augment(shift=0.03).rotate
+    0.0
     """
 
     rotate: float = 0.0
@@ -75,7 +85,11 @@ class Augment:
 
 @dataclass(frozen=True)
 class Budget:
-    """How long and how fast a network trains."""
+    """How long and how fast a network trains.
+
+    >>> Budget(steps=480).lr
+    0.001
+    """
 
     steps: int
     batch_size: int = 32
@@ -90,6 +104,9 @@ class SegmentorSettings:
     Args:
         masks: share of its subjects whose masks it learns from, one at least (a smaller share is part of a larger); all
             of them without.
+
+    >>> SegmentorSettings("unet", Budget(steps=480)).patch
+    2
     """
 
     arch: SegmentorArch
@@ -102,7 +119,11 @@ class SegmentorSettings:
 
 @dataclass(frozen=True)
 class RegressorSettings:
-    """The guide of Reg-CFT."""
+    """The guide of Reg-CFT.
+
+    >>> RegressorSettings(Budget(steps=400)).width
+    32
+    """
 
     budget: Budget
     width: int = 32
@@ -119,6 +140,9 @@ class Hvae(HVAESettings):
             no validation, the last weights are kept.
         start: folder of another study's trained image model (runs/OTHER/pretrain/map): parameters of the same name and
             shape start from there, except the head's, which encodes how noisy the other images are.
+
+    >>> Hvae(budget=Budget(steps=500)).conditioning
+    ('map',)
     """
 
     budget: Budget
@@ -130,7 +154,7 @@ class Hvae(HVAESettings):
 
 @dataclass(frozen=True)
 class Variant:
-    """A fine-tuning of one's own: a guide, and what is added to the papers' objective (`segue.training.cft`).
+    """A fine-tuning of one's own: a guide, and what is added to the papers' objective (`segue.training.finetune`).
 
     Args:
         at_once: variables that are asked to change in an image of the training.
@@ -141,6 +165,9 @@ class Variant:
         panel: whether the ensemble (`panel`) measures answers together with the guide, for the corrections.
 
     The last three are no part of the fine-tuning: methods that differ in these alone are trained once.
+
+    >>> Variant(at_once=6, corrections=2).trained
+    Variant(guide='region', at_once=6, outside=0.0, shrinkage=0.0, blur=0.0, corrections=0, panel=False)
     """
 
     guide: str = "region"
@@ -166,7 +193,10 @@ class Scm:
             measured of nothing. Such variables are censored there; those of other structures are continuous.
         categorical: covariates whose numbers are codes, such as sex.
         hidden: layers of each mechanism's networks. bins: of its spline; 0 makes it Gaussian.
-        held_out: share of the guide's subjects that stops the fit. epochs: at most.
+        held_out: share of the guide's subjects on which early stopping is decided. epochs: at most.
+
+    >>> Scm(absent={"calcified_plaque": 0.1}).bins
+    8
     """
 
     absent: dict[str, float] = field(default_factory=dict)
@@ -189,7 +219,10 @@ class Finetune:
             (Pos-Seg-CFT).
         variants: further methods, by name.
         damping: weight of the constraint's quadratic term. rate: the multiplier's step. multiplier: its start.
-        clip: gradient norm; its gradients are 10 to 100 times those of the ELBO, and a clip at 1 strangles it.
+        clip: largest norm of the gradient. Gradients are 10 to 100 times those of the ELBO, so a limit of 1 is too low.
+
+    >>> Finetune(Budget(steps=240)).guides
+    ('none', 'regressor', 'structure', 'region')
     """
 
     budget: Budget
@@ -211,6 +244,9 @@ class Evaluate:
         partitions: partitions by name that take the place of the study's own wherever answers are asked for and judged,
             with the same regions: a study that learned with misplaced or soft boundaries is judged by the true, hard
             ones. What a model is asked for is then the *change*, in what it takes for the region.
+
+    >>> Evaluate(images=100).bootstrap
+    1000
     """
 
     images: int = 200
@@ -229,8 +265,8 @@ class Study:
     Args:
         name: results land in runs/<name>.
         notes: what a reader of the report has to know about the data.
-        panel: further segmentors by name, trained on the guide's subjects, if a variant asks them: second opinions on
-            what an answer changed.
+        panel: further segmentors by name, trained on the guide's subjects, if a variant uses them: the
+            ensemble that measures answers together with the guide.
         partitions: by name, the kind and arguments of a partition (see `segue.anatomy.make_partition`).
         variables: the partition that measures each structure.
         baselines: names of `segue.baselines.BASELINES` that are judged beside the study's own methods.
@@ -238,6 +274,10 @@ class Study:
         graph: by variable (`structure@region` or covariate), its causes; empty: all are independent, as in the papers.
         runs: the folder of all runs.
         precision: of training; auto is bf16 where the hardware has it. Answers and areas are always in float32.
+
+    >>> from segue.study.read import load_study
+    >>> load_study(Path("studies/coronary-phantom.yaml")).variables["lumen"]
+    'thirds'
     """
 
     name: str
