@@ -184,7 +184,7 @@ def test_peak_memory_is_what_the_work_holds(monkeypatch):
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_a_setting_takes_the_step_that_adam_takes(name, monkeypatch):
-    monkeypatch.setattr("segue.training.loop.resolve", lambda precision: "no")
+    monkeypatch.setattr("segue.training.loop.resolve_precision", lambda precision: "no")
     parents = tiny.bar_parents()
     x = tiny.bars(6, seed=1)
     areas, frames = parents.factual(x, torch.ones(6))

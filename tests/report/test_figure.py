@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from segue.errors import InputError
-from segue.report.figure import DPI, FigureRow, colour_limit, figure1, most_changed_slice
+from segue.report.figure import DPI, FigureRow, at_most_changed_slice, colour_limit, figure1
 from segue.text import typeset
 
 METHODS = ["no_cft", "pos_seg_cft"]
@@ -64,7 +64,7 @@ def test_titles_are_text_and_typeset(tmp_path):
 def test_the_slice_that_changed_most():
     volume = row(8, 8, 5)
     volume.counterfactuals["no_cft"][..., 3] += volume.region[..., 3]
-    shown = most_changed_slice(volume)
+    shown = at_most_changed_slice(volume)
     np.testing.assert_array_equal(shown.factual, volume.factual[..., 3])
 
 
