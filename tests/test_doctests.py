@@ -43,6 +43,7 @@ PUBLIC = [
     "segue.nets.segmentor",
     "segue.phantom",
     "segue.study.derived",
+    "segue.study.networks",
     "segue.study.schema",
     "segue.text",
     "segue.training.finetune",

@@ -13,8 +13,8 @@ from segue.anatomy import partition_settings
 from segue.errors import InputError
 from segue.pipeline import stages
 from segue.study.derived import asked, to_yaml, variables
+from segue.study.networks import Augment, Budget
 from segue.study.read import load_study
-from segue.study.schema import Augment, Budget
 
 STUDIES = sorted((Path(__file__).parents[2] / "studies").glob("*.yaml"))
 

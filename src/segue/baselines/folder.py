@@ -25,7 +25,16 @@ def answer_name(id: str, variable: str) -> str:
     >>> answer_name("case_07", "lumen@mid")
     'case_07__lumen-mid'
     """
-    return f"{id.replace('/', '_')}__{variable.replace('@', '-')}"
+    return f"{file_stem(id)}__{variable.replace('@', '-')}"
+
+
+def file_stem(id: str) -> str:
+    """An image's id as the stem of a file.
+
+    >>> file_stem("site_a/case_07")
+    'site_a_case_07'
+    """
+    return id.replace("/", "_")
 
 
 def of_folder(folder: Path, *, ids: Sequence[str], variables: Sequence[str], grid: Grid) -> Method:

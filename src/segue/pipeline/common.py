@@ -22,7 +22,8 @@ from segue.nets.segmentor import Segmentor
 from segue.nets.weights import load_pretrained
 from segue.progress import track
 from segue.study.derived import consulted, variables
-from segue.study.schema import Budget, Study
+from segue.study.networks import Budget
+from segue.study.schema import Study
 from segue.training.batches import Batches
 from segue.training.loop import fit
 from segue.training.state import TrainingSettings

@@ -9,12 +9,12 @@ import shutil
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
+from torch import Tensor
 
-from segue.baselines.folder import answer_name, of_folder
+from segue.baselines.folder import answer_name, file_stem, of_folder
 from segue.cohort.io.write_file import scaled_axes, write_nifti
 from segue.engine.method import Method
 from segue.errors import InputError
@@ -52,23 +52,24 @@ def export_requests(study: Study, out: Path) -> Path:
     check_trained(study)
     asked = examination(study)
     store, names = asked.store, asked.parents.variables.names
-    affines = [scaled_axes(one) for one in spacings(asked)]
+    read = store.read(asked.places, fractions=False)
+    affines = [scaled_axes(mm) for mm in spacings(read["spacing"], store.unit)]
     with whole_folder(out) as folder:
         for part in (IMAGES, REGIONS):
             (folder / part).mkdir()
-        raw = store.read(asked.places, fractions=False)["image"].numpy()
-        row = 0
-        for batch in asked(title="export"):
-            for i, id in enumerate(batch.ids):
-                name = f"{id.replace('/', '_')}.nii.gz"
-                write_nifti(folder / IMAGES / name, raw[row, 0], affines[row])
-                regions = batch.facts.weights[i].movedim(0, -1).cpu().numpy()
-                write_nifti(folder / REGIONS / name, regions, affines[row])
-                row += 1
+        weights = (one for batch in asked(title="export") for one in batch.facts.weights.cpu().numpy())
+        for id, raw, regions, affine in zip(asked.ids, read["image"].numpy(), weights, affines, strict=True):
+            write_nifti(folder / IMAGES / image_name(id), raw[0], affine)
+            write_nifti(folder / REGIONS / image_name(id), np.moveaxis(regions, 0, -1), affine)
         request_table(asked).write_csv(folder / TABLE)
         about = {"study": study.name, "unit": store.unit, "size": list(store.size), "variables": list(names)}
         write_text(folder / ABOUT, json.dumps(about | {"intensity": list(study.cohort.intensity)}, indent=1))
     return out
+
+
+def image_name(id: str) -> str:
+    """The file of an image, and that of its region maps."""
+    return f"{file_stem(id)}.nii.gz"
 
 
 def request_table(asked: Examination) -> pl.DataFrame:
@@ -78,7 +79,7 @@ def request_table(asked: Examination) -> pl.DataFrame:
         {
             "request": f"{id}/{name}",
             "id": id,
-            "image": f"{IMAGES}/{id.replace('/', '_')}.nii.gz",
+            "image": f"{IMAGES}/{image_name(id)}",
             "variable": name,
             "factual": float(pa[i, v]),
             "requested": float(values[i, v]),
@@ -134,9 +135,6 @@ def examination(study: Study) -> Examination:
     return Examination(study, store, judging_parents(study).to(device()), places)
 
 
-def spacings(asked: Examination) -> list[tuple[float, ...] | None]:
+def spacings(table: Tensor, unit: str) -> list[tuple[float, ...] | None]:
     """mm per pixel of each image; None where it is not known."""
-    if asked.store.unit == "px":
-        return [None] * len(asked.places)
-    table: Any = asked.store.read(asked.places, fractions=False)["spacing"]
-    return [tuple(float(mm) for mm in row) for row in np.asarray(table)]
+    return [None if unit == "px" else tuple(row) for row in table.tolist()]

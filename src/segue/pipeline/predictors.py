@@ -24,7 +24,8 @@ from segue.pipeline.common import (
     trained,
 )  # fmt: skip
 from segue.study.derived import variables
-from segue.study.schema import SegmentorSettings, Study
+from segue.study.networks import SegmentorSettings
+from segue.study.schema import Study
 from segue.training.objectives import Augmentation, Regression, Segmentation
 
 

@@ -19,7 +19,8 @@ from segue.pipeline.prepare import prepare
 from segue.pipeline.recipes import recipes
 from segue.pipeline.scm import fit_graph
 from segue.study.derived import asked, consulted, plain
-from segue.study.schema import SegmentorSettings, Study
+from segue.study.networks import SegmentorSettings
+from segue.study.schema import Study
 from segue.training.guides import GUIDES
 
 Work = Callable[[Study, Path], Result]

@@ -12,7 +12,8 @@ import yaml
 
 from segue.anatomy import Partition, Variables, make_partition, partition_settings
 from segue.errors import InputError
-from segue.study.schema import Cohort, SegmentorSettings, Study
+from segue.study.networks import SegmentorSettings
+from segue.study.schema import Cohort, Study
 
 
 def variables(study: Study) -> Variables:
@@ -176,7 +177,7 @@ def asked(value: Any) -> Any:
 
     A stage's fingerprint is made of this: a version of segue that has a new key, off by default, changes none.
 
-    >>> from segue.study.schema import Budget
+    >>> from segue.study.networks import Budget
     >>> asked(Budget(steps=10))
     {'steps': 10, 'batch_size': 32, 'lr': 0.001}
     """

@@ -23,7 +23,8 @@ from segue.nets.segmentor import check_groups, check_segmentor
 from segue.nets.weights import NETWORK
 from segue.phantom import STRUCTURES as PHANTOM_STRUCTURES
 from segue.study.derived import as_judged, names_of, variables, with_settings
-from segue.study.schema import Cohort, SegmentorSettings, Study
+from segue.study.networks import SegmentorSettings
+from segue.study.schema import Cohort, Study
 from segue.text import one_line
 from segue.training.guides import GUIDES
 

@@ -1,26 +1,25 @@
 """A study: one reproducible piece of work, as frozen, typed dataclasses (`segue.study.read` reads them from YAML).
 
-The stages hand plain keyword arguments to everything inside.
+Dataclasses stop here: the stages hand plain keyword arguments to everything inside.
 """
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from segue.causal.parents import Conditioning
 from segue.hardware import Precision
-from segue.mechanisms.hvae import HVAESettings
-from segue.nets.segmentor import SegmentorArch
 from segue.phantom import Law
+from segue.study.networks import Budget, Hvae, RegressorSettings, SegmentorSettings
 
 
 @dataclass(frozen=True)
 class Phantom:
     """A simulated coronary cohort: how many images, the seed that fixes them all, and the law of their areas.
 
-    >>> Phantom().law
-    'independent'
+    >>> Phantom(images=10)
+    Phantom(images=10, seed=0, law='independent')
     """
+
     images: int = 2000
     seed: int = 0
     law: Law = "independent"
@@ -46,6 +45,7 @@ class Cohort:
     >>> Cohort({"lumen": 1}, size=(32, 96), phantom=Phantom()).split["test"]
     0.25
     """
+
     structures: dict[str, int]
     size: tuple[int, ...]
     intensity: tuple[float, float] = (0.0, 255.0)
@@ -59,91 +59,6 @@ class Cohort:
     seed: int = 0
     folds: int = 0
     fold: int = 0
-
-
-@dataclass(frozen=True)
-class Augment:
-    """Random changes to training images: degrees, fractions of the image, fractions of the intensity range / 2.
-
-    `elastic` is the standard deviation of a smooth random displacement.
-
-    >>> Augment(shift=0.03).rotate
-    0.0
-    """
-    rotate: float = 0.0
-    scale: float = 0.0
-    shift: float = 0.0
-    flip_axes: tuple[int, ...] = ()
-    elastic: float = 0.0
-    contrast: float = 0.0
-    brightness: float = 0.0
-    noise: float = 0.0
-
-
-@dataclass(frozen=True)
-class Budget:
-    """How long and how fast a network trains.
-
-    >>> Budget(steps=480).lr
-    0.001
-    """
-    steps: int
-    batch_size: int = 32
-    lr: float = 1e-3
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class SegmentorSettings:
-    """A segmentor: one of two unlike MONAI networks, at 1 / `patch` of the resolution.
-
-    Args:
-        masks: share of its subjects whose masks it learns from, one at least (a smaller share is part of a larger); all
-            of them without.
-
-    >>> SegmentorSettings("unet", Budget(steps=480)).patch
-    2
-    """
-    arch: SegmentorArch
-    budget: Budget
-    width: int = 48
-    patch: int = 2
-    augment: Augment = Augment()
-    masks: float | None = None
-
-
-@dataclass(frozen=True)
-class RegressorSettings:
-    """The guide of Reg-CFT.
-
-    >>> RegressorSettings(Budget(steps=400)).width
-    32
-    """
-    budget: Budget
-    width: int = 32
-    augment: Augment = Augment()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Hvae(HVAESettings):
-    """The image mechanism and its pre-training.
-
-    Args:
-        conditioning: how parents enter; each way is trained (map is segue's, broadcast is usual).
-        validate_every: steps between validations; the moving-average weights with the best validation ELBO are kept. 0:
-            no validation, the last weights are kept.
-        start: folder of another study's trained image model (runs/OTHER/pretrain/map): parameters of the same name and
-            shape start from there, except the head's, which encodes how noisy the other images are.
-
-    >>> Hvae(budget=Budget(steps=500)).conditioning
-    ('map',)
-    """
-
-    budget: Budget
-    conditioning: tuple[Conditioning, ...] = ("map",)
-    augment: Augment = Augment()
-    validate_every: int = 0
-    start: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -269,8 +184,9 @@ class Study:
         runs: the folder of all runs.
         precision: of training; auto is bf16 where the hardware has it. Answers and areas are always in float32.
 
-    >>> Study.__dataclass_fields__["runs"].default.name
-    'runs'
+    >>> from segue.study.read import load_study
+    >>> load_study(Path("studies/coronary-phantom.yaml")).variables["lumen"]
+    'thirds'
     """
 
     name: str
