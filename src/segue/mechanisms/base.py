@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from segue.causal.facts import Facts
 from segue.causal.parents import Parents
 
-__all__ = ["ImageMechanism", "Likelihood", "Posterior", "Samples", "Trainable", "offered"]
+__all__ = ["ImageMechanism", "Likelihood", "Moves", "Posterior", "Samples", "Trainable", "offered"]
 
 Terms = dict[str, Tensor]
 """Parts of a loss by name, to be logged."""
@@ -111,6 +111,22 @@ class Samples(Protocol):
         self, pa: Float[Tensor, "batch variable"], weights: Float[Tensor, "batch measured *space"]
     ) -> Float[Tensor, "batch channel *space"]:
         """Images with these parents, their noise drawn from its prior."""
+        ...
+
+
+@runtime_checkable
+class Moves(Protocol):
+    """A mechanism that moves what is in the image: part of its answer is the image, resampled.
+
+    >>> import segue
+    >>> offered(segue.load("coronary-phantom").mechanism, Moves) is None
+    True
+    """
+
+    def displacements(
+        self, facts: Facts, posterior: Any, requests: Sequence[Float[Tensor, "batch variable"]]
+    ) -> list[Float[Tensor, "batch dims *space"]]:
+        """For each of several parents pa*, in pixels: x* at p shows what x shows at p + displacement(p)."""
         ...
 
 
