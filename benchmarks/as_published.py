@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from segue import processes
 from segue.mechanisms.base import Loss
 from segue.training.batches import Batch
 from segue.training.finetune import CounterfactualFineTuning, intervene
@@ -26,5 +25,4 @@ class AsPublished(CounterfactualFineTuning):
         requested = intervene(facts.pa, facts.measured)
         (image,) = self.mechanism.predict(facts, self.mechanism.abduct(facts, sample=True), [requested])
         disagreement = self.guide(image, facts, requested).mean()
-        violation = processes.mean(-fidelity) - self.constraint.bound
-        return self.lagrangian(disagreement, violation), {"agreement": disagreement}
+        return self.lagrangian(disagreement, self.violation(fidelity)), {"agreement": disagreement}

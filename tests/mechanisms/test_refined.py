@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
-from segue.mechanisms.refined import Refined, blurred, shrunk
+from segue.mechanisms.refined import Refined, shrunk
+from segue.nets.layers import blurred
 
 
 def answers(mechanism, factual, **how):

@@ -20,9 +20,11 @@ from segue.engine.model import Model
 from segue.errors import InputError
 from segue.files import whole_folder, write_text
 from segue.hub.card import model_card
-from segue.hub.folder import FORMAT, IMAGE, PANEL, SEGMENTOR, TENSORS, VARIABLES, checksum, sha256
+from segue.hub.folder import FORMAT, IMAGE, MOTION, PANEL, SEGMENTOR, TENSORS, VARIABLES, checksum, sha256
 from segue.hub.load import Trained, example_images, load, open_run
 from segue.hub.locate import EXPORTED, RUN
+from segue.mechanisms.base import Moves, Trainable, offered
+from segue.mechanisms.deformation import VELOCITY, Deformation
 from segue.mechanisms.refined import Refined
 from segue.pipeline import read_done
 from segue.pipeline.common import save_tensors
@@ -92,8 +94,10 @@ def fill(folder: Path, trained: Trained, model: Model, examples: int, *, name: s
 def tensors_of(model: Model) -> dict[str, Tensor]:
     """Networks in half precision, and what parents and requests need."""
     refined, parents = cast(Refined, model.mechanism), model.parents
+    networks = offered(refined, Trainable).networks()
     tensors = {
-        **halved(refined.inner.model, IMAGE),
+        **halved(networks[""], IMAGE),
+        **(halved(networks[VELOCITY], MOTION) if VELOCITY in networks else {}),
         **halved(parents.segmentor, SEGMENTOR),  # type: ignore[arg-type]  # a module too
         **halved(refined.ensemble, PANEL),
         "mean": parents.mean.cpu(),
@@ -108,6 +112,8 @@ def tensors_of(model: Model) -> dict[str, Tensor]:
 def settings_of(trained: Trained, model: Model) -> dict[str, Any]:
     """model.json, except what concerns its folder."""
     study, recipe, grid, refined = trained.study, trained.recipe, model.grid, cast(Refined, model.mechanism)
+    mover = cast(Deformation | None, offered(refined, Moves))
+    painter = refined if mover is None else mover.painter
     return {
         "study": study.name,
         "method": trained.name,
@@ -123,11 +129,13 @@ def settings_of(trained: Trained, model: Model) -> dict[str, Any]:
         "covariates": list(study.cohort.covariates),
         "conditioning": recipe.conditioning,
         "mechanism": study.mechanism,
-        "shrinkage": refined.shrinkage,
-        "blur": refined.blur,
+        **({} if mover is None else {"deformation": mover.settings}),
+        "shrinkage": painter.shrinkage,
+        "blur": painter.blur,
         "corrections": refined.corrections,
         "networks": {
             "image": network_arguments(recipe.directory),
+            **({} if mover is None else {"velocity": network_arguments(recipe.directory / VELOCITY)}),
             "segmentor": network_arguments(study.directory / "segmentor"),
             "panel": [network_arguments(folder) for folder in recipe.ensemble],
             **({} if model.scm is None else {"scm": network_arguments(study.directory / "scm")}),

@@ -24,12 +24,15 @@ from segue.errors import InputError
 from segue.hardware import channels_last
 from segue.hub.locate import EXPORTED
 from segue.mechanisms import MECHANISMS
-from segue.mechanisms.refined import Refined
+from segue.mechanisms.deformation import Deformation
+from segue.mechanisms.refined import Refined, refined
 from segue.nets.segmentor import Segmentor
+from segue.nets.velocity import VelocityNet
 
 FORMAT = "segue-model-1"
 TENSORS = "model.safetensors"
-IMAGE, SEGMENTOR, PANEL, VARIABLES = "image.", "segmentor.", "panel.", "scm."  # prefixes of the networks' tensors
+IMAGE, MOTION, SEGMENTOR, PANEL, VARIABLES = "image.", "velocity.", "segmentor.", "panel.", "scm."
+"""Prefixes of the networks' tensors."""
 
 Net = TypeVar("Net", bound=nn.Module)
 
@@ -83,7 +86,9 @@ def build(folder: Path, settings: Mapping[str, Any], tensors: dict[str, Tensor])
     inner = kind.restore(networks["image"], parents, settings["conditioning"])
     load_weights(inner.model, tensors, IMAGE)
     ensemble = [network(Segmentor, one, tensors, f"{PANEL}{i}.") for i, one in enumerate(networks.get("panel", ()))]
-    mechanism = Refined(
+    if (motion := settings.get("deformation")) is not None:
+        inner = Deformation(inner, network(VelocityNet, networks["velocity"], tensors, MOTION), **motion)
+    mechanism = refined(
         inner,
         shrinkage=settings["shrinkage"],
         blur=settings.get("blur", 0.0),

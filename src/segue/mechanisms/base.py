@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from segue.causal.facts import Facts
 from segue.causal.parents import Parents
 
-__all__ = ["ImageMechanism", "Likelihood", "Moves", "Posterior", "Samples", "Trainable", "offered"]
+__all__ = ["ImageMechanism", "Likelihood", "Moves", "Posterior", "Samples", "Smooths", "Trainable", "offered"]
 
 Terms = dict[str, Tensor]
 """Parts of a loss by name, to be logged."""
@@ -81,6 +81,10 @@ class Trainable(Protocol):
         """What fine-tuning changes. All else stays as pre-training left it."""
         ...
 
+    def networks(self) -> dict[str, nn.Module]:
+        """What is saved: networks with `save_pretrained`, by folder; "" is the training's own."""
+        ...
+
 
 @runtime_checkable
 class Likelihood(Protocol):
@@ -127,6 +131,20 @@ class Moves(Protocol):
         self, facts: Facts, posterior: Any, requests: Sequence[Float[Tensor, "batch variable"]]
     ) -> list[Float[Tensor, "batch dims *space"]]:
         """For each of several parents pa*, in pixels: x* at p shows what x shows at p + displacement(p)."""
+        ...
+
+
+@runtime_checkable
+class Smooths(Protocol):
+    """A mechanism that knows an image without its noise.
+
+    >>> import segue
+    >>> offered(segue.load("coronary-phantom").mechanism, Smooths) is None
+    False
+    """
+
+    def smooth(self, facts: Facts, posterior: Any) -> Float[Tensor, "batch channel *space"]:
+        """The expected image given what was abducted, but for the pixels' noise."""
         ...
 
 

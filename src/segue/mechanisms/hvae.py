@@ -164,6 +164,14 @@ class HVAEMechanism(nn.Module):
         """What predicts. What abducts stays: a factual image has the same z and KL under every guide."""
         return self.model.prediction()
 
+    def networks(self) -> dict[str, nn.Module]:
+        """The network, in the training's own folder."""
+        return {"": cast(nn.Module, self.model)}
+
+    def smooth(self, facts: Facts, posterior: HVAEPosterior) -> Float[Tensor, "batch channel *space"]:
+        """The factual image without its noise: loc."""
+        return posterior.factual.loc
+
     def sample(self, pa: Tensor, weights: Tensor) -> Float[Tensor, "batch channel *space"]:
         """x = loc + scale u, z and u drawn from their priors."""
         found = PixelGaussian(*(part.float() for part in self.model.sample(self.context(pa, weights))))

@@ -3,18 +3,16 @@
 from collections.abc import Sequence
 from typing import Any, cast
 
-import torch
 from jaxtyping import Float
-from monai.networks.layers.convutils import gaussian_1d
-from monai.networks.layers.simplelayers import separable_filtering
 from torch import Tensor, nn
 
 from segue.causal.facts import Facts
 from segue.causal.parents import SoftMasks
-from segue.mechanisms.base import ImageMechanism
+from segue.mechanisms.base import ImageMechanism, Moves
 from segue.mechanisms.correction import concerned, ensemble_measure, next_aim
+from segue.nets.layers import blurred
 
-__all__ = ["Refined", "blurred", "shrunk"]
+__all__ = ["Refined", "refined", "shrunk"]
 
 
 class Refined(nn.Module):
@@ -98,15 +96,23 @@ def shrunk(change: Float[Tensor, "*shape"], size: float) -> Float[Tensor, "*shap
     return change**3 / (change**2 + size**2)
 
 
-def blurred(change: Float[Tensor, "batch channel *space"], sd: float) -> Float[Tensor, "batch channel *space"]:
-    """A Gaussian blur of `sd` pixels, the border repeated, in float32.
+def refined(
+    mechanism: ImageMechanism,
+    *,
+    shrinkage: float = 0.0,
+    blur: float = 0.0,
+    corrections: int = 0,
+    ensemble: Sequence[nn.Module] = (),
+) -> Refined:
+    """`Refined` around a mechanism; where that moves anatomy, what is shrunk and blurred is its paint alone.
 
-    Two scans that differ in their anatomy differ by no finer detail than the scanner's point spread function lets
-    through, although each has noise as fine as its pixels. A sharper change is not anatomy.
-
-    >>> float(blurred(torch.full((1, 1, 5, 5), 0.5), 1.0).mean())
-    0.5
+    >>> import segue
+    >>> model = segue.load("coronary-phantom")
+    >>> refined(model.mechanism.inner, blur=0.7).blur
+    0.7
     """
-    with torch.autocast(change.device.type, enabled=False):
-        kernel = gaussian_1d(torch.tensor(sd), normalize=True)
-        return separable_filtering(change.float(), [kernel] * (change.ndim - 2), mode="replicate")
+    if not isinstance(mechanism, Moves):
+        return Refined(mechanism, shrinkage=shrinkage, blur=blur, corrections=corrections, ensemble=ensemble)
+    mover = cast(Any, mechanism)
+    mover.painter = Refined(mover.painter, shrinkage=shrinkage, blur=blur)
+    return Refined(mover, corrections=corrections, ensemble=ensemble)

@@ -1,7 +1,11 @@
 """Layers of the image mechanisms, in two or three dimensions."""
 
+import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from monai.networks.layers import Conv
+from monai.networks.layers.convutils import gaussian_1d
+from monai.networks.layers.simplelayers import separable_filtering
 from torch import Tensor, nn
 
 
@@ -46,3 +50,17 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.branch(x)
+
+
+def blurred(change: Float[Tensor, "batch channel *space"], sd: float) -> Float[Tensor, "batch channel *space"]:
+    """A Gaussian blur of `sd` pixels, the border repeated, in float32.
+
+    Two scans that differ in their anatomy differ by no finer detail than the scanner's point spread function lets
+    through, although each has noise as fine as its pixels. A sharper change is not anatomy.
+
+    >>> float(blurred(torch.full((1, 1, 5, 5), 0.5), 1.0).mean())
+    0.5
+    """
+    with torch.autocast(change.device.type, enabled=False):
+        kernel = gaussian_1d(torch.tensor(sd), normalize=True)
+        return separable_filtering(change.float(), [kernel] * (change.ndim - 2), mode="replicate")

@@ -4,7 +4,7 @@ import dataclasses
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -147,7 +147,7 @@ def measured_images(
 
 def trained(
     study: Study,
-    net: nn.Module,
+    networks: Mapping[str, nn.Module],
     objective: nn.Module,
     batches: Batches,
     directory: Path,
@@ -157,7 +157,11 @@ def trained(
     held_out: Callable[[], float] | None = None,
     **more: Any,
 ) -> Result:
-    """Fit on all processes, save the averaged weights on the main one, and say how it went."""
+    """Fit on all processes, save the averaged weights on the main one, and say how it went.
+
+    Args:
+        networks: what is saved, by folder below `directory`; "" is that itself.
+    """
     began = time.perf_counter()
     if len(batches.store.size) == 2:
         objective.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # guides too
@@ -165,8 +169,9 @@ def trained(
         steps=budget.steps, lr=budget.lr, seed=budget.seed, precision=study.precision, **more
     )
     fitted = fit(objective, batches, settings, directory=directory, title=title, validation_loss=held_out)
-    net.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    processes.alone(lambda: net.save_pretrained(directory))  # type: ignore[operator]
+    for folder, net in networks.items():
+        net.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        processes.alone(lambda net=net, folder=folder: net.save_pretrained(directory / folder))  # type: ignore[misc]
     seconds = max(fitted.seconds, time.perf_counter() - began)
     return dataclasses.asdict(fitted) | {"seconds": seconds, "processes": processes.world()}
 

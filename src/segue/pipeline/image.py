@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -31,6 +31,7 @@ from segue.study.schema import Study
 from segue.training.finetune import Constraint, CounterfactualFineTuning
 from segue.training.guides import GUIDES, GuideParts
 from segue.training.objectives import Augmentation, Pretraining, augmented
+from segue.training.prices import Prices
 
 PLAIN = Augmentation()
 
@@ -48,7 +49,7 @@ def pretrain(conditioning: Conditioning) -> Callable[[Study, Path], Result]:
         start = {} if settings.start is None else begin_as(mechanism.model, settings.start, leave="head.")
         batches = stream(study, store, "guide", settings.budget, extras=per_image(load_measured(study)))
         result = trained(
-            study, mechanism.model, objective, batches, directory, settings.budget,
+            study, mechanism.networks(), objective, batches, directory, settings.budget,
             title=f"pretrain {conditioning}", ema=0.998, skip=1e3, validate_every=settings.validate_every,
             held_out=lambda: infidelity(study, mechanism, "validation", augment=PLAIN),
         )  # fmt: skip
@@ -73,18 +74,21 @@ def finetune(recipe: Recipe) -> Callable[[Study, Path], Result]:
         workshop = Workshop(study)
         mechanism = workshop.mechanism(recipe._replace(tuning=variant), recipe.before)
         parts = GuideParts(workshop.parents, measured["training"], lambda: trained_regressor(study))
+        trainable = cast(Trainable, offered(mechanism, Trainable))
         bound = json.loads((recipe.before / "done.json").read_text())["constraint"]
+        constraint = Constraint(bound, settings.damping, settings.rate, settings.multiplier)
         objective = CounterfactualFineTuning(
             mechanism,
             GUIDES[variant.guide].build(parts),
             augment=Augmentation(**asdict(study.hvae.augment)),
-            constraint=Constraint(bound, settings.damping, settings.rate, settings.multiplier),
+            constraint=None if variant.moves_only else constraint,
             at_once=variant.at_once,
-            outside=variant.outside,
+            prices=Prices(variant.outside, variant.painting, variant.smoothness, study.deformation.energy),
         )
-        batches = stream(study, store, "guide", settings.budget, extras=per_image(measured))
+        budget = variant.budget or settings.budget
+        batches = stream(study, store, "guide", budget, extras=per_image(measured))
         result = trained(
-            study, mechanism.inner.model, objective, batches, directory, settings.budget,
+            study, trainable.networks(), objective, batches, directory, budget,
             title=directory.name, clip=settings.clip, skip=1e4 * settings.clip, ema=0.99,
         )  # fmt: skip
         return result | {"nelbo": processes.alone(lambda: infidelity_by_split(study, mechanism))}

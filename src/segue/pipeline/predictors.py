@@ -46,7 +46,7 @@ def train_segmentor(
     objective = Segmentation(net, Augmentation(**asdict(settings.augment)))
     chosen = None if settings.masks is None else with_masks(store, split, settings.masks, study.cohort.seed)
     batches = stream(study, store, split, settings.budget, with_fractions=True, chosen=chosen)
-    return trained(study, net, objective, batches, directory, settings.budget, title=title)
+    return trained(study, {"": net}, objective, batches, directory, settings.budget, title=title)
 
 
 def with_masks(store: Store, split: str, share: float, seed: int) -> np.ndarray:
@@ -99,4 +99,4 @@ def train_regressor(study: Study, directory: Path) -> Result:
     )
     objective = Regression(net, parents, Augmentation(**asdict(settings.augment)))
     batches = stream(study, store, "guide", settings.budget, extras=per_image(measured))
-    return trained(study, net, objective, batches, directory, settings.budget, title="regressor")
+    return trained(study, {"": net}, objective, batches, directory, settings.budget, title="regressor")

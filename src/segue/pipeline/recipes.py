@@ -5,16 +5,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
 from safetensors.torch import load_file
 
 from segue.causal.parents import Conditioning, Parents
 from segue.errors import InputError
 from segue.hardware import channels_last
 from segue.mechanisms import MECHANISMS
-from segue.mechanisms.refined import Refined
+from segue.mechanisms.deformation import VELOCITY, Deformation, build_velocity
+from segue.mechanisms.refined import Refined, refined
 from segue.nets.segmentor import Segmentor
+from segue.nets.velocity import VelocityNet
 from segue.nets.weights import NETWORK, load_pretrained
-from segue.pipeline.common import ensemble_folders, load_parents
+from segue.pipeline.common import ensemble_folders, grid_of, load_parents, open_store
 from segue.study.schema import Study, Variant
 from segue.training.guides import GUIDES
 
@@ -81,10 +84,23 @@ class Workshop:
 
     def mechanism(self, recipe: Recipe, directory: Path | None = None) -> Refined:
         """A method's mechanism; with `directory`, of the weights there."""
-        variant = recipe.tuning or Variant()
-        inner = self.plain(recipe.conditioning, directory or recipe.directory)
-        made = Refined(inner, ensemble=self.ensemble if recipe.ensemble else [], **refinements(variant))
+        variant, folder = recipe.tuning or Variant(), directory or recipe.directory
+        inner = self.plain(recipe.conditioning, folder)
+        if variant.moves:
+            inner = self.moving(inner, variant, folder)
+        made = refined(inner, ensemble=self.ensemble if recipe.ensemble else [], **refinements(variant))
         return channels_last(made, len(self.study.cohort.size))
+
+    def moving(self, painter: Any, variant: Variant, directory: Path) -> Deformation:
+        """A mechanism that moves around one that paints; its velocity untrained where `directory` has none."""
+        settings = self.study.deformation
+        if (directory / VELOCITY / NETWORK).is_file():
+            velocity = load_pretrained(VelocityNet, directory / VELOCITY)
+        else:
+            torch.manual_seed(self.study.finetune.budget.seed)
+            velocity = build_velocity(settings, self.parents, grid_of(self.study, open_store(self.study)))
+        how = {"squarings": settings.squarings, "carried": settings.carried, "moves_only": variant.moves_only}
+        return Deformation(painter, velocity, **how)  # type: ignore[arg-type]
 
     def plain(self, conditioning: Conditioning, directory: Path) -> Any:
         """The mechanism around the network saved in `directory`, its answers not refined."""

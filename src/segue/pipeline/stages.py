@@ -79,7 +79,7 @@ def image_stages(study: Study, training: Any) -> Iterator[Stage]:
     common = {key: value for key, value in asked(study.finetune).items() if key not in ("guides", "variants")}
     for directory, (recipe, variant) in tuned.items():
         needs = (f"pretrain/{recipe.conditioning}", *GUIDES[variant.guide].needs)
-        settings = [common, asked(variant), training]
+        settings = [common, asked(variant), training, *([asked(study.deformation)] if variant.moves else [])]
         yield Stage(f"finetune/{directory.name}", needs, settings, finetune(recipe), True)
 
 

@@ -217,8 +217,12 @@ def check_variants(study: Study, where: str) -> None:
         if guide not in GUIDES:
             raise InputError(f"{where}: finetune.{key}: {guide} is no guide{nearest(guide, GUIDES)}")
     for name, variant in study.finetune.variants.items():
-        if variant.at_once < 1 or min(variant.outside, variant.shrinkage, variant.blur, variant.corrections) < 0:
-            mend = "give at_once from 1; outside, shrinkage, blur and corrections from 0"
+        weights = (variant.outside, variant.painting, variant.smoothness)
+        if variant.at_once < 1 or min(*weights, variant.shrinkage, variant.blur, variant.corrections) < 0:
+            mend = "give at_once from 1; outside, painting, smoothness, shrinkage, blur and corrections from 0"
+            raise InputError(f"{where}: finetune.variants.{name}: {mend}")
+        if not variant.moves and (variant.moves_only or variant.painting or variant.smoothness):
+            mend = "moves_only, painting and smoothness are of a variant that moves; give it moves: true"
             raise InputError(f"{where}: finetune.variants.{name}: {mend}")
         if variant.panel and not (study.panel and variant.corrections):
             mend = "the ensemble measures for corrections only; give the study a panel, and the variant corrections"

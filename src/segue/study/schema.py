@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from segue.hardware import Precision
+from segue.mechanisms.deformation import DeformationSettings
 from segue.phantom import Law
 from segue.study.networks import Budget, Hvae, RegressorSettings, SegmentorSettings
 
@@ -67,8 +68,13 @@ class Variant:
 
     Args:
         at_once: variables that are asked to change in an image of the training.
-        outside: weight of the mean absolute change outside the regions that are asked to change.
+        moves: whether anatomy moves before it is painted (`segue.mechanisms.deformation`).
+        moves_only: nothing is painted.
+        smoothness: weight of the velocity's energy. painting: weight of the mean absolute change that is painted.
+        outside: weight of the mean absolute change away from what is asked to change (`segue.training.prices`).
+        budget: of this fine-tuning; None: that of all.
         shrinkage: size of change, as a share of the intensity range, that is set to 0, in training and in every answer.
+            Where anatomy moves, this and `blur` are of what is painted alone.
         blur: of the Gaussian that an answer's change passes, the standard deviation in pixels: the scanner's.
         corrections: how often an answer is corrected by what the guide measures on it (`segue.mechanisms.correction`).
         panel: whether the ensemble (`panel`) measures answers together with the guide, for the corrections.
@@ -76,12 +82,17 @@ class Variant:
     The last three are no part of the fine-tuning: methods that differ in these alone are trained once.
 
     >>> Variant(at_once=6, corrections=2).trained
-    Variant(guide='region', at_once=6, outside=0.0, shrinkage=0.0, blur=0.0, corrections=0, panel=False)
+    Variant(guide='region', at_once=6, moves=False, moves_only=False, smoothness=0.0, painting=0.0, ...)
     """
 
     guide: str = "region"
     at_once: int = 1
+    moves: bool = False
+    moves_only: bool = False
+    smoothness: float = 0.0
+    painting: float = 0.0
     outside: float = 0.0
+    budget: Budget | None = None
     shrinkage: float = 0.0
     blur: float = 0.0
     corrections: int = 0
@@ -180,6 +191,7 @@ class Study:
         variables: the partition that measures each structure.
         baselines: names of `segue.baselines.BASELINES` that are judged beside the study's own methods.
         mechanism: kind of image mechanism (`segue.mechanisms`); its settings are in the section of that name.
+        deformation: how anatomy moves in the variants that move it.
         graph: by variable (`structure@region` or covariate), its causes; empty: all are independent, as in the papers.
         runs: the folder of all runs.
         precision: of training; auto is bf16 where the hardware has it. Answers and areas are always in float32.
@@ -199,6 +211,7 @@ class Study:
     hvae: Hvae
     finetune: Finetune
     mechanism: str = "hvae"
+    deformation: DeformationSettings = field(default_factory=DeformationSettings)
     evaluate: Evaluate = Evaluate()
     baselines: tuple[str, ...] = ()
     notes: str = ""

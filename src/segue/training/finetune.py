@@ -21,10 +21,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from segue import processes
-from segue.anatomy import elsewhere
-from segue.mechanisms.base import ImageMechanism, Loss, Trainable, offered
+from segue.causal.facts import Facts
+from segue.mechanisms.base import ImageMechanism, Loss, Moves, Terms, Trainable, offered
 from segue.training.batches import Batch
 from segue.training.objectives import Augmentation, augmented
+from segue.training.prices import Prices, away, priced
 
 __all__ = ["Constraint", "CounterfactualFineTuning", "intervene"]
 
@@ -75,7 +76,8 @@ class CounterfactualFineTuning(nn.Module):
     Args:
         guide: the frozen predictor's squared errors (`segue.training.guides`).
         at_once: how many variables are asked to change in an image.
-        outside: weight of the mean absolute change where no change is asked for.
+        constraint: on the mechanism's fidelity; None where fine-tuning leaves that as it is.
+        prices: weights of what is penalised.
 
     >>> import segue
     >>> model = segue.load("coronary-phantom")
@@ -95,41 +97,54 @@ class CounterfactualFineTuning(nn.Module):
         guide: nn.Module,
         *,
         augment: Augmentation,
-        constraint: Constraint,
+        constraint: Constraint | None,
         at_once: int = 1,
-        outside: float = 0.0,
+        prices: Prices | None = None,
     ) -> None:
         super().__init__()
         trainable = offered(mechanism, Trainable)
         assert trainable is not None  # nothing else is fine-tuned
-        cast(nn.Module, cast(Any, trainable).model).requires_grad_(False)
+        cast(nn.Module, mechanism).requires_grad_(False)
         for part in trainable.tuned():
             part.requires_grad_(True)
         self.mechanism, self.guide, self.augment = cast(Any, mechanism), guide, augment
-        self.constraint, self.at_once, self.outside = constraint, at_once, outside
-        self.register_buffer("multiplier", torch.tensor(constraint.start))
+        self.constraint, self.at_once, self.prices = constraint, at_once, prices or Prices()
+        self.register_buffer("multiplier", torch.tensor(constraint.start if constraint else 0.0))
 
     def forward(self, batch: Batch, progress: float) -> Loss:
         facts = augmented(batch, self.augment, self.mechanism.parents)
         posterior = self.mechanism.abduct(facts, sample=True)
         requested = intervene(facts.pa, facts.measured, self.at_once)
-        (image,) = self.mechanism.predict(facts, posterior, [requested])
+        image, price, terms = self.answer(facts, posterior, requested)
         disagreement = self.guide(image, facts, requested).mean()
         change = (image - facts.image).abs()
-        away = (elsewhere(facts.weights, (requested != facts.pa)[:, : facts.measured]) * change).mean()
-        fidelity = cast(Trainable, offered(self.mechanism, Trainable)).fidelity(facts, posterior)
-        violation = processes.mean(-fidelity) - self.constraint.bound
-        loss = self.lagrangian(disagreement + self.outside * away, violation)
-        return loss, {
-            "agreement": disagreement,
-            "nelbo": violation + self.constraint.bound,
-            "multiplier": self.multiplier.clone(),
-            "change": change.mean(),
-            "elsewhere": away,
-        }
+        terms |= {"agreement": disagreement, "change": change.mean()}
+        if self.prices.outside:
+            terms["elsewhere"] = (away(self.mechanism.parents, facts, requested, image) * change).mean()
+            price = price + self.prices.outside * terms["elsewhere"]
+        if self.constraint is None:
+            return disagreement + price, terms
+        violation = self.violation(cast(Trainable, offered(self.mechanism, Trainable)).fidelity(facts, posterior))
+        terms |= {"nelbo": violation + self.constraint.bound, "multiplier": self.multiplier.clone()}
+        return self.lagrangian(disagreement + price, violation), terms
+
+    def answer(self, facts: Facts, posterior: Any, requested: Tensor) -> tuple[Tensor, Tensor, Terms]:
+        """x*, and what its making costs."""
+        mover = cast(Any, offered(self.mechanism, Moves))
+        if mover is None:
+            (image,) = self.mechanism.predict(facts, posterior, [requested])
+            return image, torch.zeros(()), {}
+        (edit,) = mover.edits(facts, posterior, [requested])
+        return edit.image, *priced(edit, self.prices)
+
+    def violation(self, fidelity: Float[Tensor, " batch"]) -> Float[Tensor, ""]:
+        """By how much the mean of -fidelity is above its bound."""
+        assert self.constraint is not None
+        return processes.mean(-fidelity) - self.constraint.bound
 
     def lagrangian(self, objective: Tensor, violation: Tensor) -> Tensor:
         """What is minimised; in training, the multiplier takes its step."""
+        assert self.constraint is not None
         weight = (self.multiplier + self.constraint.damping * violation.detach()).clamp_min(0)
         if self.training and bool(violation.isfinite()):
             self.multiplier.add_(self.constraint.rate * violation.detach()).clamp_(min=0)

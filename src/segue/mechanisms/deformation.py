@@ -1,0 +1,223 @@
+"""Anatomy moves before it is painted: x* = W(x; exp(v)) + r.
+
+v is a stationary velocity field for the request pa*, predicted from the image, the guide's soft masks of it and the
+painted change pa* - pa. W resamples by the diffeomorphism exp(v). r is what a painting mechanism changes. It is made
+expensive in fine-tuning, so that what can move is moved. Where nothing is asked v is zero and not a bit changes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, cast
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from segue.causal.facts import Facts
+from segue.causal.parents import Parents
+from segue.cohort.grid import Grid
+from segue.mechanisms.base import ImageMechanism, Likelihood, Loss, Samples, Smooths, Trainable, offered
+from segue.mechanisms.diffeomorphism import exponential, resample
+from segue.nets.velocity import VelocityNet
+
+__all__ = [
+    "VELOCITY",
+    "Carried",
+    "Deformation",
+    "DeformationPosterior",
+    "DeformationSettings",
+    "Edit",
+    "Energy",
+    "build_velocity",
+]
+
+VELOCITY = "velocity"  # the folder of its network
+Carried = Literal["image", "smooth"]
+Energy = Literal["first", "bending"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeformationSettings:
+    """How anatomy moves.
+
+    Attributes:
+        widths, resolution, smoothing: of the network (`segue.nets.velocity.VelocityNet`).
+        squarings: of the velocity's exponential.
+        carried: what moves: the image with its noise, or its smooth part, while the scanner's noise stays in place.
+        energy: of the velocity, which fine-tuning keeps low (`segue.training.prices`): first, its squared gradient;
+            bending, its squared second derivatives.
+
+    >>> DeformationSettings().resolution
+    4
+    """
+
+    widths: tuple[int, ...] = (32, 64, 96, 96)
+    resolution: int = 4
+    smoothing: float = 1.5
+    squarings: int = 5
+    carried: Carried = "image"
+    energy: Energy = "first"
+
+
+class DeformationPosterior(NamedTuple):
+    """What the velocity depends on, and the painting mechanism's posterior; None where that paints nothing.
+
+    >>> DeformationPosterior(torch.rand(3, 8, 4, 4), None).rows(torch.tensor([1])).features.shape
+    torch.Size([1, 8, 4, 4])
+    """
+
+    features: Float[Tensor, "batch feature *coarse"]
+    painter: Any
+
+    def rows(self, index: Int[Tensor, " row"]) -> "DeformationPosterior":
+        """The posterior of some images, repeats allowed."""
+        return DeformationPosterior(self.features[index], self.painter and self.painter.rows(index))
+
+
+class Edit(NamedTuple):
+    """An answer and what it is made of: image = x + (what moved) + paint.
+
+    >>> Edit(*(torch.zeros(1, 1, 4, 4) for _ in range(4))).paint.shape
+    torch.Size([1, 1, 4, 4])
+    """
+
+    image: Float[Tensor, "batch channel *space"]
+    velocity: Float[Tensor, "batch dims *space"]
+    displacement: Float[Tensor, "batch dims *space"]
+    paint: Float[Tensor, "batch channel *space"]
+
+
+class Deformation(nn.Module):
+    """A mechanism that moves what is in the image, around one that paints.
+
+    Args:
+        painter: the painting mechanism, pre-trained; perhaps `Refined`, which then refines what is painted alone.
+        velocity: the network of v.
+        squarings, carried: see `DeformationSettings`.
+        moves_only: nothing is painted.
+
+    >>> import segue
+    >>> model = segue.load("coronary-phantom")
+    >>> net = build_velocity(DeformationSettings(), model.parents, model.grid)
+    >>> mechanism = Deformation(model.mechanism.inner, net, moves_only=True)
+    >>> from segue.engine.answer import abduct_images, check_inputs
+    >>> facts = abduct_images(model, check_inputs(model, model.examples()[:1])).facts
+    >>> with torch.inference_mode():
+    ...     (null,) = mechanism.predict(facts, mechanism.abduct(facts), [facts.pa])
+    >>> torch.equal(null, facts.image)
+    True
+    """
+
+    def __init__(
+        self,
+        painter: ImageMechanism,
+        velocity: VelocityNet,
+        *,
+        squarings: int = 5,
+        carried: Carried = "image",
+        moves_only: bool = False,
+    ) -> None:
+        super().__init__()
+        self.painter, self.parents, self.velocity = cast(Any, painter), painter.parents, velocity
+        self.squarings, self.carried, self.moves_only = squarings, carried, moves_only
+
+    def extra_repr(self) -> str:
+        """The settings, in the module's text."""
+        return f"squarings={self.squarings}, carried={self.carried}, moves_only={self.moves_only}"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What makes it again, besides its networks."""
+        return {"squarings": self.squarings, "carried": self.carried, "moves_only": self.moves_only}
+
+    def abduct(self, facts: Facts, *, sample: bool = False) -> DeformationPosterior:
+        """The features of the image and its soft masks, and the painter's posterior."""
+        with torch.no_grad():
+            soft = self.parents.segmentor.soft(facts.image)
+        features = self.velocity.features(torch.cat([facts.image, soft.to(facts.image)], dim=1))
+        painted = not self.moves_only or self.carried == "smooth"
+        return DeformationPosterior(features, self.painter.abduct(facts, sample=sample) if painted else None)
+
+    def predict(
+        self, facts: Facts, posterior: DeformationPosterior, requests: Sequence[Tensor]
+    ) -> list[Float[Tensor, "batch channel *space"]]:
+        """x* = W(x; exp(v)) + r under each of several parents pa*."""
+        return [edit.image for edit in self.edits(facts, posterior, requests)]
+
+    def displacements(
+        self, facts: Facts, posterior: DeformationPosterior, requests: Sequence[Tensor]
+    ) -> list[Float[Tensor, "batch dims *space"]]:
+        """exp(v) under each of several parents pa*, in pixels."""
+        return [exponential(self.field(facts, posterior, pa), self.squarings) for pa in requests]
+
+    def edits(self, facts: Facts, posterior: DeformationPosterior, requests: Sequence[Tensor]) -> list[Edit]:
+        """The answers with what they are made of."""
+        x, carried = facts.image, self.what_moves(facts, posterior)
+        painted = [x] * len(requests) if self.moves_only else self.painter.predict(facts, posterior.painter, requests)
+        found = []
+        for requested, image in zip(requests, painted, strict=True):
+            velocity = self.field(facts, posterior, requested)
+            displacement = exponential(velocity, self.squarings)
+            # less the resampling at rest: equal to the bit where nothing moves
+            moved = resample(carried, displacement) - resample(carried, torch.zeros_like(displacement))
+            found.append(Edit(x + moved + (image - x), velocity, displacement, image - x))
+        return found
+
+    def field(
+        self, facts: Facts, posterior: DeformationPosterior, requested: Tensor
+    ) -> Float[Tensor, "batch dims *space"]:
+        """v, in pixels."""
+        before, after = (self.parents.context(pa, facts.weights, "map") for pa in (facts.pa, requested))
+        return self.velocity(posterior.features, after - before)
+
+    def what_moves(self, facts: Facts, posterior: DeformationPosterior) -> Float[Tensor, "batch channel *space"]:
+        """The image, or its smooth part."""
+        if self.carried == "image":
+            return facts.image
+        return cast(Any, offered(self.painter, Smooths)).smooth(facts, posterior.painter).detach()
+
+    def loss(self, facts: Facts, progress: float) -> Loss:
+        """The painter's: the velocity is not pre-trained."""
+        return offered(self.painter, Trainable).loss(facts, progress)
+
+    def fidelity(self, facts: Facts, posterior: DeformationPosterior) -> Float[Tensor, " batch"]:
+        """The painter's; moving changes nothing of it."""
+        return offered(self.painter, Trainable).fidelity(facts, self.of_painter(facts, posterior))
+
+    def log_likelihood(self, facts: Facts, posterior: DeformationPosterior) -> Float[Tensor, " batch"]:
+        """The painter's."""
+        return offered(self.painter, Likelihood).log_likelihood(facts, self.of_painter(facts, posterior))
+
+    def sample(self, pa: Tensor, weights: Tensor) -> Float[Tensor, "batch channel *space"]:
+        """The painter's images of nobody."""
+        return offered(self.painter, Samples).sample(pa, weights)
+
+    def of_painter(self, facts: Facts, posterior: DeformationPosterior) -> Any:
+        """The painter's posterior, inferred where the answers did without."""
+        return self.painter.abduct(facts) if posterior.painter is None else posterior.painter
+
+    def tuned(self) -> Sequence[nn.Module]:
+        """The velocity, and what the painter predicts with."""
+        return [self.velocity, *([] if self.moves_only else offered(self.painter, Trainable).tuned())]
+
+    def networks(self) -> dict[str, nn.Module]:
+        """The painter's, and that of v in a folder of its own."""
+        return offered(self.painter, Trainable).networks() | {VELOCITY: self.velocity}
+
+
+def build_velocity(settings: DeformationSettings, parents: Parents, grid: Grid) -> VelocityNet:
+    """An untrained network of v for images of a grid.
+
+    >>> import segue
+    >>> model = segue.load("coronary-phantom")
+    >>> build_velocity(DeformationSettings(resolution=2), model.parents, model.grid).level
+    0
+    """
+    return VelocityNet(
+        size=grid.size,
+        inputs=grid.channels + len(parents.variables.structures),
+        context=parents.context_channels("map"),
+        widths=settings.widths,
+        resolution=settings.resolution,
+        smoothing=settings.smoothing,
+    )
