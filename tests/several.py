@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from segue import processes
 from segue.causal.parents import Parents
 from segue.cohort import Store
+from segue.cohort.grid import Grid
 from segue.errors import InputError, exit_code
 from segue.mechanisms.hvae import HVAEMechanism
 from segue.training.batches import Batches
@@ -130,8 +131,8 @@ def train(
     objective.register_forward_pre_hook(fail)
     objective.register_forward_hook(keep)
     batches = Batches(
-        store=cohort, split="guide", batch_size=batch_size, seed=0, intensity=(-200.0, 800.0), extras=extras,
-        rank=processes.rank(), world=processes.world(),
+        store=cohort, split="guide", batch_size=batch_size, seed=0, extras=extras,
+        grid=Grid(cohort.size, intensity=(-200.0, 800.0)), rank=processes.rank(), world=processes.world(),
     )  # fmt: skip
     settings = TrainingSettings(steps=steps, lr=lr, precision="no", checkpoint_every=5)
     fitted = fit(objective, batches, settings, directory=directory, title=kind)

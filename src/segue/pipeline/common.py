@@ -51,6 +51,7 @@ def grid_of(study: Study, store: Store) -> Grid:
         size=store.size,
         channels=store.channels,
         intensity=study.cohort.intensity,
+        percentiles=study.cohort.percentiles,
         unit=store.unit,
         pixel_area=float(areas[0]) if torch.allclose(areas, areas[0]) else None,
     )
@@ -87,7 +88,7 @@ def stream(study: Study, store: Store, split: str, budget: Budget, **more: Any) 
         split=split,
         batch_size=budget.batch_size,
         seed=budget.seed,
-        intensity=study.cohort.intensity,
+        grid=grid_of(study, store),
         rank=processes.rank(),
         world=processes.world(),
         **more,
@@ -112,7 +113,7 @@ def in_order(
         split="test",
         batch_size=64,
         seed=0,
-        intensity=study.cohort.intensity,
+        grid=grid_of(study, store),
         extras=extras,
         with_fractions=fractions,
     )
