@@ -30,6 +30,7 @@ from segue.training.state import TrainingSettings
 
 TESTS = Path(__file__).parent
 MOVED = {"rotate": 5.0, "shift": 0.03, "flip_axes": (1,), "contrast": 0.1, "brightness": 0.1, "noise": 0.05}
+MOVED |= {"gamma": 0.3, "blur": 0.7, "percentiles": (1.0, 99.0)}
 
 
 Task = dict[str, object]  # the name of a function below as "task", and its arguments

@@ -22,10 +22,11 @@ from segue.nets.segmentor import Segmentor
 from segue.nets.weights import load_pretrained
 from segue.progress import track
 from segue.study.derived import consulted, variables
-from segue.study.networks import Budget
+from segue.study.networks import Augment, Budget
 from segue.study.schema import Study
 from segue.training.batches import Batches
 from segue.training.loop import fit
+from segue.training.objectives import Augmentation
 from segue.training.state import TrainingSettings
 
 Result = dict[str, Any]
@@ -80,6 +81,11 @@ def load_parents(study: Study) -> Parents:
 
 def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def augmentation(study: Study, settings: Augment) -> Augmentation:
+    """Random changes to training images, which are scaled as the study's are."""
+    return Augmentation(percentiles=study.cohort.percentiles, **dataclasses.asdict(settings))
 
 
 def stream(study: Study, store: Store, split: str, budget: Budget, **more: Any) -> Batches:
