@@ -15,6 +15,7 @@ from benchmarks.machine import Alone, Cost
 from benchmarks.record import Findings, Row, Statement, run, together
 from benchmarks.timing import Seconds, interleave, ratio, spread
 from segue.cohort import Store, read_folder, write_store
+from segue.cohort.grid import Grid
 from segue.errors import InputError
 from segue.phantom import STRUCTURES, draw, render, render_cohort, write_folder
 from segue.pipeline.prepare import following
@@ -194,9 +195,8 @@ def write_cohort(path: Path | str, images: int, size: tuple[int, int]) -> Work:
 def read_cohort(path: str) -> Work:
     """An epoch of a store, images and maps, as training streams it."""
     store = Store(Path(path))
-    stream = Batches(
-        store=store, split="guide", batch_size=BATCH, seed=0, intensity=(-200.0, 1200.0), with_fractions=True
-    )
+    grid = Grid(store.size, intensity=(-200.0, 1200.0))
+    stream = Batches(store=store, split="guide", batch_size=BATCH, seed=0, grid=grid, with_fractions=True)
     steps = len(store) // BATCH
 
     def read() -> None:

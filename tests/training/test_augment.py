@@ -1,9 +1,12 @@
 import math
 
+import numpy as np
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 
-from segue.training.augment import jitter, random_affine, random_displacement, uniform, warp
+from segue.cohort.grid import Grid
+from segue.training.augment import jitter, random_affine, random_displacement, smoothed, toned, uniform, warp
 from segue.training.objectives import Augmentation
 
 STILL = {"rotate": 0.0, "scale": 0.0, "shift": 0.0, "flip_axes": ()}
@@ -184,3 +187,69 @@ def test_an_elastic_change_moves_masks_with_the_image():
     assert float(overlap) > 0.99 and not torch.allclose(mask, image)
     again, other = Augmentation(elastic=0.03)(image, image)
     assert not torch.allclose(other, mask) and again.shape == image.shape
+
+
+def test_gamma_one_is_the_identity_and_gamma_keeps_the_order_of_all_values():
+    x = torch.linspace(-3, 3, 601).reshape(1, 1, 601)
+    torch.testing.assert_close(toned(x, 1.0), x)
+    for gamma in (0.4, 2.5):
+        changed = toned(x, gamma)
+        assert changed.isfinite().all() and (changed.diff(dim=2) > 0).all()
+        inside = (x >= -1) & (x <= 1)
+        torch.testing.assert_close(changed[inside], 2 * ((x[inside] + 1) / 2) ** gamma - 1)
+        assert torch.equal(changed[x < -1], x[x < -1])
+
+
+def test_gamma_is_drawn_for_each_image_within_its_limits():
+    torch.manual_seed(0)
+    changed = jitter(torch.zeros(200, 1, 2, 2), contrast=0.0, brightness=0.0, noise=0.0, gamma=0.5)
+    assert torch.equal(changed, changed[:, :, :1, :1].expand_as(changed))
+    drawn = ((changed[:, 0, 0, 0] + 1) / 2).log() / math.log(0.5)
+    assert drawn.log().abs().max() < 0.5 and drawn.log().std() > 0.2
+
+
+@pytest.mark.parametrize("space", [(40, 30), (12, 16, 20)])
+def test_a_blur_is_scipys_away_from_the_border_and_keeps_even_images(space):
+    x, sd = torch.randn(3, 2, *space), torch.tensor([0.0, 0.6, 1.3])
+    found = smoothed(x, sd)
+    assert torch.equal(found[0], x[0])
+    torch.testing.assert_close(smoothed(torch.full_like(x, 2.5), sd), torch.full_like(x, 2.5))
+    for i in (1, 2):
+        expected = gaussian_filter(x[i].double().numpy(), sigma=(0, *[float(sd[i])] * len(space)), truncate=8.0)
+        middle = (slice(None), *[slice(6, -5)] * len(space))
+        np.testing.assert_allclose(found[i][middle].numpy(), expected[middle], atol=2e-4)
+
+
+def test_blur_is_drawn_for_each_image_up_to_its_limit():
+    torch.manual_seed(0)
+    x = torch.zeros(100, 1, 21, 21)
+    x[:, :, 10, 10] = 1
+    changed = jitter(x, contrast=0.0, brightness=0.0, noise=0.0, blur=1.5)
+    place = torch.arange(21.0) - 10
+    sd = (changed.sum(2)[:, 0] * place**2).sum(1).sqrt()
+    assert sd.max() < 1.5 and sd.max() > 1.3 and sd.min() < 0.3
+
+
+def test_what_is_off_draws_nothing():
+    x = torch.rand(3, 1, 6, 6)
+    torch.manual_seed(0)
+    one = jitter(x, contrast=0.2, brightness=0.1, noise=0.1)
+    after = torch.rand(1)
+    torch.manual_seed(0)
+    gain, strength = 1 + 0.2 * (2 * torch.rand(3, 1, 1, 1) - 1), 0.1 * torch.rand(3, 1, 1, 1)
+    white = torch.randn(3, 1, 6, 6)
+    assert torch.equal(one, gain * x + 0.1 * (2 * torch.rand(3, 1, 1, 1) - 1) + strength * white)
+    assert torch.equal(after, torch.rand(1))
+
+
+def test_with_percentiles_a_changed_image_is_scaled_by_its_own_again():
+    torch.manual_seed(0)
+    x = Grid((16, 16), percentiles=(1.0, 99.0)).scale(255 * torch.rand(4, 1, 16, 16))
+    own = {"percentiles": (1.0, 99.0)}
+    assert torch.equal(Augmentation(**own)(x)[0], x)  # nothing changes: nothing is scaled
+    (linear,) = Augmentation(contrast=0.3, brightness=0.3, **own)(x)
+    torch.testing.assert_close(linear, x, atol=1e-5, rtol=0)
+    changed, mask = Augmentation(gamma=0.8, blur=1.0, noise=0.1, shift=0.1, **own)(x, x)
+    levels = changed.flatten(1).quantile(torch.tensor([0.01, 0.99]), dim=1)
+    torch.testing.assert_close(levels, torch.tensor([[-1.0], [1.0]]).expand(2, 4), atol=1e-4, rtol=0)
+    assert not torch.allclose(changed, mask, atol=0.05)

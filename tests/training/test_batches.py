@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segue.cohort.grid import scaled, unscaled
+from segue.cohort.grid import Grid, scaled, unscaled
 from segue.errors import InputError
 from segue.training.batches import Batches
 
@@ -15,7 +15,8 @@ CT = (-200.0, 800.0)
 
 
 def make(store, **changes):
-    return Batches(**({"store": store, "split": "guide", "batch_size": 5, "seed": 3, "intensity": CT} | changes))
+    grid = Grid(store.size, intensity=CT)
+    return Batches(**({"store": store, "split": "guide", "batch_size": 5, "seed": 3, "grid": grid} | changes))
 
 
 def rows(batches, step):

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float
+from torch import Tensor
 
 from segue.cohort.grid import Grid
 from segue.cohort.io.image_file import decode_image
@@ -37,11 +38,20 @@ def file_stem(id: str) -> str:
     return id.replace("/", "_")
 
 
-def of_folder(folder: Path, *, ids: Sequence[str], variables: Sequence[str], grid: Grid) -> Method:
+def of_folder(
+    folder: Path,
+    *,
+    ids: Sequence[str],
+    variables: Sequence[str],
+    grid: Grid,
+    windows: Float[Tensor, "image 2"] | None = None,
+) -> Method:
     """The method whose answers are the files of a folder, one an image and variable.
 
     Args:
         ids: of all images that will be asked for. variables: the measured variables, in the order of the requests.
+        windows: by which the factual images are scaled, one row for each of `ids`, and so their answers (not by their
+            own: what an answer changed would shift its percentiles). None: by the grid's intensity.
 
     Raises:
         InputError: the folder or one of the files is missing; the message names the first.
@@ -54,9 +64,12 @@ def of_folder(folder: Path, *, ids: Sequence[str], variables: Sequence[str], gri
         raise InputError(f"{folder}: no such folder; give the folder of the images that answer the exported requests")
     files = {(id, name): found_file(folder, answer_name(id, name)) for id in ids for name in variables}
 
+    rows = {id: row for row, id in enumerate(ids)}
+
     def respond(questions: Questions) -> Images:
         raw = [np.stack([read_answer(files[id, name], grid) for id in questions.ids]) for name in variables]
-        return [grid.scale(torch.from_numpy(images)).to(questions.facts.image.device) for images in raw]
+        window = grid.intensity if windows is None else windows[[rows[id] for id in questions.ids]]
+        return [grid.scale(torch.from_numpy(images), window).to(questions.facts.image.device) for images in raw]
 
     return Method(respond, open_ended=False)
 

@@ -23,6 +23,7 @@ def counterfactual_command(rest: list[str]) -> None:
     import torch
 
     from segue.cohort.io import split_suffix
+    from segue.cohort.io.write_file import bits_of
     from segue.hub.load import load
 
     model = load(options.run, method=options.method)
@@ -36,7 +37,8 @@ def counterfactual_command(rest: list[str]) -> None:
     for path, image, spacing in inputs:
         answer = model.counterfactual(image, do, spacing=spacing, covariates=covariates, **asked)
         options.out.mkdir(parents=True, exist_ok=True)  # after the request has been checked
-        print(write_counterfactual(answer, model, do, path, spacing, options.out))
+        bits = bits_of(model.grid.limits(image[0].numpy()))
+        print(write_counterfactual(answer, model, do, path, spacing, options.out, bits=bits))
 
 
 def write_counterfactual(
@@ -46,14 +48,16 @@ def write_counterfactual(
     source: Path,
     spacing: tuple[float, ...] | None,
     out: Path,
+    *,
+    bits: int,
 ) -> Path:
-    """Write the image, and a JSON file with its variables; return the path of the image."""
+    """Write the image (a PNG of 8 or 16 bits), and a JSON file with its variables; return the path of the image."""
     from segue.cohort.io import split_suffix
-    from segue.cohort.io.write_file import bits_of, write_image
+    from segue.cohort.io.write_file import write_image
 
     stem, suffix = split_suffix(source.name)
     file = out / f"{stem}_counterfactual{'.png' if suffix == '.png' else '.nii.gz'}"
-    write_image(file, answer.image[0, 0].cpu().numpy(), spacing, bits=bits_of(model.grid.intensity))
+    write_image(file, answer.image[0, 0].cpu().numpy(), spacing, bits=bits)
     kinds = {"factual": answer.factual, "requested": answer.requested, "achieved": answer.achieved}
     values = {
         name: {kind: float(value[name][0]) for kind, value in kinds.items() if name in value}

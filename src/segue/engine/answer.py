@@ -36,11 +36,13 @@ class Abducted:
     """All that is inferred of some images before anything is asked of them.
 
     Attributes:
-        raw: in the source's units, (batch, channel, *space). facts: the same scaled and measured.
+        raw: in the source's units, (batch, channel, *space). window: by which they, and answers to them, are scaled.
+        facts: the images scaled and measured.
         soft: the guide's masks. posteriors: opaque; one at the posterior's mean, or several draws.
     """
 
     raw: Tensor
+    window: Float[Tensor, "batch 2"]
     facts: Facts
     soft: Float[Tensor, "batch structure *space"]
     posteriors: list[Any]
@@ -130,12 +132,13 @@ def abduct_images(model: "Model", inputs: Inputs, *, particles: int = 1) -> Abdu
     >>> known.facts.pa.shape, len(known.posteriors)
     (torch.Size([2, 9]), 1)
     """
-    x = model.grid.scale(inputs.raw)
+    window = model.grid.window(inputs.raw)
+    x = model.grid.scale(inputs.raw, window)
     soft = model.parents.segmentor.soft(x)
     measured, frames = model.parents.read(soft, inputs.pixel_area)
     weights = model.parents.weights(frames, model.grid.size)
     facts = Facts(x, torch.cat([measured, inputs.covariates], dim=1), weights, inputs.pixel_area)
-    return Abducted(inputs.raw, facts, soft, abduct(model.mechanism, facts, particles=particles))
+    return Abducted(inputs.raw, window, facts, soft, abduct(model.mechanism, facts, particles=particles))
 
 
 @torch.inference_mode()
@@ -160,7 +163,8 @@ def predictions(
         image = unless_null(null, facts.image, answer)
         soft = model.parents.segmentor.soft(image)
         achieved = measure(soft, facts.weights, model.parents.structure_of, facts.pixel_area)
-        yield Predicted(unless_null(null, known.raw[i], model.grid.unscale(image)), image, soft, achieved)
+        raw = unless_null(null, known.raw[i], model.grid.unscale(image, known.window[i]))
+        yield Predicted(raw, image, soft, achieved)
 
 
 def predict_all(model: "Model", known: Abducted, owner: Tensor, pa_star: Tensor) -> Predicted:

@@ -70,32 +70,35 @@ def similarity(
 
 
 def summarise_distances(
-    table: pl.DataFrame, *, span: float, subjects: Sequence[str], bootstrap: int, seed: int
+    table: pl.DataFrame, *, span: float | np.ndarray, subjects: Sequence[str], bootstrap: int, seed: int
 ) -> dict[str, Any]:
     """The `truth` of one method, over its well-posed requests; None if no request is, or if a PSNR is infinite.
 
     Args:
         table: with the columns of `distances`, `well_posed` and `image`.
-        span: length of the intensity range, in raw units. subjects: of each image index.
+        span: length of the intensity range, in raw units: of all images, or of each image index.
+        subjects: of each image index.
     """
     table = table.filter(pl.col("well_posed"))
+    spans = np.broadcast_to(span, len(subjects))[table["image"].to_numpy().astype(int)]
     found: dict[str, Any] = {}
     for part in SCOPES:
-        mae, mse, ssim = (known_mean(table[f"truth_{key}{part}"]) for key in ("mae", "mse", "ssim"))
+        mae, mse, ssim = (table[f"truth_{key}{part}"] for key in ("mae", "mse", "ssim"))
+        in_raw_units, mean_square = known_mean(spans * mae.to_numpy()), known_mean(mse)
         # PSNR of the mean squared error: the mean of PSNRs is infinite as soon as one answer is exact
-        psnr = -10 * math.log10(mse) if mse else None
-        found |= {f"mae{part}": None if mae is None else span * mae, f"psnr{part}": psnr, f"ssim{part}": ssim}
-    by_request = span * table["truth_mae"].to_numpy()
+        psnr = -10 * math.log10(mean_square) if mean_square else None
+        found |= {f"mae{part}": in_raw_units, f"psnr{part}": psnr, f"ssim{part}": known_mean(ssim)}
+    by_request = spans * table["truth_mae"].to_numpy()
     interval = Bootstrap(subjects, bootstrap, seed).interval(by_request, table["image"]) if len(table) else None
     return {"n_requests": len(table), **found, "ci95": interval}
 
 
-def known_mean(column: pl.Series) -> float | None:
+def known_mean(column: pl.Series | np.ndarray) -> float | None:
     """The mean of the values that are not NaN; None if there are none.
 
     >>> known_mean(pl.Series([1.0, math.nan, 2.0]))
     1.5
     """
-    values = column.to_numpy()
+    values = np.asarray(column)
     known = values[~np.isnan(values)]
     return float(known.mean()) if len(known) else None

@@ -47,13 +47,14 @@ class Answer:
     """An image and what became of it.
 
     Attributes:
-        image: x, first channel. outlines: the guide's soft masks of x, by structure.
+        image: x, first channel. window: its (black, white). outlines: the guide's soft masks of x, by structure.
         regions: by variable, its region's weights.
         factual, requested: by variable, covariates too. judge: on x.
         do: what was asked. propagate, hold: as of `Model.counterfactual`. sd: of the training data, by variable.
     """
 
     image: Array
+    window: tuple[float, float]
     outlines: dict[str, Array]
     regions: dict[str, Array]
     factual: Areas
@@ -107,6 +108,7 @@ def ask(
     judged = explored.judged_factual(known, case)
     asked = Answer(
         image=known.raw[0, 0].cpu().numpy(),
+        window=model.grid.limits(case.image),
         outlines=masks(model, known.soft[0]),
         regions=dict(zip(names, known.facts.weights[0].cpu().numpy(), strict=True)),
         factual=by_name(model.variables, known.facts.pa[0]),
@@ -152,6 +154,7 @@ class Sweep:
 
     Attributes:
         requested, guide: (frame,), in `unit`. judge: the same, None without one. images: (frame, *space).
+        window: (black, white) of the factual image.
     """
 
     variable: str
@@ -163,6 +166,7 @@ class Sweep:
     training: tuple[float, float]
     factual: float
     images: Float[np.ndarray, "frame *space"]
+    window: tuple[float, float]
 
 
 @torch.inference_mode()
@@ -202,6 +206,7 @@ def sweep(
         training=training_range(model, place),
         factual=float(known.facts.pa[0, place]),
         images=found.raw[:, 0].cpu().numpy(),
+        window=model.grid.limits(case.image),
     )
 
 

@@ -51,7 +51,7 @@ def files(explored: Explored, chosen: Chosen, answer: Answer) -> list[DownloadFi
 def write_answer(folder: Path, stem: str, explored: Explored, chosen: Chosen, answer: Answer, one: Reading) -> None:
     """One method's counterfactual: NIfTI with the input's affine, PNG if it is 2-D, and the sidecar as JSON."""
     if one.image.ndim == 2:
-        write_image(folder / f"{stem}.png", one.image, None, bits=bits_of(explored.first.grid.intensity))
+        write_image(folder / f"{stem}.png", one.image, None, bits=bits_of(answer.window))
     write_nifti(folder / f"{stem}.nii.gz", one.image, chosen.case.affine)
     (folder / f"{stem}.json").write_text(json.dumps(sidecar(explored, chosen, answer, one), indent=1))
 
@@ -89,7 +89,7 @@ def write_figure(path: Path, explored: Explored, answer: Answer) -> None:
         region=np.max(asked, axis=0) if asked else np.zeros_like(answer.image),
         outlines=answer.outlines,
     )
-    figure1(path, rows=[row], methods=list(row.counterfactuals), intensity=explored.first.grid.intensity)
+    figure1(path, rows=[row], methods=list(row.counterfactuals), intensity=answer.window)
 
 
 def snippet(explored: Explored, chosen: Chosen, answer: Answer) -> str:

@@ -57,6 +57,6 @@ def thumbnail(explored: Explored, case: Case) -> str:
     """A small picture of an image; of a volume, its middle slice."""
     image = case.image[0]
     middle = display_plane(image, image.shape[-1] // 2 if image.ndim == 3 else 0)
-    small = Image.fromarray(display_grey(middle, explored.first.grid.intensity))
+    small = Image.fromarray(display_grey(middle, explored.first.grid.limits(case.image)))
     small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
     return data_uri(png(np.asarray(small)))

@@ -22,7 +22,7 @@ GIF_SIDE = 384  # pixels of the longer side of a GIF, about
 def strip(swept: Sweep, model: Model, aspect: float) -> str:
     """The sweep as HTML."""
     index = most_changed_slice(swept.images[-1] - swept.images[0])
-    frames = [display_grey(display_plane(image, index), model.grid.intensity) for image in swept.images]
+    frames = [display_grey(display_plane(image, index), swept.window) for image in swept.images]
     return filled(
         "strip.html.j2",
         title=title(swept.variable),

@@ -105,7 +105,7 @@ def remarks(case: Case, model: Model) -> list[str]:
     found = []
     if case.spacing is None and model.grid.unit != "px":
         found.append("The file has no spacing: that of the training images is assumed.")
-    low, high = model.grid.intensity
+    low, high = model.grid.limits(case.image)
     outside = float(np.mean((case.image < low - 0.1 * (high - low)) | (case.image > high + 0.1 * (high - low))))
     if outside > 0.3:
         found.append(

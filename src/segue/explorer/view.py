@@ -67,7 +67,7 @@ def view(explored: Explored, chosen: Chosen, answer: Answer, *, index: int | Non
     if index is None:
         index = most_changed_slice(np.sum([np.abs(one.image - answer.image) for one in answer.readings], axis=0))
     shape = display_plane(answer.image, index).shape
-    span = 100 / (model.grid.intensity[1] - model.grid.intensity[0])
+    span = 100 / (answer.window[1] - answer.window[0])
     changes = [span * (display_plane(one.image, index) - display_plane(answer.image, index)) for one in answer.readings]
     limit = colour_limit(changes)
     factual = f"Factual image, {chosen.case.id}"
@@ -77,9 +77,10 @@ def view(explored: Explored, chosen: Chosen, answer: Answer, *, index: int | Non
         aspect=aspect(shape, chosen.case.spacing),
         wide=shape[1] >= 1.8 * shape[0],
         borders=borders(answer, index),
-        factual=picture(answer.image, answer.outlines, index, model, name="Factual", alt=factual),
+        factual=picture(answer.image, answer.outlines, index, answer.window, name="Factual", alt=factual),
         methods=[
-            method(one, change, limit, index, model) for one, change in zip(answer.readings, changes, strict=True)
+            method(one, change, limit, index, answer.window)
+            for one, change in zip(answer.readings, changes, strict=True)
         ],
         ticks=[typeset(f"{share * limit:+.3g}") if share else "0" for share in TICKS],
         structures=list(zip(map(in_words, answer.outlines), STRUCTURES * len(answer.outlines), strict=False)),
@@ -91,14 +92,14 @@ def view(explored: Explored, chosen: Chosen, answer: Answer, *, index: int | Non
     )
 
 
-def method(one: Reading, change: Plane, limit: float, index: int, model: Model) -> dict[str, object]:
+def method(one: Reading, change: Plane, limit: float, index: int, window: tuple[float, float]) -> dict[str, object]:
     """A method's pictures, leakage and off-target change."""
     name = method_title(one.method)
     difference = data_uri(png(signed(change, limit)))
     return {
         "title": name,
         "counterfactual": picture(
-            one.image, one.outlines, index, model, name="Counterfactual", alt=f"Counterfactual by {name}"
+            one.image, one.outlines, index, window, name="Counterfactual", alt=f"Counterfactual by {name}"
         ),
         "difference": Picture("Difference", f"Counterfactual minus factual, {name}", difference, [], "signed"),
         "leakage": one.leakage,
@@ -107,14 +108,20 @@ def method(one: Reading, change: Plane, limit: float, index: int, model: Model) 
 
 
 def picture(
-    image: np.ndarray, outlines: Mapping[str, np.ndarray], index: int, model: Model, *, name: str, alt: str
+    image: np.ndarray,
+    outlines: Mapping[str, np.ndarray],
+    index: int,
+    window: tuple[float, float],
+    *,
+    name: str,
+    alt: str,
 ) -> Picture:
-    """A grey image and the outlines of its structures."""
+    """A grey image, black and white as of `window`, and the outlines of its structures."""
     lines = [
         (outline(display_plane(mask, index)), colour)
         for mask, colour in zip(outlines.values(), STRUCTURES * len(outlines), strict=False)
     ]
-    shown = display_grey(display_plane(image, index), model.grid.intensity)
+    shown = display_grey(display_plane(image, index), window)
     return Picture(name, alt, data_uri(png(shown)), lines, "grey")
 
 

@@ -96,6 +96,7 @@ def weights_of(model: Model) -> str:
     digest = hashlib.sha256()
     grid = model.grid
     facts = [model.variables, grid.size, grid.intensity, grid.unit, grid.pixel_area, repr(model.mechanism)]
+    facts += [grid.percentiles] if grid.percentiles else []
     digest.update(json.dumps(facts).encode())
     tensors = [*sorted(cast(nn.Module, model.mechanism).state_dict().items()), ("marginal", model.space.marginal)]
     if model.scm is not None:

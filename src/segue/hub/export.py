@@ -122,6 +122,7 @@ def settings_of(trained: Trained, model: Model) -> dict[str, Any]:
         "size": list(grid.size),
         "channels": grid.channels,
         "intensity": list(grid.intensity),
+        "percentiles": plain(grid.percentiles),
         "unit": grid.unit,
         "pixel_area": grid.pixel_area,
         "structures": list(model.structures),

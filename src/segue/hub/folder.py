@@ -61,11 +61,18 @@ def read_model(folder: Path, *, method: str | None, device: str | torch.device) 
         size=tuple(settings["size"]),
         channels=settings["channels"],
         intensity=tuple(settings["intensity"]),
+        percentiles=read_percentiles(settings),
         unit=settings["unit"],
         pixel_area=settings["pixel_area"],
     )
     examples = tensors.get("examples")
     return Model(mechanism, grid, marginal=tensors["marginal"], scm=scm, examples=examples, device=device)
+
+
+def read_percentiles(settings: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Those of each image by which it is scaled; older folders have no such entry."""
+    found = settings.get("percentiles")
+    return None if found is None else tuple(found)
 
 
 def build(folder: Path, settings: Mapping[str, Any], tensors: dict[str, Tensor]) -> Refined:

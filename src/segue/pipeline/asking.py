@@ -1,6 +1,7 @@
 """What every method is asked: the chosen images, one request for each variable, and the true answers if known."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from segue.cohort import Store
 from segue.engine.method import Images, Method, Questions
 from segue.evaluation.asked import Asked, draw_requests
 from segue.evaluation.truth import Truth
-from segue.pipeline.common import covariate_values, device, in_order, measured_images
+from segue.pipeline.common import covariate_values, device, grid_of, in_order, measured_images
 from segue.study.schema import Study
 
 Oracle = Callable[[Sequence[str], Float[Tensor, "batch measured"]], Truth]
@@ -60,6 +61,12 @@ class Examination:
                 truth = Truth(*(part[rows].to(device()) for part in self.truth))
             places = torch.from_numpy(self.places[rows])
             yield Asked(places, tuple(self.ids[rows]), facts, self.values[rows], truth)
+
+    @cached_property
+    def windows(self) -> Float[Tensor, "image 2"]:
+        """By which each image, and every answer to it, is scaled; in the order of `ids`."""
+        grid, parts = grid_of(self.study, self.store), torch.from_numpy(self.places).split(TOGETHER)
+        return torch.cat([grid.window(self.store.read(part.numpy(), fractions=False)["image"]) for part in parts])
 
     def oracle(self) -> Method:
         """The true counterfactuals as a method."""

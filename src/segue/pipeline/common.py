@@ -22,10 +22,11 @@ from segue.nets.segmentor import Segmentor
 from segue.nets.weights import load_pretrained
 from segue.progress import track
 from segue.study.derived import consulted, variables
-from segue.study.networks import Budget
+from segue.study.networks import Augment, Budget
 from segue.study.schema import Study
 from segue.training.batches import Batches
 from segue.training.loop import fit
+from segue.training.objectives import Augmentation
 from segue.training.state import TrainingSettings
 
 Result = dict[str, Any]
@@ -51,6 +52,7 @@ def grid_of(study: Study, store: Store) -> Grid:
         size=store.size,
         channels=store.channels,
         intensity=study.cohort.intensity,
+        percentiles=study.cohort.percentiles,
         unit=store.unit,
         pixel_area=float(areas[0]) if torch.allclose(areas, areas[0]) else None,
     )
@@ -81,13 +83,18 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def augmentation(study: Study, settings: Augment) -> Augmentation:
+    """Random changes to training images, which are scaled as the study's are."""
+    return Augmentation(percentiles=study.cohort.percentiles, **dataclasses.asdict(settings))
+
+
 def stream(study: Study, store: Store, split: str, budget: Budget, **more: Any) -> Batches:
     return Batches(
         store=store,
         split=split,
         batch_size=budget.batch_size,
         seed=budget.seed,
-        intensity=study.cohort.intensity,
+        grid=grid_of(study, store),
         rank=processes.rank(),
         world=processes.world(),
         **more,
@@ -112,7 +119,7 @@ def in_order(
         split="test",
         batch_size=64,
         seed=0,
-        intensity=study.cohort.intensity,
+        grid=grid_of(study, store),
         extras=extras,
         with_fractions=fractions,
     )

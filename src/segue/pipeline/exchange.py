@@ -32,6 +32,7 @@ from segue.pipeline.judging import (
 )
 from segue.pipeline.recipes import recipes
 from segue.pipeline.truth import known_oracle
+from segue.study.derived import plain
 from segue.study.schema import Study
 
 TABLE, ABOUT = "requests.csv", "about.json"
@@ -63,7 +64,8 @@ def export_requests(study: Study, out: Path) -> Path:
             write_nifti(folder / REGIONS / image_name(id), np.moveaxis(regions, 0, -1), affine)
         request_table(asked).write_csv(folder / TABLE)
         about = {"study": study.name, "unit": store.unit, "size": list(store.size), "variables": list(names)}
-        write_text(folder / ABOUT, json.dumps(about | {"intensity": list(study.cohort.intensity)}, indent=1))
+        about |= {"intensity": list(study.cohort.intensity), "percentiles": plain(study.cohort.percentiles)}
+        write_text(folder / ABOUT, json.dumps(about, indent=1))
     return out
 
 
@@ -123,7 +125,8 @@ def evaluate_folders(study: Study, folders: Mapping[str, Path]) -> Path:
 def answers_in(folder: Path, asked: Examination) -> Method:
     """The method whose answers to an examination are the files of a folder."""
     names = asked.parents.variables.names
-    return of_folder(folder, ids=asked.ids, variables=names, grid=grid_of(asked.study, asked.store))
+    grid = grid_of(asked.study, asked.store)
+    return of_folder(folder, ids=asked.ids, variables=names, grid=grid, windows=asked.windows)
 
 
 def examination(study: Study) -> Examination:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,6 +15,7 @@ from segue.nets.segmentor import Regressor
 from segue.nets.weights import begin_as, load_pretrained
 from segue.pipeline.common import (
     Result,
+    augmentation,
     device,
     grid_of,
     in_order,
@@ -44,7 +44,7 @@ def pretrain(conditioning: Conditioning) -> Callable[[Study, Path], Result]:
         parents = load_parents(study)
         torch.manual_seed(settings.budget.seed)
         mechanism = kind.build(getattr(study, study.mechanism), parents, grid_of(study, store), conditioning)
-        objective = Pretraining(mechanism, augment=Augmentation(**asdict(settings.augment)))
+        objective = Pretraining(mechanism, augment=augmentation(study, settings.augment))
         # Not the head: its scale is the other images' noise, and where theirs is less the first gradients are enormous.
         start = {} if settings.start is None else begin_as(mechanism.model, settings.start, leave="head.")
         batches = stream(study, store, "guide", settings.budget, extras=per_image(load_measured(study)))
@@ -80,7 +80,7 @@ def finetune(recipe: Recipe) -> Callable[[Study, Path], Result]:
         objective = CounterfactualFineTuning(
             mechanism,
             GUIDES[variant.guide].build(parts),
-            augment=Augmentation(**asdict(study.hvae.augment)),
+            augment=augmentation(study, study.hvae.augment),
             constraint=None if variant.moves_only else constraint,
             at_once=variant.at_once,
             prices=Prices(variant.outside, variant.painting, variant.smoothness, study.deformation.energy),

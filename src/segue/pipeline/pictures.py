@@ -69,5 +69,5 @@ def figure_row(
 
 
 def raw_plane(image: Tensor, study: Study) -> np.ndarray:
-    """The first channel of a scaled image (channel, *space), in raw units."""
+    """The first channel of a scaled image (channel, *space), in raw units; by percentiles, on the usual grey scale."""
     return unscaled(image, study.cohort.intensity)[0].cpu().numpy()

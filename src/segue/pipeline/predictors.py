@@ -1,6 +1,5 @@
 """Stages: the guide's segmentor, the judge, the measured cohort, and the regressor."""
 
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from segue.nets.segmentor import Regressor, Segmentor
 from segue.nets.weights import load_pretrained
 from segue.pipeline.common import (
     Result,
+    augmentation,
     covariate_values,
     device,
     load_measured,
@@ -26,7 +26,7 @@ from segue.pipeline.common import (
 from segue.study.derived import variables
 from segue.study.networks import SegmentorSettings
 from segue.study.schema import Study
-from segue.training.objectives import Augmentation, Regression, Segmentation
+from segue.training.objectives import Regression, Segmentation
 
 
 def train_segmentor(
@@ -43,7 +43,7 @@ def train_segmentor(
         patch=settings.patch,
         channels=store.channels,
     )
-    objective = Segmentation(net, Augmentation(**asdict(settings.augment)))
+    objective = Segmentation(net, augmentation(study, settings.augment))
     chosen = None if settings.masks is None else with_masks(store, split, settings.masks, study.cohort.seed)
     batches = stream(study, store, split, settings.budget, with_fractions=True, chosen=chosen)
     return trained(study, {"": net}, objective, batches, directory, settings.budget, title=title)
@@ -97,6 +97,6 @@ def train_regressor(study: Study, directory: Path) -> Result:
     net = Regressor(
         size=store.size, outputs=len(parents.names), width=settings.width, channels=store.channels
     )
-    objective = Regression(net, parents, Augmentation(**asdict(settings.augment)))
+    objective = Regression(net, parents, augmentation(study, settings.augment))
     batches = stream(study, store, "guide", settings.budget, extras=per_image(measured))
     return trained(study, {"": net}, objective, batches, directory, settings.budget, title="regressor")

@@ -124,11 +124,10 @@ def from_truth(study: Study, asked: Examination, rows: pl.DataFrame) -> dict[str
     """`truth` of one method, in the images' raw units; {} where it is not known."""
     if asked.truth is None:
         return {}
-    low, high = study.cohort.intensity
+    span = np.full(len(asked.subjects), np.nan)
+    span[asked.places] = asked.windows.diff(dim=1)[:, 0].numpy()
     draws = study.evaluate.bootstrap
-    return {
-        "truth": summarise_distances(rows, span=high - low, subjects=asked.subjects, bootstrap=draws, seed=0)
-    }
+    return {"truth": summarise_distances(rows, span=span, subjects=asked.subjects, bootstrap=draws, seed=0)}
 
 
 def against_truth(study: Study, asked: Examination) -> dict[str, Any]:

@@ -8,12 +8,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from segue.anatomy import AxisPartition
-from segue.cohort.grid import scaled
 from segue.errors import InputError
 from segue.evaluation.truth import Truth
 from segue.phantom import REGIONS, VARIABLES, counterfactual, noise_of, render
 from segue.pipeline.asking import Oracle
-from segue.pipeline.common import open_store
+from segue.pipeline.common import grid_of, open_store
 from segue.study.derived import as_judged, variables
 from segue.study.schema import Phantom, Study
 
@@ -29,6 +28,7 @@ def known_oracle(study: Study) -> Oracle | None:
     height, width = size
     names = variables(study).names
     check_store(study, phantom, (height, width))
+    grid = grid_of(study, open_store(study))
 
     def answer(ids: Sequence[str], values: Float[Tensor, "batch measured"]) -> Truth:
         noise = noise_of(ids, seed=phantom.seed, law=phantom.law)
@@ -36,7 +36,8 @@ def known_oracle(study: Study) -> Oracle | None:
         truths = [counterfactual(noise, {name: areas[:, v]}, (height, width)) for v, name in enumerate(names)]
         images = torch.stack([torch.from_numpy(truth.image) for truth in truths], dim=1)
         well_posed = torch.stack([torch.from_numpy(truth.well_posed) for truth in truths], dim=1)
-        return Truth(scaled(images, study.cohort.intensity), well_posed)
+        factual, _ = render(noise, (height, width))
+        return Truth(grid.scale(images, grid.window(torch.from_numpy(factual))), well_posed)
 
     return answer
 

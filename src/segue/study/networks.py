@@ -12,7 +12,8 @@ from segue.nets.segmentor import SegmentorArch
 class Augment:
     """Random changes to training images: degrees, fractions of the image, fractions of the intensity range / 2.
 
-    `elastic` is the standard deviation of a smooth random displacement.
+    `elastic` is the standard deviation of a smooth random displacement; `gamma` the largest |log gamma|; `blur` the
+    largest standard deviation of a Gaussian, in pixels.
 
     >>> Augment(shift=0.03).rotate
     0.0
@@ -26,6 +27,8 @@ class Augment:
     contrast: float = 0.0
     brightness: float = 0.0
     noise: float = 0.0
+    gamma: float = 0.0
+    blur: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -80,14 +80,69 @@ def warp(
 
 
 def jitter(
-    x: Float[Tensor, "batch channel *space"], *, contrast: float, brightness: float, noise: float
+    x: Float[Tensor, "batch channel *space"],
+    *,
+    contrast: float,
+    brightness: float,
+    noise: float,
+    gamma: float = 0.0,
+    blur: float = 0.0,
 ) -> Float[Tensor, "batch channel *space"]:
-    """Random contrast (about zero), random brightness, and white noise of random strength; `x` is in about [-1, 1]."""
+    """What another scanner might make of an image: blur, then tone, then contrast, brightness and noise.
+
+    Each is random, and drawn for each image. What is 0 draws nothing from the stream of random numbers, if it is newer
+    than the first three.
+
+    Args:
+        x: in about [-1, 1].
+        contrast: the largest relative change, about zero. brightness: the largest shift.
+        noise: the largest standard deviation of white noise.
+        gamma: the largest |log gamma|: see `toned`. blur: the largest standard deviation, in pixels: see `smoothed`.
+    """
     shape = (len(x), *[1] * (x.ndim - 1))
+    if blur:
+        x = smoothed(x, blur * processes.rand(len(x)).to(x))
+    if gamma:
+        x = toned(x, (gamma * uniform(*shape)).exp().to(x))
     gain = 1 + contrast * uniform(*shape).to(x)
     strength = noise * processes.rand(*shape).to(x)
     white = processes.randn(*x.shape, device=x.device).to(x.dtype)
     return gain * x + brightness * uniform(*shape).to(x) + strength * white
+
+
+def toned(x: Float[Tensor, "*shape"], gamma: Float[Tensor, "..."] | float) -> Float[Tensor, "*shape"]:
+    """t^gamma, where t = (x + 1) / 2: below 1 it lightens the middle tones, above 1 it darkens them.
+
+    Values below -1 (t < 0) stay as they are: no power of them is real, and the order of all values is kept.
+
+    >>> toned(torch.tensor([-2.0, -1.0, 0.0, 1.0, 3.0]), 2.0)
+    tensor([-2.0000, -1.0000, -0.5000,  1.0000,  7.0000])
+    """
+    return torch.where(x > -1, 2 * ((x + 1) / 2).clamp_min(0) ** gamma - 1, x)
+
+
+def smoothed(
+    x: Float[Tensor, "batch channel *space"], sd: Float[Tensor, " batch"]
+) -> Float[Tensor, "batch channel *space"]:
+    """A Gaussian blur of each image with a standard deviation of its own, in pixels; 0 leaves an image as it is.
+
+    Along each axis it is a product with a matrix, whose rows add up to one at the border too, in float32.
+
+    >>> x = torch.zeros(2, 1, 1, 5).index_fill(3, torch.tensor([2]), 1.0)
+    >>> smoothed(x, torch.tensor([0.0, 0.5])).squeeze().round(decimals=2)
+    tensor([[0.0000, 0.0000, 1.0000, 0.0000, 0.0000],
+            [0.0000, 0.1100, 0.7900, 0.1100, 0.0000]])
+    """
+    inverse_variance = sd.float().clamp_min(1e-3) ** -2  # at a thousandth of a pixel, the neighbour's weight is 0
+    with torch.autocast(x.device.type, enabled=False):
+        for axis in range(2, x.ndim):
+            place = torch.arange(x.shape[axis], device=x.device, dtype=torch.float32)
+            apart = (place[:, None] - place).square()
+            weights = torch.softmax(-apart / 2 * inverse_variance[:, None, None], dim=2)
+            lines = x.float().movedim(axis, -1)
+            mixed = lines.flatten(1, -2) @ weights.mT
+            x = mixed.reshape(lines.shape).movedim(-1, axis)
+    return x
 
 
 def uniform(*shape: int) -> Tensor:

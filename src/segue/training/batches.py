@@ -10,7 +10,7 @@ from torch import Tensor
 
 from segue import processes
 from segue.cohort import Store
-from segue.cohort.grid import scaled
+from segue.cohort.grid import Grid
 from segue.errors import InputError
 
 Batch = dict[str, Tensor]
@@ -26,6 +26,7 @@ class Batches:
     Args:
         batch_size: of all `world` processes together. Each process takes its rows (`processes.rows`), so a step sees
             the same images on any number of processes.
+        grid: scales the images.
         extras: further tensors with one row for each image of the *store* (parents, frames, pixel areas).
         chosen: store indices of the images to use; default: the whole split.
 
@@ -40,7 +41,7 @@ class Batches:
         split: str,
         batch_size: int,
         seed: int,
-        intensity: tuple[float, float],
+        grid: Grid,
         extras: Mapping[str, Tensor] | None = None,
         with_fractions: bool = False,
         chosen: np.ndarray | None = None,
@@ -51,7 +52,7 @@ class Batches:
             raise InputError(
                 f"batch_size {batch_size} leaves some of {world} processes without an image: raise it, or use fewer"
             )
-        self.store, self.intensity, self.seed = store, intensity, seed
+        self.store, self.grid, self.seed = store, grid, seed
         self.batch_size, self.rank, self.world = batch_size, rank, world
         self.indices = store.indices(split) if chosen is None else chosen
         self.extras = dict(extras or {})
@@ -79,7 +80,7 @@ class Batches:
         """The batch of the images with given store indices."""
         unique, inverse = np.unique(chosen, return_inverse=True)
         read = self.store.read(unique, fractions=self.with_fractions)
-        batch = {"image": scaled(read["image"], self.intensity)[inverse]}
+        batch = {"image": self.grid.scale(read["image"])[inverse]}
         if self.with_fractions:
             batch["fractions"] = read["fractions"][inverse]
         rows = torch.from_numpy(chosen)

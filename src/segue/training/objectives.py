@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from segue.causal.facts import Facts
 from segue.causal.parents import Parents
+from segue.cohort.grid import percentile_window, scaled
 from segue.mechanisms.base import Loss, Trainable
 from segue.nets.segmentor import Regressor, Segmentor
 from segue.training.augment import jitter, random_affine, random_displacement, warp
@@ -19,6 +20,11 @@ __all__ = ["Augmentation", "Pretraining", "Regression", "Segmentation", "augment
 
 class Augmentation(nn.Module):
     """Geometry for image and masks together, then intensity for the image alone.
+
+    Args:
+        percentiles: of each image, by which the study scales images, if it does. An image that changed is scaled by its
+            own again, as it would be if the scanner had made it so: gamma, blur, noise and what left the field of view
+            all move the percentiles. Contrast and brightness then change nothing.
 
     >>> Augmentation().acts, Augmentation(rotate=5.0).acts
     (False, True)
@@ -35,11 +41,15 @@ class Augmentation(nn.Module):
         contrast: float = 0.0,
         brightness: float = 0.0,
         noise: float = 0.0,
+        gamma: float = 0.0,
+        blur: float = 0.0,
+        percentiles: tuple[float, float] | None = None,
     ) -> None:
         super().__init__()
         self.geometry = {"rotate": rotate, "scale": scale, "shift": shift, "flip_axes": flip_axes}
         self.elastic = elastic
-        self.intensity = {"contrast": contrast, "brightness": brightness, "noise": noise}
+        self.intensity = {"contrast": contrast, "brightness": brightness, "noise": noise, "gamma": gamma, "blur": blur}
+        self.percentiles = percentiles
 
     @property
     def acts(self) -> bool:
@@ -55,6 +65,8 @@ class Augmentation(nn.Module):
             image, moved = warp(image, affine, field, sharp=True), [warp(m, affine, field) for m in moved]
         if any(self.intensity.values()):
             image = jitter(image, **self.intensity)
+        if self.acts and self.percentiles is not None:
+            image = scaled(image, percentile_window(image, self.percentiles))
         return image, *moved
 
 
