@@ -72,7 +72,12 @@ segmentor:
 judge: {{arch: segresnet, width: 8, patch: 1, budget: {{steps: 3, batch_size: 4}}}}
 regressor: {{width: 8, budget: {{steps: 3, batch_size: 4}}}}
 hvae: {{widths: [8, 16], depths: [1, 1], latent: 2, reach: 2, head: 8, budget: {{steps: 3, batch_size: 4}}}}
-finetune: {{guides: [none, region], budget: {{steps: 2, batch_size: 4}}}}
+finetune:
+  guides: [none, region]
+  variants:
+    segue: {{moves: true, at_once: 2, smoothness: 1.0, painting: 1.0, outside: 1.0, shrinkage: 0.01, corrections: 1}}
+    moving: {{moves: true, moves_only: true, budget: {{steps: 3, batch_size: 2, lr: 0.01}}}}
+  budget: {{steps: 2, batch_size: 4}}
 evaluate: {{images: 6, rows: 1, bootstrap: 20, particles: 2}}
 """
 

@@ -15,6 +15,7 @@ from segue.training.finetune import Constraint, CounterfactualFineTuning, interv
 from segue.training.guides import RegionGuide
 from segue.training.loop import fit
 from segue.training.objectives import Augmentation, augmented
+from segue.training.prices import Prices
 from segue.training.state import TrainingSettings
 
 # ---- which counterfactuals are asked for -------------------------------------------------------------------------
@@ -52,7 +53,7 @@ def test_every_variable_and_every_donor_has_its_turn():
 
 
 def make(mechanism, **changes) -> CounterfactualFineTuning:
-    how = {key: changes.pop(key) for key in ("at_once", "outside") if key in changes}
+    how = {key: changes.pop(key) for key in ("at_once", "prices") if key in changes}
     bound = changes.pop("constraint", 0.0)
     constraint = Constraint(bound, **({"damping": 10.0, "rate": 0.5, "start": 2.0} | changes))
     guide = RegionGuide(mechanism.parents)
@@ -89,10 +90,10 @@ def test_change_elsewhere_costs_what_it_is_said_to_cost(mechanism):
 
     def terms(outside):
         torch.manual_seed(0)
-        loss, said = make(mechanism, outside=outside)(batch, 0.0)
+        loss, said = make(mechanism, prices=Prices(outside=outside))(batch, 0.0)
         return float(loss.detach()), {name: float(value.detach()) for name, value in said.items()}
 
-    (plain, said), (costly, _) = terms(0.0), terms(1000.0)
+    (plain, _), (costly, said) = terms(0.0), terms(1000.0)
     assert 0 < said["elsewhere"] < said["change"]
     assert costly - plain == pytest.approx(1000 * said["elsewhere"], rel=0.01)
 

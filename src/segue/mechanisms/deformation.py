@@ -18,7 +18,7 @@ from segue.causal.parents import Parents
 from segue.cohort.grid import Grid
 from segue.mechanisms.base import ImageMechanism, Likelihood, Loss, Samples, Smooths, Trainable, offered
 from segue.mechanisms.diffeomorphism import exponential, resample
-from segue.nets.velocity import VelocityNet
+from segue.nets.velocity import VelocityNet, check_resolution
 
 __all__ = [
     "VELOCITY",
@@ -29,6 +29,7 @@ __all__ = [
     "Edit",
     "Energy",
     "build_velocity",
+    "check_motion",
 ]
 
 VELOCITY = "velocity"  # the folder of its network
@@ -221,3 +222,16 @@ def build_velocity(settings: DeformationSettings, parents: Parents, grid: Grid) 
         resolution=settings.resolution,
         smoothing=settings.smoothing,
     )
+
+
+def check_motion(settings: DeformationSettings, size: Sequence[int]) -> None:
+    """Raise ValueError where the settings do not fit images of this size, or one another.
+
+    >>> check_motion(DeformationSettings(squarings=0), (32, 32))
+    Traceback (most recent call last):
+    ValueError: squarings is 0 and smoothing 1.5: give squarings from 1 and smoothing from 0
+    """
+    check_resolution(size=size, widths=settings.widths, resolution=settings.resolution)
+    if settings.squarings < 1 or settings.smoothing < 0:
+        given = f"squarings is {settings.squarings} and smoothing {settings.smoothing:g}"
+        raise ValueError(f"{given}: give squarings from 1 and smoothing from 0")

@@ -1,5 +1,6 @@
 """What an answer costs in fine-tuning, besides its error: change far from what was asked, paint, rough motion."""
 
+import warnings
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +14,8 @@ from segue.causal.parents import Parents
 from segue.mechanisms.deformation import Edit, Energy
 
 __all__ = ["ENERGIES", "Prices", "away", "priced"]
+
+warnings.filterwarnings("ignore", message="Using a non-tuple sequence for multidimensional indexing")  # MONAI's
 
 ENERGIES: dict[Energy, type[nn.Module]] = {"first": DiffusionLoss, "bending": BendingEnergyLoss}
 """Of a field, by the order of its derivatives: the mean squared gradient, or the mean squared second derivatives."""
