@@ -37,10 +37,13 @@ PUBLIC = [
     "segue.hub.load",
     "segue.mechanisms",
     "segue.mechanisms.base",
+    "segue.mechanisms.deformation",
+    "segue.mechanisms.diffeomorphism",
     "segue.mechanisms.hvae",
     "segue.mechanisms.refined",
     "segue.nets.hvae",
     "segue.nets.segmentor",
+    "segue.nets.velocity",
     "segue.phantom",
     "segue.study.derived",
     "segue.study.networks",
@@ -49,6 +52,7 @@ PUBLIC = [
     "segue.training.finetune",
     "segue.training.guides",
     "segue.training.objectives",
+    "segue.training.prices",
 ]
 """Modules whose public names all have an example. One that has no `__all__` counts its own functions and classes."""
 
