@@ -28,14 +28,16 @@ class Recipe(NamedTuple):
     """How a method is made: a pre-trained mechanism, and its fine-tuning, if any.
 
     Attributes:
-        directory: of its weights. before: of the pre-trained weights that it started from. ensemble: of the weights of
-            each further segmentor that measures its answers together with the guide.
+        directory: of its weights. before: of the pre-trained weights that it rests on. start: of the weights that its
+            fine-tuning begins with. ensemble: of the weights of each further segmentor that measures its answers
+            together with the guide.
     """
 
     conditioning: Conditioning
     tuning: Variant | None
     directory: Path
     before: Path
+    start: Path
     ensemble: tuple[Path, ...] = ()
 
     @property
@@ -49,16 +51,25 @@ def recipes(study: Study) -> dict[str, Recipe]:
     tuning, root = study.finetune, study.directory
     further = tuple(ensemble_folders(study).values())
     tunings = dict(papers_method(guide) for guide in tuning.guides) | tuning.variants
-    found = {}
+    found: dict[str, Recipe] = {}
     for conditioning in study.hvae.conditioning:
         before = root / "pretrain" / conditioning
         directories: dict[Variant | None, Path] = {None: before}
         for stem, variant in tunings.items():
-            name = stem + ("" if conditioning == "map" else f"_{conditioning}")
+            name = of_conditioning(stem, conditioning)
             directory = directories.setdefault(variant and variant.trained, root / "finetune" / name)
             ensemble = further if variant and variant.panel else ()
-            found[name] = Recipe(conditioning, variant, directory, before, ensemble)
+            found[name] = Recipe(conditioning, variant, directory, before, before, ensemble)
+    for name, recipe in found.items():
+        if recipe.tuning and recipe.tuning.start:
+            first = found[of_conditioning(recipe.tuning.start, recipe.conditioning)]
+            found[name] = recipe._replace(start=first.directory)
     return found
+
+
+def of_conditioning(stem: str, conditioning: Conditioning) -> str:
+    """The name of a method whose parents enter so."""
+    return stem if conditioning == "map" else f"{stem}_{conditioning}"
 
 
 def papers_method(guide: str) -> tuple[str, Variant | None]:

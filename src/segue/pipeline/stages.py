@@ -77,8 +77,9 @@ def image_stages(study: Study, training: Any) -> Iterator[Stage]:
     for conditioning in study.hvae.conditioning:
         yield Stage(f"pretrain/{conditioning}", ("measure",), [shape, training], pretrain(conditioning), True)
     common = {key: value for key, value in asked(study.finetune).items() if key not in ("guides", "variants")}
-    for directory, (recipe, variant) in tuned.items():
-        needs = (f"pretrain/{recipe.conditioning}", *GUIDES[variant.guide].needs)
+    for directory, (recipe, variant) in sorted(tuned.items(), key=lambda item: bool(item[1][1].start)):  # stable
+        begun = [f"finetune/{recipe.start.name}"] if variant.start else []
+        needs = (f"pretrain/{recipe.conditioning}", *GUIDES[variant.guide].needs, *begun)
         settings = [common, asked(variant), training, *([asked(study.deformation)] if variant.moves else [])]
         yield Stage(f"finetune/{directory.name}", needs, settings, finetune(recipe), True)
 

@@ -141,6 +141,10 @@ def check_variants(study: Study, where: str) -> None:
         if variant.at_once < 1 or min(*weights, variant.shrinkage, variant.blur, variant.corrections) < 0:
             mend = "give at_once from 1; outside, painting, smoothness, shrinkage, blur and corrections from 0"
             raise InputError(f"{where}: finetune.variants.{name}: {mend}")
+        first = {key for key, one in study.finetune.variants.items() if not one.start}
+        if variant.start and variant.start not in first:
+            mend = f"{variant.start} is no variant that begins with the pre-trained weights; name one that does"
+            raise InputError(f"{where}: finetune.variants.{name}.start: {mend}")
         if not variant.moves and (variant.moves_only or variant.painting or variant.smoothness):
             mend = "moves_only, painting and smoothness are of a variant that moves; give it moves: true"
             raise InputError(f"{where}: finetune.variants.{name}: {mend}")

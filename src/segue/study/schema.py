@@ -75,6 +75,7 @@ class Variant:
         moves_only: nothing is painted.
         smoothness: weight of the velocity's energy. painting: weight of the mean absolute change that is painted.
         outside: weight of the mean absolute change away from what is asked to change (`segue.training.prices`).
+        start: another variant, whose weights it begins with; otherwise with the pre-trained ones.
         budget: of this fine-tuning; None: that of all.
         shrinkage: size of change, as a share of the intensity range, that is set to 0, in training and in every answer.
             Where anatomy moves, this and `blur` are of what is painted alone.
@@ -95,6 +96,7 @@ class Variant:
     smoothness: float = 0.0
     painting: float = 0.0
     outside: float = 0.0
+    start: str = ""
     budget: Budget | None = None
     shrinkage: float = 0.0
     blur: float = 0.0
