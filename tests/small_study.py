@@ -104,6 +104,18 @@ def trained() -> tuple[Path, Path]:
     return study, folder / "runs" / "small"
 
 
+@functools.cache
+def trained_by_percentiles() -> Path:
+    """The file of a study of two methods that scales each image by its own percentiles, trained beside it."""
+    folder = scratch()
+    text = STUDY.replace("intensity: [-200, 1200]", "intensity: [-200, 1200]\n  percentiles: [1, 99]")
+    text = text.replace("conditioning: [map, broadcast]", "conditioning: [map]\n  augment: {shift: 0.02, gamma: 0.3}")
+    text = text.replace("finetune:", "finetune:\n  guides: [none]").replace("name: small", "name: scanners")
+    path = write_study(folder, text + f"runs: {folder / 'runs'}\n")
+    assert main(["run", str(path)]) == 0
+    return path
+
+
 def write_chest(folder: Path, subjects: int, size: tuple[int, int] = (40, 48)) -> Path:
     """Two 8-bit PNGs a subject: two dark ellipses (lungs) of random size and a bright disc (heart) on grey."""
     random = np.random.default_rng(0)

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from small_study import STUDY, scratch, write_study
+from small_study import trained_by_percentiles, write_study
 
 import segue
 from segue.cli import main
@@ -22,13 +22,7 @@ from segue.study.read import load_study
 
 @pytest.fixture(scope="module")
 def study():
-    folder = scratch()
-    text = STUDY.replace("intensity: [-200, 1200]", "intensity: [-200, 1200]\n  percentiles: [1, 99]")
-    text = text.replace("conditioning: [map, broadcast]", "conditioning: [map]\n  augment: {shift: 0.02, gamma: 0.3}")
-    text = text.replace("finetune:", "finetune:\n  guides: [none, region]")
-    path = write_study(folder, text)
-    assert main(["run", str(path), "--runs", str(folder / "runs")]) == 0
-    return load_study(path, ["--runs", str(folder / "runs")])
+    return load_study(trained_by_percentiles())
 
 
 def test_the_networks_see_windows_of_images(study):

@@ -59,7 +59,7 @@ def test_options_override_the_file(tmp_path):
         ("margin: 0.06", "clockwise: true", "partitions.zones: clockwise: kind 'extent' does not take it"),
         ("kind: extent, ", "kind: extents, ", "partitions.zones: kind: 'extents' is not known; did you mean extent?"),
         ("kind: whole", "kind: axis", "partitions.whole: regions: is missing; kind 'axis' needs a list"),
-        ("rotate: 5", "degrees: 5", "unknown key segmentor.augment.degrees; choose from rotate"),
+        ("rotate: 5", "spin: 5", "unknown key segmentor.augment.spin; choose from rotate"),
         ("heart: whole", "hart: whole", "variables.hart is no structure; did you mean heart?"),
         ("judge: 0.2", "judge: 0", "gives no subjects to 'judge'"),
         ("arch: segresnet", "arch: resnet", "judge.arch"),

@@ -23,29 +23,43 @@ Several machines, and what happens after a failure: docs/cluster.md"""
 
 def study_command(name: str, rest: list[str]) -> None:
     """Do a stage, or all of them."""
-    from segue import pipeline, processes
+    from segue import processes
     from segue.hub.load import study_at
-    from segue.pipeline.exchange import evaluate_folders
     from segue.study.read import study_parser
 
     if not rest or "-h" in rest or "--help" in rest:
         study_parser(f"segue {name} STUDY [--key.sub value ...]", STAGES[name]).print_help()
         print(SEVERAL.format(command=f"{name} STUDY"))
         return
-    cohort, given = take_option(rest, "--cohort") if name == "evaluate" else (None, rest)
-    folders, given = take_folders(given) if name == "evaluate" else ({}, given)
+    apart, given = take_apart(rest) if name == "evaluate" else (None, rest)
     if not given:
         raise InputError(f"segue {name}: give a study, e.g. studies/coronary-phantom.yaml")
     with processes.joined():
         study = processes.alone(lambda: study_at(Path(given[0]), given[1:]))
         if name == "scm" and not study.graph:
             raise InputError(f"{study.name}: has no graph to fit; add `graph:` to the study (docs/graph.md)")
-        if cohort is not None:
-            evaluate_apart(lambda: pipeline.evaluate_elsewhere(study, Path(cohort)))
-        elif folders:
-            evaluate_apart(lambda: evaluate_folders(study, folders))
+        if apart is not None:
+            evaluate_apart(lambda: apart(study))
         else:
             do_stages(name, study)
+
+
+def take_apart(rest: list[str]) -> tuple["Callable[[Study], Path] | None", list[str]]:
+    """The evaluation apart from the study's own that the options ask for, if they do, and the other arguments."""
+    from segue.pipeline import evaluate_elsewhere
+    from segue.pipeline.exchange import evaluate_folders
+    from segue.pipeline.shifting import evaluate_shifted
+
+    cohort, rest = take_option(rest, "--cohort")
+    folders, rest = take_folders(rest)
+    shift, rest = take_option(rest, "--shift")
+    if sum(map(bool, (cohort, folders, shift))) > 1:
+        raise InputError("segue evaluate: give one of --cohort, --method and --shift")
+    if cohort is not None:
+        return lambda study: evaluate_elsewhere(study, Path(cohort)), rest
+    if folders:
+        return lambda study: evaluate_folders(study, folders), rest
+    return (None if shift is None else lambda study: evaluate_shifted(study, shift)), rest
 
 
 def take_folders(rest: list[str]) -> tuple[dict[str, Path], list[str]]:
@@ -85,14 +99,19 @@ def do_stages(name: str, study: "Study") -> None:
 
 
 def evaluate_apart(evaluate: Callable[[], Path]) -> None:
-    """Judge a finished study's methods on another cohort, or beside others; `evaluate` returns the folder written."""
+    """Judge a finished study's methods on other images, or beside others; `evaluate` returns the folder written."""
     from segue import hardware, processes
+    from segue.report.shifts import SUMMARY_TABLE
 
     hardware.keep_memory()
     directory = processes.alone(evaluate)
+    if not processes.is_main():
+        return
+    if (table := directory / SUMMARY_TABLE).exists():  # of all shifts, each of which has a report of its own
+        print(table.read_text())
+        return
     progress_console().print(f"report: {directory / 'report.html'}", soft_wrap=True)
-    if processes.is_main():
-        print_summary(directory / "metrics.json")
+    print_summary(directory / "metrics.json")
 
 
 def print_summary(path: Path) -> None:

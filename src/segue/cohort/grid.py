@@ -42,7 +42,11 @@ def unscaled(image: Tensor, window: Window) -> Tensor:
 
 
 def low_and_width(window: Window, image: Tensor) -> tuple[Tensor, Tensor]:
-    """Lower edge and width of a window, in double precision, with the axes of the image."""
+    """Lower edge and width of a window, in double precision, with the axes of the image.
+
+    >>> [side.shape for side in low_and_width((0.0, 255.0), torch.zeros(4, 1, 8, 8))]
+    [torch.Size([1, 1, 1, 1]), torch.Size([1, 1, 1, 1])]
+    """
     edges = torch.as_tensor(window, dtype=torch.float64, device=image.device).reshape(-1, 2)
     low, high = (edge.reshape(-1, *[1] * (image.ndim - 1)) for edge in edges.unbind(1))
     return low, high - low

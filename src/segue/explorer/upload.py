@@ -105,9 +105,9 @@ def remarks(case: Case, model: Model) -> list[str]:
     found = []
     if case.spacing is None and model.grid.unit != "px":
         found.append("The file has no spacing: that of the training images is assumed.")
-    low, high = model.grid.limits(case.image)
+    low, high = model.grid.intensity
     outside = float(np.mean((case.image < low - 0.1 * (high - low)) | (case.image > high + 0.1 * (high - low))))
-    if outside > 0.3:
+    if model.grid.percentiles is None and outside > 0.3:
         found.append(
             f"{outside:.0%} of its pixels lie outside the intensities that the model knows ({low:g} to {high:g}): "
             "check the units of its values."
