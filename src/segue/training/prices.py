@@ -20,7 +20,7 @@ warnings.filterwarnings("ignore", message="Using a non-tuple sequence for multid
 ENERGIES: dict[Energy, type[nn.Module]] = {"first": DiffusionLoss, "bending": BendingEnergyLoss}
 """Of a field, by the order of its derivatives: the mean squared gradient, or the mean squared second derivatives."""
 
-MARGIN = 0.06
+NEAR = 0.06
 """How far from a structure's part a change belongs to it, as a share of the image's shorter side."""
 
 
@@ -78,6 +78,6 @@ def away(
     there = parts.flatten(2).sum(2) >= 1  # of a pixel
     mask = there.reshape(*there.shape, *[1] * (parts.ndim - 2))
     parts = torch.where(mask, parts, facts.weights) * asked.reshape(mask.shape)
-    radius = round(MARGIN * min(parts.shape[2:]))
+    radius = round(NEAR * min(parts.shape[2:]))
     grow = F.max_pool2d if parts.ndim == 4 else F.max_pool3d
     return 1 - grow(parts.amax(1, keepdim=True), 2 * radius + 1, stride=1, padding=radius)
