@@ -44,7 +44,7 @@ def draw_requests(measured: Float[Tensor, "image measured"], seed: int) -> Float
     >>> draw_requests(torch.tensor([[1.0], [2.0]]), seed=0).flatten().tolist()
     [2.0, 1.0]
     """
-    return measured.gather(0, draw_donors(*measured.shape, seed).to(measured.device))
+    return measured.gather(0, draw_donors(len(measured), measured.shape[1], seed).to(measured.device))
 
 
 def draw_donors(images: int, variables: int, seed: int) -> Int[Tensor, "image variable"]:

@@ -1,4 +1,4 @@
-"""A small network that tells two samples of crops apart, each crop scored by a network that has not seen its subject."""
+"""A small network that tells two samples of crops apart; each crop is scored by one that has not seen its subject."""
 
 import numpy as np
 import torch
@@ -9,8 +9,8 @@ from torch.nn import functional
 
 FOLDS = 3
 WIDTHS = (16, 32, 64)
-EPOCHS, MOST_STEPS, BATCH = 20, 100, 64
-RATE, DECAY = 3e-3, 1e-2
+EPOCHS, MOST_STEPS, BATCH = 20, 150, 32
+RATE, DECAY = 1e-2, 1e-2
 SHIFT = 2  # pixels by which crops are shifted at random at most, so that places are not learned by heart
 
 Crops = Float[Tensor, "crop channel *space"]

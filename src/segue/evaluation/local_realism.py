@@ -118,8 +118,8 @@ def by_subject(
 ) -> tuple[Float[np.ndarray, "subject subject"], Float[np.ndarray, "subject subject"]]:
     """How often counterfactual crops of one subject score above factual crops of another, and how many are compared.
 
-    AUC is the sum of the first over the sum of the second (Mann & Whitney, Ann Math Stat 1947;18:50). Crops are compared
-    if one network scored both, and if they are of two subjects. A tie is half a win.
+    AUC is the sum of the first over the sum of the second (Mann & Whitney, Ann Math Stat 1947;18:50). Crops are
+    compared if one network scored both, and if they are of two subjects. A tie is half a win.
 
     >>> scores, subjects, folds = np.array([[2.0, 0.0], [1.0, 0.0]]), np.array([[0, 1], [2, 3]]), np.zeros((2, 2), int)
     >>> wins, compared = by_subject(scores, subjects, folds, count=4)

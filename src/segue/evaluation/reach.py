@@ -5,7 +5,8 @@ outline and the new one. Unlike leakage, this does not depend on the region: it 
 whole image.
 """
 
-import torch
+from typing import cast
+
 from jaxtyping import Bool, Float
 from monai.transforms.utils import distance_transform_edt
 from torch import Tensor
@@ -15,12 +16,12 @@ FAR = 0.06
 """A pixel is far from an outline beyond this share of the shorter image side."""
 
 
-def outline(mask: Bool[Tensor, "batch *space"]) -> Bool[Tensor, "batch *space"]:
+def both_sides(mask: Bool[Tensor, "batch *space"]) -> Bool[Tensor, "batch *space"]:
     """The pixels on both sides of a mask's border: those with a neighbour, diagonals included, of the other kind.
 
     The edge of the image is no border.
 
-    >>> outline(torch.tensor([[[False, False, True, True]]])).tolist()
+    >>> both_sides(torch.tensor([[[False, False, True, True]]])).tolist()
     [[[False, True, True, False]]]
     """
     pool = (functional.max_pool1d, functional.max_pool2d, functional.max_pool3d)[mask.ndim - 2]
@@ -31,7 +32,7 @@ def outline(mask: Bool[Tensor, "batch *space"]) -> Bool[Tensor, "batch *space"]:
 
 def far_from(outlines: Bool[Tensor, "batch *space"]) -> Bool[Tensor, "batch *space"]:
     """The pixels that are farther than `FAR` from the nearest pixel of an outline; all of them where there is none."""
-    distance = distance_transform_edt(~outlines).to(outlines.device)
+    distance = cast(Tensor, distance_transform_edt(~outlines)).to(outlines.device)
     none = ~outlines.flatten(1).any(1).reshape(-1, *[1] * (outlines.ndim - 1))
     return none | (distance > FAR * min(outlines.shape[1:]))
 
@@ -53,4 +54,4 @@ def far_change(
     tensor([896.])
     """
     difference = (counterfactual - x).abs().mean(1) / 2
-    return (difference * far_from(outline(before) | outline(after))).flatten(1).sum(1)
+    return (difference * far_from(both_sides(before) | both_sides(after))).flatten(1).sum(1)

@@ -149,8 +149,8 @@ def error_table(metrics: Mapping[str, Any], method: str) -> str:
 
 def card_caption(metrics: Mapping[str, Any], method: str) -> str:
     """How to read the table of errors."""
-    judged = methods_of(metrics).get(method) or {}
-    known = [m for m in shown_in("card") if any(m.of_variable(judged, name) is not None for name in variables_of(metrics))]
+    judged, names = methods_of(metrics).get(method) or {}, variables_of(metrics)
+    known = [metric for metric in shown_in("card") if any(metric.of_variable(judged, one) is not None for one in names)]
     heads = {metric.standalone.format(unit=unit_of(metrics)): metric.caption for metric in known}
     return " ".join(f"{capitalised(head)}: {caption}." for head, caption in heads.items())
 

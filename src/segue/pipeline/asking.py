@@ -43,7 +43,7 @@ class Examination:
         self.pa = torch.cat([areas, given.to(areas)], dim=1)
         self.frames = measured.frames
         self.fallbacks = measured.fallbacks(parents, len(store.size))
-        self.donors = draw_donors(*areas.shape, study.evaluate.seed)  # whose values are requested
+        self.donors = draw_donors(len(areas), areas.shape[1], study.evaluate.seed)  # whose values are requested
         self.values = areas.gather(0, self.donors.to(areas.device))
         self.subjects: list[str] = store.table["subject"].to_list()  # of every image in the store
         self.sd = dict(zip(parents.variables.names, parents.sd.tolist(), strict=False))

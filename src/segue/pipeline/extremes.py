@@ -18,7 +18,7 @@ from segue.pipeline.scoring import Candidate
 from segue.report.extremes import ExtremeRow, extremes_figure
 
 EXTREMES = "extremes.png"
-CHANGES = (-3.0, -1.5, 1.5, 3.0)  # sd of the variable in training
+LADDER = (-3.0, -1.5, 1.5, 3.0)  # sd of the variable in training
 COMPARED = (NO_CFT, "pos_seg_cft", "segue")
 
 
@@ -38,7 +38,7 @@ def draw_extremes(asked: Examination, judge: Judge, found: Mapping[str, Candidat
             by_method[name] = list(extreme_rows(asked, judge, name, method, questions))
     rows = [row for of_variable in zip(*by_method.values(), strict=True) for row in of_variable]
     if rows:
-        extremes_figure(path, rows=rows, levels=CHANGES, intensity=asked.study.cohort.intensity)
+        extremes_figure(path, rows=rows, levels=LADDER, intensity=asked.study.cohort.intensity)
 
 
 def far_questions(asked: Examination) -> list[Asked]:
@@ -47,7 +47,7 @@ def far_questions(asked: Examination) -> list[Asked]:
     images = np.array([typical_image(asked.pa[:, v], asked.parents.mean[v]) for v in range(measured)])
     now, sd = asked.pa[images, :measured], asked.parents.sd[:measured]
     batch = asked.chosen(images, title="extremes")
-    return [batch._replace(values=(now + change * sd).clamp_min(0)) for change in CHANGES]
+    return [batch._replace(values=(now + change * sd).clamp_min(0)) for change in LADDER]
 
 
 def typical_image(values: Tensor, mean: Tensor) -> int:

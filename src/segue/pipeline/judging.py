@@ -103,7 +103,7 @@ def judge_folder(study: Study, folder: Path, directory: Path) -> None:
 def judge_cohort(
     study: Study, store: Store, directory: Path, *, oracle: Oracle | None = None, others: Others = MappingProxyType({})
 ) -> Result:
-    """Measurement errors, then each method, and the oracle if there is one, to metrics.json, figure1.png and extremes.png.
+    """Measurement errors, then each method, and the oracle if there is one, to metrics.json; and the figures.
 
     Args:
         others: further methods by name, made from the examination: images made elsewhere.

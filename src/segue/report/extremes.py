@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -71,7 +72,7 @@ def extremes_figure(
     save_grey(figure, path)
 
 
-def draw_row(axes: Sequence[Axes], row: ExtremeRow, grey: dict[str, object]) -> None:
+def draw_row(axes: Sequence[Axes], row: ExtremeRow, grey: dict[str, Any]) -> None:
     """The images of a row, what the judge says over each answer, and on the left whose they are."""
     for axis, image, over in zip(axes, row.images, ("", *map(in_sd, row.moved)), strict=True):
         axis.imshow(image, **grey)
