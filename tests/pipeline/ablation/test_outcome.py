@@ -19,6 +19,7 @@ def test_every_metric_has_its_number_and_interval():
     found = of_method(FULL)
     assert {key: one["value"] for key, one in found.items()} == {
         "error_sd": 0.5, "off_target_sd": 0.125, "leakage": 0.25, "truth_mae": 8.0, "nelbo": -2.25, "gap": 0.25,
+        "reach": None, "local_realism": None,
     }  # fmt: skip
     assert found["error_sd"]["ci95"] == (0.25, 0.75) and found["truth_mae"]["ci95"] == (7.0, 9.0)
     assert found["leakage"]["ci95"] is None
