@@ -28,7 +28,8 @@ def fold(n, sd, **method):
 
 def test_requests_are_pooled_and_axioms_averaged_by_images():
     local = [{"auc": auc, "ci95": [auc - 0.1, auc + 0.1], "by_variable": {}} for auc in (0.5, 0.8)]
-    folds = [fold(2, 3.0, composition=0.0, local_realism=local[0]), fold(4, 4.0, composition=0.3, local_realism=local[1])]
+    each = zip((2, 4), (3.0, 4.0), (0.0, 0.3), local, strict=True)
+    folds = [fold(n, sd, composition=composition, local_realism=auc) for n, sd, composition, auc in each]
     tables = [effects([0, 1], [1.0, 2.0]), effects([2, 3, 4, 5], [0.0, 0.0, 3.0, 3.0])]
     subjects = list("abcdee")
     found = pooled(folds, {"no_cft": tables}, subjects=subjects, bootstrap=200, seed=0)

@@ -49,7 +49,7 @@ def test_a_refined_mechanism_moves_for_the_aims_of_its_answers(parents, correcti
     questions = asked(parents)
     refined = Refined(Stretch(parents), corrections=corrections)
     assert isinstance(refined, Moves) and offered(refined, Moves) is refined
-    aims, images = refined.corrected(questions.facts, None, questions.requests)
+    aims, _ = refined.corrected(questions.facts, None, questions.requests)
     found = refined.displacements(questions.facts, None, questions.requests)
     torch.testing.assert_close(found[1][:, 0, 0, 0], parents.standardise(aims[1])[:, 0])
     assert torch.equal(aims[1], questions.requests[1]) == (corrections == 0)  # it never moves the image: aims go on

@@ -92,8 +92,8 @@ def test_metrics_follow_the_contract():
     assert metrics["unit"] == "mm2" and metrics["variables"] == VARIABLES and list(metrics["sd"]) == VARIABLES
     assert list(metrics["methods"]) == [*METHODS, "oracle"]
     keys = {
-        "error", "error_sd", "ci95", "off_target_sd", "leakage", "reach", "change_outside", "change_inside", "guide_error_sd",
-        "error_sd_well_posed",
+        "error", "error_sd", "ci95", "off_target_sd", "leakage", "reach", "change_outside", "change_inside",
+        "guide_error_sd", "error_sd_well_posed",
     }  # fmt: skip
     assert metrics["fallbacks"] == {}  # an `axis` reads nothing of an image
     splits = {"guide", "validation", "test"}

@@ -18,7 +18,7 @@ def fake_metrics() -> dict[str, Any]:
             "ci95": [0.9 * sd, 1.1 * sd],
             "off_target_sd": draw(0, 0.3),
             "leakage": draw(0, 0.6),
-            "reach": draw(0, 0.6),
+            "reach": 0.25 + 0.1 * sd,
             "change_outside": draw(0, 0.01),
             "change_inside": draw(0.01, 0.1),
             "error_sd_well_posed": 0.8 * sd,

@@ -65,7 +65,7 @@ def extremes_figure(
         "left": LABELS / across, "right": 1 - EDGE / across, "top": 1 - HEADS / down, "bottom": EDGE / down,
         "wspace": SPACE / width, "hspace": BETWEEN / height,
     })  # fmt: skip
-    for row, axes in zip(rows, panels, strict=True):
+    for row, axes in zip(rows, panels.tolist(), strict=True):
         draw_row(axes, row, {"cmap": "gray", "vmin": intensity[0], "vmax": intensity[1], "aspect": "auto"})
     for axis, head in zip(panels[0], ("factual", *map(in_sd, levels)), strict=True):
         axis.annotate(head, (0.5, 1), (0, 12), "axes fraction", textcoords="offset points", size=8, ha="center")
