@@ -22,7 +22,7 @@ from segue.report.columns import method_title, variable_title
 
 DOTS = 100  # per inch
 PANELS, ZOOM = 1_500_000, 3  # dots of all images together, so that the file is below 2 MB; dots of a pixel at most
-LABELS, EDGE, HEADS, BETWEEN, SPACE = 1.9, 0.1, 0.3, 0.17, 0.05  # inches
+LABELS, EDGE, HEADS, BETWEEN, SPACE = 1.9, 0.1, 0.36, 0.17, 0.05  # inches
 
 
 @dataclass(frozen=True)
