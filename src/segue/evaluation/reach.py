@@ -21,6 +21,7 @@ def both_sides(mask: Bool[Tensor, "batch *space"]) -> Bool[Tensor, "batch *space
 
     The edge of the image is no border.
 
+    >>> import torch
     >>> both_sides(torch.tensor([[[False, False, True, True]]])).tolist()
     [[[False, True, True, False]]]
     """
@@ -48,6 +49,7 @@ def far_change(
     Args:
         before, after: hard masks of the structure in x and in x*.
 
+    >>> import torch
     >>> x, mask = torch.zeros(1, 1, 32, 32), torch.zeros(1, 32, 32, dtype=torch.bool)
     >>> mask[:, :, :16] = True
     >>> far_change(x, x + 2, mask, mask)  # 0.06 * 32 = 1.9 pixels: two columns on each side are near

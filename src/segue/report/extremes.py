@@ -96,7 +96,7 @@ def panel_size(shape: tuple[int, ...], count: int) -> tuple[float, float]:
 def in_sd(change: float) -> str:
     """A change for readers.
 
-    >>> in_sd(-1.5), in_sd(3)
+    >>> in_sd(-1.5), in_sd(3.0)
     ('−1.5 sd', '+3.0 sd')
     """
     return f"{change:+.1f} sd".replace("-", "−")
