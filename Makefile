@@ -44,7 +44,7 @@ HEART ?= data/cmr_acdc
 STRIPS ?= data/coronary_arcade
 
 # Keep what came out of a run, or of an ablation: $(call keep,name) copies it to results/name.
-KEPT := metrics.json table1.md figure1.png
+KEPT := metrics.json table1.md figure1.png extremes.png
 ABLATED := ablation.json table.md figure.png
 keep = mkdir -p results/$(1) && cp $(KEPT:%=$(RUNS)/$(1)/evaluate/%) results/$(1)/
 keep_ablation = mkdir -p results/ablations/$(1) && cp $(ABLATED:%=$(RUNS)/ablations/$(1)/%) results/ablations/$(1)/

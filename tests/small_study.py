@@ -75,7 +75,9 @@ hvae: {{widths: [8, 16], depths: [1, 1], latent: 2, reach: 2, head: 8, budget: {
 finetune:
   guides: [none, region]
   variants:
-    segue: {{moves: true, start: moving, at_once: 2, smoothness: 1.0, painting: 1.0, outside: 1.0, shrinkage: 0.01, corrections: 1}}
+    segue:
+      {{moves: true, start: moving, at_once: 2, smoothness: 1.0, painting: 1.0, outside: 1.0, shrinkage: 0.01,
+       corrections: 1}}
     moving: {{moves: true, moves_only: true, budget: {{steps: 3, batch_size: 2, lr: 0.01}}}}
   budget: {{steps: 2, batch_size: 4}}
 evaluate: {{images: 6, rows: 1, bootstrap: 20, particles: 2}}

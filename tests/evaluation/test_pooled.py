@@ -27,7 +27,9 @@ def fold(n, sd, **method):
 
 
 def test_requests_are_pooled_and_axioms_averaged_by_images():
-    folds = [fold(2, 3.0, composition=0.0), fold(4, 4.0, composition=0.3)]
+    local = [{"auc": auc, "ci95": [auc - 0.1, auc + 0.1], "by_variable": {}} for auc in (0.5, 0.8)]
+    each = zip((2, 4), (3.0, 4.0), (0.0, 0.3), local, strict=True)
+    folds = [fold(n, sd, composition=composition, local_realism=auc) for n, sd, composition, auc in each]
     tables = [effects([0, 1], [1.0, 2.0]), effects([2, 3, 4, 5], [0.0, 0.0, 3.0, 3.0])]
     subjects = list("abcdee")
     found = pooled(folds, {"no_cft": tables}, subjects=subjects, bootstrap=200, seed=0)
@@ -39,6 +41,9 @@ def test_requests_are_pooled_and_axioms_averaged_by_images():
     expected = bootstrap_ci(errors, np.array(subjects), draws=200, seed=0)
     assert method["variables"]["a"]["ci95"] == pytest.approx(expected)
     assert method["composition"] == pytest.approx(0.2)
+    assert method["local_realism"]["auc"] == pytest.approx(0.7)
+    reach = np.hypot(2, 4) / 6 * 0.1
+    assert method["local_realism"]["ci95"] == pytest.approx([0.7 - reach, 0.7 + reach])
     assert method["mean"]["leakage"] == pytest.approx(0.25)
     assert (found["n_images"], found["n_subjects"], found["seconds"]) == (6, 5, 20.0)  # e has two images
     assert found["fallbacks"] == {"a": 2} and found["well_posed"] is None

@@ -5,7 +5,7 @@ import tiny
 import torch
 
 from segue.causal.facts import Facts
-from segue.mechanisms.base import Likelihood, Moves, Samples, Trainable, offered
+from segue.mechanisms.base import Likelihood, Samples, Trainable, offered
 from segue.mechanisms.deformation import Deformation
 from segue.mechanisms.diffeomorphism import resample
 from segue.mechanisms.refined import refined
@@ -67,7 +67,7 @@ def test_rows_of_a_posterior_answer_as_they_did(mechanism, factual):
 def test_what_the_painter_can_do_the_mover_can(mechanism, factual):
     mover = moving(mechanism, moves_only=True)
     wrapped = refined(mover, corrections=1)
-    for capability in (Likelihood, Samples, Trainable, Moves):
+    for capability in (Likelihood, Samples, Trainable, Deformation):
         assert offered(wrapped, capability) is mover
     posterior = mechanism.abduct(factual)
     expected = mechanism.log_likelihood(factual, posterior)

@@ -60,7 +60,8 @@ def test_every_stage_leaves_its_output():
     _, run = trained()
     for file in (
         "study.yaml", "prepare/cohort.zarr/table.parquet", "measure/measured.safetensors",
-        "evaluate/metrics.json", "evaluate/table1.md", "evaluate/figure1.png", "report/report.html",
+        "evaluate/metrics.json", "evaluate/table1.md", "evaluate/figure1.png", "evaluate/extremes.png",
+        "report/report.html",
         "report/curves.png",
     ):  # fmt: skip
         assert (run / file).stat().st_size > 0, file
@@ -91,16 +92,18 @@ def test_metrics_follow_the_contract():
     assert metrics["unit"] == "mm2" and metrics["variables"] == VARIABLES and list(metrics["sd"]) == VARIABLES
     assert list(metrics["methods"]) == [*METHODS, "oracle"]
     keys = {
-        "error", "error_sd", "ci95", "off_target_sd", "leakage", "change_outside", "change_inside", "guide_error_sd",
-        "error_sd_well_posed",
+        "error", "error_sd", "ci95", "off_target_sd", "leakage", "reach", "change_outside", "change_inside",
+        "guide_error_sd", "error_sd_well_posed",
     }  # fmt: skip
     assert metrics["fallbacks"] == {}  # an `axis` reads nothing of an image
     splits = {"guide", "validation", "test"}
     for name, method in metrics["methods"].items():
         learned = set() if name == "oracle" else {"composition", "reversibility", "truth", "nelbo"}
-        assert set(method) == {"variables", "mean", "realism", *learned}
+        assert set(method) == {"variables", "mean", "realism", "local_realism", *learned}
         assert list(method["variables"]) == VARIABLES
-        assert set(method["mean"]) == keys | {"off_target_ci95", "leakage_ci95"}
+        assert set(method["mean"]) == keys | {"off_target_ci95", "leakage_ci95", "reach_ci95"}
+        assert set(method["local_realism"]) == {"auc", "ci95", "by_variable"}
+        assert list(method["local_realism"]["by_variable"]) == VARIABLES
         assert all(set(one) == keys | {"moved"} for one in method["variables"].values())
         assert all(list(one["moved"]) == VARIABLES for one in method["variables"].values())
         likelihoods = {"nelbo", "nelbo_factual", "nelbo_counterfactual"} if learned else set()
@@ -127,7 +130,7 @@ def test_metrics_agree_with_one_another():
     for name, method in metrics["methods"].items():
         for variable, one in method["variables"].items():
             assert one["error_sd"] == pytest.approx(one["error"] / metrics["sd"][variable])
-            assert 0 <= one["leakage"] <= 1
+            assert 0 <= one["leakage"] <= 1 and 0 <= one["reach"] <= 1
             assert one["ci95"][0] <= one["error_sd"] <= one["ci95"][1]
         mean = sum(one["error_sd"] for one in method["variables"].values()) / len(VARIABLES)
         assert method["mean"]["error_sd"] == pytest.approx(mean)
@@ -420,7 +423,7 @@ def test_a_trained_study_is_judged_on_another_folder(copied, tmp_path, capsys):
     there = run / "elsewhere" / "other"
     metrics = json.loads((there / "metrics.json").read_text())
     assert metrics["n_images"] == 6 and metrics["unit"] == "mm2" and list(metrics["methods"]) == METHODS  # no oracle
-    assert {"table1.md", "figure1.png", "report.html"} <= {path.name for path in there.iterdir()}
+    assert {"table1.md", "figure1.png", "extremes.png", "report.html"} <= {path.name for path in there.iterdir()}
     assert redone(study, run) == set()  # the study itself is as it was
 
 

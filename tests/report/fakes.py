@@ -18,6 +18,7 @@ def fake_metrics() -> dict[str, Any]:
             "ci95": [0.9 * sd, 1.1 * sd],
             "off_target_sd": draw(0, 0.3),
             "leakage": draw(0, 0.6),
+            "reach": 0.25 + 0.1 * sd,
             "change_outside": draw(0, 0.01),
             "change_inside": draw(0.01, 0.1),
             "error_sd_well_posed": 0.8 * sd,
@@ -48,6 +49,7 @@ def fake_metrics() -> dict[str, Any]:
             "composition": draw(0, 1e-7),
             "reversibility": draw(0, 0.02),
             "realism": realism(),
+            "local_realism": {"auc": 0.75, "ci95": [0.7, 0.8], "by_variable": {}},
         }
         truth = {} if name == "oracle" else {"truth": distance()}
         return {"variables": variables, "mean": mean, **checks, **truth}

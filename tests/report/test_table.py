@@ -92,6 +92,8 @@ def test_realism_has_the_facts_for_a_row():
     def cell(row, head):
         return [float(x) for x in re.findall(r"-?[\d.]+", rows[row][head])]
 
+    assert cell("No-CFT", "crops around edits: AUC") == [0.75, 0.7, 0.8]
+    assert rows["facts alone"]["crops around edits: AUC"] == "–"
     assert cell("facts alone", "Frechet distance: to facts") == [0.1, 0.05, 0.15]
     assert cell("No-CFT", "kernel distance: over No-CFT") == [0.05, -0.01, 0.11]
 

@@ -7,16 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from segue.causal.facts import Facts
 from segue.engine.predict import abduct, is_null, predict, unless_null
-from segue.mechanisms.base import ImageMechanism, Likelihood, offered
+from segue.mechanisms.base import ImageMechanism, Likelihood, Moves, offered
 
 __all__ = ["Method", "Questions", "log_likelihood", "of_function", "of_mechanism", "one_at_a_time", "set_one"]
 
 Images = list[Float[Tensor, "batch channel *space"]]
+Fields = list[Float[Tensor, "batch dims *space"]]
 
 
 class Questions(NamedTuple):
@@ -46,6 +48,8 @@ class Method:
         open_ended: whether it answers any question. A folder of images made elsewhere does not: it answers those that
             were exported.
         mechanism: the image mechanism, if it is one; a likelihood and regions of its own come from there.
+        displacements: for a method that moves what is in the image, from questions to the displacement of each request
+            in pixels (see `segue.mechanisms.base.Moves`).
 
     >>> import torch
     >>> facts = Facts(torch.zeros(1, 1, 1, 2), torch.ones(1, 2), torch.ones(1, 2, 1, 2), torch.ones(1))
@@ -58,6 +62,7 @@ class Method:
     respond: Callable[[Questions], Images]
     open_ended: bool = True
     mechanism: ImageMechanism | None = None
+    displacements: Callable[[Questions], Fields] | None = None
 
     def answer(self, questions: Questions) -> Images:
         """x* of every request; the factual image itself, bit for bit, where a request changes no parent."""
@@ -74,6 +79,8 @@ class Method:
 def of_mechanism(mechanism: ImageMechanism, *, particles: int = 1, sample: bool = False) -> Method:
     """The method that a mechanism is: each image abducted once (see `segue.engine.predict.abduct`).
 
+    Displacements, where the mechanism moves, are those of one posterior.
+
     >>> import segue
     >>> model = segue.load("coronary-phantom")
     >>> of_mechanism(model.mechanism).likelihood is not None
@@ -84,7 +91,15 @@ def of_mechanism(mechanism: ImageMechanism, *, particles: int = 1, sample: bool 
         posteriors = abduct(mechanism, questions.facts, particles=particles, sample=sample)
         return predict(mechanism, questions.facts, posteriors, questions.requests)
 
-    return Method(respond, mechanism=mechanism)
+    def displacements(questions: Questions) -> Fields:
+        facts = questions.facts
+        (posterior,) = abduct(mechanism, facts, sample=sample)
+        fields = moves.displacements(facts, posterior, questions.requests)
+        each = zip(questions.requests, fields, strict=True)
+        return [unless_null(is_null(facts, pa_star), torch.zeros_like(field), field) for pa_star, field in each]
+
+    moves = offered(mechanism, Moves)
+    return Method(respond, mechanism=mechanism, displacements=displacements if moves is not None else None)
 
 
 def of_function(function: Callable[[Facts, Tensor], Tensor]) -> Method:

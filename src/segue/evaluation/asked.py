@@ -11,7 +11,7 @@ from segue.causal.parents import Parents
 from segue.engine.method import Questions, one_at_a_time
 from segue.evaluation.truth import Truth
 
-__all__ = ["Asked", "draw_requests", "translated"]
+__all__ = ["Asked", "draw_donors", "draw_requests", "translated"]
 
 
 class Asked(NamedTuple):
@@ -44,12 +44,21 @@ def draw_requests(measured: Float[Tensor, "image measured"], seed: int) -> Float
     >>> draw_requests(torch.tensor([[1.0], [2.0]]), seed=0).flatten().tolist()
     [2.0, 1.0]
     """
+    return measured.gather(0, draw_donors(len(measured), measured.shape[1], seed).to(measured.device))
+
+
+def draw_donors(images: int, variables: int, seed: int) -> Int[Tensor, "image variable"]:
+    """For each image and variable the image whose value is requested: permutations without fixed points.
+
+    >>> draw_donors(2, 1, seed=0).flatten().tolist()
+    [1, 0]
+    """
     generator = torch.Generator().manual_seed(seed)
-    requests = torch.empty_like(measured)
-    for column in range(measured.shape[1]):
-        order = torch.randperm(len(measured), generator=generator)
-        requests[order, column] = measured[order.roll(1), column]
-    return requests
+    donors = torch.empty(images, variables, dtype=torch.long)
+    for column in range(variables):
+        order = torch.randperm(images, generator=generator)
+        donors[order, column] = order.roll(1)
+    return donors
 
 
 @torch.inference_mode()

@@ -11,40 +11,65 @@ from segue.anatomy import measure
 from segue.causal.facts import Facts
 from segue.causal.parents import Parents, SoftMasks
 from segue.evaluation.asked import Asked
+from segue.evaluation.folding import folded
+from segue.evaluation.measurement_error import hard
+from segue.evaluation.reach import far_change
 from segue.evaluation.truth import distances
 
 
-def effect_rows(answers: Sequence[Tensor], parents: Parents, judge: SoftMasks, asked: Asked) -> pl.DataFrame:
+def effect_rows(
+    answers: Sequence[Tensor],
+    parents: Parents,
+    judge: SoftMasks,
+    asked: Asked,
+    displacements: Sequence[Tensor] | None = None,
+) -> pl.DataFrame:
     """One row for each image x variable: what was asked, what guide and judge measured, and where the image changed.
 
     Columns: image, variable; factual, requested, guide, judge, judge_factual (in the unit); `moved/NAME`, change of
     each variable by the judge in sd; `off_target`, mean |change| of the others; `outside`, `total`, sums of |x* - x|
-    where the region's weight is below one half and everywhere; `change_outside`, `change_inside`, their means as shares
-    of the intensity range. Where the truth is known, those of `distance_columns` too.
+    where the region's weight is below one half and everywhere; `far`, that sum far from the structure's outlines in x
+    and x*, which the judge draws; `change_outside`, `change_inside`, means of |x* - x| as shares of the intensity
+    range. Where the truth is known, those of `distance_columns` too; `folding` where a method moves.
 
     Args:
-        answers: x* (batch, channel, *space), one a variable.
+        answers: x* (batch, channel, *space), one a variable. displacements: those of each answer, if there are any.
     """
     facts, names = asked.facts, parents.variables.names
-    before = areas_by(judge, facts, facts.image, parents)
+    before = judge.soft(facts.image)
     parts = []
     for v, image in enumerate(answers):
-        after = areas_by(judge, facts, image, parents)
-        moved = (after - before) / parents.sd[: len(names)]
-        others = [w for w in range(len(names)) if w != v]
+        after, structure = judge.soft(image), int(parents.structure_of[v])
+        outlined = [hard(soft)[:, 1 + structure].bool() for soft in (before, after)]
         columns = {
-            "factual": facts.pa[:, v],
             "requested": asked.values[:, v],
             "guide": areas_by(parents.segmentor, facts, image, parents)[:, v],
-            "judge": after[:, v],
-            "judge_factual": before[:, v],
-            "off_target": moved[:, others].abs().mean(1) if others else torch.zeros(len(image)),
-            **{f"moved/{name}": moved[:, w] for w, name in enumerate(names)},
+            **moved_columns(asked, v, parents, areas_of(before, facts, parents), areas_of(after, facts, parents)),
             **change(facts.image, image, facts.weights[:, v]),
+            "far": far_change(facts.image, image, *outlined),
+            **({} if displacements is None else {"folding": folded(displacements[v])}),
             **distance_columns(asked, v, image),
         }
         parts.append(image_table(asked, columns).with_columns(variable=pl.lit(names[v])))
     return pl.concat(parts)
+
+
+def moved_columns(asked: Asked, v: int, parents: Parents, before: Tensor, after: Tensor) -> dict[str, Tensor]:
+    """What the judge measures of x and x* when the v-th variable is requested, and how far each variable moved.
+
+    Args:
+        before, after: areas (batch, measured).
+    """
+    names = parents.variables.names
+    moved = (after - before) / parents.sd[: len(names)]
+    others = [w for w in range(len(names)) if w != v]
+    return {
+        "factual": asked.facts.pa[:, v],
+        "judge": after[:, v],
+        "judge_factual": before[:, v],
+        "off_target": moved[:, others].abs().mean(1) if others else torch.zeros(len(moved)),
+        **{f"moved/{name}": moved[:, w] for w, name in enumerate(names)},
+    }
 
 
 def distance_rows(answers: Sequence[Tensor], asked: Asked) -> pl.DataFrame:
@@ -70,7 +95,12 @@ def areas_by(
     segmentor: SoftMasks, facts: Facts, image: Tensor, parents: Parents
 ) -> Float[Tensor, "batch measured"]:
     """What a segmentor measures on an image in the regions of the facts."""
-    return measure(segmentor.soft(image), facts.weights, parents.structure_of, facts.pixel_area)
+    return areas_of(segmentor.soft(image), facts, parents)
+
+
+def areas_of(soft: Float[Tensor, "batch structure *space"], facts: Facts, parents: Parents) -> Tensor:
+    """Areas (batch, measured) of soft masks in the regions of the facts."""
+    return measure(soft, facts.weights, parents.structure_of, facts.pixel_area)
 
 
 def change(

@@ -1,6 +1,6 @@
 """Judging one method, in one pass: what figures and features show are the very images that were measured."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,9 @@ from segue.causal.parents import Parents
 from segue.engine.method import Method
 from segue.evaluation.asked import Asked, in_turn, turn
 from segue.evaluation.axioms import ByImage, composition, likelihoods, reversibility
+from segue.evaluation.crops import Edit, crops_of
 from segue.evaluation.effect import effect_rows
+from segue.evaluation.local_realism import LocalTest
 from segue.mechanisms.base import ImageMechanism
 from segue.nets.segmentor import Segmentor
 
@@ -28,6 +30,7 @@ class Judge:
     Attributes:
         parents: measure the answers in the study's regions. segmentor: the independent judge.
         pictures: (place in the store, variable) of the answers that figures show.
+        local: the test of crops around edits, if there are subjects enough for one.
         translate: how questions are put to a method whose regions are others than the judged ones.
 
     >>> import segue
@@ -38,7 +41,8 @@ class Judge:
 
     parents: Parents
     segmentor: Segmentor
-    pictures: tuple[tuple[int, int], ...] = ()
+    pictures: tuple[Edit, ...] = ()
+    local: LocalTest | None = None
     translate: Callable[[Asked, Method], Asked] = field(default=lambda asked, method: asked)
 
 
@@ -51,9 +55,10 @@ class Judged:
         features: the judge's, of x* with one variable of each image set in turn.
         checks: by name, one value an image: axioms and likelihoods.
         pictures: x*, scaled, in the order of `Judge.pictures`.
+        local: scores of crops by `Judge.local`; without it, of no pairs.
 
     >>> empty = np.zeros((0, 2))
-    >>> Judged(pl.DataFrame(), empty, {}, np.zeros((0, 1, 4, 4))).features.shape
+    >>> Judged(pl.DataFrame(), empty, {}, np.zeros((0, 1, 4, 4)), np.zeros((2, 0))).features.shape
     (0, 2)
     """
 
@@ -61,6 +66,7 @@ class Judged:
     features: Float[np.ndarray, "image feature"]
     checks: dict[str, Float[np.ndarray, " image"]]
     pictures: Float[np.ndarray, "picture channel *space"]
+    local: Float[np.ndarray, "2 pair"]
 
 
 @torch.inference_mode()
@@ -86,21 +92,26 @@ def judged(
     effects: list[pl.DataFrame] = []
     features: list[np.ndarray] = []
     checks: list[ByImage] = []
-    pictures: dict[tuple[int, int], np.ndarray] = {}
+    pictures: dict[Edit, np.ndarray] = {}
+    crops: dict[Edit, Tensor] = {}
+    edits = set() if judge.local is None else set(judge.local.pairs.edit)
     for asked in batches:
         put = judge.translate(asked, method)
         answers, null = respond(method, put)
-        effects.append(effect_rows(answers, judge.parents, judge.segmentor, asked))
+        fields = method.displacements(put.questions) if method.displacements else None
+        effects.append(effect_rows(answers, judge.parents, judge.segmentor, asked, fields))
         image = torch.stack(answers, dim=1)[torch.arange(len(asked.ids)), turn(asked).to(answers[0].device)]
         features.append(judge.segmentor.features(image).cpu().numpy())
         checks.append(checks_of(method, pretrained, put, image, null))
         pictures |= chosen_pictures(asked, answers, judge.pictures)
+        crops |= crops_of(asked, answers, judge.parents, judge.segmentor, edits)
     empty = np.zeros((0, *answers[0].shape[1:]), np.float32)
     return Judged(
         effects=pl.concat(effects),
         features=np.concatenate(features),
         checks={name: torch.cat([one[name] for one in checks]).double().cpu().numpy() for name in checks[0]},
         pictures=np.stack([pictures[key] for key in judge.pictures]) if judge.pictures else empty,
+        local=np.zeros((2, 0)) if judge.local is None else judge.local(crops),
     )
 
 
@@ -126,8 +137,8 @@ def checks_of(
 
 
 def chosen_pictures(
-    asked: Asked, answers: list[Tensor], wanted: tuple[tuple[int, int], ...]
-) -> dict[tuple[int, int], np.ndarray]:
+    asked: Asked, answers: list[Tensor], wanted: tuple[Edit, ...]
+) -> dict[Edit, np.ndarray]:
     """Those answers of a batch that figures show."""
     rows = {place: row for row, place in enumerate(asked.places.tolist())}
     return {(i, v): answers[v][rows[i]].cpu().numpy() for i, v in wanted if i in rows}
@@ -142,6 +153,17 @@ def axioms_of(checks: Mapping[str, np.ndarray]) -> dict[str, Any]:
     means = {name: float(values.mean()) for name, values in checks.items()}
     outside: dict[str, Any] = {name: means.pop(name) for name in ("composition", "reversibility") if name in means}
     return {**outside, "realism": means}
+
+
+@torch.inference_mode()
+def factual_crops(
+    wanted: Collection[Edit], batches: Iterable[Asked], parents: Parents, judge: Segmentor
+) -> dict[Edit, Float[Tensor, "channel *crop"]]:
+    """Crops of the factual images around each variable's structure."""
+    found: dict[Edit, Tensor] = {}
+    for asked in batches:
+        found |= crops_of(asked, [asked.facts.image] * asked.facts.measured, parents, judge, wanted)
+    return found
 
 
 @torch.inference_mode()

@@ -10,6 +10,9 @@ import polars as pl
 from segue.evaluation.metric import HEADLINE
 from segue.evaluation.metrics import summarise
 
+CENTRES = ("value", "auc")
+"""Keys of numbers that have an interval beside them."""
+
 
 def pooled(
     folds: Sequence[Mapping[str, Any]],
@@ -23,8 +26,8 @@ def pooled(
 
     Metrics of the rows of effects are computed again over the requests of all folds, with intervals over all subjects.
     The sd of a variable is the root of the folds' mean variance. All other numbers are means over folds, weighted by
-    the number of images. Intervals of such means take the folds as independent: their test subjects are, but their
-    models share training subjects.
+    the number of images: so is the AUC of crops, because the networks of two folds do not score alike. Intervals of
+    such means take the folds as independent: their test subjects are, but their models share training subjects.
 
     Args:
         folds: metrics.json of each fold. effects: by method, the rows of each fold; images have the same numbers in
@@ -64,8 +67,8 @@ def average(parts: Sequence[Any], weights: Sequence[int]) -> Any:
     if isinstance(first, Mapping):
         keys = dict.fromkeys(key for part in parts for key in part)
         found = {key: average([part.get(key) for part in parts], weights) for key in keys}
-        if found.get("value") is not None:
-            values = [part["value"] for part in parts]
+        if (centre := next((key for key in CENTRES if found.get(key) is not None), None)) is not None:
+            values = [part[centre] for part in parts]
             spans = {key: [part[key] for part in parts] for key in ("ci95", "band") if found.get(key) is not None}
             found |= {key: combined(values, span, weights) for key, span in spans.items()}
         return found

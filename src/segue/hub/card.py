@@ -11,7 +11,7 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from safetensors import safe_open
 
-from segue.evaluation.metric import FAMILIES, HEADLINE, finite, interval, shown_in
+from segue.evaluation.metric import FAMILIES, HEADLINE, interval, shown_in
 from segue.hub.folder import IMAGE, PANEL, SEGMENTOR, TENSORS
 from segue.hub.load import Trained
 from segue.hub.locate import EXPORTED
@@ -27,6 +27,7 @@ from segue.report.columns import (
     methods_of,
     segmentor_names,
     unit_of,
+    variables_of,
 )
 from segue.report.sections import capitalised
 from segue.report.table import markdown, pipe_table
@@ -89,7 +90,7 @@ def results_of(evaluated: Path, method: str) -> dict[str, Any]:
     metrics = json.loads((evaluated / "metrics.json").read_text())
     return {
         "metrics": metrics,
-        "caption": card_caption(metrics),
+        "caption": card_caption(metrics, method),
         "errors": error_table(metrics, method),
         "means": markdown("method", [method_title(key) for key in methods_of(metrics)], mean_columns(metrics)),
         "segmentors": markdown("segmentor", segmentor_names(metrics), measurement_error_columns(metrics)),
@@ -135,19 +136,22 @@ def stage_table(run: Path, study: Study, trained: Trained) -> str:
 
 def error_table(metrics: Mapping[str, Any], method: str) -> str:
     """The method's own row of metrics.json: one line for each variable."""
-    entries = (methods_of(metrics).get(method) or {}).get("variables") or {}
+    judged = methods_of(metrics).get(method) or {}
+    entries = judged.get("variables") or {}
     columns = []
     for metric in shown_in("card"):
         own = metric is HEADLINE
         intervals = tuple(interval(entry.get("ci95")) if own else None for entry in entries.values())
-        values = tuple(finite(entry.get(metric.key)) for entry in entries.values())
-        columns.append(TableColumn("", metric.head(unit_of(metrics)), values, intervals))
+        values = tuple(metric.of_variable(judged, name) for name in entries)
+        columns.append(TableColumn("", metric.standalone.format(unit=unit_of(metrics)), values, intervals))
     return markdown("variable", list(entries), [column for column in columns if column.known])
 
 
-def card_caption(metrics: Mapping[str, Any]) -> str:
+def card_caption(metrics: Mapping[str, Any], method: str) -> str:
     """How to read the table of errors."""
-    heads = {metric.head(unit_of(metrics)): metric.caption for metric in shown_in("card")}
+    judged, names = methods_of(metrics).get(method) or {}, variables_of(metrics)
+    known = [metric for metric in shown_in("card") if any(metric.of_variable(judged, one) is not None for one in names)]
+    heads = {metric.standalone.format(unit=unit_of(metrics)): metric.caption for metric in known}
     return " ".join(f"{capitalised(head)}: {caption}." for head, caption in heads.items())
 
 

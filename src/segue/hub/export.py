@@ -23,7 +23,7 @@ from segue.hub.card import model_card
 from segue.hub.folder import FORMAT, IMAGE, MOTION, PANEL, SEGMENTOR, TENSORS, VARIABLES, checksum, sha256
 from segue.hub.load import Trained, example_images, load, open_run
 from segue.hub.locate import EXPORTED, RUN
-from segue.mechanisms.base import Moves, Trainable, offered
+from segue.mechanisms.base import Trainable, offered
 from segue.mechanisms.deformation import VELOCITY, Deformation
 from segue.mechanisms.refined import Refined
 from segue.pipeline import read_done
@@ -112,7 +112,7 @@ def tensors_of(model: Model) -> dict[str, Tensor]:
 def settings_of(trained: Trained, model: Model) -> dict[str, Any]:
     """model.json, except what concerns its folder."""
     study, recipe, grid, refined = trained.study, trained.recipe, model.grid, cast(Refined, model.mechanism)
-    mover = cast(Deformation | None, offered(refined, Moves))
+    mover = offered(refined, Deformation)
     painter = refined if mover is None else mover.painter
     return {
         "study": study.name,

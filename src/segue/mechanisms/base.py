@@ -152,7 +152,7 @@ def offered(mechanism: Any, capability: Any) -> Any:
     """The mechanism, or the one that it wraps (`inner`), which has a capability; None where neither has.
 
     Args:
-        capability: `Trainable`, `Likelihood` or `Samples`.
+        capability: `Trainable`, `Likelihood`, `Samples` or `Moves`.
 
     >>> offered(object(), Samples) is None
     True

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from segue.causal.facts import Facts
 from segue.causal.parents import SoftMasks
-from segue.mechanisms.base import ImageMechanism, Moves
+from segue.mechanisms.base import ImageMechanism, Moves, offered
 from segue.mechanisms.correction import concerned, ensemble_measure, next_aim
 from segue.nets.layers import blurred
 
@@ -17,6 +17,8 @@ __all__ = ["Refined", "refined", "shrunk"]
 
 class Refined(nn.Module):
     """An image mechanism whose answers are refined; its posterior is the inner mechanism's.
+
+    Around a mechanism that moves it has `displacements` (`Moves`); around any other it has none.
 
     Args:
         inner: the mechanism.
@@ -45,6 +47,8 @@ class Refined(nn.Module):
         self.parents = inner.parents
         self.shrinkage, self.blur, self.corrections = shrinkage, blur, corrections
         self.ensemble = nn.ModuleList(member.eval().requires_grad_(False) for member in ensemble)
+        if offered(inner, Moves) is not None:
+            self.displacements = self.displaced
 
     def extra_repr(self) -> str:
         """The settings, in the module's text."""
@@ -58,16 +62,29 @@ class Refined(nn.Module):
         self, facts: Facts, posterior: Any, requests: Sequence[Tensor]
     ) -> list[Float[Tensor, "batch channel *space"]]:
         """x* under each of several parents pa*, refined."""
-        images = self.shaped(facts, posterior, requests)
+        return self.corrected(facts, posterior, requests)[1]
+
+    def displaced(
+        self, facts: Facts, posterior: Any, requests: Sequence[Tensor]
+    ) -> list[Float[Tensor, "batch dims *space"]]:
+        """The inner mechanism's displacements for the corrected aims: those of the images that `predict` gives."""
+        aims, _ = self.corrected(facts, posterior, requests)
+        return offered(self.inner, Moves).displacements(facts, posterior, aims)
+
+    def corrected(
+        self, facts: Facts, posterior: Any, requests: Sequence[Tensor]
+    ) -> tuple[Sequence[Tensor], list[Tensor]]:
+        """For each request the pa* that the inner mechanism is asked for in its place, and the answer, refined."""
+        aims, images = requests, self.shaped(facts, posterior, requests)
         if not self.corrections:
-            return images
+            return aims, images
         areas = ensemble_measure(self.parents, cast(list[SoftMasks], list(self.ensemble)), facts)
-        aims, concern = requests, [concerned(facts, request) for request in requests]
+        concern = [concerned(facts, request) for request in requests]
         for _ in range(self.corrections):
             each = zip(requests, concern, aims, map(areas, images), strict=True)
             aims = [next_aim(self.parents, *one) for one in each]
             images = self.shaped(facts, posterior, aims)
-        return images
+        return aims, images
 
     def shaped(self, facts: Facts, posterior: Any, aims: Sequence[Tensor]) -> list[Tensor]:
         """The inner mechanism's answers, their changes shrunk and blurred."""

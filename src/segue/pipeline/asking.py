@@ -12,7 +12,7 @@ from segue.causal.facts import Facts
 from segue.causal.parents import Parents
 from segue.cohort import Store
 from segue.engine.method import Images, Method, Questions
-from segue.evaluation.asked import Asked, draw_requests
+from segue.evaluation.asked import Asked, draw_donors
 from segue.evaluation.truth import Truth
 from segue.pipeline.common import covariate_values, device, grid_of, in_order, measured_images
 from segue.study.schema import Study
@@ -44,7 +44,8 @@ class Examination:
         self.pa = torch.cat([areas, given.to(areas)], dim=1)
         self.frames = measured.frames
         self.fallbacks = measured.fallbacks(parents, len(store.size))
-        self.values = draw_requests(areas.cpu(), study.evaluate.seed).to(areas)
+        self.donors = draw_donors(len(areas), areas.shape[1], study.evaluate.seed)  # whose values are requested
+        self.values = areas.gather(0, self.donors.to(areas.device))
         self.subjects: list[str] = store.table["subject"].to_list()  # of every image in the store
         self.sd = dict(zip(parents.variables.names, parents.sd.tolist(), strict=False))
         self.ids: list[str] = store.table["id"][places.tolist()].to_list()
@@ -67,6 +68,14 @@ class Examination:
         """By which each image, and every answer to it, is scaled; in the order of `ids`."""
         grid, parts = grid_of(self.study, self.store), torch.from_numpy(self.places).split(TOGETHER)
         return torch.cat([grid.window(self.store.read(part.numpy(), fractions=False)["image"]) for part in parts])
+
+    def chosen(self, rows: np.ndarray, title: str) -> Asked:
+        """Some of the images by their rows, repeats allowed, in one batch, with their requests but no true answers."""
+        batches = list(in_order(self.study, self.store, self.places[rows], title=title))
+        image, pixel_area = (torch.cat([batch[name] for batch in batches]) for name in ("image", "pixel_area"))
+        facts = Facts(image, self.pa[rows], self.parents.weights(self.frames[rows], self.store.size), pixel_area)
+        ids = tuple(self.ids[row] for row in rows)
+        return Asked(torch.from_numpy(self.places[rows]), ids, facts, self.values[rows])
 
     def oracle(self) -> Method:
         """The true counterfactuals as a method."""

@@ -10,6 +10,7 @@ import polars as pl
 from segue.evaluation.pool import pooled
 from segue.files import whole_folder
 from segue.pipeline.common import command, commit, open_store
+from segue.pipeline.extremes import EXTREMES
 from segue.pipeline.judging import make_report, tested_graph, write_metrics
 from segue.report.page import Graph
 from segue.study.derived import folds_of
@@ -35,9 +36,10 @@ def pool_evaluations(study: Study, directory: Path) -> None:
     draws = study.evaluate.bootstrap
     found = pooled(made, effects, subjects=subjects, bootstrap=draws, seed=0)
     write_metrics(directory, found | {"study": study.name, "commit": commit(), "command": command()})
-    figure = folds[0].directory / "evaluate" / "figure1.png"
-    if figure.exists():
-        shutil.copy(figure, directory / "figure1.png")
+    for name in ("figure1.png", EXTREMES):  # of the first fold
+        figure = folds[0].directory / "evaluate" / name
+        if figure.exists():
+            shutil.copy(figure, directory / name)
 
 
 def report_folds(study: Study, directory: Path) -> None:

@@ -36,10 +36,11 @@ from segue.pipeline.common import (
     open_store,
 )
 from segue.pipeline.curves import training_curves
+from segue.pipeline.extremes import EXTREMES, draw_extremes
 from segue.pipeline.pictures import draw_figure1, figure_requests
 from segue.pipeline.prepare import prepare_folder
 from segue.pipeline.recipes import Workshop, recipes
-from segue.pipeline.scoring import Candidate, against_truth, candidates, score
+from segue.pipeline.scoring import Candidate, against_truth, candidates, in_judged_regions, score
 from segue.pipeline.truth import known_oracle
 from segue.report.columns import IDEAL
 from segue.report.page import Graph, ReportContent, write_report
@@ -102,7 +103,7 @@ def judge_folder(study: Study, folder: Path, directory: Path) -> None:
 def judge_cohort(
     study: Study, store: Store, directory: Path, *, oracle: Oracle | None = None, others: Others = MappingProxyType({})
 ) -> Result:
-    """Measurement errors, then each method, and the oracle if there is one, to metrics.json and figure1.png.
+    """Measurement errors, then each method, and the oracle if there is one, to metrics.json; and the figures.
 
     Args:
         others: further methods by name, made from the examination: images made elsewhere.
@@ -115,7 +116,8 @@ def judge_cohort(
     pictures = tuple(figure_requests(study, asked))
     found = candidates(study, workshop)
     found |= {name: Candidate(lambda make=make: (make(asked), None), {}) for name, make in others.items()}  # type: ignore[misc]
-    scores = score(study, asked, Judge(parents, judge, pictures), found, directory)
+    examiner = in_judged_regions(study, Judge(parents, judge, pictures))
+    scores = score(study, asked, examiner, found, directory)
     metrics = {
         "study": study.name,
         "n_images": len(asked.places),
@@ -134,6 +136,7 @@ def judge_cohort(
     }
     write_metrics(directory, metrics)
     draw_figure1(study, asked, judge, pictures, scores.pictures, directory / "figure1.png")
+    draw_extremes(asked, examiner, found, directory / EXTREMES)
     return {}
 
 
@@ -204,7 +207,8 @@ def make_report(
     figures: Mapping[str, Path] = MappingProxyType({}),
 ) -> None:
     metrics = json.loads((evaluated / "metrics.json").read_text())
-    content = ReportContent(metrics, evaluated / "figure1.png", to_yaml(study), study.notes, graph, figures)
+    images = (evaluated / "figure1.png", evaluated / EXTREMES)
+    content = ReportContent(metrics, images[0], to_yaml(study), study.notes, graph, figures, images[1])
     write_report(directory / "report.html", content)
 
 

@@ -9,16 +9,18 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from segue.baselines import BASELINES, do_nothing
 from segue.engine.method import Method, of_mechanism
 from segue.evaluation.asked import Asked, translated
 from segue.evaluation.effect import distance_rows
-from segue.evaluation.judge import Judge, Judged, axioms_of, factual_features, judged
+from segue.evaluation.judge import Judge, Judged, axioms_of, factual_crops, factual_features, judged
+from segue.evaluation.local_realism import LocalTest, draw_pairs
 from segue.evaluation.metrics import summarise
 from segue.evaluation.truth import summarise_distances
-from segue.evaluation.two_sample import realism
+from segue.evaluation.two_sample import FEWEST, realism
 from segue.files import whole_file
 from segue.mechanisms.base import ImageMechanism
 from segue.pipeline.asking import Examination
@@ -27,7 +29,7 @@ from segue.pipeline.recipes import Recipe, Workshop, recipes
 from segue.report.columns import IDEAL
 from segue.study.schema import Study
 
-FEATURES, PICTURES = "features", "pictures"
+FEATURES, PICTURES, LOCAL = "features", "pictures", "local"
 
 
 @dataclass(frozen=True)
@@ -77,17 +79,18 @@ def score(
     """Judge every method; a method that was judged before in `directory` is read from there."""
     results: dict[str, Any] = {}
     outcomes: dict[str, Judged] = {}
+    judge = replace(judge, local=local_test(asked, judge))
     for name, candidate in found.items():
         outcomes[name] = cached(directory, name, lambda name=name, candidate=candidate: judge_one(  # type: ignore[misc]
             study, asked, judge, candidate, name
         ))  # fmt: skip
-        effects = outcomes[name].effects
-        results[name] = summary(study, asked, effects) | from_truth(study, asked, effects)
+        results[name] = summary(study, asked, judge, outcomes[name])
+        results[name] |= from_truth(study, asked, outcomes[name].effects)
         results[name] |= axioms_of(outcomes[name].checks) | candidate.training
     if asked.truth is not None:
         oracle = Candidate(lambda: (asked.oracle(), None), {})
         outcomes[IDEAL] = cached(directory, IDEAL, lambda: judge_one(study, asked, judge, oracle, IDEAL))
-        results[IDEAL] = summary(study, asked, outcomes[IDEAL].effects) | {"realism": {}}
+        results[IDEAL] = summary(study, asked, judge, outcomes[IDEAL]) | {"realism": {}}
     tests, facts = realism(
         factual_features(judge.segmentor, asked(title="features")),
         {name: outcome.features for name, outcome in outcomes.items()},
@@ -105,9 +108,12 @@ def judge_one(study: Study, asked: Examination, judge: Judge, candidate: Candida
     """Open a method and judge it."""
     method, pretrained = candidate.open()
     torch.manual_seed(study.evaluate.seed)  # of posterior samples, if any are drawn
-    if study.evaluate.partitions:
-        judge = replace(judge, translate=in_own_regions)
     return judged(method, asked(title=f"judge {name}"), judge, pretrained=pretrained)
+
+
+def in_judged_regions(study: Study, judge: Judge) -> Judge:
+    """A judge who translates questions, if the study is judged in other regions than it was trained with."""
+    return replace(judge, translate=in_own_regions) if study.evaluate.partitions else judge
 
 
 def in_own_regions(asked: Asked, method: Method) -> Asked:
@@ -115,9 +121,22 @@ def in_own_regions(asked: Asked, method: Method) -> Asked:
     return asked if method.mechanism is None else translated(asked, method.mechanism.parents)
 
 
-def summary(study: Study, asked: Examination, rows: pl.DataFrame) -> dict[str, Any]:
-    """`variables` and `mean` of one method."""
-    return summarise(rows, sd=asked.sd, subjects=asked.subjects, bootstrap=study.evaluate.bootstrap, seed=0)
+def local_test(asked: Examination, judge: Judge) -> LocalTest | None:
+    """The test of crops around edits against factual crops; None where subjects are too few."""
+    _, subjects = np.unique([asked.subjects[i] for i in asked.places], return_inverse=True)
+    if subjects.max() + 1 < FEWEST:
+        return None
+    pairs = draw_pairs(asked.donors.numpy(), asked.places, subjects, seed=0)
+    crops = factual_crops(set(pairs.donor), asked(title="crops"), judge.parents, judge.segmentor)
+    return LocalTest(pairs, crops, seed=0)
+
+
+def summary(study: Study, asked: Examination, judge: Judge, found: Judged) -> dict[str, Any]:
+    """`variables`, `mean` and `local_realism` of one method."""
+    draws, names = study.evaluate.bootstrap, asked.parents.variables.names
+    local = None if judge.local is None else judge.local.summary(found.local, names, draws)
+    effects = summarise(found.effects, sd=asked.sd, subjects=asked.subjects, bootstrap=draws, seed=0)
+    return effects | {"local_realism": local}
 
 
 def from_truth(study: Study, asked: Examination, rows: pl.DataFrame) -> dict[str, Any]:
@@ -157,12 +176,19 @@ def pretrained_of(study: Study) -> dict[str, str]:
 def cached(directory: Path, name: str, make: Callable[[], Judged]) -> Judged:
     """A judged method that an interrupted run need not judge again: a table of effects, and all else as tensors."""
     table, rest = directory / f"effects-{name}.parquet", directory / f"judged-{name}.safetensors"
-    if not (table.exists() and rest.exists()):
+    if not (table.exists() and rest.exists() and LOCAL in names_in(rest)):
         made = make()
         with whole_file(table) as partial:
             made.effects.write_parquet(partial)
         with whole_file(rest) as partial:
-            save_file({**made.checks, FEATURES: made.features, PICTURES: made.pictures}, partial)
+            arrays = {FEATURES: made.features, PICTURES: made.pictures, LOCAL: made.local}
+            save_file({**made.checks, **arrays}, partial)
     tensors = load_file(rest)
-    features, pictures = tensors.pop(FEATURES), tensors.pop(PICTURES)
-    return Judged(pl.read_parquet(table), features, tensors, pictures)
+    features, pictures, local = (tensors.pop(name) for name in (FEATURES, PICTURES, LOCAL))
+    return Judged(pl.read_parquet(table), features, tensors, pictures, local)
+
+
+def names_in(path: Path) -> set[str]:
+    """The names of the tensors of a file; one of an earlier version lacks some."""
+    with safe_open(path, "numpy") as opened:
+        return set(opened.keys())

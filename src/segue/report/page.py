@@ -66,6 +66,7 @@ class ReportContent:
         notes: of the study, about its data.
         graph: of the study, if it has one.
         extra_figures: further images (training curves, more cases) by title.
+        extremes: the figure of extremes; left out if there is no such file, as in an evaluation of an earlier version.
     """
 
     metrics: Mapping[str, Any]
@@ -74,6 +75,7 @@ class ReportContent:
     notes: str = ""
     graph: Graph | None = None
     extra_figures: Mapping[str, Path] = field(default_factory=dict)
+    extremes: Path | None = None
 
 
 def write_report(path: Path, content: ReportContent) -> None:
@@ -107,6 +109,7 @@ def values_of(content: ReportContent) -> dict[str, Any]:
         "results": result_sections(metrics),
         "further": further_sections(metrics),
         "figure": embed(content.figure) if content.figure.is_file() else None,
+        "extremes": embed(content.extremes) if content.extremes and content.extremes.is_file() else None,
         "graph": None if graph is None else {"verdict": graph.verdict, "figure": embed(graph.figure)},
         "independencies": None if graph is None else independence_section(graph.tests),
         "segmentors": segmentor_section(metrics),

@@ -22,7 +22,8 @@ from torch import Tensor, nn
 
 from segue import processes
 from segue.causal.facts import Facts
-from segue.mechanisms.base import ImageMechanism, Loss, Moves, Terms, Trainable, offered
+from segue.mechanisms.base import ImageMechanism, Loss, Terms, Trainable, offered
+from segue.mechanisms.deformation import Deformation
 from segue.training.batches import Batch
 from segue.training.objectives import Augmentation, augmented
 from segue.training.prices import Prices, away, priced
@@ -130,7 +131,7 @@ class CounterfactualFineTuning(nn.Module):
 
     def answer(self, facts: Facts, posterior: Any, requested: Tensor) -> tuple[Tensor, Tensor, Terms]:
         """x*, and what its making costs."""
-        mover = cast(Any, offered(self.mechanism, Moves))
+        mover = offered(self.mechanism, Deformation)
         if mover is None:
             (image,) = self.mechanism.predict(facts, posterior, [requested])
             return image, torch.zeros(()), {}

@@ -4,7 +4,8 @@ from segue.evaluation.metric import shown_in
 from segue.pipeline.ablation.outcome import ablation_panels, ablation_table, of_method, of_run
 
 FULL = {
-    "mean": {"error_sd": 0.5, "ci95": [0.25, 0.75], "off_target_sd": 0.125, "leakage": 0.25},
+    "mean": {"error_sd": 0.5, "ci95": [0.25, 0.75], "off_target_sd": 0.125, "leakage": 0.25, "reach": 0.5},
+    "local_realism": {"auc": 0.75, "ci95": [0.7, 0.8]},
     "truth": {"mae": 8.0, "ci95": [7.0, 9.0]},
     "nelbo": {"guide": -2.5, "test": -2.25},
 }
@@ -19,6 +20,7 @@ def test_every_metric_has_its_number_and_interval():
     found = of_method(FULL)
     assert {key: one["value"] for key, one in found.items()} == {
         "error_sd": 0.5, "off_target_sd": 0.125, "leakage": 0.25, "truth_mae": 8.0, "nelbo": -2.25, "gap": 0.25,
+        "reach": 0.5, "local_realism": 0.75,
     }  # fmt: skip
     assert found["error_sd"]["ci95"] == (0.25, 0.75) and found["truth_mae"]["ci95"] == (7.0, 9.0)
     assert found["leakage"]["ci95"] is None

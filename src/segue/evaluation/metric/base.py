@@ -34,6 +34,7 @@ class Metric:
         aggregate: 95% interval of the mean over variables, from the rows of all variables and their sd.
         path: where it stands in a method's entry of metrics.json; by default among the means over variables.
         interval: where its 95% interval stands, if it has one.
+        by_variable: where its numbers by variable stand, VARIABLE for the name; by default those of `compute`.
         minus: where the number stands that is subtracted, for a difference.
         columns: which columns of the rows `compute` reads. Without them the method does not have this metric.
         group: the heading that it shares with other columns of its table.
@@ -54,6 +55,7 @@ class Metric:
     aggregate: Aggregate | None = None
     path: str = ""
     interval: str = ""
+    by_variable: str = ""
     minus: str = ""
     columns: tuple[str, ...] = ()
     group: str = "mean over all variables"
@@ -63,6 +65,8 @@ class Metric:
     def __post_init__(self) -> None:
         if not self.path:
             object.__setattr__(self, "path", AVERAGED + self.key)
+        if not self.by_variable:
+            object.__setattr__(self, "by_variable", f"variables.VARIABLE.{self.key}")
 
     @property
     def averaged(self) -> bool:
@@ -85,6 +89,15 @@ class Metric:
             return found
         less = finite(look_up(method, self.minus))
         return None if less is None else found - less
+
+    def of_variable(self, method: Mapping[str, Any], name: str) -> float | None:
+        """Its number for interventions on one variable; None where the method does not have it.
+
+        >>> Metric("change", "change", "low", "sd", "").of_variable({"variables": {"a": {"change": 2.0}}}, "a")
+        2.0
+        """
+        first, last = self.by_variable.split(".VARIABLE.")
+        return finite(look_up((look_up(method, first) or {}).get(name), last))
 
     def ci95(self, method: Mapping[str, Any]) -> Interval | None:
         """Its 95% interval in a method's entry of metrics.json, where it has one."""

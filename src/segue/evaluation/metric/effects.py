@@ -8,6 +8,7 @@ from jaxtyping import Float
 
 from segue.evaluation.bootstrap import Bootstrap, percentiles
 from segue.evaluation.metric.base import Compute, Family, Metric, Place
+from segue.evaluation.reach import FAR
 
 
 def absolute_error(table: pl.DataFrame, measured: str = "judge") -> Float[np.ndarray, " row"]:
@@ -41,8 +42,22 @@ def share_outside(table: pl.DataFrame, sd: float = 1.0) -> float:
     >>> share_outside(pl.DataFrame({"outside": [1.0, 0.0], "total": [3.0, 5.0]}))
     0.125
     """
+    return share_of_change(table, "outside")
+
+
+def share_far(table: pl.DataFrame, sd: float = 1.0) -> float:
+    """Sum of |x* - x| far from the structure's outlines over the sum everywhere; 0 where nothing changed at all.
+
+    >>> share_far(pl.DataFrame({"far": [1.0, 0.0], "total": [3.0, 5.0]}))
+    0.125
+    """
+    return share_of_change(table, "far")
+
+
+def share_of_change(table: pl.DataFrame, part: str) -> float:
+    """The sum of a part of the change over the sum of all change."""
     total = float(table["total"].sum())
-    return float(table["outside"].sum()) / total if total > 0 else 0.0
+    return float(table[part].sum()) / total if total > 0 else 0.0
 
 
 def moved(table: pl.DataFrame, sd: float) -> dict[str, float]:
@@ -63,9 +78,19 @@ def off_target_ci(effects: pl.DataFrame, sd: Mapping[str, float], bootstrap: Boo
 
 
 def leakage_ci(effects: pl.DataFrame, sd: Mapping[str, float], bootstrap: Bootstrap) -> list[float]:
-    """95% interval of the mean of the variables' `share_outside`; the same subjects are drawn for all variables."""
+    """95% interval of the mean of the variables' `share_outside`."""
+    return share_ci(effects, "outside", sd, bootstrap)
+
+
+def reach_ci(effects: pl.DataFrame, sd: Mapping[str, float], bootstrap: Bootstrap) -> list[float]:
+    """95% interval of the mean of the variables' `share_far`."""
+    return share_ci(effects, "far", sd, bootstrap)
+
+
+def share_ci(effects: pl.DataFrame, part: str, sd: Mapping[str, float], bootstrap: Bootstrap) -> list[float]:
+    """95% interval of a mean of `share_of_change`; the same subjects are drawn for all variables."""
     tables = [effects.filter(pl.col("variable") == name) for name in sd]
-    return list(percentiles(np.mean([bootstrap.ratio(table, "outside", "total") for table in tables], axis=0)))
+    return list(percentiles(np.mean([bootstrap.ratio(table, part, "total") for table in tables], axis=0)))
 
 
 SUMMARIES: tuple[Place, ...] = ("table", "card", "ablation", "console")
@@ -100,6 +125,21 @@ EFFECTS_METRICS = (
         "sum of the absolute intensity change outside the intervened region (its weight is below one half), divided by "
         "the sum over the whole image; 0 if nothing changed",
         share_outside, leakage_ci, interval="mean.leakage_ci95", columns=("outside", "total"), shown_in=SUMMARIES,
+    ),
+    Metric(
+        "reach", "reach", "low", "share",
+        "sum of the absolute intensity change that lies far from the outlines of the structure in the factual image "
+        "and in the counterfactual (as the judge draws them in the whole image), divided by the sum over the whole "
+        f"image; 0 if nothing changed. Far: more than {FAR:.0%} of the shorter image side from the nearer outline. It "
+        "does not depend on the region",
+        share_far, reach_ci, interval="mean.reach_ci95", columns=("far", "total"),
+        shown_in=("table", "card", "ablation"),
+    ),
+    Metric(
+        "folding", "folding", "low", "share of pixels",
+        "for methods that move what is in the image: share of pixels where the Jacobian determinant of the movement is "
+        "not positive, so that the image is turned over itself",
+        column_mean("folding"), columns=("folding",), shown_in=("table", "card"),
     ),
     Metric(
         "change_outside", "change outside", "low", "share of the intensity range",

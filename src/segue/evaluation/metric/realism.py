@@ -29,6 +29,14 @@ REALISM_METRICS = (
         "images, the counterfactuals look like images of the cohort",
         path="realism.nelbo_counterfactual", group=NELBO,
     ),
+    Metric(
+        "local_realism", "AUC", "low", "",
+        "area under the receiver operating characteristic of a network that tells crops around edits from crops of "
+        "factual images of other subjects with the requested value (classifier two-sample test, Lopez-Paz & Oquab, "
+        "2017), cross-validated by subject. 0.5: not to be told apart",
+        path="local_realism.auc", interval="local_realism.ci95", by_variable="local_realism.by_variable.VARIABLE.auc",
+        group="crops around edits", alone="local realism (AUC)", shown_in=("table", "card", "ablation"),
+    ),
     *(
         Metric(
             f"{kind}{suffix}", title, "low", "", caption,
@@ -45,7 +53,10 @@ REALISM_METRICS = (
 
 REALISM = Family(
     "realism",
-    "Distance, in the judge's features, between factual images of one half of the subjects and counterfactuals of "
+    "AUC: a network is trained to tell crops around edits from crops of factual images of other subjects that have the "
+    "requested value, and tested on subjects that it has not seen. 0.5: not to be told apart. It sees local artefacts. "
+    "The distances do not: they compare features of the judge that are averaged over the whole image, and are blind to "
+    "local artefacts. Distance: between factual images of one half of the subjects and counterfactuals of "
     "the other half. The row `facts alone` is the distance between the factual images of both halves, with the "
     "band that holds 95% of the halvings. Over: the difference of two distances; if its interval contains 0, the "
     "test finds no difference",
