@@ -15,10 +15,12 @@ from jaxtyping import Float
 from monai.networks.layers import Conv
 from torch import Tensor, nn
 
+from segue.nets.gaussian import bounded
 from segue.nets.layers import Residual, average_pool, blurred, conv, double, halve
 
 __all__ = ["VelocityNet", "check_resolution"]
 
+LARGEST = 0.25  # bound of the velocity along an axis, as a share of the image's shorter side
 BLOCKS = 3  # gated blocks of the head; with the first convolution it sees 7 positions to each side
 
 
@@ -90,11 +92,12 @@ class VelocityNet(nn.Module, PyTorchModelHubMixin):
             velocity = self.resolution * self.out(h.float())
             mode = "bilinear" if velocity.ndim == 4 else "trilinear"
             velocity = F.interpolate(velocity, size=self.size, mode=mode, align_corners=False)
-            return blurred(velocity, self.smoothing) if self.smoothing else velocity
+            velocity = blurred(velocity, self.smoothing) if self.smoothing else velocity
+            return bounded(velocity, LARGEST * min(self.size))
 
 
 class Gated(nn.Module):
-    """A convolution without bias, times a gate read off the image's features: nothing in, nothing out."""
+    """A convolution without bias, times a gate in (-1, 1) read off the image's features: nothing in, nothing out."""
 
     def __init__(self, *, spatial_dims: int, inputs: int, width: int) -> None:
         super().__init__()
@@ -103,7 +106,7 @@ class Gated(nn.Module):
         self.mix = unbiased(spatial_dims, width, width)
 
     def forward(self, change: Tensor, features: Tensor) -> Tensor:
-        return self.mix(F.silu(self.change(change.to(features.dtype)) * self.gate(features)))
+        return self.mix(F.silu(self.change(change.to(features.dtype)) * torch.tanh(self.gate(features))))
 
 
 def unbiased(spatial_dims: int, inputs: int, outputs: int) -> nn.Module:
