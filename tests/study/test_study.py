@@ -75,6 +75,11 @@ def test_options_override_the_file(tmp_path):
         ("heart: 1.0", "heart: -1.0", "scm.absent.heart is -1: give an area"),
         ("epochs: 10", "categorical: [sex]", "scm.categorical: sex is no covariate"),
         ("epochs: 10", "held_out: 1", "held_out between 0 and 1"),
+        ("start: moving", "start: segue", "segue.start: segue is no variant that begins with the pre-trained weights"),
+        ("{moves: true, moves_only: true, ", "{moves_only: true, ", "variants.moving: moves_only, painting and smooth"),
+        ("painting: 1.0", "painting: -1.0", "variants.segue: give at_once from 1; outside, painting, smoothness"),
+        ("steps: 3, batch_size: 2, lr", "steps: 0, batch_size: 2, lr", "finetune.variants.moving.budget: give at least"),
+        ("name: chest", "name: chest\ndeformation: {resolution: 3}", "deformation: resolution is 3: choose"),
     ],
 )
 def test_mistakes_are_named_with_their_mend(tmp_path, old, new, expected):
