@@ -78,7 +78,7 @@ def test_options_override_the_file(tmp_path):
         ("start: moving", "start: segue", "segue.start: segue is no variant that begins with the pre-trained weights"),
         ("{moves: true, moves_only: true, ", "{moves_only: true, ", "variants.moving: moves_only, painting and smooth"),
         ("painting: 1.0", "painting: -1.0", "variants.segue: give at_once from 1; outside, painting, smoothness"),
-        ("steps: 3, batch_size: 2, lr", "steps: 0, batch_size: 2, lr", "finetune.variants.moving.budget: give at least"),
+        ("steps: 3, batch_size: 2, lr", "steps: 0, batch_size: 2, lr", "variants.moving.budget: give at least 1"),
         ("name: chest", "name: chest\ndeformation: {resolution: 3}", "deformation: resolution is 3: choose"),
     ],
 )
