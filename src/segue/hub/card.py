@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from safetensors import safe_open
 
 from segue.evaluation.metric import FAMILIES, HEADLINE, interval, shown_in
-from segue.hub.folder import IMAGE, PANEL, SEGMENTOR, TENSORS
+from segue.hub.folder import IMAGE, MOTION, PANEL, SEGMENTOR, TENSORS
 from segue.hub.load import Trained
 from segue.hub.locate import EXPORTED
 from segue.pipeline import read_done
@@ -77,7 +77,7 @@ def contents_of(tensors: Path, study: Study) -> dict[str, Any]:
     levels = {f"{q:.0%}": marginal.quantile(q, dim=0).tolist() for q in (0.05, 0.5, 0.95)}
     return {
         "examples": sizes.get("examples", [0])[0],
-        "weights": {prefix.strip("."): parameters(sizes, prefix) for prefix in (IMAGE, SEGMENTOR, PANEL)},
+        "weights": {prefix.strip("."): parameters(sizes, prefix) for prefix in (IMAGE, MOTION, SEGMENTOR, PANEL)},
         "variable": names[0],
         "variables": fact_table("variable", names, {**levels, "sd": sd}),
     }
@@ -118,7 +118,11 @@ def stage_table(run: Path, study: Study, trained: Trained) -> str:
     members = [folder.name for folder in trained.recipe.ensemble]
     budgets |= {f"panel/{name}": study.panel[name].budget for name in members}
     budgets[f"pretrain/{trained.recipe.conditioning}"] = study.hvae.budget
-    budgets.setdefault(str(trained.recipe.directory.relative_to(study.directory)), study.finetune.budget)
+    tuning = trained.recipe.tuning
+    begun = study.finetune.variants.get(tuning.start) if tuning else None
+    for folder, variant in ((trained.recipe.start, begun), (trained.recipe.directory, tuning)):
+        budget = (variant and variant.budget) or study.finetune.budget
+        budgets.setdefault(str(folder.relative_to(study.directory)), budget)
     done = {name: read_done(run / name) for name in budgets}
     known = {name: facts for name, facts in done.items() if facts}
     return fact_table(
