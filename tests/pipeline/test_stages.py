@@ -274,7 +274,7 @@ def test_a_graph_that_is_not_fitted_is_not_ignored(tmp_path):
 def test_a_folder_without_spacing_measures_pixels():
     _, run, _ = trained_chest()
     metrics = metrics_of(run)
-    assert metrics["unit"] == "px" and list(metrics["methods"]) == ["no_cft", "pos_seg_cft"]
+    assert metrics["unit"] == "px" and list(metrics["methods"]) == ["no_cft", "pos_seg_cft", "segue", "moving"]
     assert metrics["variables"] == [
         "left_lung@upper", "left_lung@lower", "right_lung@upper", "right_lung@lower", "heart@whole",
     ]  # fmt: skip

@@ -12,7 +12,7 @@ from segue.evaluation.measurement_error import hard
 
 SHARE, SMALLEST = 1 / 3, 24  # a crop's side: this share of the shorter image side, but at least so many pixels
 
-Edit = tuple[int, int]
+Site = tuple[int, int]
 """An image (its place in the store) and a variable."""
 
 
@@ -59,14 +59,14 @@ def cut(
 
 
 def crops_of(
-    asked: Asked, images: Sequence[Tensor], parents: Parents, judge: SoftMasks, wanted: Collection[Edit]
-) -> dict[Edit, Float[Tensor, "channel *crop"]]:
+    asked: Asked, images: Sequence[Tensor], parents: Parents, judge: SoftMasks, wanted: Collection[Site]
+) -> dict[Site, Float[Tensor, "channel *crop"]]:
     """The crops of a batch that are wanted, around each variable's structure in its region as the judge draws it.
 
     Args:
         images: (batch, channel, *space), one for each variable: counterfactuals, or the factual images again and again.
     """
-    found: dict[Edit, Tensor] = {}
+    found: dict[Site, Tensor] = {}
     for v, (image, structure) in enumerate(zip(images, parents.structure_of.tolist(), strict=True)):
         rows = [row for row, place in enumerate(asked.places.tolist()) if (place, v) in wanted]
         if rows:

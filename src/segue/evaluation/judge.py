@@ -14,7 +14,7 @@ from segue.causal.parents import Parents
 from segue.engine.method import Method
 from segue.evaluation.asked import Asked, in_turn, turn
 from segue.evaluation.axioms import ByImage, composition, likelihoods, reversibility
-from segue.evaluation.crops import Edit, crops_of
+from segue.evaluation.crops import Site, crops_of
 from segue.evaluation.effect import effect_rows
 from segue.evaluation.local_realism import LocalTest
 from segue.mechanisms.base import ImageMechanism
@@ -41,7 +41,7 @@ class Judge:
 
     parents: Parents
     segmentor: Segmentor
-    pictures: tuple[Edit, ...] = ()
+    pictures: tuple[Site, ...] = ()
     local: LocalTest | None = None
     translate: Callable[[Asked, Method], Asked] = field(default=lambda asked, method: asked)
 
@@ -92,8 +92,8 @@ def judged(
     effects: list[pl.DataFrame] = []
     features: list[np.ndarray] = []
     checks: list[ByImage] = []
-    pictures: dict[Edit, np.ndarray] = {}
-    crops: dict[Edit, Tensor] = {}
+    pictures: dict[Site, np.ndarray] = {}
+    crops: dict[Site, Tensor] = {}
     edits = set() if judge.local is None else set(judge.local.pairs.edit)
     for asked in batches:
         put = judge.translate(asked, method)
@@ -137,8 +137,8 @@ def checks_of(
 
 
 def chosen_pictures(
-    asked: Asked, answers: list[Tensor], wanted: tuple[Edit, ...]
-) -> dict[Edit, np.ndarray]:
+    asked: Asked, answers: list[Tensor], wanted: tuple[Site, ...]
+) -> dict[Site, np.ndarray]:
     """Those answers of a batch that figures show."""
     rows = {place: row for row, place in enumerate(asked.places.tolist())}
     return {(i, v): answers[v][rows[i]].cpu().numpy() for i, v in wanted if i in rows}
@@ -157,10 +157,10 @@ def axioms_of(checks: Mapping[str, np.ndarray]) -> dict[str, Any]:
 
 @torch.inference_mode()
 def factual_crops(
-    wanted: Collection[Edit], batches: Iterable[Asked], parents: Parents, judge: Segmentor
-) -> dict[Edit, Float[Tensor, "channel *crop"]]:
+    wanted: Collection[Site], batches: Iterable[Asked], parents: Parents, judge: Segmentor
+) -> dict[Site, Float[Tensor, "channel *crop"]]:
     """Crops of the factual images around each variable's structure."""
-    found: dict[Edit, Tensor] = {}
+    found: dict[Site, Tensor] = {}
     for asked in batches:
         found |= crops_of(asked, [asked.facts.image] * asked.facts.measured, parents, judge, wanted)
     return found

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from segue.evaluation.bootstrap import percentiles
 from segue.evaluation.crop_classifier import FOLDS, scored
-from segue.evaluation.crops import Edit
+from segue.evaluation.crops import Site
 
 MOST_PAIRS = 1000
 """Requests that are compared; of more, so many are drawn at random."""
@@ -30,8 +30,8 @@ class Pairs(NamedTuple):
         subject, donor_subject: as numbers.
     """
 
-    edit: list[Edit]
-    donor: list[Edit]
+    edit: list[Site]
+    donor: list[Site]
     subject: Int[np.ndarray, " pair"]
     donor_subject: Int[np.ndarray, " pair"]
 
@@ -72,12 +72,12 @@ class LocalTest:
         factual: the crops (channel, *space) of the donors. seed: of the folds, and of the networks of every call.
     """
 
-    def __init__(self, pairs: Pairs, factual: Mapping[Edit, Tensor], *, seed: int) -> None:
+    def __init__(self, pairs: Pairs, factual: Mapping[Site, Tensor], *, seed: int) -> None:
         self.pairs, self.seed = pairs, seed
         self.factual = torch.stack([factual[one] for one in pairs.donor])
         self.folds = subject_folds(pairs, seed)
 
-    def __call__(self, changed: Mapping[Edit, Tensor]) -> Float[np.ndarray, "2 pair"]:
+    def __call__(self, changed: Mapping[Site, Tensor]) -> Float[np.ndarray, "2 pair"]:
         """The logit of each counterfactual crop, then of each factual one; higher where it looks counterfactual."""
         crops = torch.cat([torch.stack([changed[one] for one in self.pairs.edit]), self.factual])
         label = np.repeat([1, 0], len(self.factual))

@@ -107,6 +107,7 @@ def shrunk(change: Float[Tensor, "*shape"], size: float) -> Float[Tensor, "*shap
     intervention. A network that paints the pixels of a region changes all of them a little. Anatomy changes few pixels,
     and those strongly. No change stays no change.
 
+    >>> import torch
     >>> shrunk(torch.tensor([0.0, 0.01, 1.0]), 0.1)
     tensor([0.0000e+00, 9.9010e-05, 9.9010e-01])
     """
