@@ -59,6 +59,7 @@ PARTS := {segue: {at_once: 6, shrinkage: 0.03, blur: 0.6, corrections: 2, panel:
   segue_penalty_for_shrinkage: {at_once: 6, blur: 0.6, corrections: 2, panel: true, outside: 1000}, \
   pos_seg_cft_corrected: {corrections: 2}}
 
+MOVING := painting smoothness resolution
 results: $(VENV)/ready ## what results/ holds, made anew (make results CHEST=folder HEART=folder STRIPS=folder)
 	$(BIN)/segue run studies/coronary-phantom.yaml --runs $(RUNS) --finetune.variants "$(PARTS)"
 	$(BIN)/segue run studies/coronary-phantom.yaml --runs $(RUNS) --name coronary-broadcast --hvae.conditioning "[broadcast]"
@@ -66,7 +67,10 @@ results: $(VENV)/ready ## what results/ holds, made anew (make results CHEST=fol
 	$(BIN)/segue run studies/chest-small.yaml --runs $(RUNS) --cohort.folder $(CHEST)
 	$(BIN)/segue run studies/cardiac-sectors.yaml --runs $(RUNS) --cohort.folder $(HEART)
 	$(BIN)/segue run studies/coronary-strips.yaml --runs $(RUNS) --cohort.folder $(STRIPS)
+	$(BIN)/segue evaluate studies/chest-small.yaml --runs $(RUNS) --cohort.folder $(CHEST) --shift all
+	$(BIN)/segue evaluate studies/cardiac-sectors.yaml --runs $(RUNS) --cohort.folder $(HEART) --shift all
 	$(BIN)/segue ablate studies/ablations/real/small-data.yaml --runs $(RUNS) --cohort.folder $(CHEST)
+	set -e; $(foreach name,$(MOVING),$(BIN)/segue ablate studies/ablations/moving/$(name).yaml --runs $(RUNS) --cohort.folder $(CHEST);)
 	$(call keep,coronary-phantom)
 	$(call keep,coronary-broadcast)
 	$(call keep,chest-zones)
@@ -74,6 +78,9 @@ results: $(VENV)/ready ## what results/ holds, made anew (make results CHEST=fol
 	$(call keep,cardiac-sectors)
 	$(call keep,coronary-strips)
 	$(call keep_ablation,small-data)
+	$(foreach name,$(MOVING),$(call keep_ablation,$(name));)
+	cp $(RUNS)/chest-small/shifted/shifts.* results/chest-small/
+	cp $(RUNS)/cardiac-sectors/shifted/shifts.* results/cardiac-sectors/
 
 FULL := coronary-phantom-full
 full: $(VENV)/ready ## the phantom's study at full budget, to results/coronary-phantom-full: three hours on 2 cores
