@@ -155,12 +155,12 @@ class Deformation(nn.Module):
         """The answers with what they are made of."""
         x, carried = facts.image, self.what_moves(facts, posterior)
         painted = [x] * len(requests) if self.moves_only else self.painter.predict(facts, posterior.painter, requests)
+        at_rest = resample(carried, carried.new_zeros(len(x), x.ndim - 2, *x.shape[2:]))
         found = []
         for requested, image in zip(requests, painted, strict=True):
             velocity = self.field(facts, posterior, requested)
             displacement = exponential(velocity, self.squarings)
-            # less the resampling at rest: equal to the bit where nothing moves
-            moved = resample(carried, displacement) - resample(carried, torch.zeros_like(displacement))
+            moved = resample(carried, displacement) - at_rest  # equal to the bit where nothing moves
             found.append(Edit(x + moved + (image - x), velocity, displacement, image - x))
         return found
 
