@@ -85,6 +85,15 @@ def test_shrinkage_and_blur_are_of_the_paint_alone(mechanism, factual):
     assert (both - moved).abs().max() > 1e-3
 
 
+def test_small_changes_vanish_where_the_smooth_part_is_carried(mechanism, factual):
+    free = moving(mechanism, carried="smooth", moves_only=True)
+    shaped = refined(moving(mechanism, carried="smooth", moves_only=True), shrinkage=0.1)
+    (moved,) = free.predict(factual, free.abduct(factual), [asked(factual)])
+    (kept,) = shaped.predict(factual, shaped.abduct(factual), [asked(factual)])
+    change = moved - factual.image
+    torch.testing.assert_close(kept - factual.image, change**3 / (change**2 + 0.01), atol=1e-5, rtol=0)
+
+
 @pytest.mark.parametrize("moves_only", [False, True])
 def test_fine_tuning_reaches_every_part_that_it_tunes_and_no_other(mechanism, factual, moves_only):
     mover = moving(mechanism, moves_only=moves_only)

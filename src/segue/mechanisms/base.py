@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from segue.causal.facts import Facts
 from segue.causal.parents import Parents
 
-__all__ = ["ImageMechanism", "Likelihood", "Moves", "Posterior", "Samples", "Smooths", "Trainable", "offered"]
+__all__ = ["ImageMechanism", "Likelihood", "Moves", "Posterior", "Samples", "Shapes", "Smooths", "Trainable", "offered"]
 
 Terms = dict[str, Tensor]
 """Parts of a loss by name, to be logged."""
@@ -145,6 +145,20 @@ class Smooths(Protocol):
 
     def smooth(self, facts: Facts, posterior: Any) -> Float[Tensor, "batch channel *space"]:
         """The expected image given what was abducted, but for the pixels' noise."""
+        ...
+
+
+@runtime_checkable
+class Shapes(Protocol):
+    """A mechanism that shapes changes before it adds them to an image.
+
+    >>> import segue
+    >>> offered(segue.load("coronary-phantom").mechanism, Shapes) is None
+    False
+    """
+
+    def shape(self, change: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch channel *space"]:
+        """A change, without what is too small or too sharp to be anatomy."""
         ...
 
 

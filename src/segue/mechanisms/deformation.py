@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from segue.causal.facts import Facts
 from segue.causal.parents import Parents
 from segue.cohort.grid import Grid
-from segue.mechanisms.base import ImageMechanism, Likelihood, Loss, Samples, Smooths, Trainable, offered
+from segue.mechanisms.base import ImageMechanism, Likelihood, Loss, Samples, Shapes, Smooths, Trainable, offered
 from segue.mechanisms.diffeomorphism import exponential, resample
 from segue.nets.velocity import VelocityNet, check_resolution
 
@@ -92,7 +92,8 @@ class Deformation(nn.Module):
     """A mechanism that moves what is in the image, around one that paints.
 
     Args:
-        painter: the painting mechanism, pre-trained; perhaps `Refined`, which then refines what is painted alone.
+        painter: the painting mechanism, pre-trained; perhaps `Refined`, which then refines what is painted, and what
+            moves of the smooth part.
         velocity: the network of v.
         squarings, carried: see `DeformationSettings`.
         moves_only: nothing is painted.
@@ -160,7 +161,7 @@ class Deformation(nn.Module):
         for requested, image in zip(requests, painted, strict=True):
             velocity = self.field(facts, posterior, requested)
             displacement = exponential(velocity, self.squarings)
-            moved = resample(carried, displacement) - at_rest  # equal to the bit where nothing moves
+            moved = self.kept(resample(carried, displacement) - at_rest)  # equal to the bit where nothing moves
             found.append(Edit(x + moved + (image - x), velocity, displacement, image - x))
         return found
 
@@ -176,6 +177,11 @@ class Deformation(nn.Module):
         if self.carried == "image":
             return facts.image
         return cast(Any, offered(self.painter, Smooths)).smooth(facts, posterior.painter).detach()
+
+    def kept(self, moved: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch channel *space"]:
+        """What remains of the change by motion: of the smooth part it is free of noise, and shaped as paint is."""
+        shaper = offered(self.painter, Shapes) if self.carried == "smooth" else None
+        return moved if shaper is None else shaper.shape(moved)
 
     def loss(self, facts: Facts, progress: float) -> Loss:
         """The painter's: the velocity is not pre-trained."""

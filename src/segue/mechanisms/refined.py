@@ -122,7 +122,10 @@ def refined(
     corrections: int = 0,
     ensemble: Sequence[nn.Module] = (),
 ) -> Refined:
-    """`Refined` around a mechanism; where that moves anatomy, what is shrunk and blurred is its paint alone.
+    """`Refined` around a mechanism.
+
+    Where that moves anatomy, its paint is shrunk and blurred, and the motion of the image's smooth part. The motion of
+    the image itself is not: it carries noise, and of noise small changes are the larger part.
 
     >>> import segue
     >>> model = segue.load("coronary-phantom")
