@@ -72,7 +72,7 @@ def finetune(recipe: Recipe) -> Callable[[Study, Path], Result]:
     def stage(study: Study, directory: Path) -> Result:
         store, settings, measured = open_store(study), study.finetune, load_measured(study)
         workshop = Workshop(study)
-        mechanism = workshop.mechanism(recipe._replace(tuning=variant), recipe.start)
+        mechanism = workshop.mechanism(recipe._replace(tuning=variant, ensemble=()), recipe.start)
         parts = GuideParts(workshop.parents, measured["training"], lambda: trained_regressor(study))
         trainable = cast(Trainable, offered(mechanism, Trainable))
         bound = json.loads((recipe.before / "done.json").read_text())["constraint"]
