@@ -21,8 +21,8 @@ $(VENV)/ready-dev: $(VENV)/ready
 	@touch $@
 
 # The papers' four methods and segue's own without its ensemble, at smaller budgets than `make results`.
-DEMO := --name coronary-demo --finetune.variants.segue.panel false \
-  --hvae.budget.steps 400 --finetune.budget.steps 200
+DEMO := --name coronary-demo --hvae.budget.steps 360 --finetune.budget.steps 170 --finetune.variants "{ \
+  segue_move_only: {panel: false, budget: {steps: 180}}, segue: {panel: false, budget: {steps: 100}}}"
 demo: $(VENV)/ready ## train and judge five methods on the coronary phantom, to runs/coronary-demo/report
 	$(BIN)/segue run studies/coronary-phantom.yaml --runs $(RUNS) $(DEMO)
 
@@ -49,19 +49,18 @@ ABLATED := ablation.json table.md figure.png
 keep = mkdir -p results/$(1) && cp $(KEPT:%=$(RUNS)/$(1)/evaluate/%) results/$(1)/
 keep_ablation = mkdir -p results/ablations/$(1) && cp $(ABLATED:%=$(RUNS)/ablations/$(1)/%) results/ablations/$(1)/
 
-# segue's own method, and its parts one by one
-PARTS := {segue: {at_once: 6, shrinkage: 0.03, blur: 0.6, corrections: 2, panel: true}, \
-  segue_without_panel: {at_once: 6, shrinkage: 0.03, blur: 0.6, corrections: 2}, \
-  segue_without_corrections: {at_once: 6, shrinkage: 0.03, blur: 0.6}, \
-  segue_without_blur: {at_once: 6, shrinkage: 0.03, corrections: 2, panel: true}, \
-  segue_without_shrinkage: {at_once: 6, blur: 0.6, corrections: 2, panel: true}, \
-  segue_one_at_once: {shrinkage: 0.03, blur: 0.6, corrections: 2, panel: true}, \
-  segue_penalty_for_shrinkage: {at_once: 6, blur: 0.6, corrections: 2, panel: true, outside: 1000}, \
+# segue's own method, and its parts one by one. An entry of the study keeps what is not given here.
+MOVES := start: segue_move_only, moves: true, at_once: 6, smoothness: 1, outside: 50, painting: 3, shrinkage: 0.03, blur: 0.6
+PARTS := {segue: {}, segue_move_only: {}, segue_paint_only: {}, \
+  segue_without_panel: {$(MOVES), corrections: 2, budget: {steps: 200, lr: 0.001}}, \
+  segue_without_corrections: {$(MOVES), budget: {steps: 200, lr: 0.001}}, \
   pos_seg_cft_corrected: {corrections: 2}}
 
 MOVING := painting smoothness resolution
 results: $(VENV)/ready ## what results/ holds, made anew (make results CHEST=folder HEART=folder STRIPS=folder)
 	$(BIN)/segue run studies/coronary-phantom.yaml --runs $(RUNS) --finetune.variants "$(PARTS)"
+	$(BIN)/segue run studies/coronary-phantom.yaml --runs $(RUNS) --name coronary-carried --deformation.carried image \
+	  --finetune.guides "[none]" --finetune.variants "{segue: {}, segue_move_only: {}}"
 	$(BIN)/segue run studies/coronary-phantom.yaml --runs $(RUNS) --name coronary-broadcast --hvae.conditioning "[broadcast]"
 	$(BIN)/segue run studies/chest-zones.yaml --runs $(RUNS) --cohort.folder $(CHEST)
 	$(BIN)/segue run studies/chest-small.yaml --runs $(RUNS) --cohort.folder $(CHEST)
@@ -73,6 +72,7 @@ results: $(VENV)/ready ## what results/ holds, made anew (make results CHEST=fol
 	set -e; $(foreach name,$(MOVING),$(BIN)/segue ablate studies/ablations/moving/$(name).yaml --runs $(RUNS) --cohort.folder $(CHEST);)
 	$(call keep,coronary-phantom)
 	$(call keep,coronary-broadcast)
+	$(call keep,coronary-carried)
 	$(call keep,chest-zones)
 	$(call keep,chest-small)
 	$(call keep,cardiac-sectors)
