@@ -2,19 +2,21 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from segue.causal.request import Do, ParentSpace, Request, resolve
+from segue.causal.request import Do, ParentSpace, Request, unbounded
 from segue.causal.scm import SCM
 from segue.cohort import read_image
 from segue.cohort.grid import Grid, Spacing
 from segue.engine.answer import Inputs, abduct_images, batch_length, check_inputs, predict_all
+from segue.engine.verdict import Verdict, refuse_unmet
 from segue.errors import InputError
 from segue.mechanisms.base import ImageMechanism
 
@@ -31,6 +33,7 @@ class Counterfactual:
         weights: the region of each measured variable, (batch, variable, *space).
         factual, requested, achieved: by variable, (batch,), in `unit` (covariates in their own). What follows from
             the request along the graph is requested too.
+        verdict: one an image: what was achieved of what was asked, and every reason to doubt it.
 
     >>> import segue
     >>> model = segue.load("coronary-phantom")
@@ -48,6 +51,7 @@ class Counterfactual:
     achieved: dict[str, Tensor]
     structures: tuple[str, ...]
     unit: str
+    verdict: tuple[Verdict, ...]
 
 
 class Model:
@@ -57,6 +61,7 @@ class Model:
         mechanism: of the image. grid: of the study's images.
         marginal: training parents, (sample, variable), in their units.
         scm: the causal model of the variables; None where nothing follows from anything.
+        correlation: of the training parents in rank space (`segue.causal.support`); None where it is not known.
         examples: images to try it on, in the source's units.
 
     >>> import segue
@@ -73,6 +78,7 @@ class Model:
         *,
         marginal: Float[Tensor, "sample variable"],
         scm: SCM | None = None,
+        correlation: Float[Tensor, "variable variable"] | None = None,
         examples: Float[Tensor, "example channel *space"] | None = None,
         device: str | torch.device = "cpu",
     ) -> None:
@@ -86,7 +92,10 @@ class Model:
             sd=self.parents.sd,
             marginal=marginal.sort(dim=0).values.to(self.device),
             scm=None if scm is None else scm.eval().requires_grad_(False).to(self.device),
+            correlation=None if correlation is None else correlation.to(self.device),
         )
+        self.input_check: Any = None
+        """Whether an image is like the training images: `doubts(known)` gives a tuple of sentences for each image."""
         self._examples = examples
 
     @property
@@ -128,6 +137,7 @@ class Model:
         spacing: Spacing | Sequence[Spacing] = None,
         covariates: Mapping[str, Tensor | Sequence[float] | float] | None = None,
         particles: int = 1,
+        strict: bool = False,
     ) -> Counterfactual:
         """What the images would look like under do(variable = request, ...).
 
@@ -141,6 +151,7 @@ class Model:
             spacing: mm per pixel, one for all images or one an image, where the study measures in mm.
             covariates: the factual values of the study's covariates, if it has any: (batch,), or one for all.
             particles: posterior samples to average; 1 is the posterior's mean.
+            strict: whether a request that is not met is an error; `verdict` says it in any case.
 
         Raises:
             InputError: an unknown variable or malformed request, or images that are not on the study's grid.
@@ -148,7 +159,11 @@ class Model:
         request = do if isinstance(do, Request) else Request(do, propagate, tuple(hold))
         inputs = check_inputs(self, images, spacing=spacing, covariates=covariates)
         parts = [self.batch(one, request, particles) for one in inputs.split(batch_length(self))]
-        image, soft, weights, factual, requested, achieved = map(torch.cat, zip(*parts, strict=True))
+        *columns, said = zip(*parts, strict=True)
+        image, soft, weights, factual, requested, achieved = map(torch.cat, columns)
+        verdict = tuple(chain.from_iterable(said))
+        if strict:
+            refuse_unmet(verdict)
         return Counterfactual(
             image=image,
             difference=image - inputs.raw,
@@ -159,15 +174,17 @@ class Model:
             achieved=self.by_name(achieved),
             structures=self.structures,
             unit=self.grid.unit,
+            verdict=verdict,
         )
 
-    def batch(self, inputs: Inputs, request: Request, particles: int) -> tuple[Tensor, ...]:
-        """One batch: x*, soft masks, weights, and the parents factual, requested, achieved."""
+    def batch(self, inputs: Inputs, request: Request, particles: int) -> tuple[Any, ...]:
+        """One batch: x*, soft masks, weights, the parents factual, requested, achieved, and the verdicts."""
         known = abduct_images(self, inputs, particles=particles)
         facts, everyone = known.facts, torch.arange(len(inputs.raw), device=self.device)
-        requested = resolve([request] * len(everyone), facts.pa, self.space)
-        found = predict_all(self, known, everyone, requested)
-        return found.raw, found.soft, facts.weights, facts.pa, requested, found.achieved
+        asked = unbounded([request] * len(everyone), facts.pa, self.space)
+        found = predict_all(self, known, everyone, asked)
+        requested = self.space.bounded(asked)
+        return found.raw, found.soft, facts.weights, facts.pa, requested, found.achieved, found.verdicts
 
     def by_name(self, values: Float[Tensor, "batch column"]) -> dict[str, Tensor]:
         """Columns by variable; measured values have those of the measured variables alone."""
