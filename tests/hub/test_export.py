@@ -119,7 +119,7 @@ def test_weights_are_halves_on_disk_and_float32_in_memory(small):
     with safe_open(small / "model.safetensors", "np") as tensors:
         kinds = {name: tensors.get_slice(name).get_dtype() for name in tensors.keys()}  # noqa: SIM118  # not a mapping
         mean = tensors.get_tensor("mean")
-    exact = {"mean", "sd", "marginal", "examples"}
+    exact = {"mean", "sd", "marginal", "correlation", "examples"}
     assert {kinds[name] for name in exact} == {"F32"} and {kinds[name] for name in kinds.keys() - exact} == {"F16"}
     run, model = segue.load(trained()[1]), segue.load(small)
     assert {p.dtype for p in model.mechanism.parameters()} == {torch.float32}
