@@ -1,5 +1,6 @@
 """Names and numbers as text for readers."""
 
+import math
 import re
 
 
@@ -37,3 +38,15 @@ def one_line(error: BaseException) -> str:
     'two lines'
     """
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def in_digits(value: float, *, digits: int = 3) -> str:
+    """A number as people write it: `digits` significant digits at least, whole numbers whole, thousands separated.
+
+    >>> in_digits(3410.4), in_digits(0.01234), in_digits(-2.5), in_digits(0.0), in_digits(1e30)
+    ('3,410', '0.0123', '-2.50', '0', '1e+30')
+    """
+    if value == 0 or not math.isfinite(value) or abs(value) >= 1e9 or abs(value) < 1e-6:
+        return f"{value:.{digits}g}"
+    decimals = max(digits - 1 - math.floor(math.log10(abs(value))), 0)
+    return f"{value:,.{decimals}f}"

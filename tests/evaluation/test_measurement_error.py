@@ -2,9 +2,9 @@ import pytest
 import tiny
 import torch
 
-from segue.anatomy import ExtentPartition, Variables
+from segue.anatomy import ExtentPartition, Variables, hard
 from segue.causal.parents import Parents
-from segue.evaluation.measurement_error import hard, measurement_error
+from segue.evaluation.measurement_error import measurement_error
 
 
 def mask(*rows_columns):

@@ -2,7 +2,7 @@
 
 from segue.anatomy.axis import AxisPartition, ExtentPartition
 from segue.anatomy.label_map import LabelMapPartition
-from segue.anatomy.measure import Variables, elsewhere, measure, paint, structure_sums
+from segue.anatomy.measure import Variables, elsewhere, hard, measure, paint, structure_sums
 from segue.anatomy.partition import PARTITIONS, Partition, WholePartition, make_partition, partition_settings
 from segue.anatomy.polar import PolarPartition
 
@@ -16,6 +16,7 @@ __all__ = [
     "Variables",
     "WholePartition",
     "elsewhere",
+    "hard",
     "make_partition",
     "measure",
     "paint",

@@ -109,6 +109,17 @@ def measure(
     return pixel_area[:, None] * sums
 
 
+def hard(soft: Float[Tensor, "batch structure *space"]) -> Float[Tensor, "batch class *space"]:
+    """The most likely class of each pixel, one-hot, the background first.
+
+    >>> hard(torch.tensor([[[0.9, 0.2]]]))
+    tensor([[[0., 1.],
+             [1., 0.]]])
+    """
+    full = torch.cat([1 - soft.sum(1, keepdim=True), soft], dim=1)
+    return torch.nn.functional.one_hot(full.argmax(1), full.shape[1]).movedim(-1, 1).float()
+
+
 def paint(
     values: Float[Tensor, "batch variable"],
     weights: Float[Tensor, "batch variable *space"],

@@ -17,7 +17,7 @@ from torch import Tensor
 from segue.causal.scm import SCM
 from segue.errors import InputError, nearest
 
-__all__ = ["Do", "Intervention", "ParentSpace", "Request", "known_variable", "resolve"]
+__all__ = ["Do", "Intervention", "ParentSpace", "Request", "known_variable", "resolve", "unbounded"]
 
 Do = Mapping[str, float | int | str]
 """By variable, what it is set to: 4.2, "+20%", "-1.5sd" or "q0.9"."""
@@ -71,11 +71,15 @@ class Intervention:
         """Read `4.2` (absolute, in the variable's unit), `"+20%"`, `"-1.5sd"`, or `"q0.9"` (a quantile).
 
         Raises:
-            InputError: it is none of these, or not finite.
+            InputError: it is none of these, or not finite; or a percentage without a sign, which may be meant as the
+                change or as what is left.
         """
         for kind, pattern in PATTERNS.items():
             if found := pattern.match(str(text).strip()):
                 amount = float(found.group(1))
+                if kind == "percent" and amount and math.isfinite(amount) and found.group(1)[0] not in "+-":
+                    given = f"a change ('+{amount:g}%'), or what is left ('{amount - 100:+g}%')"
+                    raise InputError(f"do({name} = {text!r}): which is meant? give {given}")
                 if math.isfinite(amount) and (kind != "quantile" or 0 <= amount <= 1):
                     return cls(kind, amount)
         raise InputError(
@@ -104,6 +108,7 @@ class ParentSpace:
         measured: how many are measured on the image (areas, which are never negative).
         sd: in training. marginal: training values, sorted by variable.
         scm: the causal model of the variables; None where the study has no graph.
+        correlation: of the training values in rank space (see `segue.causal.support`); None where it is not known.
 
     >>> space = ParentSpace(("a@x", "age"), 1, torch.ones(2), torch.tensor([[1.0, 40.0], [3.0, 60.0]]))
     >>> space.training_range("age")
@@ -115,6 +120,7 @@ class ParentSpace:
     sd: Float[Tensor, " variable"]
     marginal: Float[Tensor, "sample variable"]
     scm: SCM | None = None
+    correlation: Float[Tensor, "variable variable"] | None = None
 
     @property
     def areas(self) -> tuple[str, ...]:
@@ -147,9 +153,15 @@ class ParentSpace:
         Raises:
             InputError: unknown variable, malformed request, or a level that a categorical variable does not have.
         """
+        asked = self.asked(name, text, pa)
+        return asked.clamp_min(0) if self.index(name) < self.measured else asked
+
+    def asked(
+        self, name: str, text: float | int | str, pa: Float[Tensor, "batch variable"]
+    ) -> Float[Tensor, " batch"]:
+        """`value` as it is written: an area may be below 0."""
         i = self.index(name)
         asked = Intervention.parse(name, text).apply(pa[:, i], sd=self.sd[i], marginal=self.marginal[:, i])
-        asked = asked.clamp_min(0) if i < self.measured else asked
         self.check_level(name, asked)
         return asked
 
@@ -161,14 +173,13 @@ class ParentSpace:
     def follow(
         self, pa: Float[Tensor, "batch variable"], done: Mapping[str, Tensor], held: Collection[str]
     ) -> Float[Tensor, "batch variable"]:
-        """pa*: the parents once `done` is set and its effects have followed along the graph, except on those `held`."""
+        """The parents once `done` is set and its effects have followed along the graph, except on those `held`."""
         if self.scm is None:
             found = pa.clone()
             for name, value in done.items():
                 found[:, self.index(name)] = value
             return found
-        found = self.scm.counterfactual(pa, done, hold=held)
-        return self.bounded(found)
+        return self.scm.counterfactual(pa, done, hold=held)
 
     def bounded(self, pa: Float[Tensor, "batch variable"]) -> Float[Tensor, "batch variable"]:
         """Areas clamped at 0."""
@@ -180,14 +191,26 @@ def resolve(
 ) -> Float[Tensor, "row variable"]:
     """pa* of each row under its own request.
 
-    This is the only place that knows names, units, quantiles, the graph and the bounds.
-
     Raises:
         InputError: an unknown variable, a malformed or impossible request, or a variable both done and held.
 
     >>> space = ParentSpace(("a@x", "a@y"), 2, torch.ones(2), torch.rand(9, 2).sort(0).values)
     >>> resolve([Request({"a@y": "+50%"})], torch.tensor([[2.0, 4.0]]), space)
     tensor([[2., 6.]])
+    """
+    return space.bounded(unbounded(requests, pa, space))
+
+
+def unbounded(
+    requests: Sequence[Request], pa: Float[Tensor, "row variable"], space: ParentSpace
+) -> Float[Tensor, "row variable"]:
+    """`resolve` before areas are clamped at 0. What follows from a request follows from the clamped value.
+
+    This is the only place that knows names, units, quantiles and the graph.
+
+    >>> space = ParentSpace(("a@x", "a@y"), 2, torch.ones(2), torch.rand(9, 2).sort(0).values)
+    >>> unbounded([Request({"a@y": "-5sd"})], torch.tensor([[2.0, 4.0]]), space)
+    tensor([[ 2., -1.]])
     """
     for request in requests:
         check_request(request, space.names)
@@ -200,6 +223,9 @@ def resolve(
                 for name in sorted(first.do)}  # fmt: skip
         held = first.hold if first.propagate else [name for name in space.names if name not in first.do]
         pa_star[rows] = space.follow(pa[rows], done, held)
+        for name in done:
+            asked = [space.asked(name, requests[row].do[name], pa[row, None]) for row in rows]
+            pa_star[rows, space.index(name)] = torch.cat(asked)
     return pa_star
 
 

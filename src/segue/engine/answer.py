@@ -5,7 +5,8 @@ same bits, or the same refusal.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -15,11 +16,14 @@ from torch import Tensor
 
 from segue.anatomy import measure
 from segue.causal.facts import Facts
-from segue.causal.request import Request, resolve
+from segue.causal.request import Request, unbounded
 from segue.cohort.case import Case
 from segue.cohort.grid import Spacing
-from segue.engine.predict import abduct, is_null, predict, unless_null
+from segue.engine.judgement import ensemble_of, evidence_on, verdicts
+from segue.engine.predict import abduct, is_null, mean_image, predict, unless_null
+from segue.engine.verdict import Verdict
 from segue.errors import InputError
+from segue.mechanisms.correction import areas_by_each
 
 __all__ = ["CaseAnswer", "Inputs", "Predicted", "abduct_images", "answer", "check_inputs", "predictions"]
 
@@ -39,6 +43,8 @@ class Abducted:
         raw: in the source's units, (batch, channel, *space). window: by which they, and answers to them, are scaled.
         facts: the images scaled and measured.
         soft: the guide's masks. posteriors: opaque; one at the posterior's mean, or several draws.
+        ensemble: what each member of the mechanism's ensemble measures.
+        input_doubts: for each image, why it is not like the training images; () where it is, or nothing checks it.
     """
 
     raw: Tensor
@@ -46,6 +52,8 @@ class Abducted:
     facts: Facts
     soft: Float[Tensor, "batch structure *space"]
     posteriors: list[Any]
+    ensemble: Float[Tensor, "member batch measured"]
+    input_doubts: list[tuple[str, ...]]
 
 
 class Predicted(NamedTuple):
@@ -53,6 +61,7 @@ class Predicted(NamedTuple):
 
     Attributes:
         raw: x* in the source's units. image: x* scaled. soft: the guide's masks of x*, and `achieved` their areas.
+        verdicts: one a request.
 
     >>> import segue
     >>> model = segue.load("coronary-phantom")
@@ -66,6 +75,7 @@ class Predicted(NamedTuple):
     image: Float[Tensor, "request channel *space"]
     soft: Float[Tensor, "request structure *space"]
     achieved: Float[Tensor, "request measured"]
+    verdicts: tuple[Verdict, ...]
 
 
 def batch_length(model: "Model") -> int:
@@ -132,20 +142,40 @@ def abduct_images(model: "Model", inputs: Inputs, *, particles: int = 1) -> Abdu
     >>> known.facts.pa.shape, len(known.posteriors)
     (torch.Size([2, 9]), 1)
     """
+    window, facts, soft = measure_images(model, inputs)
+    posteriors = abduct(model.mechanism, facts, particles=particles)
+    ensemble = areas_by_each(model.parents, ensemble_of(model), facts, facts.image)
+    known = Abducted(inputs.raw, window, facts, soft, posteriors, ensemble, [()] * len(soft))
+    return known if model.input_check is None else replace(known, input_doubts=model.input_check.doubts(known))
+
+
+class MeasuredImages(NamedTuple):
+    """Images scaled by their window and measured: see `Abducted`."""
+
+    window: Float[Tensor, "batch 2"]
+    facts: Facts
+    soft: Float[Tensor, "batch structure *space"]
+
+
+def measure_images(model: "Model", inputs: Inputs) -> MeasuredImages:
+    """What the guide sees of images; nothing is inferred of their noise."""
     window = model.grid.window(inputs.raw)
     x = model.grid.scale(inputs.raw, window)
     soft = model.parents.segmentor.soft(x)
     measured, frames = model.parents.read(soft, inputs.pixel_area)
     weights = model.parents.weights(frames, model.grid.size)
     facts = Facts(x, torch.cat([measured, inputs.covariates], dim=1), weights, inputs.pixel_area)
-    return Abducted(inputs.raw, window, facts, soft, abduct(model.mechanism, facts, particles=particles))
+    return MeasuredImages(window, facts, soft)
 
 
 @torch.inference_mode()
 def predictions(
-    model: "Model", known: Abducted, owner: Int[Tensor, " request"], pa_star: Float[Tensor, "request variable"]
+    model: "Model", known: Abducted, owner: Int[Tensor, " request"], asked: Float[Tensor, "request variable"]
 ) -> Iterator[Predicted]:
-    """The counterfactuals of the images `owner` of `known` under `pa_star`, `batch_length` at a time.
+    """The counterfactuals of the images `owner` of `known`, `batch_length` at a time, with their verdicts.
+
+    Args:
+        asked: pa*; areas below 0 (see `segue.causal.request.unbounded`) are clamped, and the verdict says so.
 
     >>> import segue
     >>> model = segue.load("coronary-phantom")
@@ -155,21 +185,24 @@ def predictions(
     True
     """
     length = batch_length(model)
-    for i, target in zip(owner.split(length), pa_star.split(length), strict=True):
-        facts = known.facts.rows(i)
+    for i, part in zip(owner.split(length), asked.split(length), strict=True):
+        facts, target = known.facts.rows(i), model.space.bounded(part)
         posteriors = [posterior.rows(i) for posterior in known.posteriors]
-        (answer,) = predict(model.mechanism, facts, posteriors, [target])
+        each = [predict(model.mechanism, facts, [posterior], [target])[0] for posterior in posteriors]
         null = is_null(facts, target)
-        image = unless_null(null, facts.image, answer)
+        image = unless_null(null, facts.image, mean_image(each))
         soft = model.parents.segmentor.soft(image)
         achieved = measure(soft, facts.weights, model.parents.structure_of, facts.pixel_area)
         raw = unless_null(null, known.raw[i], model.grid.unscale(image, known.window[i]))
-        yield Predicted(raw, image, soft, achieved)
+        found = Predicted(raw, image, soft, achieved, ())
+        yield found._replace(verdicts=verdicts(model, known, i, evidence_on(model, known, i, part, found, each)))
 
 
-def predict_all(model: "Model", known: Abducted, owner: Tensor, pa_star: Tensor) -> Predicted:
+def predict_all(model: "Model", known: Abducted, owner: Tensor, asked: Tensor) -> Predicted:
     """`predictions`, all of them."""
-    return Predicted(*(torch.cat(part) for part in zip(*predictions(model, known, owner, pa_star), strict=True)))
+    *tensors, said = zip(*predictions(model, known, owner, asked), strict=True)
+    raw, image, soft, achieved = map(torch.cat, tensors)
+    return Predicted(raw, image, soft, achieved, tuple(chain.from_iterable(said)))
 
 
 @dataclass(frozen=True)
@@ -179,7 +212,7 @@ class CaseAnswer:
     Attributes:
         images: x*, in the source's units, (request, channel, *space).
         factual: (variable,), in the variables' units. requested: (request, variable).
-        achieved: what the guide's segmentor measures on x*, (request, measured variable).
+        achieved: what the guide's segmentor measures on x*, (request, measured variable). verdicts: one a request.
 
     >>> import segue
     >>> model = segue.load("coronary-phantom")
@@ -193,6 +226,7 @@ class CaseAnswer:
     factual: Float[np.ndarray, " variable"]
     requested: Float[np.ndarray, "request variable"]
     achieved: Float[np.ndarray, "request measured"]
+    verdicts: tuple[Verdict, ...]
 
 
 def answer(model: "Model", cases: Sequence[Case], requests: Sequence[Sequence[Request]]) -> list[CaseAnswer]:
@@ -220,13 +254,14 @@ def answer_batch(model: "Model", cases: Sequence[Case], requests: Sequence[Seque
     known = abduct_images(model, inputs_of(model, cases))
     pa, each = known.facts.pa, [len(asked) for asked in requests]
     owner = torch.arange(len(cases), device=pa.device).repeat_interleave(torch.tensor(each, device=pa.device))
-    pa_star = resolve([request for asked in requests for request in asked], pa[owner], model.space)
-    parts = [(part.raw.cpu(), part.achieved) for part in predictions(model, known, owner, pa_star)]
-    images, achieved = (torch.cat(column) for column in zip(*parts, strict=True))
-    columns = (images, pa_star, achieved)
+    asked = unbounded([request for each_asked in requests for request in each_asked], pa[owner], model.space)
+    parts = [(part.raw.cpu(), part.achieved, part.verdicts) for part in predictions(model, known, owner, asked)]
+    images, achieved, said = zip(*parts, strict=True)
+    columns = (torch.cat(images), model.space.bounded(asked), torch.cat(achieved))
     split = zip(*([part.cpu().numpy() for part in column.split(each)] for column in columns), strict=True)
+    found = iter(chain.from_iterable(said))
     return [
-        CaseAnswer(x_star, factual.cpu().numpy(), requested, reached)
+        CaseAnswer(x_star, factual.cpu().numpy(), requested, reached, tuple(islice(found, len(x_star))))
         for factual, (x_star, requested, reached) in zip(pa, split, strict=True)
     ]
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from segue.causal.facts import Facts
 from segue.mechanisms.base import ImageMechanism
 
-__all__ = ["abduct", "is_null", "predict", "unless_null"]
+__all__ = ["abduct", "is_null", "mean_image", "predict", "unless_null"]
 
 
 def abduct(mechanism: ImageMechanism, facts: Facts, *, particles: int = 1, sample: bool = False) -> list[Any]:
@@ -39,11 +39,20 @@ def predict(
     >>> bool((null - known.facts.image).abs().max() < 1e-5)
     True
     """
-    images = [torch.zeros_like(facts.image) for _ in requests]
-    for posterior in posteriors:
-        for image, answer in zip(images, mechanism.predict(facts, posterior, requests), strict=True):
-            image += answer / len(posteriors)
-    return images
+    answers = [mechanism.predict(facts, posterior, requests) for posterior in posteriors]
+    return [mean_image(each) for each in zip(*answers, strict=True)]
+
+
+def mean_image(images: Sequence[Float[Tensor, "batch channel *space"]]) -> Float[Tensor, "batch channel *space"]:
+    """The mean of the answers of several posteriors.
+
+    >>> mean_image([torch.zeros(1, 1, 2), torch.ones(1, 1, 2)])
+    tensor([[[0.5000, 0.5000]]])
+    """
+    total = torch.zeros_like(images[0])
+    for image in images:
+        total += image / len(images)
+    return total
 
 
 def is_null(facts: Facts, requested: Float[Tensor, "batch variable"]) -> Bool[Tensor, " batch"]:

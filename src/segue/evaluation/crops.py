@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from segue.anatomy import hard
 from segue.causal.parents import Parents, SoftMasks
 from segue.evaluation.asked import Asked
-from segue.evaluation.measurement_error import hard
 
 SHARE, SMALLEST = 1 / 3, 24  # a crop's side: this share of the shorter image side, but at least so many pixels
 

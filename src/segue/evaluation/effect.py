@@ -7,13 +7,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from segue.anatomy import measure
+from segue.anatomy import hard, measure
+from segue.anatomy.reach import far_change
 from segue.causal.facts import Facts
 from segue.causal.parents import Parents, SoftMasks
 from segue.evaluation.asked import Asked
 from segue.evaluation.folding import folded
-from segue.evaluation.measurement_error import hard
-from segue.evaluation.reach import far_change
 from segue.evaluation.truth import distances
 
 

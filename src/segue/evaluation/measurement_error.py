@@ -8,7 +8,7 @@ import torch
 from monai.metrics import compute_dice
 from torch import Tensor
 
-from segue.anatomy import measure
+from segue.anatomy import hard, measure
 from segue.causal.parents import Parents, SoftMasks
 
 
@@ -46,9 +46,3 @@ def measurement_error(
         "error": dict(zip(names, error.tolist(), strict=True)),
         "error_sd": dict(zip(names, error_sd.tolist(), strict=True)),
     }
-
-
-def hard(soft: Tensor) -> Tensor:
-    """The most likely class of each pixel, one-hot, the background first."""
-    full = torch.cat([1 - soft.sum(1, keepdim=True), soft], dim=1)
-    return torch.nn.functional.one_hot(full.argmax(1), full.shape[1]).movedim(-1, 1).float()

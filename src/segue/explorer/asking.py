@@ -12,6 +12,7 @@ from segue.causal.request import Do, Request, resolve
 from segue.cohort.case import Case
 from segue.engine.answer import Abducted, predict_all
 from segue.engine.model import Model
+from segue.engine.verdict import Verdict
 from segue.errors import InputError
 from segue.evaluation.effect import change
 from segue.explorer.models import Explored
@@ -31,6 +32,7 @@ class Reading:
         leakage: share of |x* - x| outside the regions of what was to move; None where nothing changed or was to move.
         off_target: mean |change| of the variables that were not to move, in training sd, by the judge (the guide,
             without one); None where all were to move.
+        verdict: of this answer, by the engine.
     """
 
     method: str
@@ -40,6 +42,7 @@ class Reading:
     judge: Areas
     leakage: float | None
     off_target: float | None
+    verdict: Verdict
 
 
 @dataclass(frozen=True)
@@ -145,6 +148,7 @@ def read_method(
         judge=judge,
         leakage=leakage(known, predicted.image, [names.index(name) for name in moving if name in names]),
         off_target=sum(others) / len(others) if others else None,
+        verdict=predicted.verdicts[0],
     )
 
 

@@ -13,7 +13,18 @@ from torch import Tensor, nn
 from segue.causal.facts import Facts
 from segue.causal.parents import Parents
 
-__all__ = ["ImageMechanism", "Likelihood", "Moves", "Posterior", "Samples", "Shapes", "Smooths", "Trainable", "offered"]
+__all__ = [
+    "Ensembled",
+    "ImageMechanism",
+    "Likelihood",
+    "Moves",
+    "Posterior",
+    "Samples",
+    "Shapes",
+    "Smooths",
+    "Trainable",
+    "offered",
+]
 
 Terms = dict[str, Tensor]
 """Parts of a loss by name, to be logged."""
@@ -162,11 +173,23 @@ class Shapes(Protocol):
         ...
 
 
+@runtime_checkable
+class Ensembled(Protocol):
+    """A mechanism whose answers are measured by further segmentors, trained like the guide.
+
+    >>> import segue
+    >>> len(offered(segue.load("coronary-phantom").mechanism, Ensembled).ensemble)
+    3
+    """
+
+    ensemble: nn.ModuleList
+
+
 def offered(mechanism: Any, capability: Any) -> Any:
     """The mechanism, or the one that it wraps (`inner`), which has a capability; None where neither has.
 
     Args:
-        capability: `Trainable`, `Likelihood`, `Samples` or `Moves`.
+        capability: `Trainable`, `Likelihood`, `Samples`, `Moves`, ....
 
     >>> offered(object(), Samples) is None
     True

@@ -34,18 +34,31 @@ AreaMeasure = Callable[[Tensor], Float[Tensor, "batch measured"]]
 
 def ensemble_measure(parents: Parents, ensemble: Sequence[SoftMasks], facts: Facts) -> AreaMeasure:
     """m: the mean of what guide and `ensemble` measure in the fixed regions."""
-
-    def areas_by(segmentor: SoftMasks, image: Tensor) -> Tensor:
-        return measure(segmentor.soft(image), facts.weights, parents.structure_of, facts.pixel_area)
-
     pa = facts.pa[:, : facts.measured]
-    before = [pa, *(areas_by(member, facts.image) for member in ensemble)]  # the guide has measured pa
+    before = torch.cat([pa[None], areas_by_each(parents, ensemble, facts, facts.image)])  # the guide has measured pa
 
     def areas(answer: Tensor) -> Tensor:
-        after = [areas_by(member, answer) for member in (parents.segmentor, *ensemble)]
-        return pa + torch.stack([b - a for a, b in zip(before, after, strict=True)]).mean(0)
+        after = areas_by_each(parents, (parents.segmentor, *ensemble), facts, answer)
+        return pa + (after - before).mean(0)
 
     return areas
+
+
+def areas_by_each(
+    parents: Parents, segmentors: Sequence[SoftMasks], facts: Facts, image: Float[Tensor, "batch channel *space"]
+) -> Float[Tensor, "segmentor batch measured"]:
+    """What each segmentor measures on an image, in the fixed regions of the facts.
+
+    >>> import segue
+    >>> from segue.engine.answer import abduct_images, check_inputs
+    >>> model = segue.load("coronary-phantom")
+    >>> facts = abduct_images(model, check_inputs(model, model.examples()[:2])).facts
+    >>> by_guide = areas_by_each(model.parents, [model.parents.segmentor], facts, facts.image)
+    >>> torch.allclose(by_guide[0], facts.pa, atol=1e-3)
+    True
+    """
+    areas = [measure(one.soft(image), facts.weights, parents.structure_of, facts.pixel_area) for one in segmentors]
+    return torch.stack(areas) if areas else image.new_zeros(0, len(image), facts.measured)
 
 
 def next_aim(

@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float
 
+from segue.anatomy.reach import FAR
 from segue.evaluation.bootstrap import Bootstrap, percentiles
 from segue.evaluation.metric.base import Compute, Family, Metric, Place
-from segue.evaluation.reach import FAR
 
 
 def absolute_error(table: pl.DataFrame, measured: str = "judge") -> Float[np.ndarray, " row"]:

@@ -5,12 +5,16 @@ outline and the new one. Unlike leakage, this does not depend on the region: it 
 whole image.
 """
 
+from collections.abc import Sequence
 from typing import cast
 
+import torch
 from jaxtyping import Bool, Float
 from monai.transforms.utils import distance_transform_edt
 from torch import Tensor
 from torch.nn import functional
+
+from segue.anatomy.measure import hard
 
 FAR = 0.06
 """A pixel is far from an outline beyond this share of the shorter image side."""
@@ -55,5 +59,38 @@ def far_change(
     >>> far_change(x, x + 2, mask, mask)  # 0.06 * 32 = 1.9 pixels: two columns on each side are near
     tensor([896.])
     """
+    return change_beyond(x, counterfactual, both_sides(before) | both_sides(after))
+
+
+def change_beyond(
+    x: Float[Tensor, "batch channel *space"],
+    counterfactual: Float[Tensor, "batch channel *space"],
+    outlines: Bool[Tensor, "batch *space"],
+) -> Float[Tensor, " batch"]:
+    """`far_change`, of outlines that are known."""
     difference = (counterfactual - x).abs().mean(1) / 2
-    return (difference * far_from(both_sides(before) | both_sides(after))).flatten(1).sum(1)
+    return (difference * far_from(outlines)).flatten(1).sum(1)
+
+
+def reach(
+    x: Float[Tensor, "batch channel *space"],
+    counterfactual: Float[Tensor, "batch channel *space"],
+    masks: Sequence[Float[Tensor, "batch structure *space"]],
+    asked: Bool[Tensor, "batch structure"],
+) -> Float[Tensor, " batch"]:
+    """The share of |x* - x| far from the outlines of the structures that were asked to change; 0 without a change.
+
+    Args:
+        masks: soft masks of x, and of x*. asked: which structures of each image are meant.
+
+    >>> import torch
+    >>> x, mask = torch.zeros(1, 1, 32, 32), torch.zeros(1, 1, 32, 32)
+    >>> mask[:, :, :, :16] = 1
+    >>> reach(x, x + 2, [mask, mask], torch.ones(1, 1, dtype=torch.bool))  # 28 of 32 columns
+    tensor([0.8750])
+    """
+    chosen = asked.reshape(*asked.shape, *[1] * (x.ndim - 2))
+    each = [hard(soft)[:, 1:].bool() for soft in masks]
+    borders = [both_sides(one.flatten(0, 1)).unflatten(0, asked.shape) & chosen for one in each]
+    total = (counterfactual - x).abs().mean(1).flatten(1).sum(1) / 2
+    return change_beyond(x, counterfactual, torch.stack(borders).any(0).any(1)) / total.clamp_min(1e-12)

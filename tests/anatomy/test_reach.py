@@ -6,9 +6,9 @@ import pytest
 import torch
 from scipy.ndimage import distance_transform_edt
 
+from segue.anatomy.reach import FAR, both_sides, far_change, far_from
 from segue.evaluation.folding import folded
 from segue.evaluation.metric.effects import share_far
-from segue.evaluation.reach import FAR, both_sides, far_change, far_from
 
 
 def disc(size, radius, centre=None) -> torch.Tensor:

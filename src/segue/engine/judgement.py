@@ -1,0 +1,189 @@
+"""The verdict of each answer, computed once for all surfaces: see `segue.engine.verdict`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from segue.anatomy.reach import FAR, reach
+from segue.causal.support import QUANTILE, unusual
+from segue.engine.verdict import (
+    AREA_ERROR,
+    FAR_SHARE,
+    SMALLEST_CHANGE,
+    Doubt,
+    Reached,
+    Verdict,
+    achieved_interval,
+    is_met,
+    share_of,
+    span,
+)
+from segue.mechanisms.base import Ensembled, offered
+from segue.mechanisms.correction import areas_by_each
+from segue.text import in_digits, in_words
+
+if TYPE_CHECKING:
+    from segue.engine.answer import Abducted, Predicted
+    from segue.engine.model import Model
+
+__all__ = ["Evidence", "ensemble_of", "evidence_on", "verdicts"]
+
+UNCHECKED = "this model has no check of its input: nobody has asked whether the image is like the training images"
+UNSEEN = (
+    "the values asked were not seen together in training with the image's other values "
+    f"(beyond {QUANTILE:.0%} of the training data); ask for a smaller change, or change the others too"
+)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What verdicts need of some answers, one row a request.
+
+    Attributes:
+        factual, asked: all variables; `asked` before areas are clamped at 0.
+        members: achieved by the guide and each ensemble member. draws: on the answer of each posterior sample.
+        reach: see `Verdict`.
+    """
+
+    factual: Float[Tensor, "request variable"]
+    asked: Float[Tensor, "request variable"]
+    members: Float[Tensor, "segmentor request measured"]
+    draws: Float[Tensor, "draw request measured"]
+    reach: Float[Tensor, " request"]
+
+
+def evidence_on(
+    model: "Model", known: "Abducted", owner: Tensor, asked: Tensor, found: "Predicted", draws: Sequence[Tensor]
+) -> Evidence:
+    """The evidence on some answers.
+
+    Args:
+        owner: the image of each request. asked: before areas are clamped.
+        draws: the answer of each posterior sample, of which the answer is the mean.
+    """
+    facts = known.facts.rows(owner)
+    changed = asked_to_change(model, facts.pa, model.space.bounded(asked))
+    structures = changed.new_zeros(len(changed), found.soft.shape[1])
+    for v, structure in enumerate(model.parents.structure_of.tolist()):
+        structures[:, structure] |= changed[:, v]
+    by_guide = [areas_by_each(model.parents, [model.parents.segmentor], facts, one) for one in draws if len(draws) > 1]
+    none = facts.pa.new_zeros(0, len(facts.pa), facts.measured)
+    by_ensemble = areas_by_each(model.parents, ensemble_of(model), facts, found.image) - known.ensemble[:, owner]
+    return Evidence(
+        factual=facts.pa,
+        asked=asked,
+        members=torch.cat([found.achieved[None], facts.pa[:, : facts.measured] + by_ensemble]),
+        draws=torch.cat([none, *by_guide]),
+        reach=reach(facts.image, found.image, (known.soft[owner], found.soft), structures),
+    )
+
+
+def ensemble_of(model: "Model") -> tuple[Any, ...]:
+    """The segmentors that measure answers together with the guide; none for many mechanisms."""
+    found = offered(model.mechanism, Ensembled)
+    return () if found is None else tuple(found.ensemble)
+
+
+def asked_to_change(model: "Model", factual: Tensor, requested: Tensor) -> Bool[Tensor, "request variable"]:
+    """Which variables a request changes by more than `SMALLEST_CHANGE`."""
+    return (requested - factual).abs() > SMALLEST_CHANGE * model.space.sd
+
+
+def verdicts(model: "Model", known: "Abducted", owner: Tensor, found: Evidence) -> tuple[Verdict, ...]:
+    """The verdict of each request.
+
+    Args:
+        known: the images, `owner` the image of each request.
+
+    >>> import segue
+    >>> model = segue.load("coronary-phantom")
+    >>> answer = model.counterfactual(model.examples()[:1], {"lumen@mid": "+1sd"})
+    >>> answer.verdict[0].met
+    True
+    """
+    requested = model.space.bounded(found.asked)
+    changed = asked_to_change(model, found.factual, requested)
+    strange = unseen_together(model, found.factual, requested)
+    notes = () if model.input_check is not None else (UNCHECKED,)
+    said = []
+    for row, image in enumerate(owner.tolist()):
+        reached = reached_by(model, found, requested, row, changed[row])
+        range_doubts = request_doubts(model, found.asked[row], requested[row], changed[row])
+        doubts = [Doubt("input", text) for text in known.input_doubts[image]] + range_doubts
+        if bool(strange[row]) and not any(one.kind == "request" for one in range_doubts):
+            doubts.append(Doubt("request", UNSEEN))
+        doubts += [doubt for v, one in reached for doubt in result_doubts(one, float(model.space.sd[v]))]
+        far = float(found.reach[row]) if reached else None
+        doubts += [] if far is None or far <= FAR_SHARE else [Doubt("locality", far_text(far, reached))]
+        said.append(Verdict(tuple(one for _, one in reached), tuple(doubts), notes, far))
+    return tuple(said)
+
+
+def reached_by(
+    model: "Model", found: Evidence, requested: Tensor, row: int, changed: Tensor
+) -> list[tuple[int, Reached]]:
+    """Each measured variable that was asked to change, with its column."""
+    entries = []
+    for v in changed[: model.space.measured].nonzero().flatten().tolist():
+        name, sd = model.variables[v], float(model.space.sd[v])
+        factual, wanted = float(found.factual[row, v]), float(requested[row, v])
+        members, draws = found.members[:, row, v].tolist(), found.draws[:, row, v].tolist()
+        mean = sum(members) / len(members) if len(members) > 1 else None
+        judged = members[:1] if mean is None else [members[0], mean]
+        met = all(is_met(factual, wanted, value, sd=sd) for value in judged)
+        interval, share = achieved_interval(members, draws), share_of(factual, wanted, members[0])
+        entries.append((v, Reached(name, model.grid.unit, factual, wanted, members[0], mean, interval, share, met)))
+    return entries
+
+
+def unseen_together(model: "Model", factual: Tensor, requested: Tensor) -> Bool[Tensor, " request"]:
+    """`segue.causal.support.unusual`; nothing is where the model does not hold the correlation."""
+    if model.space.correlation is None:
+        return torch.zeros(len(factual), dtype=torch.bool)
+    return unusual(factual, requested, model.space.marginal, model.space.correlation)
+
+
+def request_doubts(model: "Model", asked: Tensor, requested: Tensor, changed: Tensor) -> list[Doubt]:
+    """Of each variable: a value clamped to 0, or outside the training range."""
+    doubts = []
+    for v, name in enumerate(model.variables):
+        low, high = model.space.training_range(name)
+        unit = f" {model.grid.unit}" if v < model.space.measured else ""
+        value, raw = float(requested[v]), float(asked[v])
+        if raw < value:
+            text = f"{name} was asked to be {in_digits(raw)}{unit}; no area is below 0, so it was set to 0"
+            doubts.append(Doubt("request", f"{text}; ask for a smaller change"))
+        if bool(changed[v]) and not low <= value <= high:
+            seen = f"{span((low, high))}{unit}"
+            text = f"{name} = {in_digits(value)}{unit} is outside the training range ({seen})"
+            doubts.append(Doubt("request", f"{text}; ask for a value inside it"))
+    return doubts
+
+
+def result_doubts(one: Reached, sd: float) -> list[Doubt]:
+    """A request that is not met, or of which it is not certain whether anything was achieved."""
+    doubts = []
+    if not one.met:
+        shares = f"{one.share:.0%} of the change asked" + (
+            "" if one.ensemble is None else f" ({one.share_by_ensemble:.0%} by the ensemble)"
+        )
+        text = f"{one.variable} reached {one.say(one.achieved)} of {one.say(one.requested)}, {shares}"
+        doubts.append(Doubt("not met", f"{text}; ask for a smaller change"))
+    if abs(one.requested - one.factual) <= AREA_ERROR * sd:
+        text = f"the change asked of {one.variable} is below the measurement error ({one.say(AREA_ERROR * sd)})"
+        doubts.append(Doubt("uncertain", f"{text}; ask for a larger change"))
+    elif one.interval is not None and one.interval[0] <= one.factual <= one.interval[1]:
+        text = f"what {one.variable} achieved ({span(one.interval)} {one.unit}) may be its factual value"
+        doubts.append(Doubt("uncertain", f"{text}; ask for a larger change"))
+    return doubts
+
+
+def far_text(far: float, reached: Sequence[tuple[int, Reached]]) -> str:
+    """Why locality is in doubt."""
+    structures = dict.fromkeys(in_words(one.variable.split("@")[0]) for _, one in reached)
+    place = f"farther than {FAR:.0%} of the image from the outlines of {', '.join(structures)}"
+    return f"{far:.0%} of the change of the image is {place}; look at the difference image"
