@@ -16,7 +16,16 @@ from torch import Tensor, nn
 from segue.causal.facts import Facts
 from segue.causal.parents import Parents
 from segue.cohort.grid import Grid
-from segue.mechanisms.base import ImageMechanism, Likelihood, Loss, Samples, Shapes, Smooths, Trainable, offered
+from segue.mechanisms.base import (
+    ImageMechanism,
+    Likelihood,
+    Loss,
+    Samples,
+    Shapes,
+    Smooths,
+    Trainable,
+    offered,
+)
 from segue.mechanisms.diffeomorphism import exponential, resample
 from segue.nets.velocity import VelocityNet, check_resolution
 
