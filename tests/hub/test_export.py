@@ -119,8 +119,10 @@ def test_weights_are_halves_on_disk_and_float32_in_memory(small):
     with safe_open(small / "model.safetensors", "np") as tensors:
         kinds = {name: tensors.get_slice(name).get_dtype() for name in tensors.keys()}  # noqa: SIM118  # not a mapping
         mean = tensors.get_tensor("mean")
+    checked = {kinds.pop(name) for name in list(kinds) if name.startswith("inputs.")}
     exact = {"mean", "sd", "marginal", "examples"}
     assert {kinds[name] for name in exact} == {"F32"} and {kinds[name] for name in kinds.keys() - exact} == {"F16"}
+    assert checked == {"F32", "F64"}
     run, model = segue.load(trained()[1]), segue.load(small)
     assert {p.dtype for p in model.mechanism.parameters()} == {torch.float32}
     assert np.array_equal(mean, run.parents.mean.numpy())

@@ -71,7 +71,7 @@ def test_every_stage_leaves_its_output():
         assert (run / stage / "model.safetensors").exists() and (run / stage / "config.json").exists(), stage
         assert list((run / stage / "logs").iterdir()), stage
     stages = {str(path.parent.relative_to(run)) for path in run.rglob("done.json")}
-    assert stages == {"prepare", "measure", "evaluate", "report", *networks}
+    assert stages == {"prepare", "measure", "inputs", "evaluate", "report", *networks}
     assert not list(run.rglob("*.tmp")) and not list(run.rglob("checkpoint.pt"))
 
 

@@ -15,6 +15,8 @@ from segue.causal.scm import SCM
 from segue.cohort import read_image
 from segue.cohort.grid import Grid, Spacing
 from segue.engine.answer import Inputs, abduct_images, batch_length, check_inputs, predict_all
+from segue.engine.input_check import InputCheck
+from segue.engine.typical import Typical
 from segue.errors import InputError
 from segue.mechanisms.base import ImageMechanism
 
@@ -58,6 +60,7 @@ class Model:
         marginal: training parents, (sample, variable), in their units.
         scm: the causal model of the variables; None where nothing follows from anything.
         examples: images to try it on, in the source's units.
+        typical: what images like the training images look like; None in models from before there was such a check.
 
     >>> import segue
     >>> model = segue.load("coronary-phantom")
@@ -74,6 +77,7 @@ class Model:
         marginal: Float[Tensor, "sample variable"],
         scm: SCM | None = None,
         examples: Float[Tensor, "example channel *space"] | None = None,
+        typical: Typical | None = None,
         device: str | torch.device = "cpu",
     ) -> None:
         self.device = torch.device(device)
@@ -88,6 +92,7 @@ class Model:
             scm=None if scm is None else scm.eval().requires_grad_(False).to(self.device),
         )
         self._examples = examples
+        self.input_check = None if typical is None else InputCheck(typical, self)
 
     @property
     def variables(self) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from segue.causal.parents import Parents
 from segue.causal.scm import SCM
 from segue.cohort.grid import Grid
 from segue.engine.model import Model
+from segue.engine.typical import Typical
 from segue.errors import InputError
 from segue.hardware import channels_last
 from segue.hub.locate import EXPORTED
@@ -32,6 +33,7 @@ from segue.nets.velocity import VelocityNet
 FORMAT = "segue-model-1"
 TENSORS = "model.safetensors"
 IMAGE, MOTION, SEGMENTOR, PANEL, VARIABLES = "image.", "velocity.", "segmentor.", "panel.", "scm."
+INPUTS = "inputs."
 """Prefixes of the networks' tensors."""
 
 Net = TypeVar("Net", bound=nn.Module)
@@ -66,7 +68,9 @@ def read_model(folder: Path, *, method: str | None, device: str | torch.device) 
         pixel_area=settings["pixel_area"],
     )
     examples = tensors.get("examples")
-    return Model(mechanism, grid, marginal=tensors["marginal"], scm=scm, examples=examples, device=device)
+    typical = Typical.of({name.removeprefix(INPUTS): one for name, one in tensors.items() if name.startswith(INPUTS)})
+    shared = {"marginal": tensors["marginal"], "scm": scm, "examples": examples, "typical": typical}
+    return Model(mechanism, grid, device=device, **shared)  # type: ignore[arg-type]
 
 
 def read_percentiles(settings: Mapping[str, Any]) -> tuple[float, float] | None:
