@@ -18,7 +18,7 @@ __all__ = ["InputCheck"]
 if TYPE_CHECKING:
     from segue.engine.model import Model
 
-TRIED = 2  # mends that are measured with the model, of those after which the image itself looks usual
+TRIED = 3  # mends that are measured with the model, of those after which the image itself looks usual
 
 
 class InputCheck:
@@ -77,7 +77,7 @@ class InputCheck:
         return tuple(reasons(raw, found, excess, self.typical, self.model))
 
     def mend(self, known: Abducted, row: int, unusual: Sequence[str]) -> str | None:
-        """What is said of the mend after which the image passes the whole check, and best; None where none does so.
+        """What is said of the first mend after which the image passes the whole check; None where none is known.
 
         Args:
             unusual: the statistics that call for a mend.
@@ -90,13 +90,13 @@ class InputCheck:
             return None
         said, images = zip(*tried, strict=True)
         excess = self.worst(self.of_image(torch.cat(images)))
-        chosen = [i for i in excess.argsort().tolist()[:TRIED] if excess[i] <= 1]
+        chosen = sorted(i for i in excess.argsort().tolist()[:TRIED] if excess[i] <= 1)
         if not chosen:
             return None
         facts = known.facts.rows(torch.full((len(chosen),), row, device=raw.device))
         inputs = Inputs(torch.cat([images[i] for i in chosen]), facts.pixel_area, facts.pa[:, facts.measured :])
-        best = self.worst(self.statistics(abduct_images(self.model, inputs))).min(0)
-        return said[chosen[int(best.indices)]] if best.values <= 1 else None
+        passes = self.worst(self.statistics(abduct_images(self.model, inputs))) <= 1
+        return next((said[i] for i, good in zip(chosen, passes.tolist(), strict=True) if good), None)
 
     def worst(self, found: Statistics) -> Float[Tensor, " batch"]:
         """How far beyond its limit the most unusual statistic of each image is."""

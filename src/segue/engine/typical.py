@@ -15,7 +15,7 @@ __all__ = ["FEWEST_HELD_OUT", "Typical", "calibrate"]
 FALSE_ALARM = 0.02  # share of images like the training images that may be doubted
 FEWEST_HELD_OUT = 10  # held-out images that a check needs
 CALIBRATION_FOLDS = 20
-USUAL = (0.01, 0.5, 0.99)  # quantiles of held-out images: the usual range, and its middle
+USUAL = (0.003, 0.5, 0.997)  # quantiles of held-out images: the usual range, and its middle
 ONE_SIDED = ("even", "layout", "disagreement", POSE)  # a low value is no reason for doubt
 LEAST_WIDTH = {"sharpness": 0.05, "uncertainty": 0.05, "layout": 0.05, "disagreement": 0.05, AREA: 0.3, POSE: 0.5}
 """What the usual range counts as reaching from its middle to either side, at least; `ELSE` for other statistics."""
