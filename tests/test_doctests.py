@@ -25,6 +25,7 @@ PUBLIC = [
     "segue.cohort.io",
     "segue.engine.answer",
     "segue.engine.effects",
+    "segue.engine.input_check",
     "segue.engine.method",
     "segue.engine.model",
     "segue.engine.population",

@@ -23,7 +23,7 @@ MODEL = segue.load("coronary-phantom")
 @pytest.fixture(scope="module")
 def phantoms() -> torch.Tensor:
     """Images of the shipped model's cohort that it has not seen."""
-    records = render_cohort(16, size=(48, 144), seed=4242)
+    records = render_cohort(8, size=(48, 144), seed=4242)
     return torch.from_numpy(np.stack([record.image for record in records]))
 
 
@@ -141,7 +141,7 @@ def test_an_asymmetric_cohort_tells_its_poses_and_a_symmetric_one_does_not():
 
 
 def test_images_of_the_cohort_pass(phantoms):
-    assert sum(map(bool, doubts(phantoms))) <= 2
+    assert sum(map(bool, doubts(phantoms))) <= 1
 
 
 @pytest.mark.parametrize(

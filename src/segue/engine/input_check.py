@@ -37,7 +37,6 @@ class InputCheck:
 
     def __init__(self, typical: Typical, model: "Model") -> None:
         self.typical, self.model = typical, model
-        self.layout = typical.layout.to(model.device)
 
     @torch.inference_mode()
     def statistics(self, known: Abducted) -> Statistics:
@@ -46,7 +45,7 @@ class InputCheck:
 
     def of_image(self, raw: Float[Tensor, "batch channel *space"]) -> Statistics:
         """Of images alone."""
-        return image_statistics(raw, self.model.grid, self.layout)
+        return image_statistics(raw, self.model.grid, self.typical.layout.to(raw.device))
 
     def doubts(self, known: Abducted) -> list[tuple[str, ...]]:
         """One tuple of sentences an image: what is unlike the training images, and the mend. Empty: nothing is.
