@@ -28,6 +28,7 @@ PUBLIC = [
     "segue.engine.answer_files",
     "segue.engine.counterfactual",
     "segue.engine.effects",
+    "segue.engine.input_check",
     "segue.engine.method",
     "segue.engine.model",
     "segue.engine.population",

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from small_study import CHEST, VARIABLES, trained, trained_chest, write_chest, write_study
 
 import segue
 from segue.anatomy import make_partition, partition_settings
 from segue.cli import main
 from segue.hub.export import LEVELS, export, halved, quantiles, stated
-from segue.hub.folder import partition
+from segue.hub.folder import TENSORS, checksum, partition, sha256
 
 pytestmark = pytest.mark.xdist_group("small_study")
 
@@ -124,8 +125,10 @@ def test_weights_are_halves_on_disk_and_float32_in_memory(small):
     with safe_open(small / "model.safetensors", "np") as tensors:
         kinds = {name: tensors.get_slice(name).get_dtype() for name in tensors.keys()}  # noqa: SIM118  # not a mapping
         mean = tensors.get_tensor("mean")
+    checked = {kinds.pop(name) for name in list(kinds) if name.startswith("inputs.")}
     exact = {"mean", "sd", "marginal", "correlation", "examples"}
     assert {kinds[name] for name in exact} == {"F32"} and {kinds[name] for name in kinds.keys() - exact} == {"F16"}
+    assert checked == {"F32", "F64"}
     run, model = segue.load(trained()[1]), segue.load(small)
     assert {p.dtype for p in model.mechanism.parameters()} == {torch.float32}
     assert np.array_equal(mean, run.parents.mean.numpy())
@@ -191,6 +194,59 @@ def test_partitions_come_back(tmp_path, part):
     mask = torch.zeros(1, 8, 12)
     mask[:, 2:7, 3:9] = 1
     assert torch.equal(found.weights(found.frame(mask), (8, 12)), expected.weights(expected.frame(mask), (8, 12)))
+
+
+# ---- the input check ---------------------------------------------------------------------------------------------
+
+
+def without_check(folder: Path, out: Path) -> Path:
+    """A copy as an earlier version exported it."""
+    shutil.copytree(folder, out)
+    tensors = {name: one for name, one in load_file(out / TENSORS).items() if not name.startswith("inputs.")}
+    save_file(tensors, out / TENSORS)
+    settings = json.loads((out / "model.json").read_text())
+    settings["files"][TENSORS] = sha256(out / TENSORS)
+    (out / "model.json").write_text(json.dumps(settings | {"checksum": checksum(settings)}))
+    (out / "README.md").write_text((out / "README.md").read_text().split("\n## Input check\n")[0])
+    return out
+
+
+def test_the_input_check_of_the_run_travels(small):
+    run, model = segue.load(trained()[1]).input_check.typical, segue.load(small).input_check.typical
+    assert run.images == 18 and run.false_alarm == 1 / 19  # 12 images of the judge's, 6 of validation
+    assert (model.limit, dict(sorted(model.usual.items()))) == (run.limit, dict(sorted(run.usual.items())))
+    assert "calibrated on 18 held-out images" in (small / "README.md").read_text()
+
+
+def test_a_cohort_of_too_few_held_out_images_has_no_check(chest):
+    assert segue.load(trained_chest()[1], method="no_cft").input_check is None
+    assert segue.load(chest).input_check is None and "This model has none" in (chest / "README.md").read_text()
+
+
+def test_a_check_is_added_to_an_earlier_export_and_nothing_else_changes(small, tmp_path, capsys):
+    folder = without_check(small, tmp_path / "earlier")
+    assert segue.load(folder).input_check is None
+    for _ in range(2):
+        assert main(["export", str(trained()[1]), "--add-check", str(folder)]) == 0
+    assert capsys.readouterr().out.split() == [str(folder)] * 2
+    before, after = load_file(small / TENSORS), load_file(folder / TENSORS)
+    assert before.keys() == after.keys()
+    assert all(torch.equal(after[name], one) for name, one in before.items() if not name.startswith("inputs."))
+    # the ranges are those of the weights in half precision
+    expected, found = (segue.load(one).input_check.typical for one in (small, folder))
+    for name, usual in expected.usual.items():
+        np.testing.assert_allclose(found.usual[name], usual, rtol=0.02, atol=0.02, err_msg=name)
+    assert (folder / "README.md").read_text() == (small / "README.md").read_text()
+
+
+def test_a_check_of_another_cohort_or_of_no_model_is_refused(small, chest, tmp_path, capsys):
+    before = {path.name: path.read_bytes() for path in chest.iterdir()}
+    wrong = [["--add-check", str(chest)], ["--add-check", str(tmp_path)], [], ["--add-check", "a", "--out", "b"]]
+    said = ["the run that the model was exported from", "no exported model here", *["give --out FOLDER"] * 2]
+    for arguments, text in zip(wrong, said, strict=True):
+        assert main(["export", str(trained()[1]), *arguments]) == 2
+        assert text in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in chest.iterdir()} == before
 
 
 # ---- refusals ----------------------------------------------------------------------------------------------------

@@ -71,7 +71,7 @@ def test_every_stage_leaves_its_output():
         assert (run / stage / "model.safetensors").exists() and (run / stage / "config.json").exists(), stage
         assert list((run / stage / "logs").iterdir()), stage
     stages = {str(path.parent.relative_to(run)) for path in run.rglob("done.json")}
-    assert stages == {"prepare", "measure", "evaluate", "report", *networks}
+    assert stages == {"prepare", "measure", "inputs", "evaluate", "report", *networks}
     assert not list(run.rglob("*.tmp")) and not list(run.rglob("checkpoint.pt"))
 
 
@@ -354,9 +354,10 @@ def test_what_another_version_did_stands_and_says_so(copied, capsys):
         (["--evaluate.bootstrap", "60"], {"evaluate", "report"}),
         (
             ["--finetune.guides", "[none,region]", "--finetune.rate", "0.5"],
-            {f"finetune/{m}{p}" for m in ("pos_seg_cft", "segue") for p in ("", "_broadcast")} | {"evaluate", "report"},
+            {f"finetune/{m}{p}" for m in ("pos_seg_cft", "segue") for p in ("", "_broadcast")}
+            | {"inputs", "evaluate", "report"},
         ),
-        (["--judge.budget.steps", "4", "--finetune.guides", "[none]"], {"judge", "evaluate", "report"}),
+        (["--judge.budget.steps", "4", "--finetune.guides", "[none]"], {"judge", "inputs", "evaluate", "report"}),
     ],
 )
 def test_a_changed_setting_redoes_what_depends_on_it(copied, change, expected):
@@ -367,7 +368,7 @@ def test_methods_that_differ_in_how_they_are_corrected_are_trained_once(copied):
     study, run = copied
     variants = "{segue: {at_once: 3, outside: 1.0, shrinkage: 0.01}, corrected: {corrections: 2}, "
     variants += "looked_at: {corrections: 2, panel: true}}"
-    assert redone(study, run, "--finetune.variants", variants) == {"evaluate", "report"}
+    assert redone(study, run, "--finetune.variants", variants) == {"inputs", "evaluate", "report"}
     found = json.loads((run / "evaluate" / "metrics.json").read_text())["methods"]
     assert found["corrected"]["nelbo"] == found["pos_seg_cft"]["nelbo"]
     assert found["looked_at"]["nelbo"] == found["pos_seg_cft"]["nelbo"]

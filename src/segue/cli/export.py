@@ -10,12 +10,23 @@ def export_command(rest: list[str]) -> None:
     """Write the model of a trained run to a folder of its own."""
     parser = make_parser("export")
     parser.add_argument("run", type=Path, help="a trained run (runs/<study>)")
-    parser.add_argument("--out", type=Path, required=True, help="the folder to write; must not exist")
+    parser.add_argument("--out", type=Path | None, default=None, help="the folder to write; must not exist")
+    parser.add_argument(
+        "--add-check", type=Path | None, default=None, help="in place of --out: an exported model of this run that "
+        "has no input check; it is added, and nothing else is changed"
+    )  # fmt: skip
     add_method(parser)
     parser.add_argument("--examples", type=int, default=0, help="test images to include, if they may be published")
     parser.add_argument("--notes", type=Path | None, default=None, help="Markdown about the data, for the model card")
     parser.add_argument("--license", type=str, default="unknown", help="of the model: apache-2.0, other, ...")
     options = parse_options(parser, rest)
+    if (options.out is None) == (options.add_check is None):
+        raise InputError("segue export: give --out FOLDER, or --add-check FOLDER")
+    if options.add_check is not None:
+        from segue.hub.inputs import add_input_check
+
+        print(add_input_check(options.add_check, options.run))
+        return
     from segue.hub.export import export
 
     given = {key: options[key] for key in ("method", "examples", "license")}

@@ -21,6 +21,7 @@ STAGES = {
     "scm": "fit the mechanisms of the study's graph, and test the graph",
     "pretrain": "train the image model by its ELBO",
     "finetune": "fine-tune the image model, once for each guide",
+    "inputs": "calibrate the check of whether an image is like the training images",
     "evaluate": "judge every method (--cohort FOLDER: on another cohort; --method NAME=FOLDER: images made elsewhere; "
     "--shift NAME or all: on the test images as other scanners would make them)",
     "report": "write tables and figures into one page",

@@ -4,7 +4,7 @@ Python, command line, generation, explorer and its HTTP API answer through this 
 same bits, or the same refusal.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,14 +18,22 @@ from segue.anatomy import measure
 from segue.causal.facts import Facts
 from segue.causal.request import Request, unbounded
 from segue.cohort.case import Case
-from segue.cohort.grid import Spacing
+from segue.engine.inputs import Inputs, check_inputs, inputs_of
 from segue.engine.judgement import ensemble_of, evidence_on, verdicts
 from segue.engine.predict import abduct, is_null, mean_image, predict, unless_null
 from segue.engine.verdict import Verdict
-from segue.errors import InputError
 from segue.mechanisms.correction import areas_by_each
 
-__all__ = ["CaseAnswer", "Inputs", "Predicted", "abduct_images", "answer", "check_inputs", "predictions"]
+__all__ = [
+    "CaseAnswer",
+    "Inputs",
+    "Predicted",
+    "abduct_images",
+    "answer",
+    "check_inputs",
+    "infer_images",
+    "predictions",
+]
 
 if TYPE_CHECKING:
     from segue.engine.model import Model
@@ -83,70 +91,33 @@ def batch_length(model: "Model") -> int:
     return max(1, PIXELS.get(model.device.type, PIXELS["cpu"]) // model.grid.pixels)
 
 
-class Inputs(NamedTuple):
-    """Images that have been checked, one row an image.
-
-    Attributes:
-        raw: in the source's units. pixel_area: in the areas' unit. covariates: factual values.
+@torch.inference_mode()
+def abduct_images(model: "Model", inputs: Inputs, *, particles: int = 1) -> Abducted:
+    """Infer what made images (`infer_images`), and say what of them is not like the training images.
 
     >>> import segue
     >>> model = segue.load("coronary-phantom")
-    >>> inputs = check_inputs(model, model.examples()[:3])
-    >>> [len(part.raw) for part in inputs.split(2)]
-    [2, 1]
+    >>> abduct_images(model, check_inputs(model, model.examples()[:2])).input_doubts
+    [(), ()]
     """
-
-    raw: Float[Tensor, "batch channel *space"]
-    pixel_area: Float[Tensor, " batch"]
-    covariates: Float[Tensor, "batch covariate"]
-
-    def split(self, length: int) -> Iterator["Inputs"]:
-        """Batches of at most `length` images."""
-        return (Inputs(*parts) for parts in zip(*(part.split(length) for part in self), strict=True))
-
-
-def check_inputs(
-    model: "Model",
-    images: Tensor | np.ndarray,
-    *,
-    spacing: Spacing | Sequence[Spacing] = None,
-    covariates: Mapping[str, Any] | None = None,
-) -> Inputs:
-    """Images that this model can answer.
-
-    Args:
-        images: (batch, channel, *space), in the source's units. spacing: one for all, or one an image.
-        covariates: by name, (batch,) or one for all.
-
-    Raises:
-        InputError: an image off the grid or not finite, or a covariate or spacing that is needed and missing.
-
-    >>> import segue
-    >>> model = segue.load("coronary-phantom")
-    >>> check_inputs(model, torch.zeros(1, 1, 8, 8))
-    Traceback (most recent call last):
-    segue.errors.InputError: images have shape (1, 1, 8, 8): give (batch, 1, 48, 144), one image at least; ...
-    """
-    raw = model.grid.check(images).to(model.device)
-    area = model.grid.areas(spacing, len(raw)).to(raw)
-    return Inputs(raw, area, covariate_columns(model, covariates or {}, len(raw)).to(raw))
+    known = infer_images(model, inputs, particles=particles)
+    return known if model.input_check is None else replace(known, input_doubts=model.input_check.doubts(known))
 
 
 @torch.inference_mode()
-def abduct_images(model: "Model", inputs: Inputs, *, particles: int = 1) -> Abducted:
+def infer_images(model: "Model", inputs: Inputs, *, particles: int = 1) -> Abducted:
     """Measure images, and infer what made them (`particles`: see `segue.engine.predict.abduct`).
 
     >>> import segue
     >>> model = segue.load("coronary-phantom")
-    >>> known = abduct_images(model, check_inputs(model, model.examples()[:2]))
+    >>> known = infer_images(model, check_inputs(model, model.examples()[:2]))
     >>> known.facts.pa.shape, len(known.posteriors)
     (torch.Size([2, 9]), 1)
     """
     window, facts, soft = measure_images(model, inputs)
     posteriors = abduct(model.mechanism, facts, particles=particles)
     ensemble = areas_by_each(model.parents, ensemble_of(model), facts, facts.image)
-    known = Abducted(inputs.raw, window, facts, soft, posteriors, ensemble, [()] * len(soft))
-    return known if model.input_check is None else replace(known, input_doubts=model.input_check.doubts(known))
+    return Abducted(inputs.raw, window, facts, soft, posteriors, ensemble, [()] * len(soft))
 
 
 class MeasuredImages(NamedTuple):
@@ -264,35 +235,3 @@ def answer_batch(model: "Model", cases: Sequence[Case], requests: Sequence[Seque
         CaseAnswer(x_star, factual.cpu().numpy(), requested, reached, tuple(islice(found, len(x_star))))
         for factual, (x_star, requested, reached) in zip(pa, split, strict=True)
     ]
-
-
-def inputs_of(model: "Model", cases: Sequence[Case]) -> Inputs:
-    """`check_inputs` of cases."""
-    return check_inputs(
-        model,
-        np.stack([case.image for case in cases]),
-        spacing=[case.spacing for case in cases],
-        covariates={name: [case.covariates[name] for case in cases] for name in model.space.covariates},
-    )
-
-
-def covariate_columns(
-    model: "Model", given: Mapping[str, Any], batch: int
-) -> Float[Tensor, "batch covariate"]:
-    """The factual values of the study's covariates.
-
-    Raises:
-        InputError: one is missing, not finite, of the wrong length, or not a level of its variable.
-    """
-    columns = []
-    for name in model.space.covariates:
-        if name not in given:
-            raise InputError(f"covariate {name!r} is missing: pass covariates={{{name!r}: ...}} (--given {name}=...)")
-        column = torch.as_tensor(given[name], dtype=torch.float32)
-        if column.shape not in ((), (1,), (batch,)):
-            raise InputError(f"covariate {name!r} has shape {tuple(column.shape)}: give {batch} values, one an image")
-        if not bool(column.isfinite().all()):
-            raise InputError(f"covariate {name!r} is not finite: give a number")
-        model.space.check_level(name, column)
-        columns.append(column.expand(batch))
-    return torch.stack(columns, dim=1) if columns else torch.zeros(batch, 0)

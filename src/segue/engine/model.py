@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -26,6 +26,8 @@ from segue.engine.answer import (
     predict_all,
 )
 from segue.engine.counterfactual import Counterfactual
+from segue.engine.input_check import InputCheck
+from segue.engine.typical import Typical
 from segue.engine.verdict import refuse_unmet
 from segue.errors import InputError
 from segue.hardware import usable_device
@@ -47,6 +49,7 @@ class Model:
         scm: the causal model of the variables; None where nothing follows from anything.
         correlation: of the training parents in rank space (`segue.causal.support`); None where it is not known.
         examples: images to try it on, in the source's units.
+        typical: what images like the training images look like; None in models from before there was such a check.
 
     >>> import segue
     >>> model = segue.load("coronary-phantom")
@@ -64,6 +67,7 @@ class Model:
         scm: SCM | None = None,
         correlation: Float[Tensor, "variable variable"] | None = None,
         examples: Float[Tensor, "example channel *space"] | None = None,
+        typical: Typical | None = None,
         device: str | torch.device = "cpu",
     ) -> None:
         self.device = usable_device(device)
@@ -78,9 +82,8 @@ class Model:
             scm=None if scm is None else scm.eval().requires_grad_(False).to(self.device),
             correlation=None if correlation is None else correlation.to(self.device),
         )
-        self.input_check: Any = None
-        """Whether an image is like the training images: `doubts(known)` gives a tuple of sentences for each image."""
         self._examples = examples
+        self.input_check = None if typical is None else InputCheck(typical, self)
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -224,6 +227,7 @@ class Model:
             scm=None if space.scm is None else space.scm.to(self.device),
             correlation=None if space.correlation is None else space.correlation.to(self.device),
         )
+        self.input_check = self.input_check and InputCheck(self.input_check.typical, self)
         return self
 
     def by_name(self, values: Float[Tensor, "batch column"]) -> dict[str, Tensor]:

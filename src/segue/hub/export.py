@@ -17,17 +17,20 @@ from torch import Tensor, nn
 
 from segue import __version__
 from segue.engine.model import Model
+from segue.engine.typical import Typical
 from segue.errors import InputError
 from segue.files import whole_folder, write_text
 from segue.hub.card import model_card
 from segue.hub.folder import FORMAT, IMAGE, MOTION, PANEL, SEGMENTOR, TENSORS, VARIABLES, checksum, sha256
+from segue.hub.inputs import CARD, input_section, input_tensors
 from segue.hub.load import Trained, example_images, load, open_run
 from segue.hub.locate import EXPORTED, RUN
 from segue.mechanisms.base import Trainable, offered
 from segue.mechanisms.deformation import VELOCITY, Deformation
 from segue.mechanisms.refined import Refined
 from segue.pipeline import read_done
-from segue.pipeline.common import save_tensors
+from segue.pipeline.common import open_store, save_tensors
+from segue.pipeline.inputs import typical_of
 from segue.study.derived import plain
 
 LEVELS = 2001  # quantiles kept of each variable: those at multiples of 0.0005 are exact
@@ -60,10 +63,14 @@ def export(
         check_whole(run, "evaluate")
     if trained.study.graph:
         check_whole(run, "scm")
+    check_whole(run, "inputs")
     try:
         with whole_folder(out) as partial:
-            fill(partial, trained, load(run, method=trained.name), examples, name=out.name)
-            write_text(partial / "README.md", model_card(partial, run, trained, notes=notes, license=license))
+            model = load(run, method=trained.name)
+            typical = typical_in(trained, model)
+            fill(partial, trained, model, typical, examples=examples, name=out.name)
+            card = model_card(partial, run, trained, notes=notes, license=license)
+            write_text(partial / CARD, card + input_section(typical))
     except OSError as error:
         raise InputError(f"{out}: cannot be written ({error})") from None
     return out
@@ -78,9 +85,18 @@ def check_whole(run: Path, stage: str) -> None:
         check_whole(run, need)
 
 
-def fill(folder: Path, trained: Trained, model: Model, examples: int, *, name: str) -> None:
+def typical_in(trained: Trained, model: Model) -> Typical | None:
+    """What the model's input usually looks like: as the run has it, or found now where it was trained before."""
+    if model.input_check is not None:
+        return model.input_check.typical
+    return typical_of(model, open_store(trained.study))
+
+
+def fill(
+    folder: Path, trained: Trained, model: Model, typical: Typical | None, *, examples: int, name: str
+) -> None:
     """The tensors, the files that partitions need, and the settings with all their checksums."""
-    tensors = tensors_of(model)
+    tensors = tensors_of(model) | input_tensors(typical)
     if examples:
         tensors["examples"] = example_images(trained.study, examples)
     save_tensors(tensors, folder / TENSORS)

@@ -20,6 +20,7 @@ from segue.causal.parents import Parents
 from segue.causal.scm import SCM
 from segue.cohort.grid import Grid
 from segue.engine.model import Model
+from segue.engine.typical import Typical
 from segue.errors import InputError
 from segue.hardware import channels_last
 from segue.hub.locate import EXPORTED
@@ -32,6 +33,7 @@ from segue.nets.velocity import VelocityNet
 FORMAT = "segue-model-1"
 TENSORS = "model.safetensors"
 IMAGE, MOTION, SEGMENTOR, PANEL, VARIABLES = "image.", "velocity.", "segmentor.", "panel.", "scm."
+INPUTS = "inputs."
 """Prefixes of the networks' tensors."""
 
 Net = TypeVar("Net", bound=nn.Module)
@@ -65,8 +67,9 @@ def read_model(folder: Path, *, method: str | None, device: str | torch.device) 
         unit=settings["unit"],
         pixel_area=settings["pixel_area"],
     )
+    typical = Typical.of({name.removeprefix(INPUTS): one for name, one in tensors.items() if name.startswith(INPUTS)})
     known = {key: tensors.get(key) for key in ("examples", "correlation")}  # older folders have no correlation
-    return Model(mechanism, grid, marginal=tensors["marginal"], scm=scm, device=device, **known)
+    return Model(mechanism, grid, marginal=tensors["marginal"], scm=scm, typical=typical, device=device, **known)
 
 
 def read_percentiles(settings: Mapping[str, Any]) -> tuple[float, float] | None:

@@ -16,6 +16,7 @@ from segue.hub.folder import read_model
 from segue.hub.locate import EXPORTED, RUN, locate
 from segue.pipeline.common import device as default_device
 from segue.pipeline.common import grid_of, load_measured, open_store
+from segue.pipeline.inputs import load_typical
 from segue.pipeline.recipes import Recipe, Workshop, recipes
 from segue.pipeline.scm import load_scm
 from segue.study.derived import folds_of
@@ -63,7 +64,12 @@ def load_methods(study: Study, names: Sequence[str], device: str | torch.device)
     training = load_measured(study)["training"]
     shared: dict[str, Any] = {"marginal": training, "correlation": correlation_of(training), "scm": scm}
     shared["examples"] = example_images(study, EXAMPLES)
-    return {name: Model(workshop.mechanism(known[name]), grid, device=device, **shared) for name in names}
+    return {
+        name: Model(
+            workshop.mechanism(known[name]), grid, typical=load_typical(study, name), device=device, **shared
+        )
+        for name in names
+    }
 
 
 def study_at(path: Path, overrides: Sequence[str] = ()) -> Study:

@@ -13,6 +13,7 @@ from segue.cohort.io import stamp
 from segue.nets.weights import NETWORK
 from segue.pipeline.common import Result
 from segue.pipeline.image import finetune, pretrain
+from segue.pipeline.inputs import fit_input_checks
 from segue.pipeline.judging import evaluate, report_study
 from segue.pipeline.predictors import measure_cohort, train_regressor, train_segmentor
 from segue.pipeline.prepare import prepare
@@ -54,6 +55,8 @@ def stages(study: Study) -> dict[str, Stage]:
         listed.append(Stage("scm", ("measure",), [asked(study.graph), asked(study.scm)], fit_graph))
     listed += image_stages(study, training)
     judged = tuple(stage.name for stage in listed if stage.name not in ("prepare", "scm"))  # the graph is not judged
+    models = tuple(name for name in judged if name not in ("segmentor", "judge", "regressor"))
+    listed.append(Stage("inputs", models, list(recipes(study)), fit_input_checks))
     listed.append(Stage("evaluate", judged, evaluation_settings(study), evaluate))
     shown = ("evaluate", *(["scm"] if study.graph else []))
     listed.append(Stage("report", shown, study.notes, report_study))
