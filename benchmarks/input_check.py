@@ -45,7 +45,8 @@ def measure(*, runs: str, studies: tuple[str, ...], images: int, timed: int) -> 
     statements: list[Statement] = []
     for one in models:
         statements += false_alarms(one)
-        statements.append(Statement(f"{one.name}: seconds an image of the check, one at a time", seconds(one, timed)))
+        told = f"{one.name}: CPU seconds of the check of one image, beyond its abduction"
+        statements.append(Statement(told, seconds(one, timed)))
         torch.manual_seed(0)
         for name, mend, raw in cases(one, models, images):
             said = doubts(one, raw)
@@ -104,14 +105,14 @@ def false_alarms(one: Checked) -> list[Statement]:
 
 
 def seconds(one: Checked, timed: int) -> float:
-    """The median time of the check of one ordinary image, beyond its abduction."""
+    """The median CPU time of the check of one ordinary image, beyond its abduction."""
     took = []
     for inputs in batches_of(one.model, one.store, np.resize(one.store.indices("test"), timed), title="timing"):
         for single in inputs.split(1):
             known = abduct_images(one.model, single)
-            began = time.perf_counter()
+            began = time.process_time()
             one.check.statistics(known)
-            took.append(time.perf_counter() - began)
+            took.append(time.process_time() - began)
     return statistics.median(took)
 
 
