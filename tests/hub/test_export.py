@@ -343,7 +343,7 @@ def test_what_an_export_refuses(tmp_path, capsys):
         ([*ask, str(tmp_path / "new"), "--notes", str(tmp_path / "none.md")], "none.md: cannot be read"),
         ([*ask, str(tmp_path / "file" / "new")], "new: cannot be written"),
         (["export", str(tmp_path), "--out", str(tmp_path / "new")], "no run here"),
-        (["export", str(run)], "required: out"),
+        (["export", str(run)], "give --out FOLDER"),
     ):
         capsys.readouterr()
         assert main(arguments) == 2
