@@ -36,7 +36,7 @@ def variant_sentence(variant: Variant) -> str:
     steps = [
         f"anatomy is {moves}" if variant.moves else "",
         f"changes below {variant.shrinkage:.1%} of the intensity range are removed" if variant.shrinkage else "",
-        f"the change is blurred by {variant.blur:g} pixels" if variant.blur else "",
+        f"the change is blurred (sd {variant.blur:g} px)" if variant.blur else "",
         corrected(variant),
     ]
     return "; ".join([f"Fine-tuned with {guide}{together}", *filter(None, steps)]) + "."

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from segue.evaluation.metric import Interval
 from segue.report.columns import method_title, variable_title
 from segue.report.doubts import doubts, listed
 from segue.report.study_verdict import (
@@ -53,7 +52,7 @@ def verdict_text(metrics: Mapping[str, Any]) -> VerdictText:
 
     >>> text = verdict_text({"n_images": 8, "methods": {"mine": {"mean": {"error_sd": 0.2}}}})
     >>> text.grade, text.answers[3]
-    ('unknown', ('Which method is best?', 'mine, the only one, with an error of 0.20 sd.'))
+    ('unknown', ('Which method is best?', 'mine, the only one, with an error of 0.200 sd.'))
     """
     verdict = study_verdict(metrics)
     answers = [
@@ -124,13 +123,14 @@ def best_sentences(verdict: StudyVerdict) -> Iterator[str]:
     if best is None:
         yield "Not known: no error was measured."
         return
-    name, error = method_title(best), f"{verdict.methods[best]:.2f} sd{in_brackets(verdict.spans.get(best))}"
+    name, span = method_title(best), verdict.spans.get(best)
+    error = f"{verdict.methods[best]:.3f} sd" + ("" if span is None else f" [{span[0]:.3f}, {span[1]:.3f}]")
     if not verdict.rivals:
         yield f"{name}, the only one, with an error of {error}."
     elif verdict.alone:
         yield f"{name}, with an error of {error}."
     else:
-        yield f"None is clearly best. {name} has the smallest error, {error}."
+        yield f"No method is clearly best. {name} has the smallest error, {error}."
     for standing, opening in STANDINGS.items():
         group = [rival for rival in verdict.rivals if rival.standing == standing]
         if group:
@@ -154,9 +154,6 @@ def why(standing: Standing, group: Sequence[Rival], verdict: StudyVerdict) -> st
 
 def behind(rival: Rival) -> str:
     """A method and its distance from the best one."""
-    return f"{method_title(rival.name)} (+{rival.behind:.2f}{in_brackets(rival.interval)})"
+    span = "" if rival.interval is None else f" [{rival.interval[0]:.3f}, {rival.interval[1]:.3f}]"
+    return f"{method_title(rival.name)} (+{rival.behind:.3f}{span})"
 
-
-def in_brackets(span: Interval | None) -> str:
-    """An interval after its number."""
-    return "" if span is None else f" [{span[0]:.2f}, {span[1]:.2f}]"
