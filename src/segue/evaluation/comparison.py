@@ -18,7 +18,16 @@ IDEAL = "oracle"
 def compare(
     methods: Mapping[str, dict[str, Any]], effects: Mapping[str, pl.DataFrame], sd: dict[str, float], draws: Bootstrap
 ) -> dict[str, Any]:
-    """Set `over_best` in the entries of metrics.json that `methods` holds; returns `doing_nothing`."""
+    """Set `over_best` in the entries of metrics.json that `methods` holds; returns `doing_nothing`.
+
+    >>> rows = pl.DataFrame({"image": [0], "variable": "a", "requested": 4.0, "judge_factual": 1.0, "judge": 4.0})
+    >>> methods = {"one": {}, "other": {}}
+    >>> worse = rows.with_columns(judge=pl.lit(2.0))
+    >>> compare(methods, {"one": rows, "other": worse}, {"a": 2.0}, Bootstrap(["x"], 10, seed=0))["mean"]["error_sd"]
+    1.5
+    >>> methods
+    {'one': {}, 'other': {'over_best': {'value': 1.0, 'ci95': [1.0, 1.0]}}}
+    """
     for entry in methods.values():
         entry.pop("over_best", None)
     for name, difference in over_best(effects, sd, draws).items():
@@ -53,7 +62,12 @@ def over_best(
 
 
 def error_rows(rows: pl.DataFrame, sd: Mapping[str, float]) -> pl.DataFrame:
-    """image, variable, and the error in sd."""
+    """image, variable, and the error in sd.
+
+    >>> rows = pl.DataFrame({"image": [0], "variable": "a", "requested": 4.0, "judge": 3.0})
+    >>> error_rows(rows, {"a": 2.0}).row(0)
+    (0, 'a', 0.5)
+    """
     deviations = np.array([sd[name] for name in rows["variable"]])
     return rows.select("image", "variable").with_columns(error=pl.Series(absolute_error(rows) / deviations))
 

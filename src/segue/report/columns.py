@@ -7,7 +7,7 @@ from typing import Any
 
 from segue.errors import InputError
 from segue.evaluation.comparison import IDEAL
-from segue.evaluation.metric import FAMILIES, HEADLINE, Interval, Metric, finite, interval, look_up
+from segue.evaluation.metric import FAMILIES, HEADLINE, Family, Interval, Metric, finite, interval, look_up
 from segue.text import in_words, typeset_unit
 
 METHOD_TITLES = {
@@ -84,16 +84,19 @@ def mean_columns(metrics: Mapping[str, Any]) -> list[TableColumn]:
     competing, unit = [key != IDEAL for key in methods], unit_of(metrics)
     margin = mean_of_finite(judge_errors(metrics)) or 0.0
     columns = [
-        metric_column(metric, list(methods.values()), unit, competing, margin if metric.by_judge else 0.0)
-        for metric in main_metrics()
+        metric_column(
+            metric, list(methods.values()), unit, [family.ranked and one for one in competing],
+            margin if metric.by_judge else 0.0,
+        )
+        for family, metric in main_metrics()
     ]
     return [column for column in columns if column.known]
 
 
-def main_metrics() -> list[Metric]:
-    """The metrics of the main table."""
+def main_metrics() -> list[tuple[Family, Metric]]:
+    """The metrics of the main table, each with its family."""
     families = [family for family in FAMILIES.values() if family.table == "main"]
-    return [metric for family in families for metric in family.metrics if "table" in metric.shown_in]
+    return [(family, metric) for family in families for metric in family.metrics if "table" in metric.shown_in]
 
 
 def family_rows(family: str, metrics: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

@@ -31,7 +31,7 @@ def doubts(metrics: Mapping[str, Any], verdict: StudyVerdict) -> list[str]:
 def of_segmentors(metrics: Mapping[str, Any], verdict: StudyVerdict) -> Iterator[str]:
     """Guide and judge against the masks."""
     for role, one, rests in (
-        ("guide", verdict.guide, "requests for them, and answers"),
+        ("guide", verdict.guide, "requests for them, and their answers,"),
         ("judge", verdict.judge, "errors in them"),
     ):
         if one.grade == "unknown":

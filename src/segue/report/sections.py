@@ -117,13 +117,13 @@ def main_caption(metrics: Mapping[str, Any]) -> str:
 def metric_captions(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Head and explanation of every metric of the main table."""
     unit, known = unit_of(metrics), {column.title for column in mean_columns(metrics)}
-    return [(metric.head(unit), metric.caption) for metric in main_metrics() if metric.head(unit) in known]
+    return [(metric.head(unit), metric.caption) for _, metric in main_metrics() if metric.head(unit) in known]
 
 
 def reading_rules(metrics: Mapping[str, Any]) -> list[str]:
     """What is better, what is bold, what intervals are, and what was evaluated; a sentence each."""
     unit, known = unit_of(metrics), {column.title for column in mean_columns(metrics)}
-    others = [m.head(unit) for m in main_metrics() if m.direction != "low" and m.head(unit) in known]
+    others = [m.head(unit) for _, m in main_metrics() if m.direction != "low" and m.head(unit) in known]
     exceptions = f", except for: {', '.join(others)}" if others else ""
     oracle = " (not counting the oracle)" if IDEAL in methods_of(metrics) else ""
     counts = {"images": metrics.get("n_images"), "subjects": metrics.get("n_subjects")}

@@ -66,6 +66,9 @@ class Rival:
 
     Attributes:
         behind: its mean error less the best one's, in sd. interval: 95%, of this paired difference, if it is known.
+
+    >>> Rival("no_cft", 0.9, (0.8, 1.0), "behind").standing
+    'behind'
     """
 
     name: str
@@ -84,6 +87,10 @@ class StudyVerdict:
         oracle: the error of the true counterfactual, where it is known.
         nothing: the error of the factual image itself, where it is known.
         rivals: every other method, by its error.
+
+    >>> found = study_verdict({"methods": {"a": {"mean": {"error_sd": 0.2}}, "oracle": {"mean": {"error_sd": 0.3}}}})
+    >>> found.best, found.below_oracle, found.useless
+    ('a', ('a',), False)
     """
 
     images: int | None
@@ -155,7 +162,11 @@ def study_verdict(metrics: Mapping[str, Any]) -> StudyVerdict:
 
 
 def accuracy(metrics: Mapping[str, Any], segmentor: str) -> Accuracy:
-    """A segmentor's, as far as the file has it."""
+    """A segmentor's, as far as the file has it.
+
+    >>> accuracy({"segmentors": {"guide": {"error_sd": {"heart": 0.4}}}}, "guide").mean
+    0.4
+    """
     entry = (metrics.get("segmentors") or {}).get(segmentor) or {}
     errors = {name: value for name, raw in (entry.get("error_sd") or {}).items() if (value := finite(raw)) is not None}
     return Accuracy(errors, errors_in_sd_of_masks(metrics, segmentor))
@@ -180,7 +191,12 @@ def rivals(
     methods: Mapping[str, Mapping[str, Any]],
     measurement_error: float | None,
 ) -> list[Rival]:
-    """All but the first of `ranked`, compared with it: by the paired difference, or else by both intervals."""
+    """All but the first of `ranked`, compared with it: by the paired difference, or else by both intervals.
+
+    >>> spans = {"a": (0.1, 0.3), "b": (0.8, 1.0)}
+    >>> [one.standing for one in rivals({"a": 0.2, "b": 0.9}, spans, {"a": {}, "b": {}}, measurement_error=0.1)]
+    ['behind']
+    """
     found, best = [], next(iter(ranked), "")
     for name in [*ranked][1:]:
         behind = ranked[name] - ranked[best]
