@@ -9,7 +9,7 @@ from fakes import fake_metrics
 from segue.report.doubts import oracle_note
 from segue.report.page import ReportContent, write_report
 from segue.report.study_verdict import study_verdict
-from segue.report.verdict_text import verdict_lines, verdict_text, warning
+from segue.report.verdict_text import standing_of, verdict_lines, verdict_text, warning
 
 RESULTS = sorted((Path(__file__).parents[2] / "results").glob("*/metrics.json"))
 
@@ -77,6 +77,14 @@ def test_methods_are_told_apart_by_interval_and_measurement_error():
     best = dict(verdict_text(metrics_of(errors, judge=0.2)).answers)["Which method is best?"]
     assert best.startswith("No method is clearly best. segue has the smallest error, 0.300 sd [0.290, 0.310].")
     assert "Behind it: far (+0.300)." in best
+
+
+def test_every_method_is_told_where_it_stands():
+    metrics = metrics_of({"segue": 0.30, "near": 0.31, "far": 0.60, "oracle": 0.1}, judge=0.2)
+    assert standing_of(metrics, "segue") == "segue has the smallest error of all methods."
+    assert standing_of(metrics, "near") == "Not told apart from it (segue): near (+0.010)."
+    assert standing_of(metrics, "far") == "Behind it (segue): far (+0.300)."
+    assert standing_of(metrics, "unknown") == "unknown was not judged."
 
 
 def test_a_paired_interval_decides_where_there_is_one():

@@ -30,7 +30,7 @@ from segue.report.columns import (
 from segue.report.sections import capitalised
 from segue.report.segmentors import segmentor_sections
 from segue.report.table import markdown, pipe_table, section_table
-from segue.report.verdict_text import verdict_text
+from segue.report.verdict_text import standing_of, verdict_text
 from segue.study.schema import Study
 from segue.text import typeset_unit
 
@@ -95,6 +95,7 @@ def results_of(evaluated: Path, method: str) -> dict[str, Any]:
         "means": markdown("method", [method_title(key) for key in methods_of(metrics)], mean_columns(metrics)),
         "segmentors": [(f"{capitalised(one.caption)}.", section_table(one)) for one in segmentor_sections(metrics)],
         "verdict": verdict_text(metrics),
+        "standing": standing_of(metrics, method),
     }
 
 

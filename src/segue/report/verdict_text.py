@@ -152,6 +152,21 @@ def why(standing: Standing, group: Sequence[Rival], verdict: StudyVerdict) -> st
     return " (the interval of the difference contains 0)" if paired else " (the intervals of the errors overlap)"
 
 
+def standing_of(metrics: Mapping[str, Any], method: str) -> str:
+    """Where one method stands among those of the study, in a sentence.
+
+    >>> standing_of({"methods": {"a": {"mean": {"error_sd": 0.2}}, "b": {"mean": {"error_sd": 0.9}}}}, "a")
+    'a has the smallest error of all methods.'
+    """
+    verdict = study_verdict(metrics)
+    if method == verdict.best:
+        return f"{method_title(method)} has the smallest error of all methods."
+    for rival in verdict.rivals:
+        if rival.name == method:
+            return f"{STANDINGS[rival.standing]} ({method_title(str(verdict.best))}): {behind(rival)}."
+    return f"{method_title(method)} was not judged."
+
+
 def behind(rival: Rival) -> str:
     """A method and its distance from the best one."""
     span = "" if rival.interval is None else f" [{rival.interval[0]:.3f}, {rival.interval[1]:.3f}]"
