@@ -82,8 +82,8 @@ def test_methods_are_told_apart_by_interval_and_measurement_error():
 def test_every_method_is_told_where_it_stands():
     metrics = metrics_of({"segue": 0.30, "near": 0.31, "far": 0.60, "oracle": 0.1}, judge=0.2)
     assert standing_of(metrics, "segue") == "segue has the smallest error of all methods."
-    assert standing_of(metrics, "near") == "Not told apart from it (segue): near (+0.010)."
-    assert standing_of(metrics, "far") == "Behind it (segue): far (+0.300)."
+    assert standing_of(metrics, "near") == "near (+0.010) is not told apart from segue, which has the smallest error."
+    assert standing_of(metrics, "far") == "far (+0.300) is behind segue, which has the smallest error."
     assert standing_of(metrics, "unknown") == "unknown was not judged."
 
 

@@ -28,6 +28,11 @@ STANDINGS: dict[Standing, str] = {
     "within the measurement error": "Behind it by less than the judge's measurement error",
     "behind": "Behind it",
 }
+VERBS: dict[Standing, str] = {
+    "not told apart": "is not told apart from",
+    "within the measurement error": "is by less than the judge's measurement error behind",
+    "behind": "is behind",
+}
 NO_DOUBTS = "The numbers give no reason for a doubt. Look at the images all the same."
 
 
@@ -163,7 +168,8 @@ def standing_of(metrics: Mapping[str, Any], method: str) -> str:
         return f"{method_title(method)} has the smallest error of all methods."
     for rival in verdict.rivals:
         if rival.name == method:
-            return f"{STANDINGS[rival.standing]} ({method_title(str(verdict.best))}): {behind(rival)}."
+            best = method_title(str(verdict.best))
+            return f"{behind(rival)} {VERBS[rival.standing]} {best}, which has the smallest error."
     return f"{method_title(method)} was not judged."
 
 
