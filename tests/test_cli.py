@@ -50,6 +50,7 @@ def test_a_summary_names_every_method(capsys, tmp_path):
     assert main(["report", str(study), "--runs", str(tmp_path)]) == 0
     captured = capsys.readouterr()
     assert "pos_seg_cft_broadcast" in captured.out and "Loading weights" not in captured.out
+    assert "Verdict: Do not rely on the numbers of this study." in captured.out
     assert "report.html" in captured.err
 
 

@@ -11,7 +11,7 @@ def effects(images, errors):
     return pl.DataFrame(
         {
             "image": images, "variable": ["a"] * n, "requested": [10.0] * n, "judge": [10.0 + e for e in errors],
-            "guide": [10.0] * n, "off_target": [0.5] * n, "moved/a": [1.0] * n,
+            "judge_factual": [8.0] * n, "guide": [10.0] * n, "off_target": [0.5] * n, "moved/a": [1.0] * n,
             "outside": [1.0] * n, "total": [4.0] * n,
             "change_outside": [0.1] * n, "change_inside": [0.2] * n,
         }

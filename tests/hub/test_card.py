@@ -12,6 +12,7 @@ from small_study import VARIABLES, trained
 from segue.cli import main
 from segue.hub.card import error_table
 from segue.hub.export import export
+from segue.report.verdict_text import verdict_lines
 
 pytestmark = pytest.mark.xdist_group("small_study")
 
@@ -69,6 +70,18 @@ def test_its_numbers_are_the_runs(tmp_path):
     assert "panel/second" not in steps and "An ensemble" not in text
     assert rows(text, "split")["test"] == ["18", "18"]
     assert "trained with segue" in text.lower() and "method Seg-CFT" in text
+
+
+def test_a_guide_that_is_too_weak_is_in_the_card_and_on_the_console(tmp_path, capsys):
+    assert main(["export", str(trained()[1]), "--out", str(tmp_path / "out")]) == 0
+    said, metrics = capsys.readouterr(), json.loads((trained()[1] / "evaluate" / "metrics.json").read_text())
+    (line,) = [line for line in said.err.splitlines() if line.startswith("warning: ")]
+    assert "Do not rely on the numbers" in line and "Is the guide good enough? No." in line
+    card = (tmp_path / "out" / "README.md").read_text()
+    results = card[card.index("## Results") :]
+    assert results.splitlines()[2] == "**Do not rely on the numbers of this study.**"
+    for statement in verdict_lines(metrics)[1:]:  # the same words as in the report and on the console
+        assert statement.removeprefix("- ") in results.replace("*", "")
 
 
 def test_a_run_without_an_evaluation_makes_no_claims(tmp_path):

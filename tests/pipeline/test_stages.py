@@ -86,7 +86,7 @@ def test_metrics_follow_the_contract():
     assert set(metrics) == {
         "study", "n_images", "n_subjects", "unit", "variables", "sd", "methods", "segmentors", "well_posed",
         "truth_of_doing_nothing", "realism_of_facts", "seconds", "commit", "command",
-        "fallbacks",
+        "fallbacks", "sd_of_masks", "doing_nothing",
     }  # fmt: skip
     assert (metrics["study"], metrics["n_images"], metrics["n_subjects"]) == ("small", 8, 8)
     assert metrics["unit"] == "mm2" and metrics["variables"] == VARIABLES and list(metrics["sd"]) == VARIABLES
@@ -97,9 +97,11 @@ def test_metrics_follow_the_contract():
     }  # fmt: skip
     assert metrics["fallbacks"] == {}  # an `axis` reads nothing of an image
     splits = {"guide", "validation", "test"}
+    best = min(METHODS, key=lambda name: metrics["methods"][name]["mean"]["error_sd"])
     for name, method in metrics["methods"].items():
         learned = set() if name == "oracle" else {"composition", "reversibility", "truth", "nelbo"}
-        assert set(method) == {"variables", "mean", "realism", "local_realism", *learned}
+        behind = set() if name == best else {"over_best"}
+        assert set(method) == {"variables", "mean", "realism", "local_realism", *learned, *behind}
         assert list(method["variables"]) == VARIABLES
         assert set(method["mean"]) == keys | {"off_target_ci95", "leakage_ci95", "reach_ci95"}
         assert set(method["local_realism"]) == {"auc", "ci95", "by_variable"}
@@ -121,8 +123,28 @@ def test_metrics_follow_the_contract():
     for segmentor in ("guide", "judge", "panel_second"):
         floor = metrics["segmentors"][segmentor]
         assert list(floor["dice"]) == ["lumen", "calcified_plaque", "noncalcified_plaque"]
+        assert set(floor) == {"dice", "error", "error_sd"}
         assert list(floor["error"]) == list(floor["error_sd"]) == VARIABLES
+    assert list(metrics["sd_of_masks"]) == list(metrics["doing_nothing"]["variables"]) == VARIABLES
     assert all(math.isfinite(number) for number in numbers(metrics))
+
+
+def test_the_report_of_an_undertrained_study_opens_with_how_far_its_guide_is_off():
+    _, run = trained()
+    metrics, html = metrics_of(run), (run / "report" / "report.html").read_text()
+    errors = metrics["segmentors"]["guide"]["error_sd"].values()
+    box = html[html.index('id="verdict"') : html.index("<nav")]
+    assert f"by {sum(errors) / len(errors):.2f} sd on average" in box and "Do not rely on the numbers" in box
+    assert "Moves" not in html and "answers are corrected once by what guide and ensemble measure" in html
+
+
+def test_the_masks_sd_is_that_of_their_areas():
+    _, run = trained()
+    store = Store(run / "prepare" / "cohort.zarr")
+    places = pl.read_parquet(run / "evaluate" / "effects-segue.parquet")["image"].unique().to_numpy()
+    lumen = store.read(places)["fractions"][:, 0].numpy()
+    areas = lumen[:, :, 16:32].sum((1, 2)) * (12 / 16) * (36 / 48)
+    assert metrics_of(run)["sd_of_masks"]["lumen@mid"] == pytest.approx(areas.std(), rel=1e-4)
 
 
 def test_metrics_agree_with_one_another():

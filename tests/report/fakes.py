@@ -51,6 +51,8 @@ def fake_metrics() -> dict[str, Any]:
             "realism": realism(),
             "local_realism": {"auc": 0.75, "ci95": [0.7, 0.8], "by_variable": {}},
         }
+        if name != "no_cft":
+            checks["over_best"] = {"value": 0.25, "ci95": [0.2, 0.3]}
         truth = {} if name == "oracle" else {"truth": distance()}
         return {"variables": variables, "mean": mean, **checks, **truth}
 
@@ -65,7 +67,13 @@ def fake_metrics() -> dict[str, Any]:
         "n_subjects": 48,
         "unit": "mm2",
         "variables": VARIABLES,
+        "sd": dict.fromkeys(VARIABLES, 4.0),
+        "sd_of_masks": dict.fromkeys(VARIABLES, 5.0),
         "methods": {name: method(name) for name in METHODS},
+        "doing_nothing": {
+            "variables": {name: {"error": 4.4, "error_sd": 1.1, "ci95": [1.0, 1.2]} for name in VARIABLES},
+            "mean": {"error": 4.4, "error_sd": 1.1, "ci95": [1.0, 1.2]},
+        },
         "well_posed": 0.75,
         "truth_of_doing_nothing": distance(),
         "realism_of_facts": {kind: {"value": 0.1, "band": [0.05, 0.15]} for kind in ("frechet", "kernel")},

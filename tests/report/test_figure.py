@@ -6,7 +6,16 @@ import pytest
 from PIL import Image
 
 from segue.errors import InputError
-from segue.report.figure import DPI, FigureRow, at_most_changed_slice, colour_limit, figure1
+from segue.report.figure import (
+    DPI,
+    FigureRow,
+    Heads,
+    at_most_changed_slice,
+    colour_limit,
+    figure1,
+    head_width,
+)
+from segue.report.layout import Layout
 from segue.text import typeset
 
 METHODS = ["no_cft", "pos_seg_cft"]
@@ -35,6 +44,16 @@ def test_a_png_of_sane_size_and_nothing_else(tmp_path, shape, count):
         pixels = np.asarray(image.convert("RGB"))
     assert 5 <= width <= 14 and 1.5 <= height <= 12
     assert pixels.std() > 10 and (pixels[[0, -1]] == 255).all()  # drawn, and nothing cut at top and bottom
+
+
+def test_names_over_columns_can_be_read_with_ten_methods():
+    titles = ["Factual", *(f"segue without {word}" for word in ("shrinkage", "corrections", "blur")), "No-CFT"]
+    for shape in ((48, 144), (96, 96), (96, 32)):
+        layout = Layout.fit(10, shape)
+        heads = Heads.fit(titles, head_width(layout))
+        assert heads.size >= 7.5 and [" ".join(text.split()) for text in heads.texts] == titles
+        widest = max(len(line) for text in heads.texts for line in text.splitlines())
+        assert widest * heads.size * 0.65 / 72 <= head_width(layout) + 0.05  # inches: no name runs into the next
 
 
 def reds_and_blues(path):

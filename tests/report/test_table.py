@@ -4,7 +4,7 @@ import pytest
 from fakes import METHODS, VARIABLES, fake_metrics
 
 from segue.errors import InputError
-from segue.report.columns import decimals, format_number, method_title
+from segue.report.columns import best_rows, decimals, format_number, method_title
 from segue.report.table import table1
 
 
@@ -46,26 +46,54 @@ def test_numbers_come_back_from_the_table():
 
 def test_the_best_competitor_of_a_column_is_bold():
     metrics = fake_metrics()
-    metrics["methods"]["oracle"]["variables"]["lumen@distal"]["error_sd"] = 0.001
+    for i, method in enumerate(METHODS):
+        error = 0.001 if method == "oracle" else 0.2 + 0.15 * i
+        entry = {"error_sd": error, "ci95": [error - 0.05, error + 0.05]}
+        metrics["methods"][method]["variables"]["lumen@distal"] |= entry
     _, rows = parse(table1(metrics))[0]
-    errors = {
-        m: metrics["methods"][m]["variables"]["lumen@distal"]["error_sd"] for m in METHODS if m != "oracle"
-    }
     bold = [name for name, cells in rows.items() if cells["distal"].startswith("**")]
-    assert bold == [method_title(min(errors, key=errors.get))]
+    assert bold == ["No-CFT"]
 
 
-def test_rows_that_read_the_same_are_all_the_best():
-    methods = {f"m{i}": {"composition": value} for i, value in enumerate([0.5, 0.1, 0.1 + 1e-9])}
-    ((_, rows),) = parse(table1({"methods": methods}))
-    assert [cells["composition"].startswith("**") for cells in rows.values()] == [False, True, True]
+@pytest.mark.parametrize(
+    ("other", "half", "judge", "bold"),
+    [
+        (0.6, 0.05, 0.1, True),
+        (0.6, 0.25, 0.1, False),  # the intervals overlap
+        (0.6, 0.05, 0.5, False),  # the difference is inside the measurement error
+        (0.6, None, 0.1, False),  # no interval is known
+        (0.2, 0.05, 0.1, False),  # the same
+    ],
+)
+def test_nothing_is_bold_that_may_be_chance_or_the_judges_error(other, half, judge, bold):
+    def entry(error):
+        return {"error_sd": error} | ({} if half is None else {"ci95": [error - half, error + half]})
+
+    errors = {"a": entry(0.2), "b": entry(other)}
+    methods = {name: {"variables": {"heart@whole": error}, "mean": error} for name, error in errors.items()}
+    metrics = {"methods": methods, "segmentors": {"judge": {"error_sd": {"heart@whole": judge}}}}
+    by_region, means, *_ = parse(table1(metrics))
+    assert by_region[1]["a"]["whole"].startswith("**") == bold and not by_region[1]["b"]["whole"].startswith("**")
+    assert means[1]["a"]["error (sd)"].startswith("**") == bold
+
+
+def test_where_more_is_better_the_most_is_bold():
+    values, spans = [0.2, 0.9, None], [(0.1, 0.3), (0.8, 1.0), None]
+    assert best_rows(values, spans, [True] * 3, "high") == {1} and best_rows(values, spans, [True] * 3, "low") == {0}
+    assert best_rows(values, spans, [True, False, True], "high") == best_rows(values, spans, [True] * 3, None) == set()
 
 
 def test_floors_and_caption():
     text = table1(fake_metrics())
-    _, rows = parse(text)[-1]
-    assert rows["judge"]["Dice: lumen"] == "0.931"
-    assert rows["guide"]["area error (sd): calcified plaque distal"].startswith("0.12")
+    (_, dice), (_, areas) = parse(text)[-2:]
+    assert dice["judge"]["Dice: lumen"] == "0.931"
+    assert areas["calcified plaque distal"] == {
+        "sd (mm²): by the guide, in training": "4.00", "sd (mm²): by the masks, judged images": "5.00",
+        "guide: area error: mm²": "0.500", "guide: area error: sd": "0.125",
+        "guide: area error: sd of the masks": "0.100",
+        "judge: area error: mm²": "0.500", "judge: area error: sd": "0.125",
+        "judge: area error: sd of the masks": "0.100",
+    }  # fmt: skip
     assert "96 images of 48 subjects" in text and "mm²" in text and "Lower is better" in text
 
 
@@ -79,9 +107,7 @@ def test_distances_to_the_truth_have_a_row_to_compare_with_and_none_for_the_orac
         cells = rows[name]
         assert float(cells["whole image: MAE"].strip("*").split(" [")[0]) == pytest.approx(truth["mae"], abs=0.06)
         assert float(cells["outside: SSIM"].strip("*")) == pytest.approx(truth["ssim_outside"], abs=6e-4)
-    for head, key, best in (("whole image: MAE", "mae", min), ("in the region: PSNR (dB)", "psnr_inside", max)):
-        bold = [name for name, cells in rows.items() if cells[head].startswith("**")]
-        assert bold == [best(truths, key=lambda name, key=key: truths[name][key])]
+    assert not any(cells["in the region: PSNR (dB)"].startswith("**") for cells in rows.values())  # it has no interval
 
 
 def test_realism_has_the_facts_for_a_row():

@@ -1,5 +1,7 @@
 """`segue export RUN`"""
 
+import json
+import sys
 from pathlib import Path
 
 from segue.cli.arguments import add_method, make_parser, parse_options
@@ -31,6 +33,18 @@ def export_command(rest: list[str]) -> None:
 
     given = {key: options[key] for key in ("method", "examples", "license")}
     print(export(options.run, options.out, notes=read_notes(options.notes), **given))
+    if (doubt := export_warning(options.run)) is not None:
+        print(f"warning: {doubt}", file=sys.stderr)
+
+
+def export_warning(run: Path) -> str | None:
+    """Why the model of a run must not be relied on; None where its evaluation does not forbid it."""
+    from segue.report.verdict_text import warning
+
+    path = run / "evaluate" / "metrics.json"
+    if not path.is_file():
+        return "This model has not been judged: do `segue evaluate` on its study before it is relied on."
+    return warning(json.loads(path.read_text()))
 
 
 def read_notes(path: Path | None) -> str:

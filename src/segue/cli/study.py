@@ -115,7 +115,11 @@ def evaluate_apart(evaluate: Callable[[], Path]) -> None:
 
 
 def print_summary(path: Path) -> None:
-    """The means of metrics.json."""
+    """The means of metrics.json, and the verdict on them."""
     from segue.report.console import summary_table
+    from segue.report.verdict_text import verdict_lines
 
-    Console(width=None if sys.stdout.isatty() else 120).print(summary_table(json.loads(path.read_text())))
+    metrics = json.loads(path.read_text())
+    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    console.print(summary_table(metrics))
+    console.print("\n".join(verdict_lines(metrics)), markup=False)

@@ -18,6 +18,8 @@ def measurement_error(
 ) -> dict[str, Any]:
     """Dice by structure, and |area - area of the masks| by variable, in the unit and in training sd.
 
+    `sd_of_masks` is the standard deviation of the masks' areas over these images, in the unit: 0 for a single image.
+
     Areas are measured as the study measures them, in regions of the guide's segmentation. The true areas are measured
     in regions of the masks.
 
@@ -25,7 +27,8 @@ def measurement_error(
         segmentor: whose error. parents: the study's variables, with the guide.
         batches: image (batch, channel, *space), fractions (batch, structure, *space), pixel_area (batch,).
     """
-    dice, errors = [], []  # MONAI's class DiceMetric would wait for all processes; only the main process is here
+    # MONAI's class DiceMetric would wait for all processes; only the main process is here
+    dice, errors, truths = [], [], []
     for batch in batches:
         image, fractions, pixel_area = batch["image"], batch["fractions"], batch["pixel_area"]
         soft, size = segmentor.soft(image), tuple(image.shape[2:])
@@ -33,6 +36,7 @@ def measurement_error(
         regions = parents.weights(parents.factual(image, pixel_area).frames, size)
         true_regions = parents.weights(parents.variables.frames(fractions), size)
         truth = measure(fractions, true_regions, parents.structure_of, pixel_area)
+        truths.append(truth)
         errors.append((measure(soft, regions, parents.structure_of, pixel_area) - truth).abs())
     by_structure = torch.cat(dice).nanmean(0).tolist()  # NaN if no image has the structure
     error = torch.cat(errors).mean(0)
@@ -45,4 +49,5 @@ def measurement_error(
         },
         "error": dict(zip(names, error.tolist(), strict=True)),
         "error_sd": dict(zip(names, error_sd.tolist(), strict=True)),
+        "sd_of_masks": dict(zip(names, torch.cat(truths).std(0, correction=0).tolist(), strict=True)),
     }

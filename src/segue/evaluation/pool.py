@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from segue.evaluation.bootstrap import Bootstrap
+from segue.evaluation.comparison import compare
 from segue.evaluation.metric import HEADLINE
 from segue.evaluation.metrics import summarise
 
@@ -34,23 +36,34 @@ def pooled(
             all folds. subjects: of each image. bootstrap: number of draws. seed: of the draws.
     """
     images = [fold["n_images"] for fold in folds]
-    sd = {name: math.sqrt(np.mean([fold["sd"][name] ** 2 for fold in folds])) for name in folds[0]["sd"]}
+    sd = root_mean_square([fold["sd"] for fold in folds])
     whole: dict[str, Any] = average(folds, images)
-    for name, tables in effects.items():
-        rows = pl.concat(tables)
+    answers = {name: pl.concat(tables) for name, tables in effects.items()}
+    for name, rows in answers.items():
         judged = whole["methods"].get(name) or {}
         whole["methods"][name] = judged | summarise(rows, sd=sd, subjects=subjects, bootstrap=bootstrap, seed=seed)
-    tested = {subjects[i] for tables in effects.values() for table in tables for i in table["image"]}
+    nothing = compare(whole["methods"], answers, sd, Bootstrap(subjects, bootstrap, seed))
+    tested = {subjects[i] for rows in answers.values() for i in rows["image"]}
     fallbacks = {name: sum(fold["fallbacks"][name] for fold in folds) for name in folds[0]["fallbacks"]}
     means = [{name: HEADLINE.value(method) for name, method in fold["methods"].items()} for fold in folds]
     return whole | {
         "n_images": sum(images),
         "n_subjects": len(tested),
         "sd": sd,
+        "doing_nothing": nothing,
         "fallbacks": fallbacks,
         "seconds": round(sum(fold["seconds"] for fold in folds), 1),
         "folds": means,
     }
+
+
+def root_mean_square(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """By name: the root of the mean square.
+
+    >>> root_mean_square([{"a": 1.0}, {"a": 7.0}])
+    {'a': 5.0}
+    """
+    return {name: math.sqrt(np.mean([part[name] ** 2 for part in parts])) for name in parts[0]}
 
 
 def average(parts: Sequence[Any], weights: Sequence[int]) -> Any:

@@ -11,7 +11,7 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from safetensors import safe_open
 
-from segue.evaluation.metric import FAMILIES, HEADLINE, interval, shown_in
+from segue.evaluation.metric import HEADLINE, interval, shown_in
 from segue.hub.folder import IMAGE, MOTION, PANEL, SEGMENTOR, TENSORS
 from segue.hub.load import Trained
 from segue.hub.locate import EXPORTED
@@ -22,15 +22,15 @@ from segue.report.columns import (
     MISSING,
     TableColumn,
     mean_columns,
-    measurement_error_columns,
     method_title,
     methods_of,
-    segmentor_names,
     unit_of,
     variables_of,
 )
 from segue.report.sections import capitalised
-from segue.report.table import markdown, pipe_table
+from segue.report.segmentors import segmentor_sections
+from segue.report.table import markdown, pipe_table, section_table
+from segue.report.verdict_text import standing_of, verdict_text
 from segue.study.schema import Study
 from segue.text import typeset_unit
 
@@ -96,8 +96,9 @@ def results_of(evaluated: Path, method: str) -> dict[str, Any]:
         "caption": card_caption(metrics, method),
         "errors": error_table(metrics, method),
         "means": markdown("method", [method_title(key) for key in methods_of(metrics)], mean_columns(metrics)),
-        "segmentors": markdown("segmentor", segmentor_names(metrics), measurement_error_columns(metrics)),
-        "segmentors_caption": FAMILIES["measurement_error"].caption,
+        "segmentors": [(f"{capitalised(one.caption)}.", section_table(one)) for one in segmentor_sections(metrics)],
+        "verdict": verdict_text(metrics),
+        "standing": standing_of(metrics, method),
     }
 
 

@@ -1,6 +1,7 @@
 """What the stages share: the store, what was measured, batches, and the end of every training."""
 
 import dataclasses
+import shlex
 import subprocess
 import sys
 import time
@@ -198,5 +199,8 @@ def commit() -> str | None:
 
 
 def command() -> str:
-    """The command line, for the record; of absolute paths the last part only: where data lie is not for publication."""
-    return " ".join(["segue", *(Path(part).name if Path(part).is_absolute() else part for part in sys.argv[1:])])
+    """The command line, for the record, quoted for a shell.
+
+    Of absolute paths it has the last part only: where data lie is not for publication.
+    """
+    return shlex.join(["segue", *(Path(part).name if Path(part).is_absolute() else part for part in sys.argv[1:])])

@@ -16,6 +16,7 @@ from segue.causal.parents import Parents, SoftMasks
 from segue.cohort import Store
 from segue.engine.method import Method
 from segue.errors import InputError
+from segue.evaluation.comparison import IDEAL
 from segue.evaluation.judge import Judge
 from segue.evaluation.measurement_error import measurement_error
 from segue.files import whole_folder, write_text
@@ -36,13 +37,13 @@ from segue.pipeline.common import (
     open_store,
 )
 from segue.pipeline.curves import training_curves
+from segue.pipeline.described import described
 from segue.pipeline.extremes import EXTREMES, draw_extremes
 from segue.pipeline.pictures import draw_figure1, figure_requests
 from segue.pipeline.prepare import prepare_folder
 from segue.pipeline.recipes import Workshop, recipes
 from segue.pipeline.scoring import Candidate, against_truth, candidates, in_judged_regions, score
 from segue.pipeline.truth import known_oracle
-from segue.report.columns import IDEAL
 from segue.report.page import Graph, ReportContent, write_report
 from segue.report.table import table1
 from segue.study.derived import as_judged, folds_of, to_yaml, variables
@@ -113,6 +114,7 @@ def judge_cohort(
     judge = load_pretrained(Segmentor, study.directory / "judge").eval().requires_grad_(False).to(device())
     asked = Examination(study, store, parents, chosen_places(study, store, directory), oracle)
     errors = measurement_errors(study, store, asked, {"guide": parents.segmentor, "judge": judge})
+    sd_of_masks = [one.pop("sd_of_masks") for one in errors.values()]
     pictures = tuple(figure_requests(study, asked))
     found = candidates(study, workshop)
     found |= {name: Candidate(lambda make=make: (make(asked), None), {}) for name, make in others.items()}  # type: ignore[misc]
@@ -125,8 +127,10 @@ def judge_cohort(
         "unit": store.unit,
         "variables": list(parents.variables.names),
         "sd": asked.sd,
+        "sd_of_masks": sd_of_masks[0],  # the same for all
         "fallbacks": asked.fallbacks,
         "methods": scores.methods,
+        "doing_nothing": scores.doing_nothing,
         "realism_of_facts": scores.realism_of_facts,
         **against_truth(study, asked),
         "segmentors": errors,
@@ -208,7 +212,9 @@ def make_report(
 ) -> None:
     metrics = json.loads((evaluated / "metrics.json").read_text())
     images = (evaluated / "figure1.png", evaluated / EXTREMES)
-    content = ReportContent(metrics, images[0], to_yaml(study), study.notes, graph, figures, images[1])
+    content = ReportContent(
+        metrics, images[0], to_yaml(study), study.notes, graph, figures, images[1], described(study)
+    )
     write_report(directory / "report.html", content)
 
 

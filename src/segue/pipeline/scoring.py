@@ -15,6 +15,8 @@ from safetensors.numpy import load_file, save_file
 from segue.baselines import BASELINES, do_nothing
 from segue.engine.method import Method, of_mechanism
 from segue.evaluation.asked import Asked, translated
+from segue.evaluation.bootstrap import Bootstrap
+from segue.evaluation.comparison import IDEAL, compare
 from segue.evaluation.effect import distance_rows
 from segue.evaluation.judge import Judge, Judged, axioms_of, factual_crops, factual_features, judged
 from segue.evaluation.local_realism import LocalTest, draw_pairs
@@ -26,7 +28,6 @@ from segue.mechanisms.base import ImageMechanism
 from segue.pipeline.asking import Examination
 from segue.pipeline.common import device, grid_of, open_store
 from segue.pipeline.recipes import Recipe, Workshop, recipes
-from segue.report.columns import IDEAL
 from segue.study.schema import Study
 
 FEATURES, PICTURES, LOCAL = "features", "pictures", "local"
@@ -42,9 +43,10 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Scores:
-    """`methods` and `realism_of_facts` of metrics.json, and every method's pictures."""
+    """`methods`, `doing_nothing` and `realism_of_facts` of metrics.json, and every method's pictures."""
 
     methods: dict[str, Any]
+    doing_nothing: dict[str, Any]
     realism_of_facts: dict[str, Any] | None
     pictures: dict[str, np.ndarray]
 
@@ -101,7 +103,9 @@ def score(
     )
     for name, test in tests.items():
         results[name]["realism"] |= test
-    return Scores(results, facts, {name: outcome.pictures for name, outcome in outcomes.items()})
+    effects = {name: outcome.effects for name, outcome in outcomes.items()}
+    nothing = compare(results, effects, asked.sd, Bootstrap(asked.subjects, study.evaluate.bootstrap, seed=0))
+    return Scores(results, nothing, facts, {name: outcome.pictures for name, outcome in outcomes.items()})
 
 
 def judge_one(study: Study, asked: Examination, judge: Judge, candidate: Candidate, name: str) -> Judged:

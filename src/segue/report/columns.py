@@ -1,13 +1,13 @@
 """Columns of numbers from metrics.json: one row for each method or segmentor. The registry of metrics says which."""
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from segue.errors import InputError
-from segue.evaluation.metric import FAMILIES, HEADLINE, Interval, Metric, finite, interval, look_up
+from segue.evaluation.comparison import IDEAL
+from segue.evaluation.metric import FAMILIES, HEADLINE, Family, Interval, Metric, finite, interval, look_up
 from segue.text import in_words, typeset_unit
 
 METHOD_TITLES = {
@@ -19,7 +19,6 @@ METHOD_TITLES = {
     "oracle": "Oracle",
 }
 BROADCAST = "_broadcast"
-IDEAL = "oracle"  # the true counterfactual; it does not compete, so it is never the best of a column
 MISSING = "–"
 NOTHING, FACTS = "doing nothing", "facts alone"  # rows for comparison that are not methods
 
@@ -33,7 +32,7 @@ class TableColumn:
         title: its own head.
         values: one for each row; None where it is not known.
         intervals: 95% intervals, one for each row; None where it is not known.
-        best: rows to be set in bold.
+        best: the row to be set in bold, if there is one.
 
     >>> TableColumn("", "error", (0.12, None), ((0.1, 0.14), None)).cells()
     ['0.120 [0.100, 0.140]', '–']
@@ -73,7 +72,8 @@ def variable_columns(metrics: Mapping[str, Any]) -> list[TableColumn]:
         entries = [(method.get("variables") or {}).get(name) or {} for method in methods.values()]
         values = tuple(finite(entry.get(HEADLINE.key)) for entry in entries)
         intervals = tuple(interval(entry.get("ci95")) for entry in entries)
-        best = best_rows(values, [key != IDEAL for key in methods], HEADLINE.direction)
+        margin = judge_errors(metrics).get(name, 0.0)
+        best = best_rows(values, intervals, [key != IDEAL for key in methods], HEADLINE.direction, margin)
         columns.append(TableColumn(*split_name(name), values, intervals, best))
     return columns
 
@@ -82,14 +82,21 @@ def mean_columns(metrics: Mapping[str, Any]) -> list[TableColumn]:
     """Means over variables, and the axioms: one row for each method; what no method has is left out."""
     methods = methods_of(metrics)
     competing, unit = [key != IDEAL for key in methods], unit_of(metrics)
-    columns = [metric_column(metric, list(methods.values()), unit, competing) for metric in main_metrics()]
+    margin = mean_of_finite(judge_errors(metrics)) or 0.0
+    columns = [
+        metric_column(
+            metric, list(methods.values()), unit, [family.ranked and one for one in competing],
+            margin if metric.by_judge else 0.0,
+        )
+        for family, metric in main_metrics()
+    ]
     return [column for column in columns if column.known]
 
 
-def main_metrics() -> list[Metric]:
-    """The metrics of the main table."""
+def main_metrics() -> list[tuple[Family, Metric]]:
+    """The metrics of the main table, each with its family."""
     families = [family for family in FAMILIES.values() if family.table == "main"]
-    return [metric for family in families for metric in family.metrics if "table" in metric.shown_in]
+    return [(family, metric) for family in families for metric in family.metrics if "table" in metric.shown_in]
 
 
 def family_rows(family: str, metrics: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -118,53 +125,49 @@ def family_columns(family: str, metrics: Mapping[str, Any]) -> list[TableColumn]
 
 
 def metric_column(
-    metric: Metric, methods: Sequence[Mapping[str, Any]], unit: str, competing: Sequence[bool]
+    metric: Metric, methods: Sequence[Mapping[str, Any]], unit: str, competing: Sequence[bool], margin: float = 0.0
 ) -> TableColumn:
-    """A metric of every method."""
+    """A metric of every method; the best is in bold if it is ahead by more than `margin`."""
     values = tuple(metric.value(method) for method in methods)
     intervals = tuple(metric.ci95(method) for method in methods)
-    return TableColumn(
-        metric.group, metric.head(unit), values, intervals, best_rows(values, competing, metric.direction)
-    )
+    best = best_rows(values, intervals, competing, metric.direction, margin)
+    return TableColumn(metric.group, metric.head(unit), values, intervals, best)
 
 
 def best_rows(
-    values: Sequence[float | None], competing: Sequence[bool], direction: str | None
+    values: Sequence[float | None],
+    intervals: Sequence[Interval | None],
+    competing: Sequence[bool],
+    direction: str | None,
+    margin: float = 0.0,
 ) -> frozenset[int]:
-    """The rows with the best value among those that compete; rows that read the same are equally good.
+    """The row with the best value among those that compete, if that is no matter of chance.
 
-    >>> sorted(best_rows([0.2, 0.1, None, 0.1], [True] * 4, "low"))
-    [1, 3]
+    Its interval is known and overlaps no other's, and it is ahead of all others by more than `margin`. A row without an
+    interval counts as its value alone.
+
+    >>> spans = [(0.1, 0.2), (0.3, 0.5), None]
+    >>> best_rows([0.15, 0.4, 0.9], spans, [True] * 3, "low")
+    frozenset({0})
+    >>> best_rows([0.15, 0.4, 0.9], spans, [True] * 3, "low", margin=0.3)
+    frozenset()
     """
-    known = [value for value, competes in zip(values, competing, strict=True) if competes and value is not None]
+    sign = -1 if direction == "high" else 1
+    known = {i: sign * v for i, v in enumerate(values) if v is not None and competing[i]}
     if direction is None or len(known) < 2:
         return frozenset()
-    digits = decimals([value for value in values if value is not None])
-    best = format_number(min(known) if direction == "low" else max(known), digits)
-    return frozenset(i for i, v in enumerate(values) if competing[i] and format_number(v, digits) == best)
+    first, *others = sorted(known, key=known.__getitem__)
+    if intervals[first] is None:
+        return frozenset()
+    ends = {i: sorted(sign * end for end in intervals[i] or (values[i], values[i])) for i in known}  # type: ignore[operator]
+    apart = all(ends[first][1] < ends[i][0] and known[i] - known[first] > margin for i in others)
+    return frozenset({first} if apart else ())
 
 
-# ---- columns of segmentors ---------------------------------------------------------------------------------------
-
-
-def measurement_error_columns(metrics: Mapping[str, Any]) -> list[TableColumn]:
-    """Dice by structure and area errors by variable: one row for each segmentor; [] if there is none."""
-    segmentors = list((metrics.get("segmentors") or {}).values())
-    columns = []
-    for metric in FAMILIES["measurement_error"].metrics:
-        entries = [look_up(one, metric.path) or {} for one in segmentors]
-        if metric.key == "area_error":  # units of areas differ little between variables: their mean says enough
-            entries = [{"mean": mean_of_finite(entry)} for entry in entries]
-        for name in dict.fromkeys(name for entry in entries for name in entry):
-            values = tuple(finite(entry.get(name)) for entry in entries)
-            group = metric.group.format(unit=unit_of(metrics))
-            columns.append(TableColumn(group, variable_title(name), values, (None,) * len(values)))
-    return [column for column in columns if column.known]
-
-
-def segmentor_names(metrics: Mapping[str, Any]) -> list[str]:
-    """Names of the segmentors' rows; `panel_NAME` is the key of a member of the ensemble."""
-    return [in_words(re.sub("^panel_", "ensemble ", name)) for name in metrics.get("segmentors") or {}]
+def judge_errors(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """The judge's measurement error of each variable, in sd; {} if it was not measured."""
+    errors = look_up(metrics, "segmentors.judge.error_sd") or {}
+    return {name: value for name, raw in errors.items() if (value := finite(raw)) is not None}
 
 
 # ---- names and numbers -------------------------------------------------------------------------------------------

@@ -5,8 +5,9 @@ lines: counterfactuals above, differences below.
 """
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ Image = Float[np.ndarray, "*space"]
 DPI = 180
 INK, REGION, STRUCTURES = "#1a1a1a", "#ffb000", ("#56b4e9", "#e78ac3", "#66c2a5", "#d9d950", "#fc8d62")
 DIFFERENCES = "RdBu_r"
+SMALLEST, LARGEST = 7.5, 10.5  # points, of names over columns
+LETTER = 110  # letters in an inch, times their size in points
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,8 @@ def figure1(path: Path, *, rows: list[FigureRow], methods: list[str], intensity:
     check_rows(rows, methods)
     flat = [at_most_changed_slice(row) for row in rows]
     layout = Layout.fit(len(methods), flat[0].factual.shape)
+    heads = Heads.fit(["Factual", *map(method_title, methods)], head_width(layout))
+    layout = replace(layout, heads=layout.heads + heads.more)
     figure = Figure(figsize=layout.figure_size(len(rows)), dpi=DPI, facecolor="white")
     span = 100 / (intensity[1] - intensity[0])
     differences = [{m: span * (row.counterfactuals[m] - row.factual) for m in methods} for row in flat]
@@ -100,7 +105,7 @@ def figure1(path: Path, *, rows: list[FigureRow], methods: list[str], intensity:
     signed = {"cmap": DIFFERENCES, "vmin": -limit, "vmax": limit}
 
     canvas = Canvas(figure, layout)
-    draw_heads(canvas, methods)
+    draw_heads(canvas, heads)
     for i, (row, changes) in enumerate(zip(flat, differences, strict=True)):
         draw_factual(canvas, i, row, grey)
         for j, method in enumerate(methods):
@@ -132,27 +137,52 @@ def draw_factual(canvas: Canvas, row: int, content: FigureRow, grey: Mapping[str
         canvas.text(x - GROUP_GAP, y + layout.image[0] / 2, "$x^* - x$", size=9.0, ha="right", va="center")
 
 
-def draw_heads(canvas: Canvas, methods: Sequence[str]) -> None:
-    """Names over the columns."""
+@dataclass(frozen=True)
+class Heads:
+    """The names over the columns, each on as many lines as it needs at a size that can be read.
+
+    >>> heads = Heads.fit(["segue without corrections", "segue"], wide=0.76)
+    >>> heads.texts[0].splitlines(), heads.size
+    (['segue', 'without', 'corrections'], 7.6)
+    """
+
+    texts: tuple[str, ...]
+    size: float
+
+    @classmethod
+    def fit(cls, titles: Sequence[str], wide: float) -> "Heads":
+        """Names in a width in inches; a bold letter is about two thirds as wide as high."""
+        longest = max(len(word) for title in titles for word in title.split())
+        size = min(max(LETTER * wide / longest, SMALLEST), LARGEST)
+        letters = max(1, int(LETTER * wide / size + 0.01))
+        return cls(tuple("\n".join(textwrap.wrap(title, letters)) for title in titles), round(size, 1))
+
+    @property
+    def more(self) -> float:
+        """The height in inches of all lines but one."""
+        return max(text.count("\n") for text in self.texts) * self.size * 1.2 / 72
+
+
+def head_width(layout: Layout) -> float:
+    """How wide the name of a method may be, in inches."""
+    width = layout.image[1]
+    return width + GROUP_GAP / 2 if layout.two_lines else 2 * width + GAP
+
+
+def draw_heads(canvas: Canvas, heads: Heads) -> None:
+    """Names over the columns: of the factual, then of each method."""
     layout = canvas.layout
     width = layout.image[1]
-    y = layout.heads - (0.16 if layout.two_lines else 0.34)
-    wide = width if layout.two_lines else 2 * width + GAP
-    heads = [("Factual", LEFT + width / 2)]
-    for j, method in enumerate(methods):
+    y = layout.heads - (0.1 if layout.two_lines else 0.34)
+    spots = [LEFT + width / 2]
+    for j in range(layout.methods):
         x = layout.corner(0, j, False)[0]
-        heads.append((method_title(method), x + wide / 2))
+        spots.append(x + (width if layout.two_lines else 2 * width + GAP) / 2)
         if not layout.two_lines:
             canvas.text(x + width / 2, y + 0.32, "$x^*$", size=9.0, ha="center", va="bottom")
             canvas.text(x + 1.5 * width + GAP, y + 0.32, "$x^* - x$", size=9.0, ha="center", va="bottom")
-    longest = max(len(title.partition(" (")[0]) for title, _ in heads)
-    size = min(10.5, 110 * wide / longest)  # points; a bold letter is about two thirds as wide as high
-    for title, x in heads:
-        name, _, remark = title.partition(" (")
-        canvas.text(x, y, name, size=size, weight="bold", ha="center", va="bottom")
-        if remark:
-            small = min(8.5, 130 * wide / len(remark))
-            canvas.text(x, y + 0.13, remark.rstrip(")"), size=small, ha="center", va="bottom")
+    for text, x in zip(heads.texts, spots, strict=True):
+        canvas.text(x, y, text, size=heads.size, weight="bold", ha="center", va="bottom")
 
 
 def draw_scale(figure: Figure, limit: float) -> None:

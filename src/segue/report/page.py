@@ -2,6 +2,7 @@
 
 import base64
 import mimetypes
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -14,7 +15,6 @@ from segue.errors import InputError
 from segue.evaluation.metric import finite
 from segue.files import write_text
 from segue.report.columns import (
-    BROADCAST,
     MISSING,
     TableColumn,
     mean_columns,
@@ -25,25 +25,29 @@ from segue.report.columns import (
     variable_columns,
     variables_of,
 )
+from segue.report.doubts import listed, oracle_note
+from segue.report.error_plot import error_plots
+from segue.report.explained import explain
 from segue.report.sections import (
     Section,
     capitalised,
     further_sections,
     independence_section,
-    main_caption,
+    metric_captions,
+    reading_rules,
     section,
-    segmentor_section,
 )
+from segue.report.segmentors import segmentor_sections
+from segue.report.verdict_text import verdict_text
 from segue.text import in_words
 
-WIDEST = 8  # columns of one table
-METHODS_EXPLAINED = {
-    "no_cft": "the pre-trained image model, not fine-tuned.",
-    "reg_cft": "fine-tuned with a regressor as guide, which predicts the variables from the image.",
-    "seg_cft": "fine-tuned with a segmentor as guide, which measures the whole area of each structure.",
-    "pos_seg_cft": "fine-tuned with a segmentor as guide, which measures the area of each structure in each region.",
-    "oracle": "the true counterfactual, where it is known.",
-}
+WIDEST = 8  # columns of one table, so that it fits A4
+TITLES = {
+    "verdict": "Verdict", "asked": "The question", "errors": "Errors", "tables": "Tables", "figure": "Counterfactuals",
+    "extremes": "Extremes", "graph": "The causal graph", "segmentors": "The segmentors", "more": "More figures",
+    "reproduce": "How to reproduce",
+}  # fmt: skip
+"""The sections of the page, in its order."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,7 @@ class ReportContent:
         graph: of the study, if it has one.
         extra_figures: further images (training curves, more cases) by title.
         extremes: the figure of extremes; left out if there is no such file, as in an evaluation of an earlier version.
+        methods: a sentence for each method that only the study knows, by name.
     """
 
     metrics: Mapping[str, Any]
@@ -76,6 +81,7 @@ class ReportContent:
     graph: Graph | None = None
     extra_figures: Mapping[str, Path] = field(default_factory=dict)
     extremes: Path | None = None
+    methods: Mapping[str, str] = field(default_factory=dict)
 
 
 def write_report(path: Path, content: ReportContent) -> None:
@@ -97,26 +103,34 @@ def write_report(path: Path, content: ReportContent) -> None:
 
 def values_of(content: ReportContent) -> dict[str, Any]:
     """What the template is filled with."""
-    metrics, graph = content.metrics, content.graph
-    return {
+    metrics, graph, known = content.metrics, content.graph, content.methods
+    values = {
         "study": str(metrics.get("study") or "study"),
+        "verdict": verdict_text(metrics),
         "facts": evaluation_in_figures(metrics),
         "notes": content.notes.strip(),
         "fallbacks": fallback_sentences(metrics),
-        "methods": [(method_title(key), explain(key)) for key in methods_of(metrics)],
+        "methods": [(method_title(key), explain(key, known)) for key in methods_of(metrics)],
         "variables": regions_of_structures(metrics),
-        "caption": main_caption(metrics),
-        "results": result_sections(metrics),
+        "errors": {title: embedded(image) for title, image in error_plots(metrics).items()},
+        "oracle_note": oracle_note(metrics),
+        "rules": reading_rules(metrics),
+        "terms": metric_captions(metrics),
+        "tables": result_sections(metrics),
         "further": further_sections(metrics),
         "figure": embed(content.figure) if content.figure.is_file() else None,
         "extremes": embed(content.extremes) if content.extremes and content.extremes.is_file() else None,
         "graph": None if graph is None else {"verdict": graph.verdict, "figure": embed(graph.figure)},
         "independencies": None if graph is None else independence_section(graph.tests),
-        "segmentors": segmentor_section(metrics),
-        "extra_figures": {title: embed(file) for title, file in content.extra_figures.items()},
+        "segmentors": segmentor_sections(metrics),
+        "more": {title: embed(file) for title, file in content.extra_figures.items()},
         "reproduce": reproduce(metrics),
         "study_yaml": content.study_yaml,
+        "study_file": embedded(content.study_yaml.encode(), "text/plain"),
+        "widest": WIDEST,
     }
+    contents = {key: title for key, title in TITLES.items() if values.get(key, True) and key != "verdict"}
+    return values | {"contents": contents, "titles": TITLES}
 
 
 def result_sections(metrics: Mapping[str, Any]) -> list[Section]:
@@ -128,7 +142,11 @@ def result_sections(metrics: Mapping[str, Any]) -> list[Section]:
             tables.append([])
         tables[-1] += group
     names = [method_title(key) for key in methods_of(metrics)]
-    return [section("", "method", names, columns) for columns in [*tables, mean_columns(metrics)] if columns]
+    found = []
+    for columns in tables:
+        structures = listed(list(dict.fromkeys(column.group for column in columns)), most=WIDEST)
+        found.append(section(f"error (sd) with 95% intervals: {structures}", "method", names, columns))
+    return [*found, section("means over all variables", "method", names, mean_columns(metrics))]
 
 
 def regions_of_structures(metrics: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -138,12 +156,6 @@ def regions_of_structures(metrics: Mapping[str, Any]) -> dict[str, list[str]]:
         structure, region = split_name(name)
         groups.setdefault(structure, []).append(region)
     return groups
-
-
-def explain(key: str) -> str:
-    """A method in a sentence."""
-    other = "a fine-tuning that the study defines: see finetune.variants."
-    return METHODS_EXPLAINED.get(key.removesuffix(BROADCAST), other)
 
 
 def evaluation_in_figures(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -170,13 +182,15 @@ def fallback_sentences(metrics: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def reproduce(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Command, revision and time taken."""
-    return [
-        ("command", str(metrics.get("command") or MISSING)),
-        ("commit", str(metrics.get("commit") or MISSING)),
-        ("time", duration(finite(metrics.get("seconds")))),
-    ]
+def reproduce(metrics: Mapping[str, Any]) -> dict[str, str]:
+    """The command from the study alone, the one that was given, the revision, and the time taken."""
+    name = str(metrics.get("study") or "study")
+    return {
+        "again": shlex.join(["segue", "run", f"{name}.yaml"]),
+        "given": str(metrics.get("command") or MISSING),
+        "commit": str(metrics.get("commit") or MISSING),
+        "time": duration(finite(metrics.get("seconds"))),
+    }
 
 
 def duration(seconds: float | None) -> str:
@@ -197,5 +211,13 @@ def embed(file: Path) -> str:
     """An image as a data URI."""
     if not file.is_file():
         raise InputError(f"{file}: no such image for the report; draw it first or leave it out")
-    kind = mimetypes.guess_type(file.name)[0] or "image/png"
-    return f"data:{kind};base64,{base64.b64encode(file.read_bytes()).decode()}"
+    return embedded(file.read_bytes(), mimetypes.guess_type(file.name)[0] or "image/png")
+
+
+def embedded(content: bytes, kind: str = "image/png") -> str:
+    """A file as part of the page.
+
+    >>> embedded(b"a: 1", "text/plain")
+    'data:text/plain;base64,YTogMQ=='
+    """
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

@@ -5,19 +5,17 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple
 
+from segue.evaluation.comparison import IDEAL
 from segue.evaluation.metric import FAMILIES
 from segue.report.columns import (
-    IDEAL,
     MISSING,
     TableColumn,
     family_columns,
     family_rows,
     main_metrics,
     mean_columns,
-    measurement_error_columns,
     method_title,
     methods_of,
-    segmentor_names,
     unit_of,
     variable_title,
     variables_of,
@@ -44,6 +42,15 @@ class Section(NamedTuple):
     def groups(self) -> list[tuple[str, list[tuple[str, str]]]]:
         """Neighbouring heads of one group together."""
         return [(name, list(members)) for name, members in groupby(self.heads, key=itemgetter(0))]
+
+    def split(self, widest: int) -> "list[Section]":
+        """The same table in parts of at most `widest` columns, all with the names of the rows."""
+        width = -(-len(self.heads) // -(-len(self.heads) // widest)) if self.heads else 1  # parts of one size
+        parts = [slice(first, first + width) for first in range(0, len(self.heads), width)]
+        return [
+            self._replace(heads=self.heads[part], rows=[(name, cells[part]) for name, cells in self.rows])
+            for part in parts
+        ]
 
 
 def section(
@@ -82,12 +89,6 @@ def moved_section(metrics: Mapping[str, Any]) -> Section:
     return Section("what else moved most", caption, "requested to change", heads, rows)
 
 
-def segmentor_section(metrics: Mapping[str, Any]) -> Section | None:
-    """The measurement errors; None if no segmentor has one."""
-    family, columns = FAMILIES["measurement_error"], measurement_error_columns(metrics)
-    return section(family.title, "segmentor", segmentor_names(metrics), columns, family.caption) if columns else None
-
-
 def independence_section(tests: Sequence[Mapping[str, Any]], most: int = 15) -> Section | None:
     """The independencies with the smallest p-values, and all that are refuted (bold); None if there are none."""
     heads = {
@@ -109,21 +110,32 @@ def independence_section(tests: Sequence[Mapping[str, Any]], most: int = 15) -> 
 
 def main_caption(metrics: Mapping[str, Any]) -> str:
     """How to read the main table, in a paragraph."""
+    terms = [f"{capitalised(head)}: {caption}." for head, caption in metric_captions(metrics)]
+    return " ".join([*terms, *reading_rules(metrics)])
+
+
+def metric_captions(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Head and explanation of every metric of the main table."""
     unit, known = unit_of(metrics), {column.title for column in mean_columns(metrics)}
-    present = [metric for metric in main_metrics() if metric.head(unit) in known]
-    others = [metric.head(unit) for metric in present if metric.direction != "low"]
+    return [(metric.head(unit), metric.caption) for _, metric in main_metrics() if metric.head(unit) in known]
+
+
+def reading_rules(metrics: Mapping[str, Any]) -> list[str]:
+    """What is better, what is bold, what intervals are, and what was evaluated; a sentence each."""
+    unit, known = unit_of(metrics), {column.title for column in mean_columns(metrics)}
+    others = [m.head(unit) for _, m in main_metrics() if m.direction != "low" and m.head(unit) in known]
     exceptions = f", except for: {', '.join(others)}" if others else ""
     oracle = " (not counting the oracle)" if IDEAL in methods_of(metrics) else ""
     counts = {"images": metrics.get("n_images"), "subjects": metrics.get("n_subjects")}
     counted = " of ".join(f"{count} {word}" for word, count in counts.items() if count)
-    sentences = [
-        *(f"{capitalised(metric.head(unit))}: {metric.caption}." for metric in present),
-        f"Lower is better{exceptions}; bold is the best of its column{oracle}.",
+    return [
+        f"Lower is better{exceptions}.",
+        f"Bold: the best of its column{oracle}, if its interval overlaps no other's and, where the judge measures "
+        "areas, it is ahead by more than the judge's measurement error. Numbers without an interval are not compared.",
         "Intervals: 95%, by bootstrap over subjects.",
         *([cross_validation(metrics["folds"])] if metrics.get("folds") else []),
         *([f"Evaluated on {counted}."] if counted else []),
     ]
-    return " ".join(sentences)
 
 
 def cross_validation(folds: Sequence[Mapping[str, float | None]]) -> str:

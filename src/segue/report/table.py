@@ -6,13 +6,15 @@ from typing import Any
 
 from segue.evaluation.metric import HEADLINE
 from segue.report.columns import TableColumn, mean_columns, method_title, methods_of, variable_columns
-from segue.report.sections import Section, further_sections, main_caption, section, segmentor_section
+from segue.report.sections import Section, further_sections, main_caption, section
+from segue.report.segmentors import segmentor_sections
 
 
 def table1(metrics: Mapping[str, Any]) -> str:
     """Methods by structure and region, the means, and the segmentors' measurement errors, as Markdown.
 
-    The best number of a column is bold. What no method has is left out; what one method lacks is a dash.
+    The best number of a column is bold, if it is no matter of chance. What no method has is left out; what one method
+    lacks is a dash.
 
     Args:
         metrics: the dictionary of `metrics.json`.
@@ -32,16 +34,20 @@ def table1(metrics: Mapping[str, Any]) -> str:
         parts += [f"**{group}: {HEADLINE.title}{by_region} [95% interval]**", markdown("method", names, list(columns))]
     if means := mean_columns(metrics):
         parts += [f"**{means[0].group}**", markdown("method", names, means)]
-    for one in [*further_sections(metrics), segmentor_section(metrics)]:
-        if one is not None:
-            heads = [one.corner, *(f"{group}: {head}" if group else head for group, head in one.heads)]
-            parts += [f"**{one.title}.** {one.caption}.", pipe_table(heads, marked(one))]
+    for one in [*further_sections(metrics), *segmentor_sections(metrics)]:
+        parts += [f"**{one.title}.** {one.caption}.", section_table(one)]
     return "\n\n".join(parts) + "\n"
 
 
 def markdown(corner: str, rows: Sequence[str], columns: Sequence[TableColumn]) -> str:
     """Columns as a pipe table."""
     return pipe_table([corner, *(column.title for column in columns)], marked(section("", corner, rows, columns)))
+
+
+def section_table(one: Section) -> str:
+    """A section as a pipe table."""
+    heads = [one.corner, *(f"{group}: {head}" if group else head for group, head in one.heads)]
+    return pipe_table(heads, marked(one))
 
 
 def marked(one: Section) -> list[list[str]]:

@@ -16,6 +16,7 @@ from segue.evaluation.metric.base import (
     interval,
     look_up,
 )
+from segue.evaluation.metric.comparison import COMPARISON
 from segue.evaluation.metric.effects import EFFECTS
 from segue.evaluation.metric.measurement_error import MEASUREMENT_ERROR
 from segue.evaluation.metric.overfitting import OVERFITTING
@@ -40,6 +41,7 @@ __all__ = [
 
 FAMILIES = {
     "effects": EFFECTS,
+    "comparison": COMPARISON,
     "axioms": AXIOMS,
     "truth": TRUTH,
     "realism": REALISM,

@@ -36,6 +36,8 @@ class Metric:
         interval: where its 95% interval stands, if it has one.
         by_variable: where its numbers by variable stand, VARIABLE for the name; by default those of `compute`.
         minus: where the number stands that is subtracted, for a difference.
+        by_judge: whether it is an area that the judge measured, in sd, so that smaller differences between methods than
+            the judge's measurement error say nothing.
         columns: which columns of the rows `compute` reads. Without them the method does not have this metric.
         group: the heading that it shares with other columns of its table.
         alone: its title outside of its table, if the head of its column is not enough.
@@ -57,6 +59,7 @@ class Metric:
     interval: str = ""
     by_variable: str = ""
     minus: str = ""
+    by_judge: bool = False
     columns: tuple[str, ...] = ()
     group: str = "mean over all variables"
     alone: str = ""

@@ -107,7 +107,7 @@ EFFECTS_METRICS = (
         "mean absolute difference between the requested value and the value that the judge measures, in standard "
         "deviations (sd) of the variable in training",
         mean_error("judge", in_sd=True), error_ci, interval="mean.ci95", columns=("judge", "requested"),
-        shown_in=SUMMARIES,
+        by_judge=True, shown_in=SUMMARIES,
     ),
     Metric(
         "error_sd_well_posed", "error, well-posed (sd)", "low", "sd",
@@ -118,7 +118,7 @@ EFFECTS_METRICS = (
         "off_target_sd", "off-target (sd)", "low", "sd",
         "mean absolute change of the other variables, measured by the judge, each in its own sd",
         column_mean("off_target"), off_target_ci, interval="mean.off_target_ci95", columns=("off_target",),
-        shown_in=SUMMARIES,
+        by_judge=True, shown_in=SUMMARIES,
     ),
     Metric(
         "leakage", "leakage", "low", "share",

@@ -21,8 +21,10 @@ MEASUREMENT_ERROR_METRICS = (
 
 MEASUREMENT_ERROR = Family(
     "segmentors",
-    "Measured against the expert masks of the test images: Dice (higher is better), and the measurement error of "
-    "the areas. No method can be expected to have an error below the judge's measurement error",
+    "Area error: mean absolute difference from the area of the masks of the judged images. It is given in sd of the "
+    "guide in training, as all errors of methods are, and in sd of the masks' own areas. Where the two differ, the "
+    "guide's areas vary otherwise than those of the masks. No method can be expected to have an error below the "
+    "judge's",
     MEASUREMENT_ERROR_METRICS,
     ranked=False,
     table="segmentors",

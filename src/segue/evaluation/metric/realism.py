@@ -57,7 +57,7 @@ REALISM = Family(
     "requested value, and tested on subjects that it has not seen. 0.5: not to be told apart. It sees local artefacts. "
     "The distances do not: they compare features of the judge that are averaged over the whole image, and are blind to "
     "local artefacts. Distance: between factual images of one half of the subjects and counterfactuals of "
-    "the other half. The row `facts alone` is the distance between the factual images of both halves, with the "
+    "the other half. The row 'facts alone' is the distance between the factual images of both halves, with the "
     "band that holds 95% of the halvings. Over: the difference of two distances; if its interval contains 0, the "
     "test finds no difference",
     REALISM_METRICS,

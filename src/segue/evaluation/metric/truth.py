@@ -34,6 +34,6 @@ TRUTH_METRICS = tuple(
 TRUTH = Family(
     "distance to the true counterfactual",
     "Distance between the answer and the true counterfactual, over the well-posed requests: mean absolute "
-    "difference (MAE, in the images' units), PSNR and SSIM. The row `doing nothing` is the factual image itself",
+    "difference (MAE, in the images' units), PSNR and SSIM. The row 'doing nothing' is the factual image itself",
     TRUTH_METRICS,
 )

@@ -7,7 +7,8 @@ from textwrap import fill
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from segue.report.columns import IDEAL, NOTHING, TableColumn, method_title
+from segue.evaluation.comparison import IDEAL
+from segue.report.columns import NOTHING, TableColumn, method_title
 from segue.report.curves import COLOURS, dress
 from segue.report.figure import INK, save
 
