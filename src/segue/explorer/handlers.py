@@ -146,14 +146,11 @@ class Handlers:
         """One variable over the range of its slider, by each method."""
         here, model = present(chosen), self.explored.first
         factual = ask(self.explored, here.case, {}, methods[:1]).factual
-        slider = next(s for s in sliders(model, factual, model.grid.area(here.case.spacing)) if s.name == variable)
-        found = [
-            sweep(
-                self.explored, here.case, asked_of(here, request), method, variable,
-                low=slider.low, high=slider.high, frames=int(frames), propagate=follow,
-            )  # fmt: skip
-            for method in methods
-        ]
+        offered = sliders(model, factual, model.grid.area(here.case.spacing))
+        slider = next(one for one in offered if one.name == variable)
+        span: JSON = {"low": slider.low, "high": slider.high, "frames": int(frames), "propagate": follow}
+        do = asked_of(here, request)
+        found = [sweep(self.explored, here.case, do, method, variable, **span) for method in methods]
         return {"swept": strip(found, aspect(model.grid.size[:2], here.case.spacing))}
 
     @or_message("files_told")

@@ -166,8 +166,8 @@ class Page:
             parts["swept_told"], parts["swept"] = gr.HTML(), gr.HTML(elem_id="sg-swept")
         asked = ["chosen", "request", "methods", "follow", "variable", "frames"]
         self.on(button.click, self.handlers.sweep_range, asked, ["swept", "swept_told"], **NETWORKS)
-        named = f"Object.keys(request.do).filter(name => {list(names)}.includes(name))"
-        latest, variable = f"(request, variable) => {named}.at(-1) ?? variable", parts["variable"]
+        latest = asset("latest.js").replace("NAMES", str(list(names)))
+        variable = parts["variable"]
         parts["request"].input(None, [parts["request"], variable], variable, js=latest, **LIGHT)
 
     def cohort_box(self) -> None:
@@ -184,6 +184,8 @@ class Page:
                 headers=columns_of(self.explored), interactive=False, visible=False, max_height=420,
                 label="Click a heading to sort, a row to open its image", elem_id="sg-table",
             )  # fmt: skip
+        request, written = parts["request"], parts["cohort_request"]
+        request.input(None, [request, written], written, js=asset("percent.js"), **LIGHT)
         asked = ["cohort_request", "methods", "follow", "images"]
         self.on(button.click, self.handlers.cohort, asked, ["cohort", "cohort_told"], **NETWORKS)
 
@@ -194,8 +196,9 @@ class Page:
             button = gr.Button("Prepare files")
             parts["files_told"], parts["files"] = gr.HTML(), gr.HTML(elem_id="sg-files")
             parts["code"] = gr.Code(
-                language="python", label="The same request in Python", interactive=False, elem_id="sg-code"
-            )
+                label="The same request in Python", interactive=False, elem_id="sg-code",
+                wrap_lines=True, show_line_numbers=False,
+            )  # fmt: skip
         asked, made = ["chosen", "request", "methods", "follow"], ["files", "code", "files_told"]
         self.on(button.click, self.handlers.download, asked, made, **NETWORKS)
 

@@ -12,10 +12,10 @@ from segue.cohort.grid import Grid
 from segue.cohort.io import decode_image, format_names, reader_of, spacing_on_grid, suffix_by_content, to_grid
 from segue.engine.model import Model
 from segue.errors import InputError
+from segue.explorer.limit import MAX_BYTES
 from segue.explorer.models import Chosen
 from segue.generation.source import geometry
 
-MAX_BYTES = 256 << 20
 MAX_PIXELS = 1 << 26
 
 
