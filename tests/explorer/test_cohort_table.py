@@ -32,5 +32,5 @@ def test_a_row_is_the_answer_to_its_image(opened):
 
 @pytest.mark.parametrize(("written", "images"), [("", 3), ("lumen", 3), ("=+5%", 3), (f"{MID}=+5%", 0)])
 def test_what_cannot_be_read_gets_a_sentence(written, images):
-    with pytest.raises(InputError, match="write variable=change|give a number"):
+    with pytest.raises(InputError, match=r"write variable=change|give a number"):
         CohortRequest.read(written, "no_cft", True, images)

@@ -1,6 +1,5 @@
 """One request of many images of the cohort: a table that says where it was met."""
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from segue.causal.request import Do
@@ -47,13 +46,8 @@ def columns_of(explored: Explored) -> list[str]:
     return ["image", "variable", "factual", "requested", f"achieved ({measured})", "error (sd)", "reach (%)", "verdict"]
 
 
-def answer_cohort(
-    explored: Explored, asked: CohortRequest, track: Callable[[range], Iterable[int]] = iter
-) -> list[list[Cell]]:
+def answer_cohort(explored: Explored, asked: CohortRequest) -> list[list[Cell]]:
     """One row for each image and variable of the request, in the cohort's order.
-
-    Args:
-        track: shows progress over the images.
 
     Raises:
         InputError: there are no images, or the request cannot be answered.
@@ -61,7 +55,7 @@ def answer_cohort(
     if explored.source is None:
         raise InputError("this model has no images; give --cohort")
     rows: list[list[Cell]] = []
-    for index in track(range(min(asked.images, len(explored.source.ids)))):
+    for index in range(min(asked.images, len(explored.source.ids))):
         case = explored.choose(index).case
         answer = ask(explored, case, asked.do, [asked.method], propagate=asked.propagate)
         rows += [row_of(case.id, answer, name) for name in asked.do]

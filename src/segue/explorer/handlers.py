@@ -11,7 +11,7 @@ import gradio as gr
 from segue.errors import InputError
 from segue.explorer import download, upload
 from segue.explorer.api import JSON
-from segue.explorer.asking import ask, sweep
+from segue.explorer.asking import MOST_METHODS, ask, sweep
 from segue.explorer.cohort_table import CohortRequest, answer_cohort, columns_of
 from segue.explorer.gallery import Gallery
 from segue.explorer.markup import filled
@@ -162,20 +162,17 @@ class Handlers:
         return {"files": download.links(files), "code": download.snippet(self.explored, here, answer)}
 
     @or_message("cohort_told")
-    def cohort(
-        self, written: str, methods: list[str], follow: bool, images: float | int, progress: Any = None
-    ) -> Changed:
+    def cohort(self, written: str, methods: list[str], follow: bool, images: float | int) -> Changed:
         """One request of many images of the cohort, as a table."""
-        asked = CohortRequest.read(written, methods[0], follow, int(images))
-        track = (lambda x: x) if progress is None else (lambda x: progress.tqdm(x, desc="images"))
-        rows = answer_cohort(self.explored, asked, track)
+        asked = CohortRequest.read(written, first_of(methods), follow, int(images))
+        rows = answer_cohort(self.explored, asked)
         return {"cohort": gr.Dataframe(value=rows, headers=columns_of(self.explored), visible=True)}
 
     @or_message("cohort_told")
     def open_row(self, written: str, methods: list[str], follow: bool, event: gr.SelectData) -> Changed:
         """The image of the row that was clicked, with the table's request."""
         assert self.explored.source is not None
-        do = CohortRequest.read(written, methods[0], follow, 1).do
+        do = CohortRequest.read(written, first_of(methods), follow, 1).do
         place = self.explored.source.ids.index(str(event.row_value[0]))
         return self.show(self.explored.choose(place), methods, follow, None, do=dict(do))
 
@@ -199,6 +196,17 @@ def asked_of(chosen: Chosen, request: JSON | None) -> JSON:
     """The request, if it was made of this image; {} if it was made of the one before and arrives late."""
     request = request or {}
     return dict(request.get("do", {})) if request.get("key") == chosen.key else {}
+
+
+def first_of(methods: list[str]) -> str:
+    """The first chosen method.
+
+    Raises:
+        InputError: none is chosen.
+    """
+    if not methods:
+        raise InputError(f"0 methods are chosen: choose 1 to {MOST_METHODS}")
+    return methods[0]
 
 
 def depth_of(explored: Explored, depth: float | int | None) -> int | None:

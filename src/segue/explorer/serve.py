@@ -80,21 +80,20 @@ def prepared(explored: "Explored") -> "Blocks":
 
 
 def serve(
-    explored: "Explored | Blocks",
-    *,
-    host: str = "127.0.0.1",
-    port: int = 7860,
-    users: list[tuple[str, str]] | None = None,
+    explored: "Explored", *, host: str = "127.0.0.1", port: int = 7860, users: list[tuple[str, str]] | None = None
 ) -> tuple[str, Callable[[], None]]:
-    """Start to serve; returns the address, and a function that stops.
-
-    Args:
-        explored: a model, or its page that is `prepared`.
+    """Start to serve a model; returns the address, and a function that stops.
 
     Raises:
         InputError: the port is in use, or gradio is not installed.
     """
-    blocks = explored if hasattr(explored, "launch") else prepared(explored)
+    return serve_page(prepared(explored), host=host, port=port, users=users)
+
+
+def serve_page(
+    blocks: "Blocks", *, host: str, port: int, users: list[tuple[str, str]] | None
+) -> tuple[str, Callable[[], None]]:
+    """`serve`, of a page that is prepared."""
     try:
         _, address, _ = blocks.launch(
             server_name=host, server_port=port, auth=users or None, **private_server(), **appearance()
