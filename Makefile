@@ -114,7 +114,7 @@ models: $(VENV)/ready ## the models that the package ships, from their runs (RUN
 	du -sh $(MODELS)/*
 
 # Each takes --quick, --out and its own scale: .venv/bin/python -m benchmarks.step --help
-BENCHMARKS := step finetuning requests reference backends growth cohort precision generation explorer
+BENCHMARKS := step finetuning requests reference backends growth cohort coverage precision generation explorer
 
 bench: $(VENV)/ready-dev ## speed and memory against references, to results/benchmarks (make bench QUICK=1: a few minutes)
 	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python -m benchmarks.$$name $(if $(QUICK),--quick); done

@@ -15,7 +15,7 @@ import tiny
 import torch
 from torch import nn
 
-from benchmarks import cohort, finetuning, growth, precision, reference, requests, step, workload
+from benchmarks import cohort, coverage, finetuning, growth, precision, reference, requests, step, workload
 from benchmarks.as_published import AsPublished
 from benchmarks.machine import ROOT, Alone, Cost, gflop, matmuls
 from benchmarks.record import Findings, Statement, run, table, write
@@ -256,3 +256,12 @@ def test_the_table_shows_all_results_of_a_folder(tmp_path):
     page = table(tmp_path)
     assert "| first over x | 1.5 | 1 to 2 |" in page and "| second over x | 0.1234 | 1 to 2 |" in page
     assert "| first | 1,234 |" in page and page == (tmp_path / "README.md").read_text()
+
+
+def test_the_interval_contains_the_truth_of_fresh_phantoms_about_as_often_as_it_says(tmp_path):
+    scale = {"images": 27, "seed": 5}
+    run("coverage", coverage.measure, full=scale, quick=scale, arguments=["--out", str(tmp_path)])
+    rows = {row["image"]: row for row in checked(tmp_path, "coverage")["rows"]}
+    assert rows.keys() == {"true counterfactual", "answer"}
+    for row in rows.values():
+        assert row["requests"] > 15 and row["coverage"] > 0.7 and 0.02 < row["median_width_sd"] < 1.5

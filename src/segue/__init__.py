@@ -4,8 +4,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from segue.engine.counterfactual import Counterfactual
     from segue.engine.effects import Mediation, effects
-    from segue.engine.model import Counterfactual, Model
+    from segue.engine.model import Model
     from segue.engine.population import Population, sample
     from segue.errors import InputError
     from segue.hub.load import load
@@ -25,7 +26,7 @@ __all__ = [
 ]
 
 _HOME = {
-    "Counterfactual": "segue.engine.model",
+    "Counterfactual": "segue.engine.counterfactual",
     "Mediation": "segue.engine.effects",
     "InputError": "segue.errors",
     "Model": "segue.engine.model",
@@ -42,3 +43,8 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'segue' has no attribute {name!r}")
     return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    """The public names, although most are imported on first use."""
+    return [*__all__, "__version__"]

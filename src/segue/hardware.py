@@ -7,8 +7,35 @@ from typing import Literal, TypeVar
 import torch
 from torch import nn
 
+from segue.errors import InputError
+
 Precision = Literal["auto", "bf16", "no"]
 _Net = TypeVar("_Net", bound=nn.Module)
+
+
+def usable_device(device: str | torch.device) -> torch.device:
+    """A device that can be used here.
+
+    Raises:
+        InputError: PyTorch does not know it, or this machine has none.
+
+    >>> usable_device("cpu")
+    device(type='cpu')
+    >>> usable_device("gpu")
+    Traceback (most recent call last):
+    segue.errors.InputError: device 'gpu': PyTorch knows no such device; give "cpu", "cuda" or "cuda:0"
+    """
+    try:
+        found = torch.device(device)
+    except RuntimeError:
+        raise InputError(
+            f"device {str(device)!r}: PyTorch knows no such device; give \"cpu\", \"cuda\" or \"cuda:0\""
+        ) from None
+    if found.type == "cuda" and not torch.cuda.is_available():
+        raise InputError(f"device {str(device)!r}: PyTorch sees no CUDA GPU on this machine; give device=\"cpu\"")
+    if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
+        raise InputError(f"device {str(device)!r}: this machine has {torch.cuda.device_count()} CUDA GPUs, from cuda:0")
+    return found
 
 
 def resolve_precision(precision: Precision) -> Literal["bf16", "no"]:

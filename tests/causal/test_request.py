@@ -22,7 +22,8 @@ ACCEPTED = [
     ("1e3", "value", 1000.0),
     ("+20%", "percent", 20.0),
     ("-20 %", "percent", -20.0),
-    ("20%", "percent", 20.0),
+    ("0%", "percent", 0.0),
+    ("+20 %", "percent", 20.0),
     ("-1.5sd", "sd", -1.5),
     ("2 sd", "sd", 2.0),
     ("1e-1sd", "sd", 0.1),
@@ -51,7 +52,14 @@ def test_rejected_with_one_line_that_says_what_to_give(request_):
 
 @given(st.floats(allow_nan=False, allow_infinity=False), st.sampled_from(["", "%", "sd"]))
 def test_every_finite_number_survives(amount, suffix):
-    assert Intervention.parse("v", f"{amount!r}{suffix}").amount == amount
+    sign = "+" if amount > 0 and suffix else ""
+    assert Intervention.parse("v", f"{sign}{amount!r}{suffix}").amount == amount
+
+
+@pytest.mark.parametrize("text", ["20%", "20 %", " 20.0% "])
+def test_a_percentage_without_a_sign_is_refused_with_both_meanings(text):
+    with pytest.raises(InputError, match=r"which is meant\? give a change \('\+20%'\), or what is left \('-80%'\)"):
+        Intervention.parse("lumen@mid", text)
 
 
 @given(st.text(max_size=12))

@@ -91,7 +91,7 @@ def test_regions_that_follow_the_anatomy_and_pixels_as_unit(chest):
     torch.testing.assert_close(found.factual["heart@whole"], expected.factual["heart@whole"], rtol=AREA, atol=0.01)
 
 
-def test_covariates_travel_and_a_model_that_nobody_judged_says_so(tmp_path):
+def test_covariates_travel_and_a_model_that_nobody_judged_says_so(tmp_path, monkeypatch, capsys):
     folder = write_chest(tmp_path / "cohort", subjects=12)
     names = sorted(path.stem for path in (folder / "images").iterdir())
     rows = [f"{name},{name[:3]},{40 + i}" for i, name in enumerate(names)]
@@ -109,7 +109,12 @@ def test_covariates_travel_and_a_model_that_nobody_judged_says_so(tmp_path):
     )
     assert torch.equal(found.requested["age"], expected.requested["age"])
     assert images_agree(found, expected)
-    assert "has not been judged" in (tmp_path / "out" / "README.md").read_text()
+    assert torch.equal(run.space.correlation, model.space.correlation)
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "has not been judged" in card
+    monkeypatch.chdir(tmp_path)
+    exec(card.split("```python")[1].split("```")[0], {})  # the card's snippet runs as it is pasted
+    assert "Counterfactual of 2 images" in capsys.readouterr().out
 
 
 # ---- what is in the folder ---------------------------------------------------------------------------------------
@@ -119,7 +124,7 @@ def test_weights_are_halves_on_disk_and_float32_in_memory(small):
     with safe_open(small / "model.safetensors", "np") as tensors:
         kinds = {name: tensors.get_slice(name).get_dtype() for name in tensors.keys()}  # noqa: SIM118  # not a mapping
         mean = tensors.get_tensor("mean")
-    exact = {"mean", "sd", "marginal", "examples"}
+    exact = {"mean", "sd", "marginal", "correlation", "examples"}
     assert {kinds[name] for name in exact} == {"F32"} and {kinds[name] for name in kinds.keys() - exact} == {"F16"}
     run, model = segue.load(trained()[1]), segue.load(small)
     assert {p.dtype for p in model.mechanism.parameters()} == {torch.float32}

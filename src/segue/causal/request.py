@@ -71,11 +71,15 @@ class Intervention:
         """Read `4.2` (absolute, in the variable's unit), `"+20%"`, `"-1.5sd"`, or `"q0.9"` (a quantile).
 
         Raises:
-            InputError: it is none of these, or not finite.
+            InputError: it is none of these, or not finite; or a percentage without a sign, which may be meant as the
+                change or as what is left.
         """
         for kind, pattern in PATTERNS.items():
             if found := pattern.match(str(text).strip()):
                 amount = float(found.group(1))
+                if kind == "percent" and amount and math.isfinite(amount) and found.group(1)[0] not in "+-":
+                    given = f"a change ('+{amount:g}%'), or what is left ('{amount - 100:+g}%')"
+                    raise InputError(f"do({name} = {text!r}): which is meant? give {given}")
                 if math.isfinite(amount) and (kind != "quantile" or 0 <= amount <= 1):
                     return cls(kind, amount)
         raise InputError(

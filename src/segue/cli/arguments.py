@@ -1,11 +1,18 @@
 """What commands share: parse options, and turn `name=value` texts into values."""
 
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentParser, Namespace
 
 from segue.errors import InputError
 from segue.text import one_line
+
+if TYPE_CHECKING:
+    from segue.engine.verdict import Verdict
 
 
 def make_parser(command: str) -> ArgumentParser:
@@ -48,8 +55,24 @@ def question_parser(command: str, *, images: str) -> ArgumentParser:
     parser.add_argument("images", type=Path, nargs="+", help=images)
     parser.add_argument("--do", type=str, action="append", required=True, help='"variable=request", repeatable')
     parser.add_argument("--given", type=str, action="append", default=[], help='"covariate=value" of the images')
+    add_strict(parser)
     add_method(parser)
     return parser
+
+
+def add_strict(parser: ArgumentParser) -> None:
+    """Whether an unmet request is an error."""
+    parser.add_argument("--strict", action="store_true", help="a request that is not met is an error (exit code 2)")
+
+
+def say_verdicts(names: Sequence[str], found: Sequence["Verdict"]) -> None:
+    """Print verdicts to stderr: one line a variable, the doubts, and each note once."""
+    for name, verdict in zip(names, found, strict=True):
+        print(f"{name}: {verdict.word}", file=sys.stderr)
+        for line in replace(verdict, notes=()).lines():
+            print(f"  {line}", file=sys.stderr)
+    for note in dict.fromkeys(note for verdict in found for note in verdict.notes):
+        print(f"note: {note}", file=sys.stderr)
 
 
 def add_model(parser: ArgumentParser) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from segue.cli.arguments import covariates_in, parse_options, question_parser, requests_in
+from segue.cli.arguments import covariates_in, parse_options, question_parser, requests_in, say_verdicts
 
 if TYPE_CHECKING:
     from segue.engine.effects import Mediation
@@ -20,12 +20,17 @@ def effects_command(rest: list[str]) -> None:
     parser = question_parser("effects", images="PNG or NIfTI files; effects are averaged over them")
     options = parse_options(parser, rest)
     from segue.engine.effects import effects
+    from segue.engine.verdict import refuse_unmet
     from segue.hub.load import load
 
     model = load(options.run, method=options.method)
     do, given = requests_in(options, model.variables[0]), covariates_in(options)
     read = [model.read(path) for path in options.images]
     answers = [effects(model, image, do, spacing=spacing, covariates=given) for image, spacing in read]
+    said, names = [one.total.verdict[0] for one in answers], [path.name for path in options.images]
+    say_verdicts(names, said)
+    if options.strict:
+        refuse_unmet(said, names)
     title = f"do({', '.join(f'{name} = {value}' for name, value in do.items())}), {len(answers)} images"
     Console(width=None if sys.stdout.isatty() else 120).print(effects_table(answers, model.variables, title))
 

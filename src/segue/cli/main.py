@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from pkgutil import resolve_name
 
+from segue import __version__
 from segue.cli.registry import COMMANDS, DATA, MODEL, STAGES, Command
 from segue.errors import InputError, TrainingDiverged, exit_code, nearest
 from segue.hub.locate import shipped
@@ -23,7 +24,7 @@ Data to try it on:
 
 Any key of the study can be given after it: segue run studies/chest-zones.yaml --cohort.folder DATA --hvae.latent 4
 Several processes: torchrun --nproc-per-node 2 -m segue run STUDY (docs/cluster.md)
-`segue COMMAND --help` lists the options. Results are written to runs/<study>/."""
+`segue COMMAND --help` lists the options, `segue --version` the version. Results are written to runs/<study>/."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,6 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     It is 0; or 2 for wrong input, 1 where a training diverged, 130 after Ctrl-C. Then one line on stderr says why.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if given and given[0] == "--version":
+        print(f"segue {__version__}")
+        return 0
     if not given or given[0] in ("-h", "--help", "help"):
         print(help_text())
         return 0

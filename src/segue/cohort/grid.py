@@ -165,11 +165,19 @@ class Grid:
 
     def areas(self, spacing: Spacing | Sequence[Spacing], batch: int) -> Float[Tensor, " batch"]:
         """`area` of each image of a batch, whose spacing is one for all or one an image."""
+        return torch.tensor([self.area(one) for one in self.spacings(spacing, batch)])
+
+    def spacings(self, spacing: Spacing | Sequence[Spacing], batch: int) -> tuple[Spacing, ...]:
+        """The spacing of each image of a batch.
+
+        >>> Grid((4, 8)).spacings((0.5, 0.5), 2)
+        ((0.5, 0.5), (0.5, 0.5))
+        """
         each = isinstance(spacing, Sequence) and any(one is None or isinstance(one, Sequence) for one in spacing)
         listed: Sequence[Spacing] = spacing if each else [spacing] * batch  # type: ignore[assignment, list-item]
         if len(listed) != batch:
             raise InputError(f"{len(listed)} spacings for {batch} images: give one for all, or one an image")
-        return torch.tensor([self.area(one) for one in listed])
+        return tuple(listed)
 
     def check(self, images: Tensor | np.ndarray) -> Float[Tensor, "batch channel *space"]:
         """Images as float32, if they are on this grid and finite.

@@ -142,16 +142,30 @@ def abduct_images(model: "Model", inputs: Inputs, *, particles: int = 1) -> Abdu
     >>> known.facts.pa.shape, len(known.posteriors)
     (torch.Size([2, 9]), 1)
     """
+    window, facts, soft = measure_images(model, inputs)
+    posteriors = abduct(model.mechanism, facts, particles=particles)
+    ensemble = areas_by_each(model.parents, ensemble_of(model), facts, facts.image)
+    known = Abducted(inputs.raw, window, facts, soft, posteriors, ensemble, [()] * len(soft))
+    return known if model.input_check is None else replace(known, input_doubts=model.input_check.doubts(known))
+
+
+class MeasuredImages(NamedTuple):
+    """Images scaled by their window and measured: see `Abducted`."""
+
+    window: Float[Tensor, "batch 2"]
+    facts: Facts
+    soft: Float[Tensor, "batch structure *space"]
+
+
+def measure_images(model: "Model", inputs: Inputs) -> MeasuredImages:
+    """What the guide sees of images; nothing is inferred of their noise."""
     window = model.grid.window(inputs.raw)
     x = model.grid.scale(inputs.raw, window)
     soft = model.parents.segmentor.soft(x)
     measured, frames = model.parents.read(soft, inputs.pixel_area)
     weights = model.parents.weights(frames, model.grid.size)
     facts = Facts(x, torch.cat([measured, inputs.covariates], dim=1), weights, inputs.pixel_area)
-    posteriors = abduct(model.mechanism, facts, particles=particles)
-    ensemble = areas_by_each(model.parents, ensemble_of(model), facts, x)
-    known = Abducted(inputs.raw, window, facts, soft, posteriors, ensemble, [()] * len(x))
-    return known if model.input_check is None else replace(known, input_doubts=model.input_check.doubts(known))
+    return MeasuredImages(window, facts, soft)
 
 
 @torch.inference_mode()

@@ -1,8 +1,8 @@
 """A trained model: ask it for counterfactuals of images."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import chain
+from dataclasses import replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,47 +11,31 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from segue.causal.request import Do, ParentSpace, Request, unbounded
+from segue.causal.request import ParentSpace, Request, unbounded
 from segue.causal.scm import SCM
 from segue.cohort import read_image
 from segue.cohort.grid import Grid, Spacing
-from segue.engine.answer import Inputs, abduct_images, batch_length, check_inputs, predict_all
-from segue.engine.verdict import Verdict, refuse_unmet
+from segue.engine.answer import (
+    Abducted,
+    Inputs,
+    Predicted,
+    abduct_images,
+    batch_length,
+    check_inputs,
+    measure_images,
+    predict_all,
+)
+from segue.engine.counterfactual import Counterfactual
+from segue.engine.verdict import refuse_unmet
 from segue.errors import InputError
+from segue.hardware import usable_device
 from segue.mechanisms.base import ImageMechanism
 
-__all__ = ["Counterfactual", "Model"]
+__all__ = ["Counterfactual", "Model", "requests_of"]
 
 
-@dataclass(frozen=True)
-class Counterfactual:
-    """The answer to one request, for a batch of images; images in the source's units.
-
-    Attributes:
-        image: x*, (batch, channel, *space). difference: x* - x.
-        soft: the guide's soft masks of x*, (batch, structure, *space), in the order of `structures`.
-        weights: the region of each measured variable, (batch, variable, *space).
-        factual, requested, achieved: by variable, (batch,), in `unit` (covariates in their own). What follows from
-            the request along the graph is requested too.
-        verdict: one an image: what was achieved of what was asked, and every reason to doubt it.
-
-    >>> import segue
-    >>> model = segue.load("coronary-phantom")
-    >>> found = model.counterfactual(model.examples()[:1], {"lumen@mid": "+1sd"})
-    >>> found.requested["lumen@mid"] > found.factual["lumen@mid"]
-    tensor([True])
-    """
-
-    image: Tensor
-    difference: Tensor
-    soft: Tensor
-    weights: Tensor
-    factual: dict[str, Tensor]
-    requested: dict[str, Tensor]
-    achieved: dict[str, Tensor]
-    structures: tuple[str, ...]
-    unit: str
-    verdict: tuple[Verdict, ...]
+DoEach = Mapping[str, float | int | str | Tensor | np.ndarray | Sequence[float]]
+"""By variable, one request for all images, or a value for each."""
 
 
 class Model:
@@ -82,7 +66,7 @@ class Model:
         examples: Float[Tensor, "example channel *space"] | None = None,
         device: str | torch.device = "cpu",
     ) -> None:
-        self.device = torch.device(device)
+        self.device = usable_device(device)
         cast(nn.Module, mechanism).eval().requires_grad_(False).to(self.device)
         self.mechanism, self.parents, self.grid = mechanism, mechanism.parents, grid
         self.structures = self.parents.variables.structures
@@ -130,7 +114,7 @@ class Model:
     def counterfactual(
         self,
         images: Float[Tensor, "batch channel *space"] | np.ndarray,
-        do: Do | Request,
+        do: DoEach | Request,
         *,
         propagate: bool = True,
         hold: Collection[str] = (),
@@ -145,7 +129,8 @@ class Model:
 
         Args:
             images: (batch, channel, *space) in the source's units, on the study's grid (see `read`).
-            do: by variable, a value (4.2), a change ("+20%", "-1.5sd") or a quantile of the training data ("q0.9").
+            do: by variable, a value (4.2), a change ("+20%", "-1.5sd") or a quantile of the training data ("q0.9"); or
+                a tensor or list with a value for each image.
             propagate: False leaves all that is not in `do` at its factual value (the direct effect on the image).
             hold: descendants that stay at their factual values although others follow.
             spacing: mm per pixel, one for all images or one an image, where the study measures in mm.
@@ -156,36 +141,112 @@ class Model:
         Raises:
             InputError: an unknown variable or malformed request, or images that are not on the study's grid.
         """
-        request = do if isinstance(do, Request) else Request(do, propagate, tuple(hold))
         inputs = check_inputs(self, images, spacing=spacing, covariates=covariates)
-        parts = [self.batch(one, request, particles) for one in inputs.split(batch_length(self))]
-        *columns, said = zip(*parts, strict=True)
-        image, soft, weights, factual, requested, achieved = map(torch.cat, columns)
-        verdict = tuple(chain.from_iterable(said))
+        count = len(inputs.raw)
+        each = iter([do] * count if isinstance(do, Request) else requests_of(do, count, propagate, tuple(hold)))
+        parts = [
+            self.batch(one, list(islice(each, len(one.raw))), particles) for one in inputs.split(batch_length(self))
+        ]
+        answer = self.assemble(parts, self.grid.spacings(spacing, count))
         if strict:
-            refuse_unmet(verdict)
+            refuse_unmet(answer.verdict)
+        return answer
+
+    def batch(self, inputs: Inputs, requests: list[Request], particles: int) -> tuple[Abducted, Tensor, Predicted]:
+        """One batch: what is known of the images, pa*, and the answers."""
+        known = abduct_images(self, inputs, particles=particles)
+        asked = unbounded(requests, known.facts.pa, self.space)
+        everyone = torch.arange(len(inputs.raw), device=self.device)
+        return known, self.space.bounded(asked), predict_all(self, known, everyone, asked)
+
+    def assemble(
+        self, parts: Sequence[tuple[Abducted, Tensor, Predicted]], spacing: tuple[Spacing, ...]
+    ) -> Counterfactual:
+        """The batches as one answer."""
+        known, requested, found = zip(*parts, strict=True)
+        image = torch.cat([one.raw for one in found])
         return Counterfactual(
             image=image,
-            difference=image - inputs.raw,
-            soft=soft,
-            weights=weights,
-            factual=self.by_name(factual),
-            requested=self.by_name(requested),
-            achieved=self.by_name(achieved),
+            difference=image - torch.cat([one.raw for one in known]),
+            soft=torch.cat([one.soft for one in found]),
+            factual_soft=torch.cat([one.soft for one in known]),
+            weights=torch.cat([one.facts.weights for one in known]),
+            factual=self.by_name(torch.cat([one.facts.pa for one in known])),
+            requested=self.by_name(torch.cat(requested)),
+            achieved=self.by_name(torch.cat([one.achieved for one in found])),
             structures=self.structures,
             unit=self.grid.unit,
-            verdict=verdict,
+            verdict=tuple(chain.from_iterable(one.verdicts for one in found)),
+            grid=self.grid,
+            spacing=spacing,
         )
 
-    def batch(self, inputs: Inputs, request: Request, particles: int) -> tuple[Any, ...]:
-        """One batch: x*, soft masks, weights, the parents factual, requested, achieved, and the verdicts."""
-        known = abduct_images(self, inputs, particles=particles)
-        facts, everyone = known.facts, torch.arange(len(inputs.raw), device=self.device)
-        asked = unbounded([request] * len(everyone), facts.pa, self.space)
-        found = predict_all(self, known, everyone, asked)
-        requested = self.space.bounded(asked)
-        return found.raw, found.soft, facts.weights, facts.pa, requested, found.achieved, found.verdicts
+    @torch.inference_mode()
+    def measure(
+        self,
+        images: Float[Tensor, "batch channel *space"] | np.ndarray,
+        *,
+        spacing: Spacing | Sequence[Spacing] = None,
+    ) -> dict[str, Tensor]:
+        """What the guide measures on images, by variable, (batch,), in the grid's unit.
+
+        Args:
+            images, spacing: as of `counterfactual`.
+
+        >>> import segue
+        >>> model = segue.load("coronary-phantom")
+        >>> model.measure(model.examples()[:2])["lumen@mid"].shape
+        torch.Size([2])
+        """
+        raw = self.grid.check(images).to(self.device)
+        area = self.grid.areas(spacing, len(raw)).to(raw)
+        inputs = Inputs(raw, area, raw.new_zeros(len(raw), 0))
+        parts = [measure_images(self, one).facts.pa for one in inputs.split(batch_length(self))]
+        return self.by_name(torch.cat(parts))
+
+    def to(self, device: str | torch.device) -> "Model":
+        """The model itself, moved to another device.
+
+        Raises:
+            InputError: there is no such device here.
+
+        >>> import segue
+        >>> segue.load("coronary-phantom").to("cpu").device
+        device(type='cpu')
+        """
+        self.device = usable_device(device)
+        cast(nn.Module, self.mechanism).to(self.device)
+        space = self.space
+        self.space = replace(
+            space,
+            sd=space.sd.to(self.device),
+            marginal=space.marginal.to(self.device),
+            scm=None if space.scm is None else space.scm.to(self.device),
+            correlation=None if space.correlation is None else space.correlation.to(self.device),
+        )
+        return self
 
     def by_name(self, values: Float[Tensor, "batch column"]) -> dict[str, Tensor]:
         """Columns by variable; measured values have those of the measured variables alone."""
         return dict(zip(self.variables, values.T, strict=False))
+
+
+def requests_of(do: DoEach, batch: int, propagate: bool, hold: tuple[str, ...]) -> list[Request]:
+    """One request for each image.
+
+    Raises:
+        InputError: a tensor or list has not one value for each image.
+
+    >>> requests_of({"lumen@mid": torch.tensor([3.0, 4.0])}, 2, True, ())[1].do
+    {'lumen@mid': 4.0}
+    """
+    columns = {}
+    for name, asked in do.items():
+        if isinstance(asked, str | int | float):
+            columns[name] = [asked] * batch
+            continue
+        values = torch.as_tensor(asked, dtype=torch.float32)
+        if values.shape not in ((), (batch,)):
+            raise InputError(f"do({name}): has shape {tuple(values.shape)}; give one value, or {batch}, one an image")
+        columns[name] = values.expand(batch).tolist()
+    return [Request({name: values[i] for name, values in columns.items()}, propagate, hold) for i in range(batch)]

@@ -186,15 +186,19 @@ def span(ends: tuple[float, float]) -> str:
     return f"{in_digits(ends[0])} to {in_digits(ends[1])}"
 
 
-def refuse_unmet(found: Sequence[Verdict]) -> None:
+def refuse_unmet(found: Sequence[Verdict], names: Sequence[str] = ()) -> None:
     """Raise where a request was not met.
+
+    Args:
+        names: of the images, for the message.
 
     Raises:
         InputError: one line that says of how many requests, and of the first one what was reached.
 
     >>> refuse_unmet([Verdict((), ())])
     """
-    unmet = [verdict for verdict in found if not verdict.met]
+    unmet = [place for place, verdict in enumerate(found) if not verdict.met]
     if unmet:
-        texts = [doubt.text for doubt in unmet[0].doubts if doubt.kind == "not met"]
-        raise InputError(f"{len(unmet)} of {len(found)} requests were not met: {texts[0]}")
+        text = next(doubt.text for doubt in found[unmet[0]].doubts if doubt.kind == "not met")
+        whose = f"{names[unmet[0]]}: " if names else ""
+        raise InputError(f"{len(unmet)} of {len(found)} requests were not met: {whose}{text}")

@@ -81,8 +81,10 @@ def close(out: Path, shards: int) -> dict[str, int]:
     with whole_file(out / TABLE) as partial:
         good.drop("reason").sink_parquet(partial)
     remove_partial_files(out)
-    kept = pl.scan_parquet(out / TABLE).select(pl.len(), pl.col("image").n_unique()).collect()
-    return {"images": kept["image"][0], "counterfactuals": kept["len"][0], "quarantined": len(refused)}
+    table, word = pl.scan_parquet(out / TABLE), pl.col("verdict")
+    unmet, doubted = (word == "not met").sum().alias("not_met"), (word == "met, in doubt").sum().alias("in_doubt")
+    kept = table.select(pl.col("image").n_unique().alias("images"), pl.len().alias("counterfactuals"), unmet, doubted)
+    return {**kept.collect().row(0, named=True), "quarantined": len(refused)}
 
 
 def end(out: Path, summary: dict[str, Any]) -> None:
@@ -99,6 +101,8 @@ def weights_of(model: Model) -> str:
     facts += [grid.percentiles] if grid.percentiles else []
     digest.update(json.dumps(facts).encode())
     tensors = [*sorted(cast(nn.Module, model.mechanism).state_dict().items()), ("marginal", model.space.marginal)]
+    if model.space.correlation is not None:  # verdicts depend on it
+        tensors.append(("correlation", model.space.correlation))
     if model.scm is not None:
         digest.update(json.dumps([list(edge) for edge in model.scm.graph.edges]).encode())
         tensors += sorted(model.scm.state_dict(prefix="scm.").items())

@@ -85,7 +85,10 @@ class Worker:
         rows: list[dict[str, Any]] = []
         for place, found in answers.items():
             for request, do in enumerate(self.requests.of(ids[place])):
-                row = {"id": ids[place], "image": place, "request": request, "do": text(do)}
+                said = found.verdicts[request]
+                row = {"id": ids[place], "image": place, "request": request, "do": text(do), "verdict": said.word}
+                row["doubts"] = "; ".join(doubt.text for doubt in said.doubts)
+                row |= {f"{one.variable}.share": one.share for one in said.reached}
                 for v, name in enumerate(variables):
                     row[f"{name}.factual"] = float(found.factual[v])
                     row[f"{name}.requested"] = float(found.requested[request, v])
@@ -134,8 +137,9 @@ def answer_all(
 def schema(variables: Sequence[str], measured: int) -> dict[str, Any]:
     """The columns of the table, and `reason`."""
     columns: dict[str, Any] = {"id": pl.String, "image": pl.Int64, "request": pl.Int32, "do": pl.String}
+    columns |= {"verdict": pl.String, "doubts": pl.String}
     for v, name in enumerate(variables):
-        kinds = ("factual", "requested", "achieved") if v < measured else ("factual", "requested")
+        kinds = ("factual", "requested", "achieved", "share") if v < measured else ("factual", "requested")
         columns |= {f"{name}.{kind}": pl.Float32 for kind in kinds}
     return columns | {"checksum": pl.String, "reason": pl.String}
 

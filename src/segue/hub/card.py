@@ -74,11 +74,14 @@ def contents_of(tensors: Path, study: Study) -> dict[str, Any]:
         marginal, sd = opened.get_tensor("marginal"), opened.get_tensor("sd").tolist()
     names = [f"{s}@{r}" for s, part in study.variables.items() for r in study.partitions[part]["regions"]]
     names += study.cohort.covariates
+    medians = dict(zip(names, marginal.quantile(0.5, dim=0).tolist(), strict=True))
+    given = {name: round(medians[name], 2) for name in study.cohort.covariates}
     levels = {f"{q:.0%}": marginal.quantile(q, dim=0).tolist() for q in (0.05, 0.5, 0.95)}
     return {
         "examples": sizes.get("examples", [0])[0],
         "weights": {prefix.strip("."): parameters(sizes, prefix) for prefix in (IMAGE, MOTION, SEGMENTOR, PANEL)},
         "variable": names[0],
+        "covariates_given": f", covariates={given}" if given else "",
         "variables": fact_table("variable", names, {**levels, "sd": sd}),
     }
 

@@ -1,7 +1,7 @@
 """Write a trained run as a folder that travels: settings, weights in half precision, checksums, and a model card.
 
-Of the cohort it holds the training variables' quantiles, each variable on its own, and what example images were asked
-for: nobody's row of values, no paths.
+Of the cohort it holds the training variables' quantiles, each variable on its own, their correlations in rank space,
+and what example images were asked for: nobody's row of values, no paths.
 """
 
 import json
@@ -104,6 +104,8 @@ def tensors_of(model: Model) -> dict[str, Tensor]:
         "sd": parents.sd.cpu(),
         "marginal": quantiles(model.space.marginal.cpu()),
     }
+    if model.space.correlation is not None:
+        tensors["correlation"] = model.space.correlation.cpu()
     if model.scm is not None:  # in full precision: it is small, and the quantiles of a flow need their digits
         tensors |= {key: tensor.cpu() for key, tensor in model.scm.state_dict(prefix=VARIABLES).items()}
     return tensors

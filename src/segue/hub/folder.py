@@ -65,8 +65,8 @@ def read_model(folder: Path, *, method: str | None, device: str | torch.device) 
         unit=settings["unit"],
         pixel_area=settings["pixel_area"],
     )
-    examples = tensors.get("examples")
-    return Model(mechanism, grid, marginal=tensors["marginal"], scm=scm, examples=examples, device=device)
+    known = {key: tensors.get(key) for key in ("examples", "correlation")}  # older folders have no correlation
+    return Model(mechanism, grid, marginal=tensors["marginal"], scm=scm, device=device, **known)
 
 
 def read_percentiles(settings: Mapping[str, Any]) -> tuple[float, float] | None:

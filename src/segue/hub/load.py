@@ -8,8 +8,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from segue.causal.support import correlation_of
 from segue.engine.model import Model
 from segue.errors import InputError
+from segue.hardware import usable_device
 from segue.hub.folder import read_model
 from segue.hub.locate import EXPORTED, RUN, locate
 from segue.pipeline.common import device as default_device
@@ -47,7 +49,7 @@ def load(model: Path | str, *, method: str | None = None, device: str | torch.de
     >>> load("coronary-phantom").grid.unit
     'mm2'
     """
-    folder, device = locate(model), device or default_device()
+    folder, device = locate(model), usable_device(device or default_device())
     if (folder / EXPORTED).is_file():
         return read_model(folder, method=method, device=device)
     trained = open_run(folder, method)
@@ -58,7 +60,8 @@ def load_methods(study: Study, names: Sequence[str], device: str | torch.device)
     """Several methods of a run; guide, ensemble, causal model and examples are loaded once and shared."""
     workshop, known = Workshop(study), recipes(study)
     grid, scm = grid_of(study, open_store(study)), load_scm(study)
-    shared: dict[str, Any] = {"marginal": load_measured(study)["training"], "scm": scm}
+    training = load_measured(study)["training"]
+    shared: dict[str, Any] = {"marginal": training, "correlation": correlation_of(training), "scm": scm}
     shared["examples"] = example_images(study, EXAMPLES)
     return {name: Model(workshop.mechanism(known[name]), grid, device=device, **shared) for name in names}
 

@@ -1,0 +1,85 @@
+"""A figure of one answer: factual, counterfactual, difference, with outlines and regions."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from segue.errors import InputError
+from segue.text import in_words, typeset
+
+if TYPE_CHECKING:
+    from segue.engine.counterfactual import Counterfactual
+
+MASK_COLOURS = ("#56b4e9", "#e78ac3", "#66c2a5", "#d9d950", "#fc8d62")
+REGION_COLOUR = "#ffb000"
+WIDTH = 4.0  # inches of a panel
+
+
+def plot_answer(answer: "Counterfactual", row: int) -> Figure:
+    """See `Counterfactual.plot`.
+
+    Raises:
+        InputError: there is no such image.
+    """
+    if not 0 <= row < len(answer):
+        raise InputError(f"plot({row}): the answer has images 0 to {len(answer) - 1}")
+    change = answer.difference[row, 0].cpu().numpy()
+    place = most_changed(change)
+    x_star = answer.image[row, 0].cpu().numpy()
+    black, white = answer.grid.limits((answer.image[row] - answer.difference[row]).cpu().numpy())
+    limit = float(np.abs(change).max()) or 1.0
+    tall = WIDTH * change[place].shape[0] / change[place].shape[1]
+    figure = Figure(figsize=(3 * WIDTH, tall + 1.2), layout="constrained")
+    factual, counterfactual, difference = figure.subplots(1, 3)
+    grey: dict[str, Any] = {"cmap": "gray", "vmin": black, "vmax": white}
+    show(factual, "factual", (x_star - change)[place], grey)
+    show(counterfactual, "counterfactual", x_star[place], grey)
+    drawn = show(difference, "difference", change[place], {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit})
+    figure.colorbar(drawn, ax=difference, shrink=0.8)
+    for axes, masks in ((factual, answer.factual_soft), (counterfactual, answer.soft)):
+        for k in range(len(answer.structures)):
+            draw_outline(axes, masks[row, k].cpu().numpy()[place], MASK_COLOURS[k % len(MASK_COLOURS)])
+    for region in regions_asked(answer, row):
+        for axes in (factual, counterfactual, difference):
+            draw_outline(axes, region[place], REGION_COLOUR, linestyles="dashed")
+    legend(figure, answer)
+    said = [line for line in answer.verdict[row].lines() if not line.startswith("note:")]
+    figure.suptitle(typeset("\n".join(said)), fontsize=8, wrap=True)
+    return figure
+
+
+def most_changed(change: Float[np.ndarray, "*space"]) -> Any:
+    """Index of the slice along the first axis that changed most, of three axes; everything of two."""
+    return ... if change.ndim == 2 else int(np.abs(change).sum(axis=(1, 2)).argmax())
+
+
+def regions_asked(answer: "Counterfactual", row: int) -> list[Float[np.ndarray, "*space"]]:
+    """The regions of the variables that were asked to change."""
+    names = list(answer.achieved)
+    return [answer.weights[row, names.index(one.variable)].cpu().numpy() for one in answer.verdict[row].reached]
+
+
+def show(axes: Axes, title: str, image: Float[np.ndarray, "height width"], colours: dict[str, Any]) -> Any:
+    """An image without ticks."""
+    axes.set_title(title, fontsize=9)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    return axes.imshow(image, interpolation="nearest", **colours)
+
+
+def draw_outline(axes: Axes, soft: Float[np.ndarray, "height width"], colour: str, **style: Any) -> None:
+    """The border of a soft mask, where it passes one half; nothing where it does not."""
+    if soft.min() < 0.5 < soft.max():
+        axes.contour(soft, levels=[0.5], colors=[colour], linewidths=1.0, **style)
+
+
+def legend(figure: Figure, answer: "Counterfactual") -> None:
+    """Which colour is which structure."""
+    lines = [Line2D([], [], color=MASK_COLOURS[k % len(MASK_COLOURS)]) for k in range(len(answer.structures))]
+    lines.append(Line2D([], [], color=REGION_COLOUR, linestyle="dashed"))
+    names = [*map(in_words, answer.structures), "region asked"]
+    figure.legend(lines, names, loc="outside lower center", ncols=len(names), fontsize=8, frameon=False)
