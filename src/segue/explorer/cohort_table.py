@@ -9,7 +9,7 @@ from segue.explorer.models import Explored
 from segue.explorer.panel import title
 
 MOST_IMAGES = 500
-Cell = str | float | None
+CohortCell = str | float | None
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def columns_of(explored: Explored) -> list[str]:
     return ["image", "variable", "factual", "requested", f"achieved ({measured})", "error (sd)", "reach (%)", "verdict"]
 
 
-def answer_cohort(explored: Explored, asked: CohortRequest) -> list[list[Cell]]:
+def answer_cohort(explored: Explored, asked: CohortRequest) -> list[list[CohortCell]]:
     """One row for each image and variable of the request, in the cohort's order.
 
     Raises:
@@ -54,7 +54,7 @@ def answer_cohort(explored: Explored, asked: CohortRequest) -> list[list[Cell]]:
     """
     if explored.source is None:
         raise InputError("this model has no images; give --cohort")
-    rows: list[list[Cell]] = []
+    rows: list[list[CohortCell]] = []
     for index in range(min(asked.images, len(explored.source.ids))):
         case = explored.choose(index).case
         answer = ask(explored, case, asked.do, [asked.method], propagate=asked.propagate)
@@ -62,7 +62,7 @@ def answer_cohort(explored: Explored, asked: CohortRequest) -> list[list[Cell]]:
     return rows
 
 
-def row_of(image: str, answer: Answer, name: str) -> list[Cell]:
+def row_of(image: str, answer: Answer, name: str) -> list[CohortCell]:
     """Factual and achieved values by the same segmentor: the judge, or the guide where there is no judge."""
     one = answer.readings[0]
     before, after = (answer.judge, one.judge) if one.judge else (answer.factual, one.guide)

@@ -57,7 +57,7 @@ def png(pixels: UInt8[np.ndarray, "height width *colour"]) -> bytes:
 
 
 @dataclass(frozen=True)
-class Values:
+class PixelValues:
     """Pixel values for the browser: low + step * number, in 16 bits, deflated, in base64."""
 
     content: str
@@ -65,12 +65,12 @@ class Values:
     step: float
 
 
-def values_of_plane(plane: Plane) -> Values:
+def values_of_plane(plane: Plane) -> PixelValues:
     """A plane's values, to 1/65535 of their range."""
     low, high = float(plane.min()), float(plane.max())
     step = (high - low) / 65535 or 1.0
     numbers = ((plane - low) / step).round().astype("<u2")
-    return Values(base64.b64encode(zlib.compress(numbers.tobytes(), 1)).decode(), low, step)
+    return PixelValues(base64.b64encode(zlib.compress(numbers.tobytes(), 1)).decode(), low, step)
 
 
 def data_uri(content: bytes, kind: str = "image/png") -> str:

@@ -11,10 +11,10 @@ from segue.explorer.markup import filled
 from segue.explorer.panel import title
 from segue.explorer.pictures import data_uri, display_grey, display_plane, most_changed_slice, png
 from segue.report.columns import method_title
+from segue.report.curves import COLOURS
 from segue.report.figure import INK
 from segue.text import in_digits, typeset_unit
 
-COLOURS = ("#1f77b4", "#d95f02", "#1b7837")  # of up to three methods
 FRAME_DURATION = 120  # ms
 GIF_SIDE = 384  # pixels of the longer side of a GIF, about
 

@@ -11,8 +11,8 @@ from segue.explorer.markup import filled
 from segue.explorer.models import Chosen, Explored
 from segue.explorer.panel import title, unit_in_words
 from segue.explorer.pictures import (
+    PixelValues,
     Plane,
-    Values,
     data_uri,
     display_grey,
     display_plane,
@@ -39,7 +39,7 @@ class Picture:
     alt: str
     source: str
     outlines: list[tuple[str, str]]
-    values: Values | None
+    values: PixelValues | None
 
 
 @dataclass(frozen=True)
