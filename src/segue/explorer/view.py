@@ -113,7 +113,7 @@ def method(one: Reading, change: Plane, limit: float, index: int, answer: Answer
         "title": name,
         "counterfactual": picture(one.image, one.outlines, index, answer.window, name="Counterfactual", alt=alt),
         "difference": Picture("Difference", f"Counterfactual minus factual, {name}", difference, [], None),
-        "verdict": verdict_lines(one.verdict) if answer.do else [],
+        "verdict": verdict_items(one.verdict) if answer.do else [],
         "word": one.verdict.word,
         "leakage": one.leakage,
         "reach": one.verdict.reach,
@@ -121,7 +121,7 @@ def method(one: Reading, change: Plane, limit: float, index: int, answer: Answer
     }
 
 
-def verdict_lines(verdict: Verdict) -> list[tuple[str, str]]:
+def verdict_items(verdict: Verdict) -> list[tuple[str, str]]:
     """(kind, sentence): what was reached first, then the doubts. Names are without `@` and underscores."""
     lines = [("met" if one.met else "not met", f"{title(one.variable)}{one.line.removeprefix(one.variable)}")
              for one in verdict.reached]  # fmt: skip

@@ -87,11 +87,11 @@ document.addEventListener('keydown', (event) => {
 });
 
 // Another image: its own ranges, measurements and request, and no history.
-watch(['grid', 'value'], () => {
+watch('grid', () => {
   const form = part('.sg-panel');
   if (!form || form.dataset.seen) return;
   form.dataset.seen = 'yes';
   past = [];
-  set(props.value?.do ?? {});
+  set(JSON.parse(form.dataset.do));
   settled = request();
 });
