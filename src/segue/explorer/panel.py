@@ -119,7 +119,8 @@ def panel(model: Model, chosen: Chosen, answer: Answer) -> str:
     rows, offered = panel_rows(model, found), presets(model, found)
     # an upload has no id that a link could name
     image = "" if chosen.index is None else chosen.case.id
-    return filled("panel.html.j2", rows=rows, presets=offered, key=chosen.key, image=image, do=json.dumps(answer.do), said=in_digits)
+    asked = {"key": chosen.key, "image": image, "do": json.dumps(answer.do)}
+    return filled("panel.html.j2", rows=rows, presets=offered, said=in_digits, **asked)
 
 
 def digits(step: float) -> int:
