@@ -9,6 +9,7 @@ element.addEventListener('click', (event) => {
   const button = event.target.closest('button');
   if (!button) return;
   props.value = 'index' in button.dataset ? { index: Number(button.dataset.index) } : { page: Number(button.dataset.page) };
+  if ('index' in button.dataset) document.documentElement.dataset.sgBusy = 'on';
   trigger('index' in button.dataset ? 'click' : 'select');
   mark();
 });

@@ -30,6 +30,7 @@ function request() {
 }
 
 function ask() {
+  document.documentElement.dataset.sgBusy = 'on';  // at once; done.js takes it back
   props.value = { key: part('.sg-panel').dataset.key, do: request() };
   trigger('input');
 }
