@@ -25,7 +25,7 @@ from segue.explorer.models import Explored
 from segue.explorer.serve import serve
 from segue.progress import track
 
-FULL = {"rounds": 60, "warmup": 5, "users": 4, "requests": 1000, "size": (64, 192), "threads": 2}
+FULL = {"rounds": 60, "warmup": 5, "users": 4, "requests": 1000, "size": (48, 144), "threads": 2}
 QUICK = FULL | {"rounds": 20, "requests": 100}
 
 RELEASE = """async ([label, value]) => {

@@ -14,7 +14,7 @@ HERE = Path(__file__).parent
 
 
 def main(run: str) -> None:
-    """explorer.png, explorer-dark.png (390 pixels wide), explorer-sweep.png."""
+    """explorer.png, explorer-methods.png, explorer-dark.png (390 pixels wide), explorer-sweep.png."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -23,19 +23,22 @@ def main(run: str) -> None:
     try:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-            page = asked(browser.new_page(viewport={"width": 1280, "height": 1000}), address)
+            page = asked(browser.new_page(viewport={"width": 1280, "height": 800}), address)
+            save(page.screenshot(), "explorer.png")
+            for method in ("No-CFT", "Pos-Seg-CFT"):
+                page.get_by_label(method).check()
+                page.get_by_alt_text(f"Counterfactual by {method}").wait_for()
             page.get_by_label("Segmentation outlines").check()
-            page.get_by_label("Pos-Seg-CFT").check()
-            page.get_by_alt_text("Counterfactual by Pos-Seg-CFT").wait_for()
-            save(page.screenshot(full_page=True), "explorer.png")
+            page.mouse.move(0, 0)
+            page.wait_for_timeout(1000)  # until it no longer computes
+            save(page.screenshot(), "explorer-methods.png")
             page.get_by_role("button", name="Sweep one variable").click()
-            page.get_by_label("Variable", exact=True).click()
-            page.get_by_role("option", name="noncalcified plaque, mid", exact=True).click()
             page.get_by_role("button", name="Sweep", exact=True).click()
             page.locator(".sg-curve").wait_for()
             save(page.locator(".sg-strip").screenshot(), "explorer-sweep.png")
             narrow = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme="dark")
-            save(asked(narrow, address).locator("#sg-see").screenshot(), "explorer-dark.png")
+            asked(narrow, address).locator("[data-name='noncalcified_plaque@mid']").scroll_into_view_if_needed()
+            save(narrow.screenshot(), "explorer-dark.png")
             browser.close()
     finally:
         close()

@@ -64,3 +64,30 @@ def test_png_holds_the_counterfactual_and_the_figure_comes_twice(opened, tmp_pat
     stored = np.asarray(Image.open(tmp_path / "a.png"))
     np.testing.assert_array_equal(stored, answer.readings[0].image.clip(0, 65535).round())
     assert by_suffix["figure.pdf"].startswith(b"%PDF") and by_suffix["figure.png"].startswith(b"\x89PNG")
+
+
+def test_the_seen_png_is_windowed_and_difference_and_masks_are_files(opened, tmp_path):
+    answer, files = downloaded(opened, opened.choose(0), ["no_cft"])
+    (stem,) = {name.removesuffix("_no_cft.json") for name in files if name.endswith(".json")}
+    one, (black, white) = answer.readings[0], answer.window
+    (tmp_path / "seen.png").write_bytes(files[f"{stem}_no_cft_seen.png"])
+    seen = np.asarray(Image.open(tmp_path / "seen.png"))
+    assert seen.dtype == np.uint8
+    np.testing.assert_allclose(seen, ((one.image - black) / (white - black)).clip(0, 1) * 255, atol=0.51)
+    for name in ("difference", "masks"):
+        (tmp_path / f"{name}.nii.gz").write_bytes(files[f"{stem}_no_cft_{name}.nii.gz"])
+    difference, masks = (nibabel.load(tmp_path / f"{name}.nii.gz") for name in ("difference", "masks"))
+    np.testing.assert_allclose(difference.get_fdata(), one.image - answer.image, atol=1e-3)
+    for number, structure in json.loads(files[f"{stem}_no_cft.json"])["masks"].items():
+        others = np.max([mask for name, mask in one.outlines.items() if name != structure], axis=0)
+        mine = (one.outlines[structure] > 0.5) & (one.outlines[structure] > others)
+        np.testing.assert_array_equal(masks.get_fdata() == int(number), mine)
+
+
+def test_files_of_shipped_examples_have_the_spacing_of_the_model(tmp_path):
+    opened = explored("coronary-phantom")
+    chosen = opened.choose(0)
+    answer = ask(opened, chosen.case, {"lumen@mid": "+10%"}, list(opened.models))
+    made = {one.name: one.content for one in download.files(opened, chosen, answer)}
+    (tmp_path / "a.nii.gz").write_bytes(made["example_1_segue.nii.gz"])
+    assert nibabel.load(tmp_path / "a.nii.gz").header.get_zooms() == (0.25, 0.25)

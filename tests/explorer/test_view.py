@@ -13,12 +13,14 @@ from segue.cli import main
 from segue.cohort.case import Case
 from segue.cohort.grid import Grid
 from segue.engine.model import Model
+from segue.errors import InputError
 from segue.explorer import download
 from segue.explorer.asking import ask
 from segue.explorer.models import Chosen, Explored, explored
 from segue.explorer.panel import panel, sliders
-from segue.explorer.view import view
+from segue.explorer.view import table, table_rows, view
 from segue.mechanisms.hvae import HVAEMechanism
+from segue.text import in_digits, typeset
 
 pytestmark = pytest.mark.xdist_group("explorer")
 VOLUME = (8, 32, 4)
@@ -78,13 +80,14 @@ def test_a_name_is_text_never_markup():
 
 def test_sliders_start_where_the_image_is_and_reach_beyond_the_training_data():
     opened = volumes()
-    factual = ask(opened, a_volume().case, {}, ["no_cft"]).factual
-    for i, slider in enumerate(sliders(opened.first, factual)):
+    answer = ask(opened, a_volume().case, {}, ["no_cft"])
+    factual = answer.factual
+    for i, slider in enumerate(sliders(opened.first, factual, 2.0)):
         values = opened.first.space.marginal[:, i]
         assert slider.trained == (values.min(), values.max())
         assert slider.low == 0 and slider.high > values.max()
         assert slider.start == pytest.approx(factual[slider.name], abs=slider.step)
-    page = Page(panel(opened.first, factual))
+    page = Page(panel(opened.first, a_volume(), answer))
     ranges = [a for a in page.all("input") if a["type"] == "range"]
     assert [a["aria-label"] for a in ranges] == ["bar, left", "bar, right"]
 
@@ -95,6 +98,40 @@ def test_an_exported_model_says_that_it_has_no_judge(tmp_path):
     opened = explored(str(tmp_path / "out"))
     assert opened.judge is None and opened.source.ids == ["example 1", "example 2"]
     chosen = opened.choose(1)
-    page = Page(view(opened, chosen, ask(opened, chosen.case, {"lumen@mid": "+20%"}, list(opened.models))))
+    answer = ask(opened, chosen.case, {"lumen@mid": "+20%"}, list(opened.models))
+    page = Page(table(opened, answer))
     assert "has no judge" in page.text and "judge" not in [a.get("class") for a in page.all("th")]
     assert chosen.code == "image = model.examples()[1 : 2]"
+
+
+def test_the_judge_s_factual_value_stands_beside_its_counterfactual_one_and_the_change_is_theirs():
+    opened = explored(str(small_study.trained()[1]), methods=["no_cft"])
+    answer = ask(opened, opened.choose(0).case, {"lumen@mid": "+20%"}, ["no_cft"])
+    (row,) = [row for row in table_rows(answer, opened.first.space.areas) if row.asked]
+    before, after = answer.judge["lumen@mid"], answer.readings[0].judge["lumen@mid"]
+    ((_, judge, moved, _),) = row.reached
+    assert (row.judged, judge) == (in_digits(before), in_digits(after))
+    assert moved == typeset(f"{(after - before) / answer.sd['lumen@mid']:+.2f}")
+
+
+def test_presets_come_in_one_group_a_structure():
+    opened, chosen = volumes(), a_volume()
+    page = Page(panel(opened.first, chosen, ask(opened, chosen.case, {}, ["no_cft"])))
+    assert [group["label"] for group in page.all("optgroup")] == ["bar"]
+
+
+@pytest.mark.parametrize("value", [1e30, 1e300, "+1e9%", 257.0])
+def test_more_than_the_image_holds_gets_a_sentence(value):
+    """The volume has 8 x 32 x 4 voxels of 2 mm3: 2,048."""
+    opened = volumes()
+    asked = value if value != 257.0 else 2049.0
+    with pytest.raises(InputError, match="cannot be asked; give a value from -2,048 to 2,048"):
+        ask(opened, a_volume().case, {"bar@left": asked}, ["no_cft"])
+
+
+def test_every_variable_that_was_asked_has_a_verdict_in_words():
+    opened, chosen = volumes(), a_volume()
+    answer = ask(opened, chosen.case, {"bar@left": "+50%"}, ["no_cft"])
+    page = Page(view(opened, chosen, answer))
+    (reached,) = answer.readings[0].verdict.reached
+    assert not reached.met and "bar, left: factual" in page.text and "NOT MET" in page.text

@@ -16,14 +16,24 @@ def explore_command(rest: list[str]) -> None:
     parser.add_argument("--port", type=int, default=7860, help="0: any free port")
     parser.add_argument("--auth", type=Path | None, default=None, help="file with user:password lines, mode 600")
     options = parse_options(parser, rest)
-    from segue.explorer.serve import check_reach, read_users, serve
+    from segue.explorer.serve import check_reach, read_users
 
     check_reach(options.host, options.auth)
     users = read_users(options.auth) if options.auth is not None else []
-    from segue.explorer.models import explored
+    from segue.explorer.opening import opening
 
-    opened = explored(options.model, methods=options.methods, cohort=options.cohort)
-    address, close = serve(opened, host=options.host, port=options.port, users=users)
+    with opening(options.host, options.port) as page:
+        port = page.server_port
+        print(f"http://{options.host}:{port}/ shows how far it is", flush=True)
+        page.say("Importing torch, MONAI and gradio")
+        from segue.explorer.models import explored
+        from segue.explorer.serve import prepared, serve_page
+
+        page.say(f"Opening the model {options.model}")
+        opened = explored(options.model, methods=options.methods, cohort=options.cohort)
+        page.say("Building the page")
+        ready = prepared(opened)
+    address, close = serve_page(ready, host=options.host, port=port, users=users)
     print(f"{address}  (stop with Ctrl-C)", flush=True)
     try:
         threading.Event().wait()

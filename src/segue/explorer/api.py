@@ -120,7 +120,7 @@ def answer_by_method(
         for one in answer.readings:
             download.write_answer(Path(scratch), one.method, explored, here, answer, one)
             content = (Path(scratch) / f"{one.method}.nii.gz").read_bytes()
-            sidecar = download.sidecar(explored, here, answer, one) | {"verdict": one.verdict.plain()}
+            sidecar = download.sidecar(explored, here, answer, one)
             found[one.method] = sidecar | {"nifti": base64.b64encode(content).decode()}
     return found
 

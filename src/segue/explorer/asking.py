@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from segue.causal.request import Do, Request, resolve
+from segue.causal.request import Do, Request, unbounded
 from segue.cohort.case import Case
 from segue.engine.answer import Abducted, predict_all
 from segue.engine.model import Model
@@ -16,10 +16,13 @@ from segue.engine.verdict import Verdict
 from segue.errors import InputError
 from segue.evaluation.effect import change
 from segue.explorer.models import Explored
+from segue.text import in_digits, in_words
 
 Array = Float[np.ndarray, "*space"]
 Areas = dict[str, float]
 MOST_METHODS = 3
+FARTHEST = 100.0
+"""A covariate may be asked this many training sd outside the training range; an area up to the image's own."""
 
 
 @dataclass(frozen=True)
@@ -106,8 +109,8 @@ def ask(
     """
     methods = check_methods(explored, methods)
     model, known = explored.models[methods[0]], explored.known(methods[0], case)
-    requested = parents_asked(model, known, do, propagate, hold)
-    names = model.space.areas
+    target = parents_asked(model, known, do, propagate, hold)
+    requested, names = model.space.bounded(target), model.space.areas
     judged = explored.judged_factual(known, case)
     asked = Answer(
         image=known.raw[0, 0].cpu().numpy(),
@@ -124,13 +127,13 @@ def ask(
         unit=model.grid.unit,
         readings=(),
     )
-    return replace(asked, readings=tuple(read_method(explored, method, case, requested, asked) for method in methods))
+    return replace(asked, readings=tuple(read_method(explored, method, case, target, asked) for method in methods))
 
 
 def read_method(
     explored: Explored, method: str, case: Case, target: Float[Tensor, "1 variable"], asked: Answer
 ) -> Reading:
-    """One method's answer to `target`, which is pa* (the methods share guide and graph)."""
+    """One method's answer to `target`, pa* as it is written (the methods share guide and graph)."""
     model, known = explored.models[method], explored.known(method, case)
     predicted = predict_all(model, known, owner_zero(target), target)
     names, moving = model.space.areas, asked.moving
@@ -204,7 +207,7 @@ def sweep(
         variable=variable,
         method=method,
         unit=model.grid.unit,
-        requested=targets[:, place].tolist(),
+        requested=model.space.bounded(targets)[:, place].tolist(),
         guide=found.achieved[:, place].tolist(),
         judge=None if by_judge is None else by_judge[:, place].tolist(),
         training=training_range(model, place),
@@ -217,12 +220,30 @@ def sweep(
 def parents_asked(
     model: Model, known: Abducted, do: Do, propagate: bool, hold: Collection[str]
 ) -> Float[Tensor, "1 variable"]:
-    """pa* of a request; nothing else here turns what is asked into parents.
+    """pa* of a request as it is written (the engine clamps areas at 0 and says so); nothing else here makes parents.
 
     Raises:
-        InputError: as of `Model.counterfactual`: what is held must exist, and not be done as well.
+        InputError: as of `Model.counterfactual`: what is held must exist, and not be done as well. Or a value that no
+            image can have.
     """
-    return resolve([Request(do, propagate, tuple(hold))], known.facts.pa, model.space)
+    target = unbounded([Request(do, propagate, tuple(hold))], known.facts.pa, model.space)
+    for name in do:
+        low, high = possible(model, name, float(known.facts.pixel_area[0]))
+        if not low <= float(target[0, model.variables.index(name)]) <= high:
+            raise InputError(
+                f"{in_words(name)}: {do[name]} cannot be asked; give a value from {in_digits(low)} to {in_digits(high)}"
+            )
+    return target
+
+
+def possible(model: Model, name: str, pixel_area: float) -> tuple[float, float]:
+    """The values that may be asked: of an area none larger than the image; less than 0 is clamped."""
+    if name in model.space.areas:
+        whole = pixel_area * model.grid.pixels
+        return -whole, whole
+    low, high = model.space.training_range(name)
+    margin = FARTHEST * float(model.parents.sd[model.variables.index(name)])
+    return low - margin, high + margin
 
 
 def owner_zero(targets: Tensor) -> Tensor:

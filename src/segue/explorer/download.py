@@ -2,6 +2,7 @@
 
 import json
 import textwrap
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,13 +12,13 @@ import numpy as np
 from segue import __version__
 from segue.cohort.io import split_suffix
 from segue.cohort.io.write_file import bits_of, write_image, write_nifti
-from segue.explorer.asking import Answer, Reading
+from segue.explorer.asking import Answer, Array, Reading
 from segue.explorer.markup import filled
 from segue.explorer.models import Chosen, Explored
 from segue.explorer.panel import title
-from segue.explorer.pictures import data_uri
+from segue.explorer.pictures import data_uri, display_grey, png
 from segue.report.figure import FigureRow, figure1
-from segue.text import typeset_unit
+from segue.text import in_digits, typeset_unit
 
 MEDIA_TYPES = {".png": "image/png", ".json": "application/json", ".pdf": "application/pdf", ".py": "text/x-python"}
 
@@ -49,11 +50,27 @@ def files(explored: Explored, chosen: Chosen, answer: Answer) -> list[DownloadFi
 
 
 def write_answer(folder: Path, stem: str, explored: Explored, chosen: Chosen, answer: Answer, one: Reading) -> None:
-    """One method's counterfactual: NIfTI with the input's affine, PNG if it is 2-D, and the sidecar as JSON."""
+    """One method's answer: NIfTI files with the input's affine, PNG if it is 2-D, and the sidecar as JSON.
+
+    The PNG named `seen` is what the page shows, in 8 bits; the other one holds the image's own values.
+    """
     if one.image.ndim == 2:
         write_image(folder / f"{stem}.png", one.image, None, bits=bits_of(answer.window))
+        (folder / f"{stem}_seen.png").write_bytes(png(display_grey(one.image, answer.window)))
     write_nifti(folder / f"{stem}.nii.gz", one.image, chosen.case.affine)
+    write_nifti(folder / f"{stem}_difference.nii.gz", one.image - answer.image, chosen.case.affine)
+    write_nifti(folder / f"{stem}_masks.nii.gz", label_image(one.outlines), chosen.case.affine)
     (folder / f"{stem}.json").write_text(json.dumps(sidecar(explored, chosen, answer, one), indent=1))
+
+
+def label_image(masks: Mapping[str, Array]) -> Array:
+    """Soft masks as one image: 0 is background, 1 the first structure, and so on, wherever a mask is above one half.
+
+    >>> label_image({"a": np.array([0.9, 0.1, 0.2]), "b": np.array([0.1, 0.8, 0.3])}).tolist()
+    [1.0, 2.0, 0.0]
+    """
+    stacked = np.stack([np.full_like(next(iter(masks.values())), 0.5), *masks.values()])
+    return stacked.argmax(0).astype(np.float32)
 
 
 def sidecar(explored: Explored, chosen: Chosen, answer: Answer, one: Reading) -> dict[str, object]:
@@ -72,6 +89,8 @@ def sidecar(explored: Explored, chosen: Chosen, answer: Answer, one: Reading) ->
         "variables": {
             name: {kind: values[name] for kind, values in kinds.items() if name in values} for name in answer.factual
         },
+        "masks": {str(i + 1): name for i, name in enumerate(one.outlines)},
+        "verdict": one.verdict.plain(),
         "leakage": one.leakage,
         "off_target_sd": one.off_target,
     }
@@ -81,7 +100,7 @@ def write_figure(path: Path, explored: Explored, answer: Answer) -> None:
     """The figure of the report, for this request."""
     asked = [answer.regions[name] for name in answer.moving if name in answer.regions]
     unit = typeset_unit(answer.unit)
-    changes = [f"{title(name)} = {value:.3g} {unit}" for name, value in answer.do.items()]
+    changes = [f"{title(name)} = {in_digits(value)} {unit}" for name, value in answer.do.items()]
     row = FigureRow(
         title=f"do({'; '.join(changes)})",
         factual=answer.image,

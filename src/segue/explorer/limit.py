@@ -3,13 +3,14 @@
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+MAX_BYTES = 256 << 20  # of an uploaded file
 MAX_BODY_BYTES = 64 << 20  # of a request that is no file upload; base64 makes a file a third larger
 
 
 class BodyLimit:
     """Refuses a request whose declared length is too large (the server enforces it), or that declares none.
 
-    Uploads have another limit (`upload.MAX_BYTES`).
+    Uploads have another limit (`MAX_BYTES`).
     """
 
     def __init__(self, app: ASGIApp, uploads: str = "/upload") -> None:

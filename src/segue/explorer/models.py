@@ -1,9 +1,10 @@
 """What is explored: a trained model's methods, its judge where it has one, and images to choose from."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from segue.anatomy import measure
 from segue.cohort.case import Case
+from segue.cohort.grid import Grid
 from segue.cohort.io.write_file import scaled_axes
 from segue.engine.answer import Abducted, abduct_images, inputs_of
 from segue.engine.model import Model
@@ -32,11 +34,19 @@ KEPT = 64  # abductions that are kept, of whatever user; each is a few times as 
 
 @dataclass(frozen=True)
 class Chosen:
-    """An image that somebody chose: its case, the line of Python that reads it (it binds `image`), and its imports."""
+    """An image that somebody chose.
+
+    Attributes:
+        code: the line of Python that reads it (it binds `image`). imports: those of the line.
+        index: in the cohort; None of an upload.
+        key: of this choice. A request that was made for an earlier choice has another one.
+    """
 
     case: Case
     code: str
     imports: tuple[str, ...] = ()
+    index: int | None = None
+    key: str = field(default_factory=lambda: token_hex(6))
 
 
 class Explored:
@@ -100,7 +110,7 @@ class Explored:
             InputError: the cohort's file of it is missing or damaged.
         """
         assert self.source is not None
-        return Chosen(self.source.read(index), *reading(self.source, index))
+        return Chosen(self.source.read(index), *reading(self.source, index), index=index)
 
 
 def explored(path: str, *, methods: Sequence[str] = (), cohort: Path | None = None) -> Explored:
@@ -160,20 +170,38 @@ def has_examples(model: Model) -> bool:
 
 
 class Examples:
-    """The images that an exported model carries; covariates are the training medians, since none are with them."""
+    """The images that an exported model carries.
+
+    Covariates are the training medians, since none are with them. Nor is the spacing, of which the model knows the area
+    of a pixel: pixels are taken to be square.
+    """
 
     def __init__(self, model: Model) -> None:
         self.images = model.examples().cpu().numpy()
         self.ids = [f"example {i + 1}" for i in range(len(self.images))]
+        self.spacing = square_pixels(model.grid)
         names = model.space.covariates
         medians = model.space.marginal.quantile(0.5, dim=0)[model.space.measured :]
         self.covariates = dict(zip(names, medians.tolist(), strict=True))
 
     def read(self, index: int) -> Case:
-        return Case(self.ids[index], self.images[index], None, np.eye(4), self.covariates)
+        return Case(self.ids[index], self.images[index], self.spacing, scaled_axes(self.spacing), self.covariates)
 
     def identity(self) -> Any:
         return self.ids
+
+
+def square_pixels(grid: Grid) -> tuple[float, ...] | None:
+    """The spacing of a grid of square pixels, from their area; None where that is not known in mm.
+
+    >>> square_pixels(Grid((4, 8), unit="mm2", pixel_area=0.0625))
+    (0.25, 0.25)
+    >>> square_pixels(Grid((4, 8))) is None
+    True
+    """
+    if grid.unit == "px" or grid.pixel_area is None:
+        return None
+    return (grid.pixel_area ** (1 / len(grid.size)),) * len(grid.size)
 
 
 def reading(source: Source, index: int) -> tuple[str, tuple[str, ...]]:

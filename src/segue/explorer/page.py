@@ -1,231 +1,206 @@
-"""The page: its layout, and what each event does. Pure functions of other modules make what is shown."""
+"""The page: its layout, and which event changes which part. `handlers` says what the events do."""
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
+import inspect
+from collections.abc import Callable, Sequence
+from functools import wraps
 from typing import Any
 
 import gradio as gr
 
-from segue.errors import InputError
-from segue.explorer import download, upload
-from segue.explorer.api import JSON, endpoints
-from segue.explorer.asking import MOST_METHODS, ask, sweep
-from segue.explorer.gallery import Gallery
+from segue.explorer import upload
+from segue.explorer.api import endpoints
+from segue.explorer.asking import MOST_METHODS
+from segue.explorer.cohort_table import MOST_IMAGES, columns_of
+from segue.explorer.handlers import Changed, Handlers
 from segue.explorer.markup import asset, filled
-from segue.explorer.models import Chosen, Explored
-from segue.explorer.panel import panel, sliders, title
-from segue.explorer.strip import strip
-from segue.explorer.view import aspect, view
+from segue.explorer.models import Explored
+from segue.explorer.panel import title
 from segue.report.columns import method_title
 
 LIFE = 3600  # seconds until a session's image and an upload are deleted
-FRAMES = 9
+FRAMES, IMAGES = 9, 24
 QUEUE = 64  # requests that may wait; the next one is refused
+LIGHT: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 NETWORKS: dict[str, Any] = {"concurrency_id": "networks", "concurrency_limit": 1, "api_visibility": "private"}
 LIVE: dict[str, Any] = NETWORKS | {"trigger_mode": "always_last", "show_progress": "hidden"}
-LIGHT: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+QUIET: dict[str, Any] = NETWORKS | {"show_progress": "hidden"}
+WAIT = "(...inputs) => { document.documentElement.dataset.sgBusy = 'on'; return inputs; }"
+NEW = ["chosen", "request", "shown", "table", "depth", "picked", "told", "swept", "swept_told", "files", "files_told",
+       "code"]  # fmt: skip
+"""What a new image changes."""
 
 
 def build_page(explored: Explored) -> gr.Blocks:
     """The whole page of one model. The only state of a user is the image, in the user's own session."""
-    handlers = Handlers(explored)
-    with gr.Blocks(title=f"segue: {explored.name}", analytics_enabled=False, delete_cache=(LIFE // 6, LIFE)) as blocks:
-        chosen, uploaded = gr.State(None, time_to_live=LIFE), gr.State(None, time_to_live=LIFE)
-        gr.HTML(filled("head.html.j2", name=explored.name, unit=explored.first.grid.unit))
-        told = gr.HTML(elem_id="sg-message")
-        with gr.Row(equal_height=False):
-            with gr.Column(scale=5, min_width=330):
-                with gr.Accordion("Choose an image", open=True), gr.Tabs():
-                    picked = cohort_tab(handlers) if explored.source is not None else None
-                    use, inputs = upload_tab(handlers, uploaded)
-                methods, follow, request = request_controls(explored)
-            with gr.Column(scale=6, min_width=330, elem_id="sg-see"):
-                gr.HTML(asset("toolbar.html"), js_on_load=asset("toolbar.js"), elem_id="sg-toolbar")
-                depth, shown = slice_slider(explored), gr.HTML(elem_id="sg-shown")
-                asked = [chosen, request, methods, follow]
-                swept = sweep_box(handlers, asked)
-                download_box(handlers, asked)
-        changes = [request.input, methods.input, follow.input, depth.input]
-        gr.on(changes, handlers.answer, [*asked, depth], [shown, told], **LIVE)
-        started = [chosen, request, shown, told, swept]
-        use.click(handlers.use_upload, [uploaded, methods, depth, *inputs], started, **NETWORKS)
-        if picked is not None:
-            quiet: dict[str, Any] = NETWORKS | {"show_progress": "hidden"}
-            picked.click(handlers.pick, [picked, methods, depth], started, **quiet)
-            blocks.load(handlers.pick_first, [methods, depth], started, **NETWORKS)
+    settings: dict[str, Any] = {"analytics_enabled": False, "delete_cache": (LIFE // 6, LIFE), "fill_width": True}
+    with gr.Blocks(title=f"segue: {explored.name}", **settings) as blocks:
+        page = Page(explored)
+        page.lay_out()
+        page.connect(blocks)
         endpoints(explored, concurrency_id="networks", concurrency_limit=1)
         blocks.queue(max_size=QUEUE)
     return blocks
 
 
-def request_controls(explored: Explored) -> tuple[gr.CheckboxGroup, gr.Radio, gr.HTML]:
-    """What is requested: the methods, whether effects follow the graph, and the sliders."""
-    methods = gr.CheckboxGroup(
-        choices=[(method_title(name), name) for name in explored.models],
-        value=[next(iter(explored.models))],
-        label=f"Methods to compare (up to {MOST_METHODS})",
-        visible=len(explored.models) > 1,
-    )
-    follow = graph_switch(explored)
-    script = asset("panel.js")
-    return methods, follow, gr.HTML({}, grid="", html_template="${grid}", js_on_load=script, elem_id="sg-request")
-
-
-class Handlers:
-    """What each event of the page does. Holds the model and the thumbnails, and no data of any user."""
+class Page:
+    """The parts of the page by name, and the events between them."""
 
     def __init__(self, explored: Explored) -> None:
-        self.explored, self.gallery = explored, Gallery(explored)
+        self.explored, self.handlers = explored, Handlers(explored)
+        self.parts: dict[str, Any] = {}
+        self.covariates: list[Any] = []
 
-    def find(self, text: str) -> Any:
-        """The first page of the images whose id contains the text."""
-        return gr.HTML(grid=self.gallery.html(text))
+    def on(
+        self, event: Any, work: Callable[..., Changed], inputs: Sequence[str], outputs: Sequence[str], *more: Any,
+        wait: bool = False, **settings: Any,
+    ) -> None:  # fmt: skip
+        """An event with its handler. `more`: inputs without a name. `wait`: the page says that it computes."""
 
-    def turn(self, text: str, picked: Mapping[str, int] | None) -> Any:
-        """Another page of the found images."""
-        return gr.HTML(grid=self.gallery.html(text, int((picked or {}).get("page", 0))))
+        @wraps(work)
+        def changed(*values: Any, **given: Any) -> dict[Any, Any]:
+            return {self.parts[name]: value for name, value in work(*values, **given).items() if name in outputs}
 
-    def pick_first(self, methods: list[str], depth: float | int | None) -> Any:
-        """The first image of the cohort."""
-        return self.pick({"index": 0}, methods, depth)
+        changed.__signature__ = inspect.signature(work)  # type: ignore[attr-defined]
+        given, out = [*(self.parts[name] for name in inputs), *more], [self.parts[name] for name in outputs]
+        started = event(changed, given, out, **settings, **({"js": WAIT} if wait else {}))
+        if wait:
+            link = [self.parts[name] for name in ("request", "methods", "follow")]
+            started.then(None, link, None, js=asset("done.js"), api_visibility="private")
 
-    def pick(self, picked: Mapping[str, int], methods: list[str], depth: float | int | None) -> Any:
-        """The image of the cohort that was clicked."""
-        return guarded(lambda: self.show(self.explored.choose(int(picked["index"])), methods, depth, []), 5, 3)
+    def lay_out(self) -> None:
+        """Pictures, request, and what is read after them."""
+        parts, explored = self.parts, self.explored
+        parts["chosen"], parts["uploaded"] = (gr.State(None, time_to_live=LIFE) for _ in range(2))
+        parts["link"] = gr.Textbox(visible="hidden", elem_id="sg-link", label="Link")
+        gr.HTML(filled("head.html.j2", name=explored.name))
+        with gr.Row(elem_id="sg-main", equal_height=False):
+            with gr.Column(elem_id="sg-left", min_width=0):
+                with gr.Accordion("Choose an image", open=True), gr.Tabs():
+                    if explored.source is not None:
+                        self.cohort_tab()
+                    self.upload_tab()
+                self.request_controls()
+            with gr.Column(elem_id="sg-right", min_width=0):
+                with gr.Column(elem_id="sg-see", min_width=0):
+                    gr.HTML(asset("toolbar.html"), js_on_load=asset("toolbar.js"), elem_id="sg-toolbar")
+                    parts["told"], parts["depth"] = gr.HTML(elem_id="sg-message"), slice_slider(explored)
+                    parts["shown"] = gr.HTML(js_on_load=asset("viewer.js"), elem_id="sg-shown")
+                with gr.Column(elem_id="sg-more", min_width=0):
+                    parts["table"] = gr.HTML(elem_id="sg-values")
+                    self.sweep_box()
+                    if explored.source is not None:
+                        self.cohort_box()
+                    self.download_box()
 
-    def use_upload(
-        self,
-        uploaded: upload.Upload | None,
-        methods: list[str],
-        depth: float | int | None,
-        slice: float | int,
-        *covariates: float | int | None,
-    ) -> Any:
-        """The uploaded image, at a slice (counted from 1 on the page)."""
-
-        def work() -> Any:
-            if uploaded is None:
-                raise InputError("no file was uploaded: choose one first")
-            model = self.explored.first
-            given = dict(zip(self.explored.covariates, covariates, strict=True))
-            chosen = upload.read(uploaded, model, slice=int(slice) - 1, covariates=given)
-            return self.show(chosen, methods, depth, upload.remarks(chosen.case, model))
-
-        return guarded(work, 5, 3)
-
-    def show(self, chosen: Chosen, methods: list[str], depth: float | int | None, remarks: list[str]) -> Any:
-        """A new image, with its own sliders and an empty request."""
-        answer = ask(self.explored, chosen.case, {}, methods)
-        grid = panel(self.explored.first, answer.factual)
-        seen = view(self.explored, chosen, answer, index=depth_of(self.explored, depth))
-        return chosen, gr.HTML(value={}, grid=grid), seen, message_html(*remarks), ""
-
-    def answer(
-        self, chosen: Chosen | None, do: JSON, methods: list[str], follow: bool, depth: float | int | None
-    ) -> Any:
-        """The counterfactuals of the current request."""
-
-        def work() -> Any:
-            here = present(chosen)
-            answer = ask(self.explored, here.case, do or {}, methods, propagate=follow)
-            return view(self.explored, here, answer, index=depth_of(self.explored, depth)), ""
-
-        return guarded(work, 2, 1)
-
-    def receive(self, path: str | None) -> Any:
-        """A file that was uploaded: what it is, and the slice picker if it has slices."""
-        if path is None:
-            return None, gr.Slider(visible=False), ""
-
-        def work() -> Any:
-            found = upload.receive(Path(path), self.explored.first)
-            many = found.slices or 1
-            picker = gr.Slider(visible=many > 1, maximum=max(many, 2), value=many // 2 + 1 if many > 1 else 1)
-            slices = f" with {many} slices: choose one below" if many > 1 else ""
-            return found, picker, message_html(f"{found.name} was received{slices}.", kind="status")
-
-        return guarded(work, 3, 2)
-
-    def sweep_range(
-        self,
-        chosen: Chosen | None,
-        do: JSON,
-        methods: list[str],
-        follow: bool,
-        variable: str,
-        frames: float | int,
-    ) -> Any:
-        """One variable over the range of its slider."""
-
-        def work() -> Any:
-            here, model = present(chosen), self.explored.first
-            factual = ask(self.explored, here.case, {}, methods[:1]).factual
-            slider = next(one for one in sliders(model, factual) if one.name == variable)
-            found = sweep(
-                self.explored, here.case, do or {}, methods[0], variable,
-                low=slider.low, high=slider.high, frames=int(frames), propagate=follow,
+    def connect(self, blocks: gr.Blocks) -> None:
+        """What choosing an image and moving a slider change."""
+        parts, handlers = self.parts, self.handlers
+        names = [name for name in NEW if name in parts]
+        changes = [parts[name].input for name in ("request", "methods", "follow", "depth")]
+        asked = ["chosen", "request", "methods", "follow", "depth"]
+        answered = ["shown", "table", "told"]
+        self.on(lambda *a, **k: gr.on(changes, *a, **k), handlers.answer, asked, answered, wait=True, **LIVE)
+        if self.explored.source is not None:
+            self.on(parts["picked"].click, handlers.pick, ["picked", "methods", "follow"], names, wait=True, **QUIET)
+            loaded = blocks.load(None, None, parts["link"], js=asset("link.js"), api_visibility="private")
+            started = [*names, "methods", "follow"]
+            self.on(loaded.then, handlers.start, ["link"], started, wait=True, **QUIET)
+            self.on(
+                parts["cohort"].select, handlers.open_row, ["cohort_request", "methods", "follow"],
+                [*names, "cohort_told"], wait=True, **QUIET,
             )  # fmt: skip
-            shape = model.grid.size[:2]
-            return strip(found, model, aspect(shape, here.case.spacing)), ""
+        self.on(
+            parts["use"].click, handlers.use_upload, ["uploaded", "methods", "follow", "slice"],
+            [*names, "upload_told"], *self.covariates, wait=True, **QUIET,
+        )  # fmt: skip
 
-        return guarded(work, 2, 1)
+    def cohort_tab(self) -> None:
+        """Thumbnails, and a search by id."""
+        with gr.Tab("From the cohort"):
+            hint = "Search by id"
+            self.parts["search"] = gr.Textbox(label=hint, placeholder=hint, max_lines=1, container=False)
+            grid, script = self.handlers.gallery.html(), asset("gallery.js")
+            picked = gr.HTML({}, grid=grid, html_template="${grid}", js_on_load=script, elem_id="sg-cohort")
+        self.parts["picked"] = picked
+        search = self.parts["search"].change
+        self.on(search, self.handlers.find, ["search"], ["picked"], trigger_mode="always_last", **LIGHT)
+        self.on(picked.select, self.handlers.turn, ["search", "picked"], ["picked"], **LIGHT)
 
-    def download(self, chosen: Chosen | None, do: JSON, methods: list[str], follow: bool) -> Any:
-        """The files of the current request, and its Python."""
+    def upload_tab(self) -> None:
+        """A file, its slice and its covariates."""
+        parts = self.parts
+        with gr.Tab("Upload"):
+            gr.HTML(filled("hint.html.j2", lines=upload.hint(self.explored.first.grid)))
+            parts["file"] = gr.File(label="File", type="filepath", file_count="single", height=110)
+            parts["upload_told"] = gr.HTML(elem_id="sg-upload-message")
+            parts["slice"] = gr.Slider(1, 2, value=1, step=1, label="Slice, along the last axis", visible=False)
+            names = self.explored.covariates
+            self.covariates = [gr.Number(label=f"{title(name)}, factual value", value=None) for name in names]
+            parts["use"] = gr.Button("Use this image", variant="primary")
+        received = ["uploaded", "slice", "upload_told"]
+        self.on(parts["file"].change, self.handlers.receive, ["file"], received, api_visibility="private")
 
-        def work() -> Any:
-            here = present(chosen)
-            answer = ask(self.explored, here.case, do or {}, methods, propagate=follow)
-            files = download.files(self.explored, here, answer)
-            return download.links(files), download.snippet(self.explored, here, answer), ""
+    def request_controls(self) -> None:
+        """What is requested: the methods, whether effects follow the graph, and the sliders."""
+        methods = self.explored.models
+        self.parts["methods"] = gr.CheckboxGroup(
+            choices=[(method_title(name), name) for name in methods],
+            value=[next(iter(methods))],
+            label=f"Methods to compare (up to {MOST_METHODS})",
+            visible=len(methods) > 1,
+        )
+        self.parts["follow"] = graph_switch(self.explored)
+        script = asset("panel.js")
+        self.parts["request"] = gr.HTML(
+            {}, grid="", html_template="${grid}", js_on_load=script, elem_id="sg-request"
+        )
 
-        return guarded(work, 3, 2)
+    def sweep_box(self) -> None:
+        """One variable over its range; it starts with the one that is asked."""
+        names, parts = self.explored.first.space.areas, self.parts
+        with gr.Accordion("Sweep one variable over its range", open=False):
+            with gr.Row():
+                parts["variable"] = gr.Dropdown([(title(n), n) for n in names], value=names[0], label="Variable")
+                parts["frames"] = gr.Slider(3, 33, value=FRAMES, step=2, label="Frames")
+            button = gr.Button("Sweep")
+            parts["swept_told"], parts["swept"] = gr.HTML(), gr.HTML(elem_id="sg-swept")
+        asked = ["chosen", "request", "methods", "follow", "variable", "frames"]
+        self.on(button.click, self.handlers.sweep_range, asked, ["swept", "swept_told"], **NETWORKS)
+        latest = asset("latest.js").replace("NAMES", str(list(names)))
+        variable = parts["variable"]
+        parts["request"].input(None, [parts["request"], variable], variable, js=latest, **LIGHT)
 
+    def cohort_box(self) -> None:
+        """One request of many images."""
+        parts, first = self.parts, self.explored.first.space.areas[0]
+        with gr.Accordion("The same request of many images", open=False):
+            with gr.Row():
+                parts["cohort_request"] = gr.Textbox(f"{first}=+20%", label="Request: variable=change, …", max_lines=1)
+                most = min(MOST_IMAGES, len(self.explored.source.ids if self.explored.source else ()))
+                parts["images"] = gr.Number(min(IMAGES, most), label="Images", precision=0, minimum=1, maximum=most)
+            button = gr.Button("Answer all")
+            parts["cohort_told"] = gr.HTML()
+            parts["cohort"] = gr.Dataframe(
+                headers=columns_of(self.explored), interactive=False, visible=False, max_height=420,
+                label="Click a heading to sort, a row to open its image", elem_id="sg-table",
+            )  # fmt: skip
+        request, written = parts["request"], parts["cohort_request"]
+        request.input(None, [request, written], written, js=asset("percent.js"), **LIGHT)
+        asked = ["cohort_request", "methods", "follow", "images"]
+        self.on(button.click, self.handlers.cohort, asked, ["cohort", "cohort_told"], **NETWORKS)
 
-def cohort_tab(handlers: Handlers) -> gr.HTML:
-    """Thumbnails, and a search by id."""
-    with gr.Tab("From the cohort"):
-        search = gr.Textbox(label="Search by id", placeholder="part of an id", max_lines=1)
-        grid = handlers.gallery.html()
-        gallery = gr.HTML({}, grid=grid, html_template="${grid}", js_on_load=asset("gallery.js"), elem_id="sg-cohort")
-        search.change(handlers.find, search, gallery, trigger_mode="always_last", **LIGHT)
-        gallery.select(handlers.turn, [search, gallery], gallery, **LIGHT)
-    return gallery
-
-
-def upload_tab(handlers: Handlers, uploaded: gr.State) -> tuple[gr.Button, list[Any]]:
-    """A file, its slice and its covariates; returns the button and the inputs of `use_upload`."""
-    explored = handlers.explored
-    with gr.Tab("Upload"):
-        file = gr.File(label="PNG, NIfTI or DICOM (256 MB at most)", type="filepath", file_count="single", height=110)
-        told = gr.HTML(elem_id="sg-upload-message")
-        slice = gr.Slider(1, 2, value=1, step=1, label="Slice, along the last axis", visible=False)
-        covariates = [gr.Number(label=f"{title(name)}, factual value", value=None) for name in explored.covariates]
-        button = gr.Button("Use this image", variant="primary")
-        file.change(handlers.receive, file, [uploaded, slice, told], api_visibility="private")
-    return button, [slice, *covariates]
-
-
-def sweep_box(handlers: Handlers, asked: list[Any]) -> gr.HTML:
-    """One variable over its range."""
-    names = handlers.explored.first.space.areas
-    with gr.Accordion("Sweep one variable over its range", open=False):
-        with gr.Row():
-            variable = gr.Dropdown([(title(name), name) for name in names], value=names[0], label="Variable")
-            frames = gr.Slider(3, 33, value=FRAMES, step=2, label="Frames")
-        button = gr.Button("Sweep")
-        swept, told = gr.HTML(elem_id="sg-swept"), gr.HTML()
-        button.click(handlers.sweep_range, [*asked, variable, frames], [swept, told], **NETWORKS)
-    return swept
-
-
-def download_box(handlers: Handlers, asked: list[Any]) -> None:
-    """Files, and the Python of the request."""
-    with gr.Accordion("Download this counterfactual", open=False):
-        button = gr.Button("Prepare files")
-        files, told = gr.HTML(elem_id="sg-files"), gr.HTML()
-        code = gr.Code(language="python", label="The same request in Python", interactive=False, elem_id="sg-code")
-        button.click(handlers.download, asked, [files, code, told], **NETWORKS)
+    def download_box(self) -> None:
+        """Files, and the Python of the request."""
+        parts = self.parts
+        with gr.Accordion("Download this counterfactual", open=False):
+            button = gr.Button("Prepare files")
+            parts["files_told"], parts["files"] = gr.HTML(), gr.HTML(elem_id="sg-files")
+            parts["code"] = gr.Code(
+                label="The same request in Python", interactive=False, elem_id="sg-code",
+                wrap_lines=True, show_line_numbers=False,
+            )  # fmt: skip
+        asked, made = ["chosen", "request", "methods", "follow"], ["files", "code", "files_told"]
+        self.on(button.click, self.handlers.download, asked, made, **NETWORKS)
 
 
 def graph_switch(explored: Explored) -> gr.Radio:
@@ -248,28 +223,3 @@ def slice_slider(explored: Explored) -> gr.Slider:
     return gr.Slider(
         0, size[-1] if deep else 1, value=0, step=1, label="Slice shown (0: the most changed one)", visible=deep
     )
-
-
-def depth_of(explored: Explored, depth: float | int | None) -> int | None:
-    """The slice of a volume to show; None for the most changed one."""
-    return int(depth) - 1 if depth and len(explored.first.grid.size) == 3 else None
-
-
-def present(chosen: Chosen | None) -> Chosen:
-    """The session's image, or an error if there is none."""
-    if chosen is None:
-        raise InputError("no image is chosen (a session ends after an hour): choose one")
-    return chosen
-
-
-def guarded(work: Callable[[], Any], outputs: int, place: int) -> Any:
-    """What the work returns; after a wrong input, the message in output `place`, and no other output changes."""
-    try:
-        return work()
-    except InputError as error:
-        return tuple(message_html(str(error)) if i == place else gr.skip() for i in range(outputs))
-
-
-def message_html(*lines: str, kind: str = "alert") -> str:
-    """Sentences for the user, as HTML."""
-    return filled("note.html.j2", lines=lines, kind=kind) if lines else ""

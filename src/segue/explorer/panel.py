@@ -2,13 +2,16 @@
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from segue.causal.request import Intervention
+from segue.cohort.grid import Grid
 from segue.engine.model import Model
-from segue.explorer.asking import Areas, training_range
+from segue.explorer.asking import Answer, possible, training_range
 from segue.explorer.markup import filled
-from segue.text import in_words, typeset, typeset_unit
+from segue.explorer.models import Chosen
+from segue.text import in_digits, in_words, typeset, typeset_unit
 
 CHANGES = ("+50%", "-50%", "+100%", "q0.05", "q0.5", "q0.95")
 IN_WORDS = {"q0.05": "5% quantile of", "q0.5": "median of", "q0.95": "95% quantile of"}
@@ -16,7 +19,12 @@ IN_WORDS = {"q0.05": "5% quantile of", "q0.5": "median of", "q0.95": "95% quanti
 
 @dataclass(frozen=True)
 class Slider:
-    """One variable. `start`: its factual value, rounded to `step`. `trained`: its range in the training data."""
+    """One variable.
+
+    Attributes:
+        start: its factual value, rounded to `step`. trained: its range in the training data.
+        possible: the values that may be asked.
+    """
 
     name: str
     label: str
@@ -27,17 +35,22 @@ class Slider:
     high: float
     step: float
     trained: tuple[float, float]
+    possible: tuple[float, float]
 
     def share(self, value: float) -> float:
         """The position of a value on the slider, in percent."""
         return round(100 * min(max((value - self.low) / (self.high - self.low), 0), 1), 2)
 
     def shown(self, value: float) -> str:
-        """A value with the decimals of the step."""
+        """A value with the decimals of the step, for an input."""
         return f"{value:.{digits(self.step)}f}"
 
+    def said(self, value: float) -> str:
+        """The same for a reader."""
+        return typeset(f"{value:,.{digits(self.step)}f}")
 
-def sliders(model: Model, factual: Areas) -> list[Slider]:
+
+def sliders(model: Model, factual: Mapping[str, float], pixel_area: float) -> list[Slider]:
     """One slider for each variable, covariates last."""
     found = []
     for i, name in enumerate(model.variables):
@@ -59,6 +72,7 @@ def sliders(model: Model, factual: Areas) -> list[Slider]:
                 high=math.ceil(top / step) * step,
                 step=step,
                 trained=(low, high),
+                possible=possible(model, name, pixel_area),
             )
         )
     return found
@@ -72,19 +86,22 @@ def panel_rows(model: Model, found: list[Slider]) -> list[tuple[str, list[Slider
     return [*rows, ("covariates", covariates)] if covariates else rows
 
 
-def presets(model: Model, found: list[Slider]) -> list[tuple[str, str]]:
-    """Common requests as (label, values in JSON): each structure in all its regions, and each variable on its own."""
-    offered: list[tuple[str, dict[str, float]]] = []
+def presets(model: Model, found: list[Slider]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Common requests, in one group a structure: (label, values in JSON) of all its regions, then of each variable."""
+    groups = []
     for structure, span in model.parents.variables.spans.items():
-        for change in CHANGES[:2]:
-            values = {slider.name: preset_value(model, slider, change) for slider in found[span]}
-            offered.append((f"{change} {in_words(structure)}, everywhere", values))
-    for slider in found[: len(model.parents.variables)]:
-        offered += [
-            (f"{IN_WORDS.get(change, change)} {slider.label}", {slider.name: preset_value(model, slider, change)})
-            for change in CHANGES
-        ]
-    return [(typeset(label), json.dumps(values)) for label, values in offered]
+        name, offered = in_words(structure), list[tuple[str, dict[str, float]]]()
+        if len(found[span]) > 1:
+            for change in CHANGES[:2]:
+                values = {slider.name: preset_value(model, slider, change) for slider in found[span]}
+                offered.append((f"{change} {name}, everywhere", values))
+        for slider in found[span]:
+            offered += [
+                (f"{IN_WORDS.get(change, change)} {slider.label}", {slider.name: preset_value(model, slider, change)})
+                for change in CHANGES
+            ]
+        groups.append((name, [(typeset(label), json.dumps(values)) for label, values in offered]))
+    return groups
 
 
 def preset_value(model: Model, slider: Slider, change: str) -> float:
@@ -96,10 +113,14 @@ def preset_value(model: Model, slider: Slider, change: str) -> float:
     return round(float(value[0]), digits(slider.step))
 
 
-def panel(model: Model, factual: Areas) -> str:
-    """The sliders as HTML, at the factual values."""
-    found = sliders(model, factual)
-    return filled("panel.html.j2", rows=panel_rows(model, found), presets=presets(model, found))
+def panel(model: Model, chosen: Chosen, answer: Answer) -> str:
+    """The sliders of an image as HTML, at its factual values."""
+    found = sliders(model, answer.factual, model.grid.area(chosen.case.spacing))
+    rows, offered = panel_rows(model, found), presets(model, found)
+    # an upload has no id that a link could name
+    image = "" if chosen.index is None else chosen.case.id
+    asked = {"key": chosen.key, "image": image, "do": json.dumps(answer.do)}
+    return filled("panel.html.j2", rows=rows, presets=offered, said=in_digits, **asked)
 
 
 def digits(step: float) -> int:
@@ -110,3 +131,12 @@ def digits(step: float) -> int:
 def title(name: str) -> str:
     """`calcified_plaque@mid` as "calcified plaque, mid"."""
     return ", ".join(in_words(part) for part in name.split("@"))
+
+
+def unit_in_words(grid: Grid) -> str:
+    """The unit of an area; of pixels with the grid that they are of.
+
+    >>> unit_in_words(Grid((96, 80))), unit_in_words(Grid((4, 8), unit="mm2"))
+    ('px of 96 × 80', 'mm²')
+    """
+    return f"px of {' × '.join(map(str, grid.size))}" if grid.unit == "px" else typeset_unit(grid.unit)

@@ -2,6 +2,8 @@
 
 import base64
 import io
+import zlib
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
 
@@ -52,6 +54,23 @@ def png(pixels: UInt8[np.ndarray, "height width *colour"]) -> bytes:
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, format="png", compress_level=1)
     return stream.getvalue()
+
+
+@dataclass(frozen=True)
+class PixelValues:
+    """Pixel values for the browser: low + step * number, in 16 bits, deflated, in base64."""
+
+    content: str
+    low: float
+    step: float
+
+
+def values_of_plane(plane: Plane) -> PixelValues:
+    """A plane's values, to 1/65535 of their range."""
+    low, high = float(plane.min()), float(plane.max())
+    step = (high - low) / 65535 or 1.0
+    numbers = ((plane - low) / step).round().astype("<u2")
+    return PixelValues(base64.b64encode(zlib.compress(numbers.tobytes(), 1)).decode(), low, step)
 
 
 def data_uri(content: bytes, kind: str = "image/png") -> str:

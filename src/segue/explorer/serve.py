@@ -11,12 +11,22 @@ from typing import TYPE_CHECKING, Any
 
 from segue.errors import InputError
 from segue.explorer.markup import asset
-from segue.explorer.upload import MAX_BYTES
-from segue.hardware import keep_memory
 
 if TYPE_CHECKING:
+    from gradio import Blocks
+
     from segue.explorer.models import Explored
 
+CONTRAST = {
+    **dict.fromkeys(["color_accent", "button_primary_background_fill", "slider_color"], "#9a3412"),
+    **dict.fromkeys(["body_text_color_subdued", "block_label_text_color", "block_info_text_color"], "#52525b"),
+    **dict.fromkeys(["block_title_text_color", "input_placeholder_color"], "#52525b"),
+    **dict.fromkeys(["button_primary_background_fill_dark", "button_primary_background_fill_hover"], "#9a3412"),
+    **dict.fromkeys(["body_text_color_subdued_dark", "block_label_text_color_dark"], "#d4d4d8"),
+    **dict.fromkeys(["block_info_text_color_dark", "block_title_text_color_dark"], "#d4d4d8"),
+    "input_placeholder_color_dark": "#a9a9b3",
+}
+"""gradio's orange and greys are too light: text needs a contrast of 4.5."""
 LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
@@ -52,22 +62,38 @@ def silence() -> None:
     os.environ["GRADIO_TEMP_DIR"] = folder
 
 
-def serve(
-    explored: "Explored", *, host: str = "127.0.0.1", port: int = 7860, users: list[tuple[str, str]] | None = None
-) -> tuple[str, Callable[[], None]]:
-    """Start to serve; returns the address, and a function that stops.
+def prepared(explored: "Explored") -> "Blocks":
+    """The page of a model, not yet served.
 
     Raises:
-        InputError: the port is in use, or gradio is not installed.
+        InputError: gradio is not installed.
     """
     silence()
     try:
         from segue.explorer.page import build_page
+        from segue.hardware import keep_memory
     except ModuleNotFoundError as error:
         raise InputError(f'the explorer needs {error.name}: pip install "segue-counterfactual[explore]"') from None
 
     keep_memory()
-    blocks = build_page(explored)
+    return build_page(explored)
+
+
+def serve(
+    explored: "Explored", *, host: str = "127.0.0.1", port: int = 7860, users: list[tuple[str, str]] | None = None
+) -> tuple[str, Callable[[], None]]:
+    """Start to serve a model; returns the address, and a function that stops.
+
+    Raises:
+        InputError: the port is in use, or gradio is not installed.
+    """
+    return serve_page(prepared(explored), host=host, port=port, users=users)
+
+
+def serve_page(
+    blocks: "Blocks", *, host: str, port: int, users: list[tuple[str, str]] | None
+) -> tuple[str, Callable[[], None]]:
+    """`serve`, of a page that is prepared."""
     try:
         _, address, _ = blocks.launch(
             server_name=host, server_port=port, auth=users or None, **private_server(), **appearance()
@@ -81,7 +107,7 @@ def private_server() -> dict[str, Any]:
     """Settings of gradio: no tunnel, no access to local files, no monitoring, limits on the size of requests."""
     from starlette.middleware import Middleware
 
-    from segue.explorer.limit import BodyLimit
+    from segue.explorer.limit import MAX_BYTES, BodyLimit
 
     return {
         "share": False,
@@ -103,7 +129,7 @@ def appearance() -> dict[str, Any]:
     default, mono = ["system-ui", "sans-serif"], ["ui-monospace", "monospace"]
     return {
         "footer_links": [],
-        "theme": gr.themes.Default(font=default, font_mono=mono, text_size="md"),
+        "theme": gr.themes.Default(font=default, font_mono=mono, text_size="md").set(**CONTRAST),
         "css": style(),
         # gradio limits the rules of css= to its own container, so rules about the document are part of the head
         "head": f"<style>{asset('marks.css')}</style>",

@@ -1,4 +1,4 @@
-"""A sweep as a strip of frames, a curve of achieved against requested values, and an animated GIF."""
+"""Sweeps as strips of frames, a curve of achieved against requested values, and animated GIFs."""
 
 import io
 
@@ -6,47 +6,60 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from segue.engine.model import Model
 from segue.explorer.asking import Sweep
 from segue.explorer.markup import filled
 from segue.explorer.panel import title
 from segue.explorer.pictures import data_uri, display_grey, display_plane, most_changed_slice, png
 from segue.report.columns import method_title
+from segue.report.curves import COLOURS
 from segue.report.figure import INK
-from segue.text import typeset_unit
+from segue.text import in_digits, typeset_unit
 
 FRAME_DURATION = 120  # ms
 GIF_SIDE = 384  # pixels of the longer side of a GIF, about
 
 
-def strip(swept: Sweep, model: Model, aspect: float) -> str:
-    """The sweep as HTML."""
-    index = most_changed_slice(swept.images[-1] - swept.images[0])
-    frames = [display_grey(display_plane(image, index), swept.window) for image in swept.images]
+def strip(swept: list[Sweep], aspect: float) -> str:
+    """The sweeps of one variable by several methods as HTML."""
+    first = swept[0]
     return filled(
         "strip.html.j2",
-        title=title(swept.variable),
-        method=method_title(swept.method),
-        unit=typeset_unit(swept.unit),
+        title=title(first.variable),
+        unit=typeset_unit(first.unit),
         aspect=aspect,
-        frames=[(data_uri(png(frame)), f"{value:.2f}") for frame, value in zip(frames, swept.requested, strict=True)],
+        methods=[frames_of(one) for one in swept],
         curve=data_uri(curve(swept), "image/svg+xml"),
-        gif=data_uri(gif(frames), "image/gif"),
-        name=f"{swept.variable.replace('@', '_')}_{swept.method}.gif",
-        reached=list(zip(swept.requested, swept.guide, strict=True)),
+        reached=list(zip(first.requested, first.guide, strict=True)),
     )
 
 
-def curve(swept: Sweep) -> bytes:
-    """Achieved against requested values, as SVG."""
+def frames_of(swept: Sweep) -> dict[str, object]:
+    """One method's frames and animation."""
+    index = most_changed_slice(swept.images[-1] - swept.images[0])
+    frames = [display_grey(display_plane(image, index), swept.window) for image in swept.images]
+    return {
+        "title": method_title(swept.method),
+        "frames": [
+            (data_uri(png(frame)), in_digits(value)) for frame, value in zip(frames, swept.requested, strict=True)
+        ],
+        "gif": data_uri(gif(frames), "image/gif"),
+        "name": f"{swept.variable.replace('@', '_')}_{swept.method}.gif",
+    }
+
+
+def curve(swept: list[Sweep]) -> bytes:
+    """Achieved against requested values, as SVG: a colour for each method, the judge dashed."""
     figure = Figure(figsize=(5, 3.4), facecolor="white", layout="constrained")
-    axes, unit = figure.subplots(), typeset_unit(swept.unit)
-    axes.axvspan(*swept.training, color="#e8eef5", label="training range", zorder=0)
-    axes.plot(swept.requested, swept.requested, color="#888888", lw=1, ls="--", label="as requested")
-    axes.plot(swept.requested, swept.guide, color="#1f77b4", marker="o", ms=3.5, label="guide")
-    if swept.judge is not None:
-        axes.plot(swept.requested, swept.judge, color="#d95f02", marker="s", ms=3.5, label="judge")
-    axes.axvline(swept.factual, color=INK, lw=0.8, label="measured")
+    first = swept[0]
+    axes, unit = figure.subplots(), typeset_unit(first.unit)
+    axes.axvspan(*first.training, color="#e8eef5", label="training range", zorder=0)
+    axes.plot(first.requested, first.requested, color="#888888", lw=1, ls=":", label="as requested")
+    for one, colour in zip(swept, COLOURS, strict=False):
+        name = f"{method_title(one.method)}, " if len(swept) > 1 else ""
+        axes.plot(one.requested, one.guide, color=colour, marker="o", ms=3.5, label=f"{name}guide")
+        if one.judge is not None:
+            axes.plot(one.requested, one.judge, color=colour, marker="s", ms=3.5, ls="--", label=f"{name}judge")
+    axes.axvline(first.factual, color=INK, lw=0.8, label="measured")
     axes.set(xlabel=f"requested ({unit})", ylabel=f"achieved ({unit})")
     axes.legend(fontsize=8, frameon=False)
     stream = io.BytesIO()

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from segue.cohort.case import Case
+from segue.cohort.grid import Grid
 from segue.cohort.io import decode_image, format_names, reader_of, spacing_on_grid, suffix_by_content, to_grid
 from segue.engine.model import Model
 from segue.errors import InputError
+from segue.explorer.limit import MAX_BYTES
 from segue.explorer.models import Chosen
 from segue.generation.source import geometry
 
-MAX_BYTES = 256 << 20
 MAX_PIXELS = 1 << 26
 
 
@@ -25,6 +26,23 @@ class Upload:
     path: Path
     name: str
     slices: int | None
+
+
+def hint(grid: Grid) -> list[str]:
+    """What to upload, in sentences.
+
+    >>> hint(Grid((4, 8), intensity=(-200.0, 1200.0)))[2]
+    'Values from -200 to 1,200, as in the training images.'
+    """
+    kind = "One grey image, or a volume of which you choose a slice" if len(grid.size) == 2 else "One grey volume"
+    size = " × ".join(map(str, grid.size))
+    low, high = (f"{value:,.0f}" for value in grid.intensity)
+    values = "Values in any unit: each image is scaled by its own percentiles."
+    return [
+        f"{kind}: PNG, NIfTI or DICOM, {MAX_BYTES >> 20} MB at most.",
+        f"The same view, orientation and crop as the training images; it is averaged to {size} pixels.",
+        values if grid.percentiles is not None else f"Values from {low} to {high}, as in the training images.",
+    ]
 
 
 def receive(path: Path, model: Model) -> Upload:

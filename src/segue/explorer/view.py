@@ -1,16 +1,17 @@
-"""An answer as HTML: pictures with outlines, requested and achieved values, leakage."""
+"""An answer as HTML: pictures with outlines and pixel values, the verdict, requested and achieved values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from segue.engine.model import Model
-from segue.explorer.asking import Answer, Areas, Reading, training_range
+from segue.engine.verdict import Verdict
+from segue.explorer.asking import Answer, Reading
 from segue.explorer.markup import filled
 from segue.explorer.models import Chosen, Explored
-from segue.explorer.panel import title
+from segue.explorer.panel import title, unit_in_words
 from segue.explorer.pictures import (
+    PixelValues,
     Plane,
     data_uri,
     display_grey,
@@ -20,10 +21,11 @@ from segue.explorer.pictures import (
     png,
     sides,
     signed,
+    values_of_plane,
 )
 from segue.report.columns import method_title
 from segue.report.figure import STRUCTURES, colour_limit
-from segue.text import in_words, typeset, typeset_unit
+from segue.text import in_digits, in_words, typeset, typeset_unit
 
 TICKS = (-1.0, -0.5, 0.0, 0.5, 1.0)  # of the colour bar, as shares of its limit
 NOTABLE = 0.25  # sd: an off-target change above this is marked
@@ -31,13 +33,13 @@ NOTABLE = 0.25  # sd: an off-target change above this is marked
 
 @dataclass(frozen=True)
 class Picture:
-    """One image of the page, and the outlines over it."""
+    """One image of the page, and the outlines over it. `values`: of its pixels; None of a difference."""
 
     name: str
     alt: str
     source: str
     outlines: list[tuple[str, str]]
-    kind: str
+    values: PixelValues | None
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class VariableRow:
 
     Attributes:
         asked: whether the user requested it. followed: whether it follows from the request along the graph.
+        judged: the judge's factual value.
         reached: by method, the guide's measurement, the judge's, the change in sd, and whether it is marked.
     """
 
@@ -53,17 +56,17 @@ class VariableRow:
     asked: bool
     followed: bool
     factual: str
+    judged: str
     requested: str
     reached: list[tuple[str, str, str, bool]]
 
 
 def view(explored: Explored, chosen: Chosen, answer: Answer, *, index: int | None = None) -> str:
-    """The pictures and the table of an answer.
+    """The pictures of an answer, and its verdicts.
 
     Args:
         index: of a 3-D image, the slice that is shown; by default the one that changed most.
     """
-    model = explored.first
     if index is None:
         index = most_changed_slice(np.sum([np.abs(one.image - answer.image) for one in answer.readings], axis=0))
     shape = display_plane(answer.image, index).shape
@@ -75,36 +78,55 @@ def view(explored: Explored, chosen: Chosen, answer: Answer, *, index: int | Non
         "view.html.j2",
         shape=shape,
         aspect=aspect(shape, chosen.case.spacing),
-        wide=shape[1] >= 1.8 * shape[0],
+        window=answer.window,
         borders=borders(answer, index),
         factual=picture(answer.image, answer.outlines, index, answer.window, name="Factual", alt=factual),
         methods=[
-            method(one, change, limit, index, answer.window)
+            method(one, change, limit, index, answer)
             for one, change in zip(answer.readings, changes, strict=True)
         ],
         ticks=[typeset(f"{share * limit:+.3g}") if share else "0" for share in TICKS],
         structures=list(zip(map(in_words, answer.outlines), STRUCTURES * len(answer.outlines), strict=False)),
-        rows=table_rows(answer, model.space.areas),
-        judged=explored.judge is not None,
-        unit=typeset_unit(answer.unit),
+        unit=unit_in_words(explored.first.grid),
         asked=asked_in_words(answer),
-        beyond=[f"{title(name)} {value:.3g}" for name, value in extrapolated(model, answer.do)],
+        notes=dict.fromkeys(note for one in answer.readings for note in one.verdict.notes),
     )
 
 
-def method(one: Reading, change: Plane, limit: float, index: int, window: tuple[float, float]) -> dict[str, object]:
-    """A method's pictures, leakage and off-target change."""
+def table(explored: Explored, answer: Answer) -> str:
+    """Requested and achieved values of an answer."""
+    return filled(
+        "table.html.j2",
+        methods=[method_title(one.method) for one in answer.readings],
+        rows=table_rows(answer, explored.first.space.areas),
+        judged=explored.judge is not None,
+        unit=unit_in_words(explored.first.grid),
+    )
+
+
+def method(one: Reading, change: Plane, limit: float, index: int, answer: Answer) -> dict[str, object]:
+    """A method's pictures, verdict, leakage and off-target change."""
     name = method_title(one.method)
     difference = data_uri(png(signed(change, limit)))
+    alt = f"Counterfactual by {name}"
     return {
         "title": name,
-        "counterfactual": picture(
-            one.image, one.outlines, index, window, name="Counterfactual", alt=f"Counterfactual by {name}"
-        ),
-        "difference": Picture("Difference", f"Counterfactual minus factual, {name}", difference, [], "signed"),
+        "counterfactual": picture(one.image, one.outlines, index, answer.window, name="Counterfactual", alt=alt),
+        "difference": Picture("Difference", f"Counterfactual minus factual, {name}", difference, [], None),
+        "verdict": verdict_items(one.verdict) if answer.do else [],
+        "word": one.verdict.word,
         "leakage": one.leakage,
+        "reach": one.verdict.reach,
         "off_target": one.off_target,
     }
+
+
+def verdict_items(verdict: Verdict) -> list[tuple[str, str]]:
+    """(kind, sentence): what was reached first, then the doubts. Names are without `@` and underscores."""
+    lines = [("met" if one.met else "not met", f"{title(one.variable)}{one.line.removeprefix(one.variable)}")
+             for one in verdict.reached]  # fmt: skip
+    doubts = [("doubt", one.text) for one in verdict.doubts if one.kind != "not met"]
+    return [(kind, typeset_unit(line)) for kind, line in [*lines, *doubts]]
 
 
 def picture(
@@ -121,8 +143,8 @@ def picture(
         (outline(display_plane(mask, index)), colour)
         for mask, colour in zip(outlines.values(), STRUCTURES * len(outlines), strict=False)
     ]
-    shown = display_grey(display_plane(image, index), window)
-    return Picture(name, alt, data_uri(png(shown)), lines, "grey")
+    plane = display_plane(image, index)
+    return Picture(name, alt, data_uri(png(display_grey(plane, window))), lines, values_of_plane(plane))
 
 
 def borders(answer: Answer, index: int) -> list[tuple[str, bool]]:
@@ -148,8 +170,9 @@ def table_rows(answer: Answer, names: tuple[str, ...]) -> list[VariableRow]:
             name=title(name),
             asked=name in answer.do,
             followed=name in moving and name not in answer.do,
-            factual=f"{answer.factual[name]:.2f}",
-            requested=f"{answer.requested[name]:.2f}" if name in moving else "–",
+            factual=in_digits(answer.factual[name]),
+            judged=in_digits(answer.judge[name]) if name in answer.judge else "–",
+            requested=in_digits(answer.requested[name]) if name in moving else "–",
             reached=[reached(answer, one, name) for one in answer.readings],
         )
         for name in answer.factual
@@ -163,23 +186,9 @@ def reached(answer: Answer, one: Reading, name: str) -> tuple[str, str, str, boo
         return "–", "–", "–", False
     before, after = (answer.judge, one.judge) if one.judge else (answer.factual, one.guide)
     moved = (after[name] - before[name]) / answer.sd[name]
-    judge = f"{one.judge[name]:.2f}" if one.judge else "–"
-    return (
-        f"{one.guide[name]:.2f}",
-        judge,
-        typeset(f"{moved:+.2f}"),
-        abs(moved) > NOTABLE and name not in answer.moving,
-    )
-
-
-def extrapolated(model: Model, do: Areas) -> list[tuple[str, float]]:
-    """The requested values outside the range of the training data."""
-    found = []
-    for name, value in do.items():
-        low, high = training_range(model, model.variables.index(name))
-        if not low <= value <= high:
-            found.append((name, value))
-    return found
+    judge = in_digits(one.judge[name]) if one.judge else "–"
+    marked = abs(moved) > NOTABLE and name not in answer.moving
+    return in_digits(one.guide[name]), judge, typeset(f"{moved:+.2f}"), marked
 
 
 def asked_in_words(answer: Answer) -> str:
@@ -187,6 +196,7 @@ def asked_in_words(answer: Answer) -> str:
     if not answer.do:
         return "Nothing is requested yet: move a slider."
     changes = [
-        f"{title(name)} = {value:.3g} (measured {answer.factual[name]:.3g})" for name, value in answer.do.items()
+        f"{title(name)} = {in_digits(value)} (measured {in_digits(answer.factual[name])})"
+        for name, value in answer.do.items()
     ]
     return "do(" + "; ".join(changes) + ")" + ("" if answer.propagate else ", everything else held")

@@ -1,0 +1,73 @@
+"""One request of many images of the cohort: a table that says where it was met."""
+
+from dataclasses import dataclass
+
+from segue.causal.request import Do
+from segue.errors import InputError
+from segue.explorer.asking import Answer, ask
+from segue.explorer.models import Explored
+from segue.explorer.panel import title
+
+MOST_IMAGES = 500
+CohortCell = str | float | None
+
+
+@dataclass(frozen=True)
+class CohortRequest:
+    """A request as it is written for images of different anatomy: changes, not values of one of them.
+
+    >>> CohortRequest.read("lumen@mid=+20%, lumen@distal=-1sd", "segue", True, 10).do
+    {'lumen@mid': '+20%', 'lumen@distal': '-1sd'}
+    """
+
+    do: Do
+    method: str
+    propagate: bool
+    images: int
+
+    @classmethod
+    def read(cls, written: str, method: str, propagate: bool, images: int) -> "CohortRequest":
+        """Read `variable=change, variable=change`.
+
+        Raises:
+            InputError: it is not of this form, or asks nothing.
+        """
+        pairs = [part.partition("=") for part in written.split(",") if part.strip()]
+        if not pairs or not all(name.strip() and change.strip() for name, _, change in pairs):
+            raise InputError(f"request {written!r}: write variable=change, for example lumen@mid=+20%")
+        if not 1 <= images <= MOST_IMAGES:
+            raise InputError(f"{images} images: give a number from 1 to {MOST_IMAGES}")
+        return cls({name.strip(): change.strip() for name, _, change in pairs}, method, propagate, images)
+
+
+def columns_of(explored: Explored) -> list[str]:
+    """The table's columns; errors by the judge where there is one."""
+    measured = "judge" if explored.judge is not None else "guide"
+    return ["image", "variable", "factual", "requested", f"achieved ({measured})", "error (sd)", "reach (%)", "verdict"]
+
+
+def answer_cohort(explored: Explored, asked: CohortRequest) -> list[list[CohortCell]]:
+    """One row for each image and variable of the request, in the cohort's order.
+
+    Raises:
+        InputError: there are no images, or the request cannot be answered.
+    """
+    if explored.source is None:
+        raise InputError("this model has no images; give --cohort")
+    rows: list[list[CohortCell]] = []
+    for index in range(min(asked.images, len(explored.source.ids))):
+        case = explored.choose(index).case
+        answer = ask(explored, case, asked.do, [asked.method], propagate=asked.propagate)
+        rows += [row_of(case.id, answer, name) for name in asked.do]
+    return rows
+
+
+def row_of(image: str, answer: Answer, name: str) -> list[CohortCell]:
+    """Factual and achieved values by the same segmentor: the judge, or the guide where there is no judge."""
+    one = answer.readings[0]
+    before, after = (answer.judge, one.judge) if one.judge else (answer.factual, one.guide)
+    error = (after[name] - answer.requested[name]) / answer.sd[name] if name in after else None
+    numbers = (before.get(name), answer.requested[name], after.get(name), error)
+    rounded = [None if number is None else float(f"{number:.4g}") for number in numbers]
+    reach = one.verdict.reach
+    return [image, title(name), *rounded, None if reach is None else round(100 * reach, 1), one.verdict.word]

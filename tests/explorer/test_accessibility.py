@@ -1,0 +1,50 @@
+"""axe-core finds nothing serious or moderate on the page and on the report."""
+
+from pathlib import Path
+
+import pytest
+import small_study
+from test_browser import CHROMIUM, address, browser, opened, pytestmark, request, visit  # noqa: F401  (fixtures)
+
+AXE = Path(__file__).parents[1] / "axe" / "axe.min.js"
+GRAVE = ("critical", "serious", "moderate")
+
+
+def found(page):
+    """(rule, impact, the first elements) of what axe-core finds."""
+    page.evaluate(AXE.read_text())
+    violations = page.evaluate("async () => (await axe.run()).violations")
+    return [
+        (one["id"], one["impact"], [node["html"][:200] for node in one["nodes"][:3]])
+        for one in violations
+        if one["impact"] in GRAVE
+    ]
+
+
+def test_axe_itself_finds_what_is_wrong(browser):  # noqa: F811
+    page = browser.new_page()
+    page.set_content("<html><body><img src='x.png'><input></body></html>")
+    assert {"image-alt", "label"} <= {rule for rule, _, _ in found(page)}
+    page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_page(visit, width, scheme):  # noqa: F811
+    page = visit(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    request(page, 60)
+    for name in ("Sweep one variable", "The same request of many images", "Download this counterfactual"):
+        page.get_by_role("button", name=name).click()
+    page.get_by_role("button", name="Prepare files").click()
+    page.get_by_role("list", name="Files to download").wait_for()
+    page.get_by_role("button", name="Sweep", exact=True).click()
+    page.locator(".sg-frames").wait_for()
+    assert found(page) == []
+
+
+def test_the_report(browser):  # noqa: F811
+    (report,) = Path(small_study.trained()[1]).glob("report/*.html")
+    page = browser.new_page()
+    page.goto(report.as_uri())
+    assert found(page) == []
+    page.close()
