@@ -23,7 +23,7 @@ def variables_command(rest: list[str]) -> None:
     from segue.hub.load import load
 
     model = load(options.run)
-    listed = described(model)
+    listed = listed_variables(model)
     if options.json:
         print(json.dumps(listed, indent=1))
         return
@@ -38,7 +38,7 @@ def variables_command(rest: list[str]) -> None:
     Console().print(table)
 
 
-def described(model: "Model") -> dict[str, dict[str, Any]]:
+def listed_variables(model: "Model") -> dict[str, dict[str, Any]]:
     """By variable: unit, range, quantiles and sd in the training images, and causes in the graph."""
     listed = {}
     for i, name in enumerate(model.variables):
