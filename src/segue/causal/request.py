@@ -96,7 +96,7 @@ class Intervention:
             return factual + self.amount * sd
         if self.kind == "quantile":
             return marginal.quantile(self.amount).expand_as(factual)
-        return factual.new_full(factual.shape, self.amount)
+        return torch.full_like(factual, self.amount, dtype=torch.float64).to(factual)  # inf where it is too large
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,9 @@ from torch import Tensor
 
 from segue.anatomy import measure
 from segue.causal.facts import Facts
-from segue.causal.request import Request, unbounded
+from segue.causal.request import Request
 from segue.cohort.case import Case
+from segue.engine.asked import asked_of
 from segue.engine.inputs import Inputs, check_inputs, inputs_of
 from segue.engine.judgement import ensemble_of, evidence_on, verdicts
 from segue.engine.predict import abduct, is_null, mean_image, predict, unless_null
@@ -225,7 +226,8 @@ def answer_batch(model: "Model", cases: Sequence[Case], requests: Sequence[Seque
     known = abduct_images(model, inputs_of(model, cases))
     pa, each = known.facts.pa, [len(asked) for asked in requests]
     owner = torch.arange(len(cases), device=pa.device).repeat_interleave(torch.tensor(each, device=pa.device))
-    asked = unbounded([request for each_asked in requests for request in each_asked], pa[owner], model.space)
+    everything = list(chain.from_iterable(requests))
+    asked = asked_of(model, everything, pa[owner], known.facts.pixel_area[owner])
     parts = [(part.raw.cpu(), part.achieved, part.verdicts) for part in predictions(model, known, owner, asked)]
     images, achieved, said = zip(*parts, strict=True)
     columns = (torch.cat(images), model.space.bounded(asked), torch.cat(achieved))

@@ -40,7 +40,7 @@ class Counterfactual:
     tensor([True])
     >>> found
     Counterfactual of 1 image, 1 x 48 x 144: met
-      lumen@mid: factual 30.1 mm2, requested 34.5 mm2, achieved 34.6 mm2 (102% of the change; ...): met
+      lumen@mid: factual 30.1 mm2, requested 34.5 mm2, achieved 34.7 mm2 (105% of the change; ...): met
     """
 
     image: Tensor

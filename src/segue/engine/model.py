@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from segue.causal.request import ParentSpace, Request, unbounded
+from segue.causal.request import ParentSpace, Request
 from segue.causal.scm import SCM
 from segue.cohort import read_image
 from segue.cohort.grid import Grid, Spacing
@@ -25,6 +25,7 @@ from segue.engine.answer import (
     measure_images,
     predict_all,
 )
+from segue.engine.asked import asked_of
 from segue.engine.counterfactual import Counterfactual
 from segue.engine.input_check import InputCheck
 from segue.engine.typical import Typical
@@ -158,7 +159,7 @@ class Model:
     def batch(self, inputs: Inputs, requests: list[Request], particles: int) -> tuple[Abducted, Tensor, Predicted]:
         """One batch: what is known of the images, pa*, and the answers."""
         known = abduct_images(self, inputs, particles=particles)
-        asked = unbounded(requests, known.facts.pa, self.space)
+        asked = asked_of(self, requests, known.facts.pa, known.facts.pixel_area)
         everyone = torch.arange(len(inputs.raw), device=self.device)
         return known, self.space.bounded(asked), predict_all(self, known, everyone, asked)
 

@@ -8,21 +8,19 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from segue.causal.request import Do, Request, unbounded
+from segue.causal.request import Do, Request
 from segue.cohort.case import Case
 from segue.engine.answer import Abducted, predict_all
+from segue.engine.asked import asked_of
 from segue.engine.model import Model
 from segue.engine.verdict import Verdict
 from segue.errors import InputError
 from segue.evaluation.effect import change
 from segue.explorer.models import Explored
-from segue.text import in_digits, in_words
 
 Array = Float[np.ndarray, "*space"]
 Areas = dict[str, float]
 MOST_METHODS = 3
-FARTHEST = 100.0
-"""A covariate may be asked this many training sd outside the training range; an area up to the image's own."""
 
 
 @dataclass(frozen=True)
@@ -226,24 +224,7 @@ def parents_asked(
         InputError: as of `Model.counterfactual`: what is held must exist, and not be done as well. Or a value that no
             image can have.
     """
-    target = unbounded([Request(do, propagate, tuple(hold))], known.facts.pa, model.space)
-    for name in do:
-        low, high = possible(model, name, float(known.facts.pixel_area[0]))
-        if not low <= float(target[0, model.variables.index(name)]) <= high:
-            raise InputError(
-                f"{in_words(name)}: {do[name]} cannot be asked; give a value from {in_digits(low)} to {in_digits(high)}"
-            )
-    return target
-
-
-def possible(model: Model, name: str, pixel_area: float) -> tuple[float, float]:
-    """The values that may be asked: of an area none larger than the image; less than 0 is clamped."""
-    if name in model.space.areas:
-        whole = pixel_area * model.grid.pixels
-        return -whole, whole
-    low, high = model.space.training_range(name)
-    margin = FARTHEST * float(model.parents.sd[model.variables.index(name)])
-    return low - margin, high + margin
+    return asked_of(model, [Request(do, propagate, tuple(hold))], known.facts.pa, known.facts.pixel_area)
 
 
 def owner_zero(targets: Tensor) -> Tensor:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from segue.causal.request import Intervention
 from segue.cohort.grid import Grid
+from segue.engine.asked import possible
 from segue.engine.model import Model
-from segue.explorer.asking import Answer, possible, training_range
+from segue.explorer.asking import Answer, training_range
 from segue.explorer.markup import filled
 from segue.explorer.models import Chosen
 from segue.text import in_digits, in_words, typeset, typeset_unit

@@ -135,7 +135,7 @@ class Moves(Protocol):
 
     >>> import segue
     >>> offered(segue.load("coronary-phantom").mechanism, Moves) is None
-    True
+    False
     """
 
     def displacements(

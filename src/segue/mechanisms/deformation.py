@@ -110,7 +110,7 @@ class Deformation(nn.Module):
     >>> import segue
     >>> model = segue.load("coronary-phantom")
     >>> net = build_velocity(DeformationSettings(), model.parents, model.grid)
-    >>> mechanism = Deformation(model.mechanism.inner, net, moves_only=True)
+    >>> mechanism = Deformation(model.mechanism.inner.painter, net, moves_only=True)
     >>> from segue.engine.answer import abduct_images, check_inputs
     >>> facts = abduct_images(model, check_inputs(model, model.examples()[:1])).facts
     >>> with torch.inference_mode():

@@ -91,7 +91,7 @@ class HVAEMechanism(nn.Module):
 
     >>> import segue
     >>> model = segue.load("coronary-phantom")
-    >>> model.mechanism.inner
+    >>> model.mechanism.inner.painter.inner
     HVAEMechanism(
       conditioning=map
     ...

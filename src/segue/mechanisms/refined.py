@@ -129,7 +129,7 @@ def refined(
 
     >>> import segue
     >>> model = segue.load("coronary-phantom")
-    >>> refined(model.mechanism.inner, blur=0.7).blur
+    >>> refined(model.mechanism.inner.painter.inner, blur=0.7).blur
     0.7
     """
     if not isinstance(mechanism, Moves):
