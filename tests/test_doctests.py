@@ -25,6 +25,8 @@ PUBLIC = [
     "segue.cohort.grid",
     "segue.cohort.io",
     "segue.engine.answer",
+    "segue.engine.asked",
+    "segue.engine.inputs",
     "segue.engine.answer_files",
     "segue.engine.counterfactual",
     "segue.engine.effects",

@@ -17,10 +17,11 @@ from test_effects import build
 import segue.generation.generate
 import segue.generation.job
 import segue.hub.load
-from segue.causal.request import Request, resolve
+from segue.causal.request import Request
 from segue.cli import main
 from segue.cohort.case import Case
 from segue.engine.answer import abduct_images, inputs_of
+from segue.engine.asked import requested_parents
 from segue.engine.method import Questions, of_mechanism
 from segue.engine.model import Model
 from segue.errors import InputError
@@ -144,7 +145,8 @@ def by_http(model, image, asked: Question, folder) -> np.ndarray:
 
 def by_evaluation(model, image, asked: Question, folder) -> np.ndarray:
     known = abduct_images(model, inputs_of(model, [chosen(image, asked).case]))
-    pa_star = resolve([Request(asked.do, asked.propagate, asked.hold)], known.facts.pa, model.space)
+    request = Request(asked.do, asked.propagate, asked.hold)
+    pa_star = model.space.bounded(requested_parents(model, [request], known.facts.pa, known.facts.pixel_area))
     with torch.inference_mode():
         (answer,) = of_mechanism(model.mechanism).answer(Questions((ID,), known.facts, [pa_star]))
     null = torch.equal(pa_star, known.facts.pa)

@@ -18,7 +18,7 @@ from segue.anatomy import measure
 from segue.causal.facts import Facts
 from segue.causal.request import Request
 from segue.cohort.case import Case
-from segue.engine.asked import asked_of
+from segue.engine.asked import requested_parents
 from segue.engine.inputs import Inputs, check_inputs, inputs_of
 from segue.engine.judgement import ensemble_of, evidence_on, verdicts
 from segue.engine.predict import abduct, is_null, mean_image, predict, unless_null
@@ -227,7 +227,7 @@ def answer_batch(model: "Model", cases: Sequence[Case], requests: Sequence[Seque
     pa, each = known.facts.pa, [len(asked) for asked in requests]
     owner = torch.arange(len(cases), device=pa.device).repeat_interleave(torch.tensor(each, device=pa.device))
     everything = list(chain.from_iterable(requests))
-    asked = asked_of(model, everything, pa[owner], known.facts.pixel_area[owner])
+    asked = requested_parents(model, everything, pa[owner], known.facts.pixel_area[owner])
     parts = [(part.raw.cpu(), part.achieved, part.verdicts) for part in predictions(model, known, owner, asked)]
     images, achieved, said = zip(*parts, strict=True)
     columns = (torch.cat(images), model.space.bounded(asked), torch.cat(achieved))

@@ -17,7 +17,7 @@ FARTHEST = 100.0
 """How far outside the training range a covariate may be asked, in sd."""
 
 
-def asked_of(
+def requested_parents(
     model: "Model",
     requests: Sequence[Request],
     pa: Float[torch.Tensor, "row variable"],
@@ -30,7 +30,7 @@ def asked_of(
 
     >>> import segue
     >>> model = segue.load("coronary-phantom")
-    >>> asked_of(model, [Request({"lumen@mid": 1e30})], torch.ones(1, 9), torch.ones(1))
+    >>> requested_parents(model, [Request({"lumen@mid": 1e30})], torch.ones(1, 9), torch.ones(1))
     Traceback (most recent call last):
     segue.errors.InputError: lumen@mid: 1e+30 cannot be asked; give a value from -6,912 to 6,912
     """

@@ -25,7 +25,7 @@ from segue.engine.answer import (
     measure_images,
     predict_all,
 )
-from segue.engine.asked import asked_of
+from segue.engine.asked import requested_parents
 from segue.engine.counterfactual import Counterfactual
 from segue.engine.input_check import InputCheck
 from segue.engine.typical import Typical
@@ -159,7 +159,7 @@ class Model:
     def batch(self, inputs: Inputs, requests: list[Request], particles: int) -> tuple[Abducted, Tensor, Predicted]:
         """One batch: what is known of the images, pa*, and the answers."""
         known = abduct_images(self, inputs, particles=particles)
-        asked = asked_of(self, requests, known.facts.pa, known.facts.pixel_area)
+        asked = requested_parents(self, requests, known.facts.pa, known.facts.pixel_area)
         everyone = torch.arange(len(inputs.raw), device=self.device)
         return known, self.space.bounded(asked), predict_all(self, known, everyone, asked)
 

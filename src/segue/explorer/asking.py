@@ -11,7 +11,7 @@ from torch import Tensor
 from segue.causal.request import Do, Request
 from segue.cohort.case import Case
 from segue.engine.answer import Abducted, predict_all
-from segue.engine.asked import asked_of
+from segue.engine.asked import requested_parents
 from segue.engine.model import Model
 from segue.engine.verdict import Verdict
 from segue.errors import InputError
@@ -224,7 +224,7 @@ def parents_asked(
         InputError: as of `Model.counterfactual`: what is held must exist, and not be done as well. Or a value that no
             image can have.
     """
-    return asked_of(model, [Request(do, propagate, tuple(hold))], known.facts.pa, known.facts.pixel_area)
+    return requested_parents(model, [Request(do, propagate, tuple(hold))], known.facts.pa, known.facts.pixel_area)
 
 
 def owner_zero(targets: Tensor) -> Tensor:

@@ -150,7 +150,7 @@ class Smooths(Protocol):
     """A mechanism that knows an image without its noise.
 
     >>> import segue
-    >>> offered(segue.load("coronary-phantom").mechanism, Smooths) is None
+    >>> offered(segue.load("coronary-phantom").mechanism.inner.painter, Smooths) is None
     False
     """
 
