@@ -89,14 +89,18 @@ class Intervention:
     def apply(
         self, factual: Float[Tensor, " batch"], *, sd: Float[Tensor, ""], marginal: Float[Tensor, " sample"]
     ) -> Float[Tensor, " batch"]:
-        """The requested values, from the factual ones, the training sd and the training values."""
+        """The requested values, from the factual ones, the training sd and the training values.
+
+        A value beyond the largest number of the images' type is that number.
+        """
         if self.kind == "percent":
             return factual * (1 + self.amount / 100)
         if self.kind == "sd":
             return factual + self.amount * sd
         if self.kind == "quantile":
             return marginal.quantile(self.amount).expand_as(factual)
-        return factual.new_full(factual.shape, self.amount)
+        largest = torch.finfo(factual.dtype).max
+        return factual.new_full(factual.shape, min(max(self.amount, -largest), largest))
 
 
 @dataclass(frozen=True)
