@@ -89,7 +89,10 @@ class Intervention:
     def apply(
         self, factual: Float[Tensor, " batch"], *, sd: Float[Tensor, ""], marginal: Float[Tensor, " sample"]
     ) -> Float[Tensor, " batch"]:
-        """The requested values, from the factual ones, the training sd and the training values."""
+        """The requested values, from the factual ones, the training sd and the training values.
+
+        A value beyond the largest number of the images' type is that number.
+        """
         if self.kind == "percent":
             return factual * (1 + self.amount / 100)
         if self.kind == "sd":

@@ -2,20 +2,22 @@
 const root = document.documentElement;
 const seen = { zoom: 1, level: 50, width: 100, x: 0, y: 0 };  // x, y: the corner that is shown, as shares of the image
 const decoded = new WeakMap();
+let pointed = null;  // the place of the cursor
 const canvases = () => [...element.querySelectorAll('.sg-canvas')];
 const view = () => element.querySelector('.sg-view');
 const bound = (value, low, high) => Math.min(Math.max(value, low), high);
 
 async function values(canvas) {
-  if (!canvas.dataset.values) return null;
-  if (!decoded.has(canvas)) {
-    const packed = Uint8Array.from(atob(canvas.dataset.values), (c) => c.charCodeAt(0));
+  const content = canvas.dataset.values;
+  if (!content) return null;
+  if (decoded.get(canvas)?.content !== content) {  // an answer changes the picture that stands in a canvas
+    const packed = Uint8Array.from(atob(content), (c) => c.charCodeAt(0));
+    const low = Number(canvas.dataset.low), step = Number(canvas.dataset.step);
     const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream('deflate'));
     const numbers = new Uint16Array(await new Response(stream).arrayBuffer());
-    const low = Number(canvas.dataset.low), step = Number(canvas.dataset.step);
-    decoded.set(canvas, Float32Array.from(numbers, (n) => low + step * n));
+    decoded.set(canvas, { content, numbers: Float32Array.from(numbers, (n) => low + step * n) });
   }
-  return decoded.get(canvas);
+  return decoded.get(canvas).numbers;
 }
 
 // Level and window.
@@ -76,6 +78,7 @@ function where(event, canvas) {
 }
 
 async function point([x, y]) {
+  pointed = [x, y];
   const width = Number(view().dataset.width), height = Number(view().dataset.height);
   const column = bound(Math.floor(x * width), 0, width - 1), row = bound(Math.floor(y * height), 0, height - 1);
   root.style.setProperty('--sg-cx', `${100 * (column + 0.5) / width}%`);
@@ -135,4 +138,8 @@ document.addEventListener('sg-view', (event) => {
   place();
   if (view() && !('zoom' in event.detail)) shade();
 });
-watch('value', () => { if (view()) shade(); });
+watch('value', () => {
+  if (!view()) return;
+  shade();
+  if (root.dataset.sgCursor === 'on') point(pointed);
+});
