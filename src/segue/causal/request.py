@@ -91,7 +91,7 @@ class Intervention:
     ) -> Float[Tensor, " batch"]:
         """The requested values, from the factual ones, the training sd and the training values.
 
-        A value beyond the largest number of the images' type is that number.
+        A value beyond the largest number of the images' type is infinite, and the engine refuses it.
         """
         if self.kind == "percent":
             return factual * (1 + self.amount / 100)
@@ -99,7 +99,7 @@ class Intervention:
             return factual + self.amount * sd
         if self.kind == "quantile":
             return marginal.quantile(self.amount).expand_as(factual)
-        return torch.full_like(factual, self.amount, dtype=torch.float64).to(factual)  # inf where it is too large
+        return torch.full_like(factual, self.amount, dtype=torch.float64).to(factual)
 
 
 @dataclass(frozen=True)
