@@ -35,6 +35,18 @@ def fresh_accelerate():
         AcceleratorState._reset_state(True)
 
 
+@pytest.fixture(scope="module")
+def browser():
+    from chromium import CHROMIUM
+    from playwright.sync_api import sync_playwright
+
+    assert CHROMIUM is not None, "SEGUE_REQUIRE_BROWSER is set, but there is no Chromium: apt-get install chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
 @pytest.fixture(scope="session")
 def phantom_records() -> list[Record]:
     return list(render_cohort(24, size=PHANTOM_SIZE, seed=1))

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import tiny
 import torch
 import yaml
 from PIL import Image
@@ -27,13 +28,7 @@ ASK = ["--do", "heart@whole=+300%"]
 
 @pytest.fixture(scope="module")
 def drawn() -> torch.Tensor:
-    """Two dark lungs and a bright heart on grey."""
-    rows, columns = np.mgrid[:96, :96] / 96
-    image = np.full((96, 96), 170.0)
-    for centre in (0.29, 0.71):
-        image[((rows - 0.47) / 0.33) ** 2 + ((columns - centre) / 0.15) ** 2 < 1] = 70
-    image[((rows - 0.62) / 0.17) ** 2 + ((columns - 0.56) / 0.15) ** 2 < 1] = 190
-    return torch.from_numpy(image.round()).float()[None, None]
+    return torch.from_numpy(tiny.radiograph().round()).float()[None, None]
 
 
 @pytest.fixture(scope="module")

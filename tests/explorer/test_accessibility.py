@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import small_study
-from test_browser import CHROMIUM, address, browser, opened, pytestmark, request, visit  # noqa: F401  (fixtures)
+from test_browser import address, opened, pytestmark, request, visit  # noqa: F401  (fixtures)
 
 AXE = Path(__file__).parents[1] / "axe" / "axe.min.js"
 GRAVE = ("critical", "serious", "moderate")
@@ -21,7 +21,7 @@ def found(page):
     ]
 
 
-def test_axe_itself_finds_what_is_wrong(browser):  # noqa: F811
+def test_axe_itself_finds_what_is_wrong(browser):
     page = browser.new_page()
     page.set_content("<html><body><img src='x.png'><input></body></html>")
     assert {"image-alt", "label"} <= {rule for rule, _, _ in found(page)}
@@ -42,7 +42,7 @@ def test_the_page(visit, width, scheme):  # noqa: F811
     assert found(page) == []
 
 
-def test_the_report(browser):  # noqa: F811
+def test_the_report(browser):
     (report,) = Path(small_study.trained()[1]).glob("report/*.html")
     page = browser.new_page()
     page.goto(report.as_uri())

@@ -6,17 +6,16 @@ Without Chromium the tests are skipped, or fail where SEGUE_REQUIRE_BROWSER is s
 import base64
 import gzip
 import io
-import os
-import shutil
 from urllib.parse import urlparse
 
 import nibabel
 import numpy as np
 import pytest
 import small_study
+from chromium import needs_chromium
 from matplotlib import colormaps
 from PIL import Image
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 from test_serve import free_port
 
 from segue.explorer.asking import ask
@@ -24,12 +23,9 @@ from segue.explorer.models import explored
 from segue.explorer.serve import serve
 from segue.text import in_digits
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = [
     pytest.mark.xdist_group("explorer"),
-    pytest.mark.skipif(
-        CHROMIUM is None and "SEGUE_REQUIRE_BROWSER" not in os.environ, reason="no Chromium: apt-get install chromium"
-    ),
+    needs_chromium,
 ]
 expect.set_options(timeout=60_000)  # the machine may do other work
 MID, LABEL = "calcified_plaque@mid", "calcified plaque, mid"
@@ -45,15 +41,6 @@ def address(opened):
     address, close = serve(opened, port=free_port())
     yield address
     close()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    assert CHROMIUM is not None, "SEGUE_REQUIRE_BROWSER is set, but there is no Chromium: apt-get install chromium"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tiny
 import torch
 
 import segue
@@ -15,12 +16,7 @@ MODEL = segue.load("chest")
 
 @pytest.fixture(scope="module")
 def drawn() -> torch.Tensor:
-    """Two dark lungs and a bright heart on grey, drawn: radiographs may not be published."""
-    rows, columns = np.mgrid[:96, :96] / 96
-    image = np.full((96, 96), 170.0)
-    for centre in (0.29, 0.71):
-        image[((rows - 0.47) / 0.33) ** 2 + ((columns - centre) / 0.15) ** 2 < 1] = 70
-    image[((rows - 0.62) / 0.17) ** 2 + ((columns - 0.56) / 0.15) ** 2 < 1] = 190
+    image = tiny.radiograph()
     return torch.from_numpy(image + np.random.default_rng(0).normal(0, 3, image.shape)).float()[None, None]
 
 

@@ -3,21 +3,16 @@
 Without Chromium the tests are skipped, or fail where SEGUE_REQUIRE_BROWSER is set, as .ci/run does.
 """
 
-import os
-import shutil
 
 import numpy as np
 import pytest
+from chromium import needs_chromium
 from fakes import fake_metrics
 from PIL import Image
-from playwright.sync_api import sync_playwright
 
 from segue.report.page import ReportContent, write_report
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None and "SEGUE_REQUIRE_BROWSER" not in os.environ, reason="no Chromium: apt-get install chromium"
-)
+pytestmark = needs_chromium
 PAPER = 703  # CSS pixels between the margins of A4, at 96 to the inch
 RIGHT_ENDS = "[...document.querySelectorAll('table, img, pre, p')].map(one => one.getBoundingClientRect().right)"
 
@@ -33,15 +28,6 @@ def address(tmp_path_factory):
     path = folder / "report.html"
     write_report(path, ReportContent(metrics, folder / "figure.png", study_yaml="x: " + 300 * "long "))
     return path.as_uri()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    assert CHROMIUM is not None, "SEGUE_REQUIRE_BROWSER is set, but there is no Chromium: apt-get install chromium"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 def test_names_of_rows_stay_in_view_on_a_telephone(browser, address):

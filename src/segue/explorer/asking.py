@@ -107,7 +107,7 @@ def ask(
     """
     methods = check_methods(explored, methods)
     model, known = explored.models[methods[0]], explored.known(methods[0], case)
-    target = parents_asked(model, known, do, propagate, hold)
+    target = requested_parents(model, [Request(do, propagate, tuple(hold))], known.facts.pa, known.facts.pixel_area)
     requested, names = model.space.bounded(target), model.space.areas
     judged = explored.judged_factual(known, case)
     asked = Answer(
@@ -197,8 +197,9 @@ def sweep(
         raise InputError(f"{frames} frames: give a number from 2 to 64")
     place = names.index(variable)
     values = np.linspace(low, high, frames).tolist()
-    dos: list[Do] = [{**do, variable: value} for value in values]
-    targets = torch.cat([parents_asked(model, known, one, propagate, hold) for one in dos])
+    requests = [Request({**do, variable: value}, propagate, tuple(hold)) for value in values]
+    facts = known.facts.rows(owner_zero(known.facts.pa.new_zeros(frames)))
+    targets = requested_parents(model, requests, facts.pa, facts.pixel_area)
     found = predict_all(model, known, owner_zero(targets), targets)
     by_judge = explored.judged(known, found.image)
     return Sweep(
@@ -213,18 +214,6 @@ def sweep(
         images=found.raw[:, 0].cpu().numpy(),
         window=model.grid.limits(case.image),
     )
-
-
-def parents_asked(
-    model: Model, known: Abducted, do: Do, propagate: bool, hold: Collection[str]
-) -> Float[Tensor, "1 variable"]:
-    """pa* of a request as it is written (the engine clamps areas at 0 and says so); nothing else here makes parents.
-
-    Raises:
-        InputError: as of `Model.counterfactual`: what is held must exist, and not be done as well. Or a value that no
-            image can have.
-    """
-    return requested_parents(model, [Request(do, propagate, tuple(hold))], known.facts.pa, known.facts.pixel_area)
 
 
 def owner_zero(targets: Tensor) -> Tensor:
