@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
-from segue.cohort.io import Pixels, decode_image, decode_labels, image_files, spacing_on_grid, to_grid
+from segue.cohort.io import Pixels, decode_image, decode_labels, image_files, place_pixels, to_grid
 from segue.cohort.record import Record
 from segue.cohort.table import TableRow, read_table
 from segue.errors import InputError
@@ -167,12 +167,13 @@ def _check_seen(unseen: set[str], cases: list[CohortFile], structures: dict[str,
 def _read_case(case: CohortFile, structures: dict[str, int], size: tuple[int, ...]) -> Record:
     image, mask = decode_image(case.image, len(size)), decode_labels(case.mask, len(size))
     _check_same_grid(case, image, mask)
+    place = place_pixels(case.image, image, spacing=case.spacing)
     return Record(
         id=case.id,
         subject=case.subject,
-        image=to_grid(image.array, size)[None],
-        fractions=area_fractions(mask.array, tuple(structures.values()), size),
-        spacing=spacing_on_grid(case.spacing or image.spacing, image.array.shape, size),
+        image=to_grid(place.to_study(image.array), size)[None],
+        fractions=area_fractions(place.to_study(mask.array), tuple(structures.values()), size),
+        spacing=place.spacing_on(size),
         covariates=case.covariates,
     )
 

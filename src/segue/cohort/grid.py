@@ -84,6 +84,7 @@ class Grid:
         size: pixels along each axis, two or three. channels: of an image.
         intensity: the raw values that the networks see as -1 and +1.
         percentiles: of each image, if given: these then are its own two values, and `intensity` is what is usual.
+        axes: letters of the axes (`segue.cohort.placement`), into which files are turned; None: as stored.
         unit: of an area or volume: mm2, mm3, or px where no spacing is known.
         pixel_area: of one pixel in `unit`, where all training images agree; else None.
 
@@ -104,6 +105,7 @@ class Grid:
     unit: str = "px"
     pixel_area: float | None = 1.0
     percentiles: tuple[float, float] | None = None
+    axes: str | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:

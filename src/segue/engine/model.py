@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from segue.causal.request import ParentSpace, Request
 from segue.causal.scm import SCM
-from segue.cohort import read_image
 from segue.cohort.grid import Grid, Spacing
+from segue.cohort.io import place_image
 from segue.engine.answer import (
     Abducted,
     Inputs,
@@ -111,8 +111,8 @@ class Model:
 
         `slice`: of a file with one axis more than the study, the place along its last axis, from 0.
         """
-        image, spacing = read_image(Path(path), self.grid.size, slice=slice)
-        return torch.from_numpy(image)[None], spacing
+        found = place_image(Path(path), self.grid.size, axes=self.grid.axes, slice=slice)
+        return torch.from_numpy(found.image)[None], found.placement.spacing_on(self.grid.size)
 
     @torch.inference_mode()
     def counterfactual(

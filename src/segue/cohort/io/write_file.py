@@ -7,6 +7,8 @@ import numpy as np
 from jaxtyping import Float, Shaped
 from PIL import Image
 
+from segue.cohort.placement import scaled_axes
+
 
 def to_bits(image: Shaped[np.ndarray, "height width"], *, bits: int) -> Shaped[np.ndarray, "height width"]:
     """Grey values of a PNG with 8 or 16 bits: rounded and clipped.
@@ -24,15 +26,6 @@ def bits_of(intensity: tuple[float, float]) -> int:
     (8, 16)
     """
     return 8 if intensity[1] <= 255 else 16
-
-
-def scaled_axes(spacing: tuple[float, ...] | None) -> Float[np.ndarray, "4 4"]:
-    """The affine of a grid of which only the spacing is known.
-
-    >>> scaled_axes((0.5, 0.25)).diagonal().tolist()
-    [0.5, 0.25, 1.0, 1.0]
-    """
-    return np.diag([*(spacing or ()), 1.0, 1.0, 1.0][:3] + [1.0])
 
 
 def write_nifti(path: Path, image: Shaped[np.ndarray, "*space"], affine: Float[np.ndarray, "4 4"]) -> None:
