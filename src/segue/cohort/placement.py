@@ -4,6 +4,7 @@ Axes are named as in NIfTI and nibabel, by the direction to which the index grow
 axis has the name of the nearest direction, and its affine says the rest.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,10 +14,26 @@ from jaxtyping import Float, Shaped
 
 from segue.errors import InputError
 
-__all__ = ["BODY_LINES", "Placement", "axis_codes", "check_axes", "placement", "scaled_axes"]
+__all__ = [
+    "BODY_LINES",
+    "FROM_ITK",
+    "PICTURE_AXES",
+    "Affine",
+    "Placement",
+    "axis_codes",
+    "check_axes",
+    "common_axes",
+    "placement",
+    "scaled_axes",
+    "turned_axes",
+]
 
 BODY_LINES = {"R": "RL", "L": "RL", "A": "AP", "P": "AP", "S": "SI", "I": "SI"}
 """The line in the body along which an axis with a letter runs."""
+PICTURE_AXES = "rows, columns"
+"""In place of letters: the axes of a cohort of pictures (PNG, JPEG, ...), which do not say where they point."""
+FROM_ITK = "LPS"
+"""The axes of the NIfTI files that ITK writes of pictures: columns are L, rows P."""
 Affine = Float[np.ndarray, "4 4"]
 
 
@@ -32,6 +49,8 @@ def check_axes(axes: str, dims: int) -> str:
     Traceback (most recent call last):
     segue.errors.InputError: axes: 'RLS' does not name 3 axes; give one letter an axis, of R or L, A or P and S or I ...
     """
+    if axes == PICTURE_AXES:
+        return axes
     found = str(axes).upper()
     lines = [BODY_LINES.get(letter) for letter in found]
     if None in lines or len(set(lines)) < len(lines) or len(found) not in {dims, 3}:
@@ -83,6 +102,13 @@ class Placement:
     flipped: tuple[bool, ...]
     spacing: tuple[float, ...] | None = None
     affine: Affine | None = None
+
+    def axes(self, asked: str | None) -> str:
+        """The letters of the study's axes, where `asked` or known; of a file that does not say them, `PICTURE_AXES`."""
+        found = axis_codes(self.affine, len(self.shape))
+        if asked == PICTURE_AXES:
+            return asked
+        return asked[: len(self.shape)] if asked else found or PICTURE_AXES
 
     @property
     def study_shape(self) -> tuple[int, ...]:
@@ -154,7 +180,7 @@ def placement(
         affine = affine.copy()
         affine[:3, :dims] *= np.array(spacing) / np.where(lengths > 0, lengths, 1)
     codes = axis_codes(affine, dims)
-    order, flipped = (tuple(range(dims)), (False,) * dims) if None in (axes, codes) else turned_axes(codes, axes)
+    order, flipped = turned_axes(codes, axes) if codes and axes else (tuple(range(dims)), (False,) * dims)
     return Placement(tuple(shape), order, flipped, spacing, affine)
 
 
@@ -163,10 +189,35 @@ def turned_axes(codes: str, axes: str) -> tuple[tuple[int, ...], tuple[bool, ...
 
     >>> turned_axes("LPS", "PRS")
     ((1, 0, 2), (False, True, False))
+    >>> turned_axes("LP", PICTURE_AXES)
+    ((1, 0), (False, False))
     """
+    dims = len(codes)
+    if axes == PICTURE_AXES:  # ITK's way to store a picture is turned back; whatever else is as stored
+        order = (1, 0, *range(2, dims)) if codes == FROM_ITK[:dims] else tuple(range(dims))
+        return order, (False,) * dims
     lines = [BODY_LINES[letter] for letter in codes]
-    wanted = axes[: len(codes)]
+    wanted = axes[:dims]
     if sorted(lines) != sorted(BODY_LINES[letter] for letter in wanted):
         raise InputError(f"its axes are {codes}, which cannot be turned into {wanted}: the plane is another one")
     order = tuple(lines.index(BODY_LINES[letter]) for letter in wanted)
     return order, tuple(codes[axis] != letter for axis, letter in zip(order, wanted, strict=True))
+
+
+def common_axes(axes: Counter[str | None]) -> str | None:
+    """The axes that all images have.
+
+    Raises:
+        InputError: they differ.
+
+    >>> common_axes(Counter({"RAS": 120, "LAS": 80}))
+    Traceback (most recent call last):
+    segue.errors.InputError: cohort.axes: the images lie differently (RAS: 120 images, LAS: 80); give cohort.axes: RAS
+    """
+    if len(axes) == 1:
+        return next(iter(axes))
+    ordered = [("not known" if one in (None, PICTURE_AXES) else str(one), count) for one, count in axes.most_common()]
+    (first, count), *others = ordered
+    said = ", ".join([f"{first}: {count} images", *(f"{one}: {many}" for one, many in others)])
+    usual = next(one for one, _ in ordered if one != "not known")
+    raise InputError(f"cohort.axes: the images lie differently ({said}); give cohort.axes: {usual}")

@@ -80,6 +80,7 @@ def check_fit(path: Path, store: Store, model: Model) -> None:
         "size": (list(store.size), list(model.grid.size)),
         "number of channels": (store.channels, model.grid.channels),
         "unit": (store.unit, model.grid.unit),
+        "order of axes": (store.axes or model.grid.axes, model.grid.axes or store.axes),
     }
     for what, (found, needed) in facts.items():
         if found != needed:
