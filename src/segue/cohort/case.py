@@ -1,25 +1,11 @@
 """One factual image, for which counterfactuals are requested."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Float32
 
-from segue.cohort.placement import Placement
-
-
-@dataclass(frozen=True)
-class Origin:
-    """The file that an image came from, for an answer on the file's own pixels.
-
-    Attributes:
-        slice: along the file's last axis, where the image is a slice of a volume.
-    """
-
-    file: Path
-    placement: Placement
-    slice: int | None = None
+from segue.cohort.origin import Origin
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,9 @@ class Output(Protocol):
         """The values of one counterfactual as they are stored; its checksum is computed from these."""
         ...
 
-    def write(self, shard: int, places: Sequence[int], cases: Sequence[Case], images: Sequence[CaseImages]) -> None:
+    def write(
+        self, shard: int, places: Sequence[int], cases: Sequence[Case], answers: Sequence[CaseAnswer]
+    ) -> None:
         """Write the counterfactuals of images of a shard; `places`: their indices in the cohort."""
         ...
 

@@ -6,8 +6,9 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from segue.cohort import Store
-from segue.cohort.case import Case, Origin
+from segue.cohort.case import Case
 from segue.cohort.io import PlacedImage, image_files, place_image, stamp
+from segue.cohort.origin import Origin
 from segue.cohort.placement import scaled_axes
 from segue.cohort.table import TableRow, read_table
 from segue.engine.model import Model

@@ -10,7 +10,7 @@ from PIL import Image
 from segue.cohort.placement import scaled_axes
 
 
-def to_bits(image: Shaped[np.ndarray, "height width"], *, bits: int) -> Shaped[np.ndarray, "height width"]:
+def to_bits(image: Shaped[np.ndarray, "*shape"], *, bits: int) -> Shaped[np.ndarray, "*shape"]:
     """Grey values of a PNG with 8 or 16 bits: rounded and clipped.
 
     >>> to_bits(np.array([[-3.0, 20.4, 300.0]]), bits=8).tolist()
@@ -28,9 +28,11 @@ def bits_of(intensity: tuple[float, float]) -> int:
     return 8 if intensity[1] <= 255 else 16
 
 
-def write_nifti(path: Path, image: Shaped[np.ndarray, "*space"], affine: Float[np.ndarray, "4 4"]) -> None:
-    """Write a NIfTI file: float32, its unit of length mm."""
-    written = nibabel.Nifti1Image(image.astype(np.float32, copy=False), affine)
+def write_nifti(
+    path: Path, image: Shaped[np.ndarray, "*space"], affine: Float[np.ndarray, "4 4"], *, labels: bool = False
+) -> None:
+    """Write a NIfTI file: float32, or uint8 for labels; its unit of length mm."""
+    written = nibabel.Nifti1Image(image.astype(np.uint8 if labels else np.float32, copy=False), affine)
     written.header.set_xyzt_units("mm")
     nibabel.save(written, path)
 
