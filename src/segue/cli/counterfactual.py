@@ -94,7 +94,7 @@ def targets_of(options: Namespace) -> dict[str, "FileKind"]:
             raise InputError(f"{stem}: two images have this name; give them one by one, each with its --out")
         picture, seg = answer_suffix(path) == ".png", options.masks == "seg"
         targets[stem] = FileKind("png" if picture else "nifti", dicom=dicom, segmentation=seg)
-        suffix = answer_suffix(path) if options.grid == "file" else targets[stem].suffix(0)[0]
+        suffix = answer_suffix(path) if options.grid == "file" else targets[stem].suffix(0)
         if not options.force:
             refuse_existing(paths_of(options.out, stem, parts, suffix, segmentation=seg))
     return targets

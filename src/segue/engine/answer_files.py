@@ -99,7 +99,7 @@ class FileKind:
         dicom: what DICOM files say. segmentation: whether masks of DICOM are DICOM SEG; otherwise they are NIfTI.
 
     >>> FileKind("png").suffix(0)
-    ('.png', False)
+    '.png'
     """
 
     format: FileFormat = "nifti"
@@ -107,11 +107,11 @@ class FileKind:
     dicom: DicomAnswer = field(default_factory=DicomAnswer)
     segmentation: bool = False
 
-    def suffix(self, row: int) -> tuple[str, bool]:
-        """Of the counterfactual of an image; and whether its masks are DICOM SEG."""
+    def suffix(self, row: int) -> str:
+        """Of the counterfactual of an image."""
         if self.origins:
-            return answer_suffix(self.origins[row].file), self.segmentation
-        return ".png" if self.format == "png" else ".nii.gz", False
+            return answer_suffix(self.origins[row].file)
+        return ".png" if self.format == "png" else ".nii.gz"
 
 
 def write_answers(
@@ -138,7 +138,8 @@ def write_answers(
     segue.errors.InputError: ...a_masks.png: exists already; name another folder, or replace it (--force, force=True)
     """
     check_kind(answer, stems, parts, kind)
-    paths = [paths_of(folder, stem, parts, *kind.suffix(row)) for row, stem in enumerate(stems)]
+    seg = kind.segmentation
+    paths = [paths_of(folder, stem, parts, kind.suffix(row), segmentation=seg) for row, stem in enumerate(stems)]
     if not force:
         refuse_existing([path for row in paths for path in row])
     try:

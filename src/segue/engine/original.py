@@ -12,21 +12,26 @@ does not move has m = 0. Where d and r are zero the change is zero, and the file
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from jaxtyping import Float, Shaped, UInt8
+from jaxtyping import Float, Float32, Shaped, UInt8
 from torch import Tensor
 from torch.nn.functional import interpolate
 
 from segue.anatomy import hard
+from segue.cohort.case import Case
 from segue.cohort.grid import Grid
 from segue.cohort.io import decode_image, place_pixels
 from segue.cohort.origin import Origin
 from segue.cohort.resample import area_resample
 from segue.mechanisms.diffeomorphism import resample
 
-__all__ = ["change_on_file", "file_pixels", "labels_on_file", "on_file_grid", "origin_of"]
+__all__ = ["case_on_file", "change_on_file", "file_pixels", "labels_on_file", "on_file_grid", "origin_of"]
+
+if TYPE_CHECKING:
+    from segue.engine.answer import CaseAnswer
 
 STILL = 1e-3
 """Motion by less, in pixels of the study's grid, is none."""
@@ -119,6 +124,24 @@ def change_on_file(
     for _ in range(ROUNDS):
         painted += to_file(paint - area_resample(painted, size), pixels.shape) * touched
     return moved + painted
+
+
+def case_on_file(case: Case, found: "CaseAnswer", grid: Grid) -> Float32[np.ndarray, "request 1 *file"]:
+    """The counterfactuals of an image on the pixels of its file, in the file's axes; unchanged pixels are the file's.
+
+    Args:
+        grid: of the study; its images have one channel.
+    """
+    assert case.origin is not None  # the caller has asked
+    dims = len(grid.size)
+    pixels, window = file_pixels(case.origin, dims), grid.limits(case.image)
+    shifts = [None] * len(found.images) if found.displacement is None else found.displacement
+    answers = []
+    for x_star, shift in zip(found.images, shifts, strict=True):
+        change = change_on_file(pixels, case.image[0], x_star[0], shift, window=window)
+        changed = np.where(change == 0, pixels, pixels + change).astype(np.float32)
+        answers.append(case.origin.placement.to_file(changed)[None])
+    return np.stack(answers)
 
 
 def to_file(values: Float[np.ndarray, "*size"], shape: tuple[int, ...]) -> Float[np.ndarray, "*space"]:
