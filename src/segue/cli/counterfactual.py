@@ -10,9 +10,7 @@ from segue.cli.arguments import covariates_in, parse_options, question_parser, r
 from segue.errors import InputError
 
 if TYPE_CHECKING:
-    from segue.cohort.origin import Origin
     from segue.engine.answer_files import FileKind
-    from segue.engine.model import Model
 
 
 def counterfactual_command(rest: list[str]) -> None:
@@ -57,14 +55,9 @@ def counterfactual_command(rest: list[str]) -> None:
         refuse_unmet(said, names)
     for answer, path, stem in zip(answers, options.images, targets, strict=True):
         about, parts = {"image": path.name, "do": do}, parts_of(options)
-        kind = replace(targets[stem], origins=origins_of(options, model, path))
+        kind = replace(targets[stem], origins=(model.origin(path, slice=options.slice),))
         saved = write_answers(answer, options.out, [stem], parts=parts, kind=kind, force=options.force, about=about)
         print(*saved, sep="\n")
-
-
-def origins_of(options: Namespace, model: "Model", path: Path) -> "tuple[Origin, ...]":
-    """Where an image lies in its file; nowhere, if the answer is to be on the study's grid."""
-    return () if options.grid == "study" else (model.origin(path, slice=options.slice),)
 
 
 def parts_of(options: Namespace) -> list[str]:
@@ -93,8 +86,9 @@ def targets_of(options: Namespace) -> dict[str, "FileKind"]:
         if stem in targets:
             raise InputError(f"{stem}: two images have this name; give them one by one, each with its --out")
         picture, seg = answer_suffix(path) == ".png", options.masks == "seg"
-        targets[stem] = FileKind("png" if picture else "nifti", dicom=dicom, segmentation=seg)
-        suffix = answer_suffix(path) if options.grid == "file" else targets[stem].suffix(0)
+        coarse = options.grid == "study"
+        targets[stem] = FileKind("png" if picture else "nifti", dicom=dicom, segmentation=seg, coarse=coarse)
+        suffix = targets[stem].suffix(0) if coarse else answer_suffix(path)
         if not options.force:
             refuse_existing(paths_of(options.out, stem, parts, suffix, segmentation=seg))
     return targets

@@ -153,10 +153,18 @@ class Grid:
         """The area of a pixel of an image with this spacing, in `unit`.
 
         Raises:
-            InputError: the spacing is needed and not known, or not positive.
+            InputError: the spacing is needed and not known, has another number of entries than the grid has axes, or
+                one of them is not a positive, finite number.
+
+        >>> Grid((4, 8)).area((0.5, 0.5, 3.0))
+        Traceback (most recent call last):
+        segue.errors.InputError: spacing is (0.5, 0.5, 3.0): give 2 numbers above 0, mm per pixel along each axis
         """
-        if spacing is not None and not all(mm > 0 for mm in spacing):
-            raise InputError(f"spacing is {spacing}, not mm per pixel")
+        if spacing is not None and not (
+            len(spacing) == len(self.size) and all(0 < mm < math.inf for mm in spacing)
+        ):
+            count = len(self.size)
+            raise InputError(f"spacing is {spacing}: give {count} numbers above 0, mm per pixel along each axis")
         if self.unit == "px":
             return 1.0
         if spacing is not None:

@@ -10,8 +10,9 @@ import numpy as np
 
 from segue.cohort.io.dicom_answer import DicomAnswer, write_segmentation
 from segue.cohort.io.write_back import answer_suffix, write_changed, write_map
-from segue.cohort.io.write_file import bits_of, write_image
+from segue.cohort.io.write_file import bits_of, write_image, write_nifti
 from segue.cohort.origin import Origin
+from segue.cohort.placement import Affine
 from segue.engine.original import labels_on_file
 from segue.errors import InputError, nearest
 from segue.files import whole_file, write_text
@@ -96,6 +97,7 @@ class FileKind:
 
     Attributes:
         format: on the study's grid. origins: instead, one file an image, whose grid and type it has.
+        coarse: although there are origins, answers are on the study's grid, as `format`, where the files lie.
         dicom: what DICOM files say. segmentation: whether masks of DICOM are DICOM SEG; otherwise they are NIfTI.
 
     >>> FileKind("png").suffix(0)
@@ -106,10 +108,11 @@ class FileKind:
     origins: tuple[Origin, ...] = ()
     dicom: DicomAnswer = field(default_factory=DicomAnswer)
     segmentation: bool = False
+    coarse: bool = False
 
     def suffix(self, row: int) -> str:
         """Of the counterfactual of an image."""
-        if self.origins:
+        if self.origins and not self.coarse:
             return answer_suffix(self.origins[row].file)
         return ".png" if self.format == "png" else ".nii.gz"
 
@@ -160,17 +163,18 @@ def check_kind(answer: "Counterfactual", stems: Sequence[str], parts: Sequence[s
         raise InputError(f"{len(set(stems))} different names for {len(answer)} images: give one an image")
     if kind.origins and len(kind.origins) != len(answer):
         raise InputError(f"{len(kind.origins)} files for {len(answer)} images: give one an image")
-    if kind.origins and answer.grid.channels != 1:
+    if kind.origins and not kind.coarse and answer.grid.channels != 1:
         raise InputError(f"these images have {answer.grid.channels} channels, a file has one: save on the study's grid")
-    if kind.format == "png" and not kind.origins and len(answer.grid.size) != 2:
+    if kind.format == "png" and (kind.coarse or not kind.origins) and len(answer.grid.size) != 2:
         raise InputError(f"a PNG holds two axes, these images have {len(answer.grid.size)}; choose nifti")
 
 
 def write_parts(answer: "Counterfactual", row: int, paths: Mapping[str, Path], kind: FileKind) -> None:
     """Write the files of one image, on the grid of its file where that is known, else on the study's."""
-    if not kind.origins:
+    if kind.coarse or not kind.origins:
+        affine = kind.origins[row].placement.affine_on(answer.grid.size) if kind.origins else None
         for part, path in paths.items():
-            write_one(answer, row, part, path)
+            write_one(answer, row, part, path, affine)
         return
     origin = kind.origins[row]
     change = answer.on_file(origin, row)
@@ -194,7 +198,7 @@ def write_masks(origin: Origin, labels: np.ndarray, structures: tuple[str, ...],
         write_map(origin, labels, path)
 
 
-def write_one(answer: "Counterfactual", row: int, part: str, path: Path) -> None:
+def write_one(answer: "Counterfactual", row: int, part: str, path: Path, affine: Affine | None) -> None:
     """Write one file on the study's grid: the first channel of an image, or the label of each pixel."""
     image = (answer.image[row] - answer.difference[row]).cpu().numpy()
     if part == "masks":
@@ -203,4 +207,7 @@ def write_one(answer: "Counterfactual", row: int, part: str, path: Path) -> None
         chosen = answer.image if part == "counterfactual" else answer.difference
         content, bits = chosen[row, 0].cpu().numpy(), bits_of(answer.grid.limits(image))
     with whole_file(path) as partial:
-        write_image(partial, np.asarray(content), answer.spacing[row], bits=bits)
+        if affine is not None and path.suffix != ".png":
+            write_nifti(partial, content, affine)
+        else:
+            write_image(partial, np.asarray(content), answer.spacing[row], bits=bits)

@@ -94,6 +94,11 @@ class Model:
         return self.space.names
 
     @property
+    def measured_names(self) -> tuple[str, ...]:
+        """The variables that are measured on images, `structure@region`."""
+        return tuple(self.space.areas)
+
+    @property
     def scm(self) -> SCM | None:
         """The causal model of the variables."""
         return self.space.scm

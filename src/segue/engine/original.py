@@ -6,9 +6,10 @@ the file's own pixels f, so that their detail is kept. What the motion does not 
 
     f* = f + m + up(r)        m = W(f; up(d)) - W(f; 0)        r = (x* - x) - down(m)
 
-`down` is the mean over the study's pixels, by which x was made from f. `up` is linear interpolation. What it loses is
+`down` is the mean over the study's pixels, by which x was made from f. `up` is linear interpolation; what it loses is
 added again (back-projection; Irani & Peleg, CVGIP 1991), so that down(f*) is x* but for a small rest. A mechanism that
-does not move has m = 0. Where d and r are zero the change is zero, and the file's pixels stay bit for bit.
+does not move has m = 0. Where d and r are zero the change is zero, and the file's pixels stay bit for bit. A file on
+the study's grid has the answer x* itself.
 """
 
 from pathlib import Path
@@ -115,8 +116,10 @@ def change_on_file(
     >>> change_on_file(file, x, x, np.zeros((2, 4, 4)), window=(0.0, 1.0)).any()
     np.False_
     """
-    moved = np.zeros(pixels.shape) if displacement is None else motion(pixels, displacement)
     size = x_star.shape
+    if pixels.shape == size:
+        return x_star.astype(np.float64) - x
+    moved = np.zeros(pixels.shape) if displacement is None else motion(pixels, displacement)
     paint = x_star.astype(np.float64) - x - area_resample(moved, size)
     paint[np.abs(paint) < UNPAINTED * (window[1] - window[0])] = 0
     painted = to_file(paint, pixels.shape)
