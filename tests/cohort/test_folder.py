@@ -191,7 +191,7 @@ BAD_FOLDERS = {
 BAD_FILES = {
     f"images/{NAME}.png: cannot be decoded": lambda f: truncate(f / "images" / f"{NAME}.png"),
     f"masks/{NAME}.png: cannot be decoded": lambda f: (f / "masks" / f"{NAME}.png").write_bytes(b"GIF"),
-    f"masks/{NAME}.png: is (7, 12), its image (8, 12)": lambda f: save_png(
+    f"masks/{NAME}.png: is 7 x 12 pixels, its image 8 x 12": lambda f: save_png(
         f / "masks" / f"{NAME}.png", labels(0, (7, 12))
     ),
     f"masks/{NAME}.png: is RGB": lambda f: save_png(f / "masks" / f"{NAME}.png", pixels(0, (8, 12, 3))),
@@ -201,7 +201,7 @@ BAD_FILES = {
         f, np.full((8, 12), np.nan, np.float32)
     ),
     f"images/{NAME}.nii.gz: has 3 axes": lambda f: to_nifti(f, np.zeros((8, 12, 2), np.int16)),
-    f"masks/{NAME}.nii.gz: has axes": lambda f: to_nifti(f, flip=True),
+    f"masks/{NAME}.nii.gz: lies": lambda f: to_nifti(f, flip=True),
 }
 
 

@@ -1,7 +1,8 @@
 """`segue counterfactual MODEL IMAGE ...`"""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from jsonargparse import Namespace
 
@@ -9,16 +10,23 @@ from segue.cli.arguments import covariates_in, parse_options, question_parser, r
 from segue.errors import InputError
 
 if TYPE_CHECKING:
-    from segue.engine.answer_files import FileFormat
+    from segue.engine.answer_files import FileKind
 
 
 def counterfactual_command(rest: list[str]) -> None:
     """Write counterfactuals of image files, and print what was reached."""
-    parser = question_parser("counterfactual", images="PNG or NIfTI files")
+    parser = question_parser("counterfactual", images="image files, such as PNG, NIfTI or DICOM")
     parser.add_argument("--out", type=Path, default=Path("counterfactuals"), help="folder to write")
     parser.add_argument(
         "--save", type=str, default="counterfactual", help="any of counterfactual,difference,masks"
     )
+    parser.add_argument("--slice", type=int | None, default=None, help="of volumes, for a model of slices: from 0")
+    parser.add_argument(
+        "--grid", type=Literal["file", "study"], default="file", help="of the answers: each file's own, or the study's"
+    )
+    parser.add_argument("--masks", type=Literal["nifti", "seg"], default="nifti", help="of DICOM: NIfTI or DICOM SEG")
+    parser.add_argument("--patient-id", type=str, default="keep", help="of DICOM answers: keep, or another text")
+    parser.add_argument("--burn-in", action="store_true", help="draw a note into the pixels of DICOM answers")
     parser.add_argument("--force", action="store_true", help="replace files that exist")
     parser.add_argument("--particles", type=int, default=1, help="number of posterior samples to average")
     parser.add_argument(
@@ -35,7 +43,7 @@ def counterfactual_command(rest: list[str]) -> None:
     targets = targets_of(options)  # refused before any work
     model = load(options.run, method=options.method)
     do = requests_in(options, model.variables[0])
-    inputs = [(path, *model.read(path)) for path in options.images]  # read all before anything is written
+    inputs = [(path, *model.read(path, slice=options.slice)) for path in options.images]  # all, before any is written
     asked = {key: options[key] for key in ("particles", "propagate", "hold")} | {
         "covariates": covariates_in(options)
     }
@@ -45,11 +53,10 @@ def counterfactual_command(rest: list[str]) -> None:
     say_verdicts(names, said)
     if options.strict:
         refuse_unmet(said, names)
-    for answer, name, (stem, format) in zip(answers, names, targets.items(), strict=True):
-        about, parts = {"image": name, "do": do}, parts_of(options)
-        saved = write_answers(
-            answer, options.out, [stem], parts=parts, format=format, force=options.force, about=about
-        )
+    for answer, path, stem in zip(answers, options.images, targets, strict=True):
+        about, parts = {"image": path.name, "do": do}, parts_of(options)
+        kind = replace(targets[stem], origins=(model.origin(path, slice=options.slice),))
+        saved = write_answers(answer, options.out, [stem], parts=parts, kind=kind, force=options.force, about=about)
         print(*saved, sep="\n")
 
 
@@ -58,25 +65,30 @@ def parts_of(options: Namespace) -> list[str]:
     return [part.strip() for part in options.save.split(",") if part.strip()]
 
 
-def targets_of(options: Namespace) -> dict[str, "FileFormat"]:
-    """By name without suffix, the format of each image's files.
+def targets_of(options: Namespace) -> dict[str, "FileKind"]:
+    """By name without suffix, what each image's answer is written as.
 
     Raises:
         InputError: two images have one name, a part is not known, or a file exists already.
     """
     from segue.cohort.io import split_suffix
-    from segue.engine.answer_files import check_parts, paths_of, refuse_existing
+    from segue.cohort.io.dicom_answer import DicomAnswer
+    from segue.cohort.io.write_back import answer_suffix
+    from segue.engine.answer_files import FileKind, check_parts, paths_of, refuse_existing
 
     parts = parts_of(options)
-    targets: dict[str, FileFormat] = {}
+    patient = None if options.patient_id == "keep" else options.patient_id
+    dicom = DicomAnswer(patient, options.burn_in, ", ".join(options.do))
+    targets: dict[str, FileKind] = {}
     check_parts(parts)
     for path in options.images:
-        stem, suffix = split_suffix(path.name)
+        stem = split_suffix(path.name)[0]
         if stem in targets:
             raise InputError(f"{stem}: two images have this name; give them one by one, each with its --out")
-        targets[stem] = "png" if suffix == ".png" else "nifti"
-    if not options.force:
-        refuse_existing(
-            [path for stem, kind in targets.items() for path in paths_of(options.out, stem, parts, kind)]
-        )
+        picture, seg = answer_suffix(path) == ".png", options.masks == "seg"
+        coarse = options.grid == "study"
+        targets[stem] = FileKind("png" if picture else "nifti", dicom=dicom, segmentation=seg, coarse=coarse)
+        suffix = targets[stem].suffix(0) if coarse else answer_suffix(path)
+        if not options.force:
+            refuse_existing(paths_of(options.out, stem, parts, suffix, segmentation=seg))
     return targets

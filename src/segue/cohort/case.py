@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float, Float32
 
+from segue.cohort.origin import Origin
+
 
 @dataclass(frozen=True)
 class Case:
@@ -14,6 +16,7 @@ class Case:
         spacing: mm per pixel of this grid; None where it is not known.
         affine: from pixels of this grid to mm, as in NIfTI.
         covariates: those of the study, by name.
+        origin: the file; None where there is none.
     """
 
     id: str
@@ -21,3 +24,4 @@ class Case:
     spacing: tuple[float, ...] | None
     affine: Float[np.ndarray, "4 4"]
     covariates: dict[str, float] = field(default_factory=dict)
+    origin: Origin | None = None

@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
-from segue.cohort.io import Pixels, decode_image, decode_labels, image_files, spacing_on_grid, to_grid
+from segue.cohort.alignment import aligned
+from segue.cohort.io import decode_image, decode_labels, image_files, place_pixels, to_grid
+from segue.cohort.placement import check_axes
 from segue.cohort.record import Record
 from segue.cohort.table import TableRow, read_table
 from segue.errors import InputError
@@ -33,11 +35,13 @@ def read_folder(
     size: tuple[int, ...],
     subject_pattern: str | None = None,
     covariates: tuple[str, ...] = (),
+    axes: str | None = None,
+    resample_masks: bool = False,
 ) -> Iterator[Record]:
     """Read a folder of images and masks, one image in memory at a time, in the order of their names.
 
-    `images/NAME` and `masks/NAME` are PNG, NIfTI or DICOM, their axes as stored. Names, the table and the arguments
-    are checked at the call, and each file when the iteration reaches it.
+    `images/NAME` and `masks/NAME` are PNG, NIfTI or DICOM. Names, the table and the arguments are checked at the call,
+    and each file when the iteration reaches it.
 
     Args:
         folder: holds `images/`, `masks/` and optionally `table.csv` (see `read_table`).
@@ -46,6 +50,8 @@ def read_folder(
         subject_pattern: regular expression searched in the name; its first group, or else the whole match, is
             the subject. A column `subject` of the table has precedence; with neither, each image is a subject.
         covariates: columns of the table to keep.
+        axes: into which images and masks are turned (`segue.cohort.placement`); None: as stored.
+        resample_masks: whether a mask on another grid than its image is brought to it (`segue.cohort.alignment`).
 
     Raises:
         InputError: one line that names the file and what to do.
@@ -62,7 +68,7 @@ def read_folder(
     """
     _check_arguments(structures, size)
     cases = list_folder(folder, size=size, subject_pattern=subject_pattern, covariates=covariates)
-    return _read_cases(cases, structures, size)
+    return _read_cases(cases, structures, size, axes and check_axes(axes, len(size)), resample_masks)
 
 
 def list_folder(
@@ -143,10 +149,12 @@ def _match(pattern: re.Pattern[str], name: str, image: Path) -> str:
     return subject
 
 
-def _read_cases(cases: list[CohortFile], structures: dict[str, int], size: tuple[int, ...]) -> Iterator[Record]:
+def _read_cases(
+    cases: list[CohortFile], structures: dict[str, int], size: tuple[int, ...], axes: str | None, resample_masks: bool
+) -> Iterator[Record]:
     unseen = set(structures)
     for case in cases:
-        record = _read_case(case, structures, size)
+        record = _read_case(case, structures, size, axes, resample_masks)
         unseen -= {
             name for name, fraction in zip(structures, record.fractions, strict=True) if fraction.any()
         }
@@ -164,28 +172,21 @@ def _check_seen(unseen: set[str], cases: list[CohortFile], structures: dict[str,
             )
 
 
-def _read_case(case: CohortFile, structures: dict[str, int], size: tuple[int, ...]) -> Record:
-    image, mask = decode_image(case.image, len(size)), decode_labels(case.mask, len(size))
-    _check_same_grid(case, image, mask)
+def _read_case(
+    case: CohortFile, structures: dict[str, int], size: tuple[int, ...], axes: str | None, resample_masks: bool
+) -> Record:
+    image = decode_image(case.image, len(size))
+    mask = aligned(case.mask, decode_labels(case.mask, len(size)), image, resample=resample_masks)
+    place = place_pixels(case.image, image, axes=axes, spacing=case.spacing)
     return Record(
         id=case.id,
         subject=case.subject,
-        image=to_grid(image.array, size)[None],
-        fractions=area_fractions(mask.array, tuple(structures.values()), size),
-        spacing=spacing_on_grid(case.spacing or image.spacing, image.array.shape, size),
+        image=to_grid(place.to_study(image.array), size)[None],
+        fractions=area_fractions(place.to_study(mask.array), tuple(structures.values()), size),
+        spacing=place.spacing_on(size),
         covariates=case.covariates,
+        axes=place.axes(axes),
     )
-
-
-def _check_same_grid(case: CohortFile, image: Pixels, mask: Pixels) -> None:
-    if image.array.shape != mask.array.shape:
-        raise InputError(
-            f"{case.mask}: is {mask.array.shape}, its image {image.array.shape}; export both on the same grid"
-        )
-    if image.axes and mask.axes and image.axes != mask.axes:
-        raise InputError(
-            f"{case.mask}: has axes {mask.axes}, its image {image.axes}; export both in one orientation"
-        )
 
 
 def area_fractions(

@@ -84,6 +84,7 @@ class Grid:
         size: pixels along each axis, two or three. channels: of an image.
         intensity: the raw values that the networks see as -1 and +1.
         percentiles: of each image, if given: these then are its own two values, and `intensity` is what is usual.
+        axes: letters of the axes (`segue.cohort.placement`), into which files are turned; None: as stored.
         unit: of an area or volume: mm2, mm3, or px where no spacing is known.
         pixel_area: of one pixel in `unit`, where all training images agree; else None.
 
@@ -104,6 +105,7 @@ class Grid:
     unit: str = "px"
     pixel_area: float | None = 1.0
     percentiles: tuple[float, float] | None = None
+    axes: str | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -151,10 +153,18 @@ class Grid:
         """The area of a pixel of an image with this spacing, in `unit`.
 
         Raises:
-            InputError: the spacing is needed and not known, or not positive.
+            InputError: the spacing is needed and not known, has another number of entries than the grid has axes, or
+                one of them is not a positive, finite number.
+
+        >>> Grid((4, 8)).area((0.5, 0.5, 3.0))
+        Traceback (most recent call last):
+        segue.errors.InputError: spacing is (0.5, 0.5, 3.0): give 2 numbers above 0, mm per pixel along each axis
         """
-        if spacing is not None and not all(mm > 0 for mm in spacing):
-            raise InputError(f"spacing is {spacing}, not mm per pixel")
+        if spacing is not None and not (
+            len(spacing) == len(self.size) and all(0 < mm < math.inf for mm in spacing)
+        ):
+            count = len(self.size)
+            raise InputError(f"spacing is {spacing}: give {count} numbers above 0, mm per pixel along each axis")
         if self.unit == "px":
             return 1.0
         if spacing is not None:

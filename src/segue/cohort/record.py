@@ -17,6 +17,7 @@ class Record:
         fractions: share of each pixel that each structure covers, in [0, 1]; what is left of 1 is background.
         spacing: mm per pixel of this grid, one entry per space axis; None where it is not known.
         covariates: numbers that are known of the case (age; sex as 0 or 1).
+        axes: letters of this grid's axes (`segue.cohort.placement`); None where nothing is known of them.
 
     >>> image, fractions = np.zeros((1, 4, 6), np.float32), np.zeros((2, 4, 6), np.float32)
     >>> Record("p1_left", "p1", image, fractions, spacing=(0.5, 0.5), covariates={"age": 61.0}).image.shape
@@ -29,3 +30,4 @@ class Record:
     fractions: Float32[np.ndarray, "structures *space"]
     spacing: tuple[float, ...] | None = None
     covariates: dict[str, float] = field(default_factory=dict)
+    axes: str | None = None

@@ -1,6 +1,7 @@
 """A prepared cohort on disk: a Zarr group of arrays and a Parquet table, written once, read at random."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import islice
@@ -15,6 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from zarr.codecs import ZstdCodec
 
+from segue.cohort.placement import common_axes
 from segue.cohort.record import Record
 from segue.cohort.split import Fold, assign_splits
 from segue.errors import InputError
@@ -52,8 +54,8 @@ def write_store(
         total: number of records, if known: the arrays then have their size from the start.
 
     Raises:
-        InputError: the records differ in shape, in covariates or in whether they have a spacing; an id is repeated; or
-            there are no records.
+        InputError: the records differ in shape, in axes, in covariates or in whether they have a spacing; an id is
+            repeated; or there are no records.
 
     >>> import tempfile
     >>> from segue.phantom import STRUCTURES, render_cohort
@@ -67,18 +69,19 @@ def write_store(
     if path.exists():
         Store(path)  # refuses to replace what is not a store
     with whole_folder(path, replace=True) as partial:
-        table, unit = _write_arrays(partial, records, len(structures), tuple(size), total)
+        table, unit, axes = _write_arrays(partial, records, len(structures), tuple(size), total)
         splits = pl.Series("split", assign_splits(table["subject"].to_list(), split, seed, fold))
         table.insert_column(2, splits).write_parquet(partial / "table.parquet")
         attributes: dict[str, Any] = {"format": COHORT_FORMAT, "unit": unit}
-        attributes |= {"structures": list(structures), "size": list(size)}
+        attributes |= {"structures": list(structures), "size": list(size), "axes": axes}
         zarr.open_group(partial, mode="r+").attrs.put(attributes)
 
 
 def _write_arrays(
     path: Path, records: Iterable[Record], n_structures: int, size: tuple[int, ...], total: int | None
-) -> tuple[pl.DataFrame, str]:
-    """Write images, fractions and spacing block by block; return the table and the unit of a measurement."""
+) -> tuple[pl.DataFrame, str, str | None]:
+    """Write images, fractions and spacing block by block; return the table, the unit of a measurement, and the axes."""
+    axes: Counter[str | None] = Counter()
     rows: list[dict[str, Any]] = []
     arrays: dict[str, zarr.Array] = {}
     first: Record | None = None
@@ -89,11 +92,12 @@ def _write_arrays(
         stacks = _stack(block, len(size))
         arrays = arrays or _create_arrays(path, stacks, total or 0)
         _append(arrays, stacks, start=len(rows))
+        axes.update(record.axes for record in block)
         rows += [{"id": r.id, "subject": r.subject} | r.covariates for r in block]
     if first is None:
         raise InputError(f"{path.stem}: the cohort holds no images; check its source")
     _resize(arrays, len(rows))
-    return _table(rows, first), "px" if first.spacing is None else f"mm{len(size)}"
+    return _table(rows, first), "px" if first.spacing is None else f"mm{len(size)}", common_axes(axes)
 
 
 def _blocks(records: Iterable[Record], length: int) -> Iterator[list[Record]]:
@@ -194,6 +198,7 @@ class Store:
         size: of the grid. channels: of an image.
         chunk: images that are decoded together.
         unit: of a measurement, "mm2" or "mm3" where spacing is known, else "px".
+        axes: letters of all images' axes (`segue.cohort.placement`); None where nothing is known of them.
         table: one row per image: id, subject, split, covariates.
 
     Raises:
@@ -228,6 +233,7 @@ class Store:
         self.structures: tuple[str, ...] = tuple(cast(Any, group.attrs["structures"]))
         self.size: tuple[int, ...] = tuple(cast(Any, group.attrs["size"]))
         self.unit = str(group.attrs["unit"])
+        self.axes = cast("str | None", group.attrs.get("axes"))  # stores from before there were axes have none
         self.channels = int(self._arrays["images"].shape[1])
         self.chunk = int(self._arrays["images"].chunks[0])
         chunk_bytes = sum(4 * math.prod(array.chunks) for array in self._arrays.values())

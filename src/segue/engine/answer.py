@@ -21,7 +21,7 @@ from segue.cohort.case import Case
 from segue.engine.asked import requested_parents
 from segue.engine.inputs import Inputs, check_inputs, inputs_of
 from segue.engine.judgement import ensemble_of, evidence_on, verdicts
-from segue.engine.predict import abduct, is_null, mean_image, predict, unless_null
+from segue.engine.predict import abduct, is_null, mean_image, predict_moved, unless_null
 from segue.engine.verdict import Verdict
 from segue.mechanisms.correction import areas_by_each
 
@@ -71,6 +71,7 @@ class Predicted(NamedTuple):
     Attributes:
         raw: x* in the source's units. image: x* scaled. soft: the guide's masks of x*, and `achieved` their areas.
         verdicts: one a request.
+        displacement: in pixels, as of `segue.mechanisms.base.Moves`; None where the mechanism does not move.
 
     >>> import segue
     >>> model = segue.load("coronary-phantom")
@@ -85,6 +86,7 @@ class Predicted(NamedTuple):
     soft: Float[Tensor, "request structure *space"]
     achieved: Float[Tensor, "request measured"]
     verdicts: tuple[Verdict, ...]
+    displacement: Float[Tensor, "request dims *space"] | None = None
 
 
 def batch_length(model: "Model") -> int:
@@ -160,21 +162,22 @@ def predictions(
     for i, part in zip(owner.split(length), asked.split(length), strict=True):
         facts, target = known.facts.rows(i), model.space.bounded(part)
         posteriors = [posterior.rows(i) for posterior in known.posteriors]
-        each = [predict(model.mechanism, facts, [posterior], [target])[0] for posterior in posteriors]
+        each, moved = zip(*(predict_moved(model.mechanism, facts, one, target) for one in posteriors), strict=True)
         null = is_null(facts, target)
         image = unless_null(null, facts.image, mean_image(each))
         soft = model.parents.segmentor.soft(image)
         achieved = measure(soft, facts.weights, model.parents.structure_of, facts.pixel_area)
         raw = unless_null(null, known.raw[i], model.grid.unscale(image, known.window[i]))
-        found = Predicted(raw, image, soft, achieved, ())
-        yield found._replace(verdicts=verdicts(model, known, i, evidence_on(model, known, i, part, found, each)))
+        found = Predicted(raw, image, soft, achieved, (), None if moved[0] is None else mean_image(moved))
+        yield found._replace(verdicts=verdicts(model, known, i, evidence_on(model, known, i, part, found, list(each))))
 
 
 def predict_all(model: "Model", known: Abducted, owner: Tensor, asked: Tensor) -> Predicted:
     """`predictions`, all of them."""
-    *tensors, said = zip(*predictions(model, known, owner, asked), strict=True)
+    *tensors, said, moved = zip(*predictions(model, known, owner, asked), strict=True)
     raw, image, soft, achieved = map(torch.cat, tensors)
-    return Predicted(raw, image, soft, achieved, tuple(chain.from_iterable(said)))
+    displacement = None if moved[0] is None else torch.cat(moved)
+    return Predicted(raw, image, soft, achieved, tuple(chain.from_iterable(said)), displacement)
 
 
 @dataclass(frozen=True)
@@ -185,6 +188,7 @@ class CaseAnswer:
         images: x*, in the source's units, (request, channel, *space).
         factual: (variable,), in the variables' units. requested: (request, variable).
         achieved: what the guide's segmentor measures on x*, (request, measured variable). verdicts: one a request.
+        displacement: see `Predicted`.
 
     >>> import segue
     >>> model = segue.load("coronary-phantom")
@@ -199,6 +203,7 @@ class CaseAnswer:
     requested: Float[np.ndarray, "request variable"]
     achieved: Float[np.ndarray, "request measured"]
     verdicts: tuple[Verdict, ...]
+    displacement: Float[np.ndarray, "request dims *space"] | None = None
 
 
 def answer(model: "Model", cases: Sequence[Case], requests: Sequence[Sequence[Request]]) -> list[CaseAnswer]:
@@ -228,12 +233,16 @@ def answer_batch(model: "Model", cases: Sequence[Case], requests: Sequence[Seque
     owner = torch.arange(len(cases), device=pa.device).repeat_interleave(torch.tensor(each, device=pa.device))
     everything = list(chain.from_iterable(requests))
     asked = requested_parents(model, everything, pa[owner], known.facts.pixel_area[owner])
-    parts = [(part.raw.cpu(), part.achieved, part.verdicts) for part in predictions(model, known, owner, asked)]
-    images, achieved, said = zip(*parts, strict=True)
+    parts = [
+        (part.raw.cpu(), part.achieved, part.verdicts, part.displacement)
+        for part in predictions(model, known, owner, asked)
+    ]
+    images, achieved, said, moved = zip(*parts, strict=True)
+    shifts = [None] * len(cases) if moved[0] is None else [one.cpu().numpy() for one in torch.cat(moved).split(each)]
     columns = (torch.cat(images), model.space.bounded(asked), torch.cat(achieved))
     split = zip(*([part.cpu().numpy() for part in column.split(each)] for column in columns), strict=True)
     found = iter(chain.from_iterable(said))
     return [
-        CaseAnswer(x_star, factual.cpu().numpy(), requested, reached, tuple(islice(found, len(x_star))))
-        for factual, (x_star, requested, reached) in zip(pa, split, strict=True)
+        CaseAnswer(x_star, factual.cpu().numpy(), requested, reached, tuple(islice(found, len(x_star))), shift)
+        for factual, (x_star, requested, reached), shift in zip(pa, split, shifts, strict=True)
     ]

@@ -2,20 +2,34 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from segue.anatomy import hard
-from segue.cohort.io.write_file import bits_of, write_image
+from segue.cohort.io.dicom_answer import DicomAnswer, write_segmentation
+from segue.cohort.io.write_back import answer_suffix, write_changed, write_map
+from segue.cohort.io.write_file import bits_of, write_image, write_nifti
+from segue.cohort.origin import Origin
+from segue.cohort.placement import Affine
+from segue.engine.original import labels_on_file
 from segue.errors import InputError, nearest
 from segue.files import whole_file, write_text
 
 if TYPE_CHECKING:
     from segue.engine.counterfactual import Counterfactual
 
-__all__ = ["PARTS", "FileFormat", "check_parts", "paths_of", "refuse_existing", "sidecar_of", "write_answers"]
+__all__ = [
+    "PARTS",
+    "FileFormat",
+    "FileKind",
+    "check_parts",
+    "paths_of",
+    "refuse_existing",
+    "sidecar_of",
+    "write_answers",
+]
 
 PARTS = ("counterfactual", "difference", "masks")
 FileFormat = Literal["nifti", "png"]
@@ -34,15 +48,20 @@ def check_parts(parts: Sequence[str]) -> None:
         raise InputError(f"nothing is to be saved; choose from {', '.join(PARTS)}")
 
 
-def paths_of(folder: Path, stem: str, parts: Sequence[str], format: FileFormat) -> list[Path]:
-    """The files of an answer: one a part, and the JSON file.
+def paths_of(
+    folder: Path, stem: str, parts: Sequence[str], suffix: str, *, segmentation: bool = False
+) -> list[Path]:
+    """The files of an answer: one a part, and the JSON file. Only PNG holds masks of its own kind.
 
-    >>> [path.name for path in paths_of(Path("out"), "a", ["masks", "difference"], "png")]
+    Args:
+        suffix: of the counterfactual. segmentation: masks of DICOM are DICOM SEG.
+
+    >>> [path.name for path in paths_of(Path("out"), "a", ["masks", "difference"], ".png")]
     ['a_masks.png', 'a_difference.nii.gz', 'a_counterfactual.json']
     """
-    suffixes = [".png" if format == "png" and part != "difference" else ".nii.gz" for part in parts]
-    images = [folder / f"{stem}_{part}{suffix}" for part, suffix in zip(parts, suffixes, strict=True)]
-    return [*images, folder / f"{stem}_counterfactual.json"]
+    masks = ".png" if suffix == ".png" else ".dcm" if suffix == ".dcm" and segmentation else ".nii.gz"
+    suffixes = {"counterfactual": suffix, "difference": ".nii.gz", "masks": masks}
+    return [*(folder / f"{stem}_{part}{suffixes[part]}" for part in parts), folder / f"{stem}_counterfactual.json"]
 
 
 def refuse_existing(paths: Sequence[Path]) -> None:
@@ -72,13 +91,39 @@ def sidecar_of(answer: "Counterfactual", row: int) -> dict[str, Any]:
     return {"unit": answer.unit, "structures": structures, "variables": values, "verdict": answer.verdict[row].plain()}
 
 
+@dataclass(frozen=True)
+class FileKind:
+    """What answers are written as.
+
+    Attributes:
+        format: on the study's grid. origins: instead, one file an image, whose grid and type it has.
+        coarse: although there are origins, answers are on the study's grid, as `format`, where the files lie.
+        dicom: what DICOM files say. segmentation: whether masks of DICOM are DICOM SEG; otherwise they are NIfTI.
+
+    >>> FileKind("png").suffix(0)
+    '.png'
+    """
+
+    format: FileFormat = "nifti"
+    origins: tuple[Origin, ...] = ()
+    dicom: DicomAnswer = field(default_factory=DicomAnswer)
+    segmentation: bool = False
+    coarse: bool = False
+
+    def suffix(self, row: int) -> str:
+        """Of the counterfactual of an image."""
+        if self.origins and not self.coarse:
+            return answer_suffix(self.origins[row].file)
+        return ".png" if self.format == "png" else ".nii.gz"
+
+
 def write_answers(
     answer: "Counterfactual",
     folder: Path,
     stems: Sequence[str],
     *,
     parts: Sequence[str],
-    format: FileFormat,
+    kind: FileKind,
     force: bool,
     about: Mapping[str, Any] | None = None,
 ) -> list[Path]:
@@ -87,7 +132,7 @@ def write_answers(
     >>> import segue, tempfile
     >>> model = segue.load("coronary-phantom")
     >>> answer = model.counterfactual(model.examples()[:1], {"lumen@mid": "+1sd"})
-    >>> given = {"parts": ["masks"], "format": "png"}
+    >>> given = {"parts": ["masks"], "kind": FileKind("png")}
     >>> folder = Path(tempfile.mkdtemp())
     >>> [path.name for path in write_answers(answer, folder, ["a"], force=False, **given)]
     ['a_masks.png']
@@ -95,32 +140,74 @@ def write_answers(
     Traceback (most recent call last):
     segue.errors.InputError: ...a_masks.png: exists already; name another folder, or replace it (--force, force=True)
     """
-    check_parts(parts)
-    if len(set(stems)) != len(answer):
-        raise InputError(f"{len(set(stems))} different names for {len(answer)} images: give one an image")
-    if format == "png" and len(answer.grid.size) != 2:
-        raise InputError(f"a PNG holds two axes, these images have {len(answer.grid.size)}; choose nifti")
-    paths = [paths_of(folder, stem, parts, format) for stem in stems]
+    check_kind(answer, stems, parts, kind)
+    seg = kind.segmentation
+    paths = [paths_of(folder, stem, parts, kind.suffix(row), segmentation=seg) for row, stem in enumerate(stems)]
     if not force:
         refuse_existing([path for row in paths for path in row])
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for row, (*images, sidecar) in enumerate(paths):
-            for part, path in zip(parts, images, strict=True):
-                write_one(answer, row, part, path)
-            write_text(sidecar, json.dumps({**(about or {}), **sidecar_of(answer, row)}, indent=1))
+            write_parts(answer, row, dict(zip(parts, images, strict=True)), kind)
+            stated = {**(about or {}), "measured_on": list(answer.grid.size), **sidecar_of(answer, row)}
+            write_text(sidecar, json.dumps(stated, indent=1))
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error}); name another folder") from None
     return [path for *images, _ in paths for path in images]
 
 
-def write_one(answer: "Counterfactual", row: int, part: str, path: Path) -> None:
-    """Write one file: the first channel of an image, or the label of each pixel."""
+def check_kind(answer: "Counterfactual", stems: Sequence[str], parts: Sequence[str], kind: FileKind) -> None:
+    """Refuse names, parts and formats that these answers cannot have."""
+    check_parts(parts)
+    if len(set(stems)) != len(answer):
+        raise InputError(f"{len(set(stems))} different names for {len(answer)} images: give one an image")
+    if kind.origins and len(kind.origins) != len(answer):
+        raise InputError(f"{len(kind.origins)} files for {len(answer)} images: give one an image")
+    if kind.origins and not kind.coarse and answer.grid.channels != 1:
+        raise InputError(f"these images have {answer.grid.channels} channels, a file has one: save on the study's grid")
+    if kind.format == "png" and (kind.coarse or not kind.origins) and len(answer.grid.size) != 2:
+        raise InputError(f"a PNG holds two axes, these images have {len(answer.grid.size)}; choose nifti")
+
+
+def write_parts(answer: "Counterfactual", row: int, paths: Mapping[str, Path], kind: FileKind) -> None:
+    """Write the files of one image, on the grid of its file where that is known, else on the study's."""
+    if kind.coarse or not kind.origins:
+        affine = kind.origins[row].placement.affine_on(answer.grid.size) if kind.origins else None
+        for part, path in paths.items():
+            write_one(answer, row, part, path, affine)
+        return
+    origin = kind.origins[row]
+    change = answer.on_file(origin, row)
+    for part, path in paths.items():
+        with whole_file(path) as partial:
+            if part == "counterfactual":
+                write_changed(origin, change, partial, about=kind.dicom)
+            elif part == "difference":
+                write_map(origin, change, partial)
+            else:
+                write_masks(origin, labels_on_file(answer.soft[row], change.shape), answer.structures, partial)
+
+
+def write_masks(origin: Origin, labels: np.ndarray, structures: tuple[str, ...], path: Path) -> None:
+    """Labels on the file's pixels, in the study's axes: PNG, DICOM SEG or NIfTI by the path's suffix."""
+    if path.suffix == ".png":
+        write_image(path, origin.placement.to_file(labels), None, bits=8)
+    elif path.suffix == ".dcm":
+        write_segmentation(origin, origin.placement.to_file(labels), structures, path)
+    else:
+        write_map(origin, labels, path)
+
+
+def write_one(answer: "Counterfactual", row: int, part: str, path: Path, affine: Affine | None) -> None:
+    """Write one file on the study's grid: the first channel of an image, or the label of each pixel."""
     image = (answer.image[row] - answer.difference[row]).cpu().numpy()
     if part == "masks":
-        content, bits = hard(answer.soft[row : row + 1])[0].argmax(0).cpu().numpy(), 8
+        content, bits = labels_on_file(answer.soft[row], answer.grid.size), 8
     else:
         chosen = answer.image if part == "counterfactual" else answer.difference
         content, bits = chosen[row, 0].cpu().numpy(), bits_of(answer.grid.limits(image))
     with whole_file(path) as partial:
-        write_image(partial, np.asarray(content), answer.spacing[row], bits=bits)
+        if affine is not None and path.suffix != ".png":
+            write_nifti(partial, content, affine)
+        else:
+            write_image(partial, np.asarray(content), answer.spacing[row], bits=bits)

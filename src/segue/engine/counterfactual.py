@@ -1,16 +1,21 @@
 """The answer to a request, for a batch of images: tensors, a verdict, a table, a figure, files."""
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
+from jaxtyping import Float
 from torch import Tensor
 
 from segue.cohort.grid import Grid, Spacing
-from segue.engine.answer_files import PARTS, FileFormat, write_answers
+from segue.cohort.io.dicom_answer import DicomAnswer
+from segue.cohort.origin import Origin
+from segue.engine.answer_files import PARTS, FileFormat, FileKind, write_answers
+from segue.engine.original import change_on_file, file_pixels
 from segue.engine.verdict import Reached, Verdict
 
 if TYPE_CHECKING:
@@ -32,6 +37,8 @@ class Counterfactual:
             the request along the graph is requested too.
         verdict: one an image: what was achieved of what was asked, and every reason to doubt it.
         grid: of the images. spacing: of each image, mm, where it is known.
+        displacement: (batch, dims, *space), in pixels: x* at p shows what x shows at p + displacement(p), but for what
+            is painted; None where the method does not move.
 
     >>> import segue
     >>> model = segue.load("coronary-phantom")
@@ -56,6 +63,7 @@ class Counterfactual:
     verdict: tuple[Verdict, ...]
     grid: Grid
     spacing: tuple[Spacing, ...]
+    displacement: Tensor | None = None
 
     def __len__(self) -> int:
         """The number of images."""
@@ -131,6 +139,8 @@ class Counterfactual:
         names: Collection[str] = (),
         format: FileFormat = "nifti",
         force: bool = False,
+        files: Sequence[Origin] = (),
+        dicom: DicomAnswer | None = None,
     ) -> list[Path]:
         """Write the images and, for each, a JSON file with its values and verdict; returns the paths of the images.
 
@@ -139,6 +149,9 @@ class Counterfactual:
             parts: among "counterfactual", "difference", "masks" (0 is the background, k the k-th structure).
             names: one an image; default: image_0, image_1, ...
             format: of counterfactuals and masks. Differences are NIfTI: a PNG holds no value below 0.
+            files: where the images came from (`Model.origin`), one an image. The answers then have the files' own
+                grid, geometry and type; without, they are on the study's grid.
+            dicom: what DICOM files say.
             force: whether files of these names are replaced.
 
         Raises:
@@ -151,4 +164,28 @@ class Counterfactual:
         ['a_counterfactual.nii.gz']
         """
         stems = list(names) or [f"image_{i}" for i in range(len(self))]
-        return write_answers(self, Path(folder), stems, parts=tuple(parts), format=format, force=force)
+        kind = FileKind(format, tuple(files), dicom or DicomAnswer())
+        return write_answers(self, Path(folder), stems, parts=tuple(parts), kind=kind, force=force)
+
+    def on_file(self, origin: Origin, row: int = 0) -> Float[np.ndarray, "*space"]:
+        """What changes of an image on the pixels of its file, in the study's axes; exactly 0 where nothing does.
+
+        >>> import segue, tempfile
+        >>> from PIL import Image
+        >>> model = segue.load("chest")
+        >>> path = Path(tempfile.mkdtemp()) / "a.png"
+        >>> Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 180), np.uint8)).save(path)
+        >>> answer = model.counterfactual(model.read(path)[0], {})
+        >>> change = answer.on_file(model.origin(path))
+        >>> change.shape, bool(change.any())
+        ((200, 180), False)
+        """
+        x_star, shift = self.image[row].cpu().numpy(), self.displacement
+        x = (self.image[row] - self.difference[row]).cpu().numpy()
+        return change_on_file(
+            file_pixels(origin, len(self.grid.size)),
+            x[0],
+            x_star[0],
+            None if shift is None else shift[row].cpu().numpy(),
+            window=self.grid.limits(x),
+        )

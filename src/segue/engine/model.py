@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from segue.causal.request import ParentSpace, Request
 from segue.causal.scm import SCM
-from segue.cohort import read_image
 from segue.cohort.grid import Grid, Spacing
+from segue.cohort.io import place_image
+from segue.cohort.origin import Origin
 from segue.engine.answer import (
     Abducted,
     Inputs,
@@ -28,6 +29,7 @@ from segue.engine.answer import (
 from segue.engine.asked import requested_parents
 from segue.engine.counterfactual import Counterfactual
 from segue.engine.input_check import InputCheck
+from segue.engine.original import origin_of
 from segue.engine.typical import Typical
 from segue.engine.verdict import refuse_unmet
 from segue.errors import InputError
@@ -92,6 +94,11 @@ class Model:
         return self.space.names
 
     @property
+    def measured_names(self) -> tuple[str, ...]:
+        """The variables that are measured on images, `structure@region`."""
+        return tuple(self.space.areas)
+
+    @property
     def scm(self) -> SCM | None:
         """The causal model of the variables."""
         return self.space.scm
@@ -111,8 +118,15 @@ class Model:
 
         `slice`: of a file with one axis more than the study, the place along its last axis, from 0.
         """
-        image, spacing = read_image(Path(path), self.grid.size, slice=slice)
-        return torch.from_numpy(image)[None], spacing
+        found = place_image(Path(path), self.grid.size, axes=self.grid.axes, slice=slice)
+        return torch.from_numpy(found.image)[None], found.placement.spacing_on(self.grid.size)
+
+    def origin(self, path: Path | str, *, slice: int | None = None) -> Origin:
+        """Where the image that `read` gives lies in its file, for answers on the file's own pixels.
+
+        `answer.save(folder, files=[model.origin(path)])` writes them.
+        """
+        return origin_of(Path(path), self.grid, slice=slice)
 
     @torch.inference_mode()
     def counterfactual(
@@ -183,6 +197,7 @@ class Model:
             verdict=tuple(chain.from_iterable(one.verdicts for one in found)),
             grid=self.grid,
             spacing=spacing,
+            displacement=None if found[0].displacement is None else torch.cat([one.displacement for one in found]),
         )
 
     @torch.inference_mode()

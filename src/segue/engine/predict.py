@@ -8,9 +8,10 @@ from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from segue.causal.facts import Facts
-from segue.mechanisms.base import ImageMechanism
+from segue.mechanisms.base import ImageMechanism, Moves, offered
+from segue.mechanisms.refined import Refined
 
-__all__ = ["abduct", "is_null", "mean_image", "predict", "unless_null"]
+__all__ = ["abduct", "is_null", "mean_image", "predict", "predict_moved", "unless_null"]
 
 
 def abduct(mechanism: ImageMechanism, facts: Facts, *, particles: int = 1, sample: bool = False) -> list[Any]:
@@ -41,6 +42,28 @@ def predict(
     """
     answers = [mechanism.predict(facts, posterior, requests) for posterior in posteriors]
     return [mean_image(each) for each in zip(*answers, strict=True)]
+
+
+def predict_moved(
+    mechanism: ImageMechanism, facts: Facts, posterior: Any, requested: Tensor
+) -> tuple[Float[Tensor, "batch channel *space"], Float[Tensor, "batch dims *space"] | None]:
+    """x* under pa*, and its displacement; None for a mechanism that does not move.
+
+    >>> import segue
+    >>> model = segue.load("coronary-phantom")
+    >>> from segue.engine.answer import abduct_images, check_inputs
+    >>> known = abduct_images(model, check_inputs(model, model.examples()[:1]))
+    >>> image, moved = predict_moved(model.mechanism, known.facts, known.posteriors[0], known.facts.pa)
+    >>> bool(moved.any())
+    False
+    """
+    if (mover := offered(mechanism, Moves)) is None:
+        return mechanism.predict(facts, posterior, [requested])[0], None
+    if not isinstance(mechanism, Refined):
+        (image,), (moved,) = (say(facts, posterior, [requested]) for say in (mechanism.predict, mover.displacements))
+        return image, moved
+    aims, (image,) = mechanism.corrected(facts, posterior, [requested])
+    return image, offered(mechanism.inner, Moves).displacements(facts, posterior, aims)[0]
 
 
 def mean_image(images: Sequence[Float[Tensor, "batch channel *space"]]) -> Float[Tensor, "batch channel *space"]:

@@ -63,8 +63,9 @@ class Endpoints:
         """
 
         def work() -> JSON:
-            here = find_image(self.explored, image, file, name, slice, given or {})
-            return answer_by_method(self.explored, here, do, methods, propagate, hold or [])
+            with TemporaryDirectory() as folder:  # the file is needed until the answer is on its pixels
+                here = find_image(self.explored, image, file, name, slice, given or {}, folder=Path(folder))
+                return answer_by_method(self.explored, here, do, methods, propagate, hold or [])
 
         return with_messages(work)
 
@@ -83,7 +84,7 @@ class Endpoints:
         """One variable of an image of the cohort, from `low` to `high`: requested, and measured by guide and judge."""
 
         def work() -> JSON:
-            case = find_image(self.explored, image, "", "", -1, {}).case
+            case = of_cohort(self.explored, image).case
             found = sweep(
                 self.explored, case, do or {}, method or next(iter(self.explored.models)), variable,
                 low=low, high=high, frames=frames, propagate=propagate, hold=hold or [],
@@ -125,23 +126,29 @@ def answer_by_method(
     return found
 
 
-def find_image(explored: Explored, image: str, file: str, name: str, slice: int, given: JSON) -> Chosen:
-    """An image of the cohort by its id, or the file that was sent."""
+def find_image(
+    explored: Explored, image: str, file: str, name: str, slice: int, given: JSON, *, folder: Path
+) -> Chosen:
+    """An image of the cohort by its id, or the file that was sent (base64), which is kept in `folder`."""
     if bool(image) == bool(file):
         raise InputError("give either image (an id of the cohort) or file (base64), not both")
     if image:
-        ids = [] if explored.source is None else explored.source.ids
-        if image not in ids:
-            raise InputError(f"image {image!r} is not in the cohort; ask /images for its ids")
-        return explored.choose(ids.index(image))
-    with TemporaryDirectory() as scratch:
-        path = Path(scratch) / (Path(name).name or "image")
-        try:
-            path.write_bytes(base64.b64decode(file, validate=True))
-        except binascii.Error:
-            raise InputError("file is not valid base64") from None
-        received = upload.receive(path, explored.first)
-        return upload.read(received, explored.first, slice=upload.place(received, slice), covariates=given)
+        return of_cohort(explored, image)
+    path = folder / (Path(name).name or "image")
+    try:
+        path.write_bytes(base64.b64decode(file, validate=True))
+    except binascii.Error:
+        raise InputError("file is not valid base64") from None
+    received = upload.receive(path, explored.first)
+    return upload.read(received, explored.first, slice=upload.place(received, slice), covariates=given)
+
+
+def of_cohort(explored: Explored, image: str) -> Chosen:
+    """An image of the cohort by its id."""
+    ids = [] if explored.source is None else explored.source.ids
+    if image not in ids:
+        raise InputError(f"image {image!r} is not in the cohort; ask /images for its ids")
+    return explored.choose(ids.index(image))
 
 
 def with_messages(work: Callable[[], JSON]) -> JSON:

@@ -34,6 +34,7 @@ class Reading:
         off_target: mean |change| of the variables that were not to move, in training sd, by the judge (the guide,
             without one); None where all were to move.
         verdict: of this answer, by the engine.
+        displacement: in pixels (`segue.mechanisms.base.Moves`); None where the method does not move.
     """
 
     method: str
@@ -44,6 +45,7 @@ class Reading:
     leakage: float | None
     off_target: float | None
     verdict: Verdict
+    displacement: Float[np.ndarray, "dims *space"] | None = None
 
 
 @dataclass(frozen=True)
@@ -150,6 +152,7 @@ def read_method(
         leakage=leakage(known, predicted.image, [names.index(name) for name in moving if name in names]),
         off_target=sum(others) / len(others) if others else None,
         verdict=predicted.verdicts[0],
+        displacement=None if predicted.displacement is None else predicted.displacement[0].cpu().numpy(),
     )
 
 

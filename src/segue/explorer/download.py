@@ -8,10 +8,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import torch
 
 from segue import __version__
 from segue.cohort.io import split_suffix
+from segue.cohort.io.write_back import answer_suffix, write_changed, write_map
 from segue.cohort.io.write_file import bits_of, write_image, write_nifti
+from segue.cohort.origin import Origin
+from segue.engine.original import change_on_file, file_pixels, labels_on_file
 from segue.explorer.asking import Answer, Array, Reading
 from segue.explorer.markup import filled
 from segue.explorer.models import Chosen, Explored
@@ -55,12 +59,27 @@ def write_answer(folder: Path, stem: str, explored: Explored, chosen: Chosen, an
     The PNG named `seen` is what the page shows, in 8 bits; the other one holds the image's own values.
     """
     if one.image.ndim == 2:
-        write_image(folder / f"{stem}.png", one.image, None, bits=bits_of(answer.window))
+        if chosen.case.origin is None:
+            write_image(folder / f"{stem}.png", one.image, None, bits=bits_of(answer.window))
         (folder / f"{stem}_seen.png").write_bytes(png(display_grey(one.image, answer.window)))
-    write_nifti(folder / f"{stem}.nii.gz", one.image, chosen.case.affine)
-    write_nifti(folder / f"{stem}_difference.nii.gz", one.image - answer.image, chosen.case.affine)
-    write_nifti(folder / f"{stem}_masks.nii.gz", label_image(one.outlines), chosen.case.affine)
+    if chosen.case.origin is not None:
+        write_on_file(folder, stem, chosen.case.origin, answer, one)
+    else:
+        write_nifti(folder / f"{stem}.nii.gz", one.image, chosen.case.affine)
+        write_nifti(folder / f"{stem}_difference.nii.gz", one.image - answer.image, chosen.case.affine)
+        write_nifti(folder / f"{stem}_masks.nii.gz", label_image(one.outlines), chosen.case.affine)
     (folder / f"{stem}.json").write_text(json.dumps(sidecar(explored, chosen, answer, one), indent=1))
+
+
+def write_on_file(folder: Path, stem: str, origin: Origin, answer: Answer, one: Reading) -> None:
+    """The same on the pixels of the uploaded file: NIfTI, and the answer as a file of the upload's own type."""
+    pixels = file_pixels(origin, one.image.ndim)
+    change = change_on_file(pixels, answer.image, one.image, one.displacement, window=answer.window)
+    write_changed(origin, change, folder / f"{stem}{answer_suffix(origin.file)}")
+    write_map(origin, np.where(change == 0, pixels, pixels + change).astype(np.float32), folder / f"{stem}.nii.gz")
+    write_map(origin, change, folder / f"{stem}_difference.nii.gz")
+    soft = torch.from_numpy(np.stack(list(one.outlines.values())))
+    write_map(origin, labels_on_file(soft, pixels.shape), folder / f"{stem}_masks.nii.gz")
 
 
 def label_image(masks: Mapping[str, Array]) -> Array:

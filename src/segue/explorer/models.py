@@ -15,7 +15,7 @@ from torch import Tensor
 from segue.anatomy import measure
 from segue.cohort.case import Case
 from segue.cohort.grid import Grid
-from segue.cohort.io.write_file import scaled_axes
+from segue.cohort.placement import scaled_axes
 from segue.engine.answer import Abducted, abduct_images, inputs_of
 from segue.engine.model import Model
 from segue.errors import InputError

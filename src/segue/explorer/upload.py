@@ -9,12 +9,12 @@ import numpy as np
 
 from segue.cohort.case import Case
 from segue.cohort.grid import Grid
-from segue.cohort.io import decode_image, format_names, reader_of, spacing_on_grid, suffix_by_content, to_grid
+from segue.cohort.io import format_names, place_image, reader_of, suffix_by_content
 from segue.engine.model import Model
 from segue.errors import InputError
 from segue.explorer.limit import MAX_BYTES
 from segue.explorer.models import Chosen
-from segue.generation.source import geometry
+from segue.generation.source import case_of
 
 MAX_PIXELS = 1 << 26
 
@@ -92,21 +92,18 @@ def read(upload: Upload, model: Model, *, slice: int | None, covariates: Mapping
         raise InputError(f"{upload.name}: is no longer here (uploads are kept for an hour); upload it again")
     place = slice if upload.slices is not None else None
     try:
-        pixels = decode_image(upload.path, len(model.grid.size), slice=place)
+        found = place_image(upload.path, model.grid.size, axes=model.grid.axes, slice=place)
     except InputError as error:
         raise InputError(str(error).replace(str(upload.path), upload.name)) from None
-    spacing = spacing_on_grid(pixels.spacing, pixels.array.shape, model.grid.size)
-    if spacing is None and model.grid.unit != "px" and model.grid.pixel_area is None:
+    if found.placement.spacing is None and model.grid.unit != "px" and model.grid.pixel_area is None:
         raise InputError(
             f"{upload.name}: has no spacing, and the model measures in {model.grid.unit}; give NIfTI or DICOM"
         )
     names = model.space.covariates
     if missing := [name for name in names if covariates.get(name) is None]:
         raise InputError(f"{upload.name}: give the image's {missing[0]}")
-    image = to_grid(pixels.array, model.grid.size)[None]
-    affine = geometry(pixels.affine, pixels.spacing, spacing)
     given = {name: float(value) for name in names if (value := covariates.get(name)) is not None}
-    case = Case(upload.name, image, spacing, affine, given)
+    case = case_of(upload.name, found, upload.path, model.grid.size, given, slice=place)
     where = "" if place is None else f", slice={place}"
     return Chosen(case, f"image, _ = model.read({upload.name!r}{where})")
 

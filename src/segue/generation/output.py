@@ -1,7 +1,7 @@
 """Writing counterfactual images: one Zarr array, or a folder of NIfTI or PNG files."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -12,7 +12,11 @@ from PIL import Image
 from zarr.codecs import ZstdCodec
 
 from segue.cohort.case import Case
+from segue.cohort.grid import Grid
+from segue.cohort.io.write_back import file_affine, placed_in_space
 from segue.cohort.io.write_file import to_bits, write_nifti
+from segue.engine.answer import CaseAnswer
+from segue.engine.original import case_on_file
 from segue.errors import InputError
 from segue.files import whole_file
 
@@ -31,7 +35,11 @@ class Output(Protocol):
         """The values of one counterfactual as they are stored; its checksum is computed from these."""
         ...
 
-    def write(self, shard: int, places: Sequence[int], cases: Sequence[Case], images: Sequence[CaseImages]) -> None:
+    def images(self, case: Case, found: CaseAnswer, grid: Grid) -> CaseImages:
+        """The counterfactuals of an image on the grid on which they are written."""
+        ...
+
+    def write(self, shard: int, places: Sequence[int], cases: Sequence[Case], images: Iterable[CaseImages]) -> None:
         """Write the counterfactuals of images of a shard; `places`: their indices in the cohort."""
         ...
 
@@ -68,7 +76,11 @@ class ZarrOutput:
     def stored(self, image: np.ndarray) -> np.ndarray:
         return image
 
-    def write(self, shard: int, places: Sequence[int], cases: Sequence[Case], images: Sequence[CaseImages]) -> None:
+    def images(self, case: Case, found: CaseAnswer, grid: Grid) -> CaseImages:
+        """The study's."""
+        return found.images
+
+    def write(self, shard: int, places: Sequence[int], cases: Sequence[Case], images: Iterable[CaseImages]) -> None:
         first, last = shard * self.shard, min((shard + 1) * self.shard, self.array.shape[0])
         block = np.full((last - first, *self.array.shape[1:]), np.nan, dtype=np.float32)
         for place, answers in zip(places, images, strict=True):
@@ -78,7 +90,7 @@ class ZarrOutput:
 
 
 class FileOutput:
-    """Files `<id>_<request>.nii.gz` (float32, the study's grid over the source's field of view) or `.png`."""
+    """Files `<id>_<request>.nii.gz` (float32) or `.png`: on the grid of the image's file, or of the store."""
 
     def __init__(self, folder: Path, *, format: Literal["nifti", "png"], bits: int) -> None:
         self.folder, self.format, self.bits = folder, format, bits
@@ -86,14 +98,26 @@ class FileOutput:
     def stored(self, image: np.ndarray) -> np.ndarray:
         return image[0] if self.format == "nifti" else to_bits(image[0], bits=self.bits)
 
-    def write(self, shard: int, places: Sequence[int], cases: Sequence[Case], images: Sequence[CaseImages]) -> None:
+    def images(self, case: Case, found: CaseAnswer, grid: Grid) -> CaseImages:
+        """The file's own pixels, moved and painted (`segue.engine.original`)."""
+        return found.images if case.origin is None else case_on_file(case, found, grid)
+
+    def write(self, shard: int, places: Sequence[int], cases: Sequence[Case], images: Iterable[CaseImages]) -> None:
         for case, answers in zip(cases, images, strict=True):
             for request, image in enumerate(answers):
                 with whole_file(self.folder / file_name(case.id, request, self.format)) as partial:
                     if self.format == "nifti":
-                        write_nifti(partial, self.stored(image), case.affine)
+                        write_stored(partial, self.stored(image), case)
                     else:
                         Image.fromarray(self.stored(image)).save(partial)
+
+
+def write_stored(path: Path, image: Shaped[np.ndarray, "*space"], case: Case) -> None:
+    """A NIfTI file of a case's image."""
+    if case.origin is None:
+        write_nifti(path, image, case.affine)
+    else:
+        write_nifti(path, placed_in_space(case.origin, image), file_affine(case.origin))
 
 
 def file_name(id: str, request: int, format: Format) -> str:

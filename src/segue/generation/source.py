@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float
 
 from segue.cohort import Store
 from segue.cohort.case import Case
-from segue.cohort.io import decode_image, image_files, spacing_on_grid, stamp, to_grid
-from segue.cohort.io.write_file import scaled_axes
+from segue.cohort.io import PlacedImage, image_files, place_image, stamp
+from segue.cohort.origin import Origin
+from segue.cohort.placement import scaled_axes
 from segue.cohort.table import TableRow, read_table
 from segue.engine.model import Model
 from segue.errors import InputError
@@ -81,6 +81,7 @@ def check_fit(path: Path, store: Store, model: Model) -> None:
         "size": (list(store.size), list(model.grid.size)),
         "number of channels": (store.channels, model.grid.channels),
         "unit": (store.unit, model.grid.unit),
+        "order of axes": (store.axes or model.grid.axes, model.grid.axes or store.axes),
     }
     for what, (found, needed) in facts.items():
         if found != needed:
@@ -99,37 +100,30 @@ class FolderImages:
             raise InputError(f"{path}: image files have one channel, the run's images {count}; give a store")
         self.files = image_files(folder)
         self.ids = list(self.files)
-        self.size = model.grid.size
+        self.size, self.axes = model.grid.size, model.grid.axes
         self.path = path / "table.csv"
         self.table = read_table(self.path, names=self.ids, dims=len(model.grid.size), covariates=covariates)
 
     def read(self, index: int) -> Case:
         id = self.ids[index]
         row, file = self.table.get(id, TableRow()), self.files[id]
-        pixels = decode_image(file, len(self.size))
-        old = row.spacing or pixels.spacing
-        spacing = spacing_on_grid(old, pixels.array.shape, self.size)
-        image = to_grid(pixels.array, self.size)[None]
-        return Case(id, image, spacing, geometry(pixels.affine, old, spacing), row.covariates)
+        found = place_image(file, self.size, axes=self.axes, spacing=row.spacing)
+        return case_of(id, found, file, self.size, row.covariates)
 
     def identity(self) -> Any:
         return [stamp(path) for path in [*self.files.values(), *([self.path] if self.path.exists() else [])]]
 
 
-def geometry(
-    stored: Float[np.ndarray, "4 4"] | None, old: tuple[float, ...] | None, spacing: tuple[float, ...] | None
-) -> Float[np.ndarray, "4 4"]:
-    """The affine of the study's grid over the file's field of view, with the same directions and the same corner.
-
-    Args:
-        stored: the affine of the file. old: mm per pixel of the file. spacing: of the study's grid.
-    """
-    if stored is None or old is None or spacing is None:
-        return scaled_axes(spacing)
-    directions = stored[:3, :3] / np.linalg.norm(stored[:3, :3], axis=0)
-    affine = np.eye(4)
-    affine[:3, :3] = directions * scaled_axes(spacing).diagonal()[:3]
-    # The centre of the first pixel moves by half of the growth of a pixel.
-    growth = (np.array(spacing) - np.array(old)) / 2
-    affine[:3, 3] = stored[:3, 3] + directions[:, : len(old)] @ growth
-    return affine
+def case_of(
+    id: str,
+    found: PlacedImage,
+    file: Path,
+    size: tuple[int, ...],
+    covariates: dict[str, float],
+    *,
+    slice: int | None = None,
+) -> Case:
+    """A case from a file that was read onto a grid of `size`."""
+    place = found.placement
+    origin = Origin(file, place, slice)
+    return Case(id, found.image, place.spacing_on(size), place.affine_on(size), covariates, origin)

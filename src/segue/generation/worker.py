@@ -1,7 +1,7 @@
 """One worker: holds the model and the cohort, and answers shards. A shard is done when its part file exists."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from segue.engine.answer import CaseAnswer, answer, inputs_of
 from segue.engine.model import Model
 from segue.errors import InputError
 from segue.files import whole_file
-from segue.generation.output import Output
+from segue.generation.output import CaseImages, Output
 from segue.generation.plan import Plan, RequestText
 from segue.generation.source import Source
 from segue.text import one_line
@@ -56,10 +56,12 @@ class Worker:
         asked = {place: self.plan.requests_of(self.source.ids[place]) for place in cases}
         answers, failed = answer_all(self.model, cases, asked)
         refused |= failed
-        table = self.table(answers, refused)
         chosen = [cases[place] for place in answers]
+        checksums: dict[int, list[str]] = {}
         try:
-            self.output.write(number, list(answers), chosen, [one.images for one in answers.values()])
+            images = self.images(chosen, answers, checksums)
+            self.output.write(number, list(answers), chosen, images)
+            table = self.table(answers, refused, checksums)
             write_part(self.out, number, table)
         except OSError as error:
             raise InputError(f"{self.out}: cannot be written ({error}); then the same command goes on") from None
@@ -78,7 +80,18 @@ class Worker:
                 refused[place] = reason(error)
         return cases, refused
 
-    def table(self, answers: dict[int, CaseAnswer], refused: dict[int, str]) -> pl.DataFrame:
+    def images(
+        self, cases: Sequence[Case], answers: dict[int, CaseAnswer], checksums: dict[int, list[str]]
+    ) -> Iterator[CaseImages]:
+        """The counterfactuals of one image after the other, as they are written; `checksums` is filled on the way."""
+        for case, (place, found) in zip(cases, answers.items(), strict=True):
+            images = self.output.images(case, found, self.model.grid)
+            checksums[place] = [values_checksum(self.output.stored(image)) for image in images]
+            yield images
+
+    def table(
+        self, answers: dict[int, CaseAnswer], refused: dict[int, str], checksums: dict[int, list[str]]
+    ) -> pl.DataFrame:
         """One row per counterfactual, and one per refused image with the reason."""
         ids, variables = self.source.ids, self.model.variables
         measured = len(self.model.parents.variables)
@@ -94,7 +107,7 @@ class Worker:
                     row[f"{name}.requested"] = float(found.requested[request, v])
                     if v < measured:
                         row[f"{name}.achieved"] = float(found.achieved[request, v])
-                row["checksum"] = values_checksum(self.output.stored(found.images[request]))
+                row["checksum"] = checksums[place][request]
                 rows.append(row)
         rows += [{"id": ids[place], "image": place, "reason": why} for place, why in refused.items()]
         return pl.DataFrame(rows, schema=schema(variables, measured)).sort("image", "request")

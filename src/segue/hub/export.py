@@ -143,6 +143,7 @@ def settings_of(trained: Trained, model: Model) -> dict[str, Any]:
         "percentiles": plain(grid.percentiles),
         "unit": grid.unit,
         "pixel_area": grid.pixel_area,
+        "axes": grid.axes,
         "structures": list(model.structures),
         "variables": study.variables,
         "covariates": list(study.cohort.covariates),

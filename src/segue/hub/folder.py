@@ -66,6 +66,7 @@ def read_model(folder: Path, *, method: str | None, device: str | torch.device) 
         percentiles=read_percentiles(settings),
         unit=settings["unit"],
         pixel_area=settings["pixel_area"],
+        axes=settings.get("axes"),  # older folders have no such entry
     )
     typical = Typical.of({name.removeprefix(INPUTS): one for name, one in tensors.items() if name.startswith(INPUTS)})
     known = {key: tensors.get(key) for key in ("examples", "correlation")}  # older folders have no correlation

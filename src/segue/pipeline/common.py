@@ -56,6 +56,7 @@ def grid_of(study: Study, store: Store) -> Grid:
         percentiles=study.cohort.percentiles,
         unit=store.unit,
         pixel_area=float(areas[0]) if torch.allclose(areas, areas[0]) else None,
+        axes=store.axes,
     )
 
 

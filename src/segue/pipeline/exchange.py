@@ -15,7 +15,8 @@ import polars as pl
 from torch import Tensor
 
 from segue.baselines.folder import answer_name, file_stem, of_folder
-from segue.cohort.io.write_file import scaled_axes, write_nifti
+from segue.cohort.io.write_file import write_nifti
+from segue.cohort.placement import scaled_axes
 from segue.engine.method import Method
 from segue.errors import InputError
 from segue.files import whole_folder, write_text

@@ -90,7 +90,7 @@ def check_name(name: str, own: Iterable[str]) -> None:
 
 def judge_folder(study: Study, folder: Path, directory: Path) -> None:
     """A folder's images, prepared and judged in `directory`."""
-    prepare_folder(study, folder, directory, split={"test": 1.0})
+    prepare_folder(study, folder, directory, split={"test": 1.0}, axes=open_store(study).axes)
     store = Store(directory / "cohort.zarr")
     trained_unit = open_store(study).unit
     if store.unit != trained_unit:

@@ -19,7 +19,7 @@ def prepare(study: Study, directory: Path) -> Result:
     cohort = study.cohort
     fold = Fold(cohort.fold, cohort.folds) if cohort.fold else None
     if cohort.folder is not None:
-        return prepare_folder(study, cohort.folder, directory, split=cohort.split, fold=fold)
+        return prepare_folder(study, cohort.folder, directory, split=cohort.split, fold=fold, axes=cohort.axes)
     assert cohort.phantom is not None  # checked with the study
     count, seed, law = cohort.phantom.images, cohort.phantom.seed, cohort.phantom.law
     height, width = cohort.size  # checked with the study too
@@ -28,13 +28,21 @@ def prepare(study: Study, directory: Path) -> Result:
 
 
 def prepare_folder(
-    study: Study, folder: Path, directory: Path, *, split: dict[str, float], fold: Fold | None = None
+    study: Study,
+    folder: Path,
+    directory: Path,
+    *,
+    split: dict[str, float],
+    fold: Fold | None = None,
+    axes: str | None = None,
 ) -> Result:
+    """Write a folder to a store, its images turned into `axes`; None: as stored."""
     cohort = study.cohort
     reading = {"subject_pattern": cohort.subject_pattern, "covariates": cohort.covariates, "size": cohort.size}
     cases = list_folder(folder, **reading)  # type: ignore[arg-type]
     assign_splits([case.subject for case in cases], split, cohort.seed, fold)  # refuse bad splits before reading images
-    records = read_folder(folder, structures=cohort.structures, **reading)  # type: ignore[arg-type]
+    turned = {"axes": axes, "resample_masks": cohort.resample_masks}
+    records = read_folder(folder, structures=cohort.structures, **turned, **reading)  # type: ignore[arg-type]
     return store_records(study, records, len(cases), directory, split=split, fold=fold)
 
 

@@ -78,7 +78,7 @@ def shifted_records(store: Store, shift: Shift, rows: Sequence[int] | np.ndarray
             image, fractions = shifted(shift, read["image"], read["fractions"])
         spacing = None if store.unit == "px" else tuple(shift.kept * float(mm) for mm in read["spacing"][0])
         values = {name: known[name] for name in covariates}
-        yield Record(known["id"], known["subject"], image[0].numpy(), fractions[0].numpy(), spacing, values)
+        yield Record(known["id"], known["subject"], image[0].numpy(), fractions[0].numpy(), spacing, values, store.axes)
 
 
 def shift_summary(own: Mapping[str, Any], made: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

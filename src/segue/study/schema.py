@@ -40,6 +40,9 @@ class Cohort:
         phantom: a simulated cohort instead of a folder.
         subject_pattern: regular expression that takes the subject from a file's name.
         covariates: columns of table.csv that are parents of the image too.
+        axes: letters of the axes, such as RAS, into which images and masks are turned (docs/geometry.md); None: as
+            stored, and then all images must agree.
+        resample_masks: whether a mask on another grid than its image is brought to that grid; otherwise it is refused.
         split: share of the subjects in each split: guide (also trains the image model), judge, validation, test.
         seed: of the split.
         folds: of a cross-validation over subjects; each is the test split once, whatever `split` gives that. 0: none.
@@ -57,6 +60,8 @@ class Cohort:
     phantom: Phantom | None = None
     subject_pattern: str | None = None
     covariates: tuple[str, ...] = ()
+    axes: str | None = None
+    resample_masks: bool = False
     split: dict[str, float] = field(
         default_factory=lambda: {"guide": 0.5, "judge": 0.2, "validation": 0.05, "test": 0.25}
     )

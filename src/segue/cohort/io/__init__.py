@@ -1,8 +1,11 @@
 """Image files: the formats that are read, decoding onto a study's grid, and writing."""
 
 from segue.cohort.io.image_file import (
+    PlacedImage,
     decode_image,
     decode_labels,
+    place_image,
+    place_pixels,
     read_image,
     spacing_on_grid,
     stamp,
@@ -23,11 +26,14 @@ __all__ = [
     "LABEL_READERS",
     "READERS",
     "Pixels",
+    "PlacedImage",
     "Reader",
     "decode_image",
     "decode_labels",
     "format_names",
     "image_files",
+    "place_image",
+    "place_pixels",
     "read_image",
     "reader_of",
     "spacing_on_grid",

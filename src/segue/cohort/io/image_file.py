@@ -1,7 +1,7 @@
 """One image file to an array: pixels or labels, their spacing, and where they lie in space."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from jaxtyping import Float, Float32, Shaped
 
 from segue.cohort.io.reader import Pixels, Reader
 from segue.cohort.io.readers import READERS, reader_of
+from segue.cohort.placement import Placement, placement
 from segue.cohort.resample import area_resample
 from segue.errors import InputError
 
@@ -50,8 +51,68 @@ def read_image(
     >>> image.tolist(), spacing
     ([[[20.0, 30.0]]], None)
     """
-    pixels = decode_image(Path(path), len(size), slice=slice)
-    return to_grid(pixels.array, size)[None], spacing_on_grid(pixels.spacing, pixels.array.shape, size)
+    found = place_image(Path(path), size, slice=slice)
+    return found.image, found.placement.spacing_on(size)
+
+
+@dataclass(frozen=True)
+class PlacedImage:
+    """An image file on a study's grid.
+
+    Attributes:
+        image: averaged onto the grid, in the file's own units.
+        placement: how it lies in the file.
+
+    >>> PlacedImage(np.zeros((1, 4, 4), np.float32), placement((8, 8))).image.shape
+    (1, 4, 4)
+    """
+
+    image: Float32[np.ndarray, "1 *space"]
+    placement: Placement
+
+
+def place_image(
+    path: Path,
+    size: tuple[int, ...],
+    *,
+    axes: str | None = None,
+    slice: int | None = None,
+    spacing: tuple[float, ...] | None = None,
+) -> PlacedImage:
+    """Read an image onto a study's grid, in the study's axes: what everything that takes a file does with it.
+
+    Args:
+        size, slice: see `read_image`. axes: of the study (`segue.cohort.placement`); None: as stored.
+        spacing: mm per pixel of the file, where it is known better than the file knows it.
+
+    Raises:
+        InputError: as `read_image`, and where the file's plane is another than that of the axes.
+
+    >>> import tempfile, nibabel
+    >>> file = Path(tempfile.mkdtemp()) / "a.nii"
+    >>> stored = np.array([[1.0, 2.0], [3.0, 4.0]], np.float32)
+    >>> nibabel.save(nibabel.Nifti1Image(stored, np.diag([-1.0, 1.0, 1.0, 1.0])), file)
+    >>> place_image(file, (2, 2), axes="RA").image.tolist()
+    [[[3.0, 4.0], [1.0, 2.0]]]
+    """
+    pixels = decode_image(path, len(size), slice=slice)
+    found = place_pixels(path, pixels, axes=axes, spacing=spacing)
+    return PlacedImage(to_grid(found.to_study(pixels.array), size)[None], found)
+
+
+def place_pixels(
+    path: Path, pixels: Pixels, *, axes: str | None = None, spacing: tuple[float, ...] | None = None
+) -> Placement:
+    """The placement of a decoded file (see `place_image`); `path` is for messages.
+
+    >>> place_pixels(Path("a.png"), Pixels(np.zeros((2, 3)))).order
+    (0, 1)
+    """
+    try:
+        mm = spacing or pixels.spacing
+        return placement(pixels.array.shape, spacing=mm, affine=pixels.affine, axes=axes)
+    except InputError as error:
+        raise InputError(f"{path}: {error}; give another slice or volume") from None
 
 
 def to_grid(array: Shaped[np.ndarray, "*space"], size: tuple[int, ...]) -> Float32[np.ndarray, "*size"]:

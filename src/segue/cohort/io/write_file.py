@@ -7,8 +7,10 @@ import numpy as np
 from jaxtyping import Float, Shaped
 from PIL import Image
 
+from segue.cohort.placement import scaled_axes
 
-def to_bits(image: Shaped[np.ndarray, "height width"], *, bits: int) -> Shaped[np.ndarray, "height width"]:
+
+def to_bits(image: Shaped[np.ndarray, "*shape"], *, bits: int) -> Shaped[np.ndarray, "*shape"]:
     """Grey values of a PNG with 8 or 16 bits: rounded and clipped.
 
     >>> to_bits(np.array([[-3.0, 20.4, 300.0]]), bits=8).tolist()
@@ -26,18 +28,11 @@ def bits_of(intensity: tuple[float, float]) -> int:
     return 8 if intensity[1] <= 255 else 16
 
 
-def scaled_axes(spacing: tuple[float, ...] | None) -> Float[np.ndarray, "4 4"]:
-    """The affine of a grid of which only the spacing is known.
-
-    >>> scaled_axes((0.5, 0.25)).diagonal().tolist()
-    [0.5, 0.25, 1.0, 1.0]
-    """
-    return np.diag([*(spacing or ()), 1.0, 1.0, 1.0][:3] + [1.0])
-
-
-def write_nifti(path: Path, image: Shaped[np.ndarray, "*space"], affine: Float[np.ndarray, "4 4"]) -> None:
-    """Write a NIfTI file: float32, its unit of length mm."""
-    written = nibabel.Nifti1Image(image.astype(np.float32, copy=False), affine)
+def write_nifti(
+    path: Path, image: Shaped[np.ndarray, "*space"], affine: Float[np.ndarray, "4 4"], *, labels: bool = False
+) -> None:
+    """Write a NIfTI file: float32, or uint8 for labels; its unit of length mm."""
+    written = nibabel.Nifti1Image(image.astype(np.uint8 if labels else np.float32, copy=False), affine)
     written.header.set_xyzt_units("mm")
     nibabel.save(written, path)
 
