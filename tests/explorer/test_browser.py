@@ -151,7 +151,7 @@ def test_each_picture_shows_the_downloaded_image_that_its_title_names(visit, ope
     request(page, 30)
     page.get_by_label("Region borders").uncheck()
     files = downloaded(page)
-    black, white = opened.first.grid.intensity
+    black, white = opened.first.grid.intensity.usual
 
     def grey(image):
         return ((image - black) / (white - black) * 255).clip(0, 255).round()
@@ -213,7 +213,7 @@ def test_window_zoom_cursor_and_a_wipe_by_dragging(visit, opened):
     assert [pixel(i) for i in range(3)] == pytest.approx([before, after, after - before], abs=1, rel=1e-3)
 
     page.get_by_label("Window, percent").fill("20")
-    black, white = opened.first.grid.intensity
+    black, white = opened.first.grid.intensity.usual
     level, span = (black + white) / 2, 0.2 * (white - black)
     windowed = ((answer.image - level + span / 2) / span * 255).clip(0, 255)
     expect(page.locator(".sg-window")).to_have_text(f"{level - span / 2:,.4g} to {level + span / 2:,.4g}")

@@ -183,6 +183,11 @@ def _table(rows: list[dict[str, Any]], first: Record) -> pl.DataFrame:
     return table
 
 
+def keep_intensity(path: Path, intensity: tuple[float, float]) -> None:
+    """Add to a store what was found for `Store.intensity`."""
+    zarr.open_group(path, mode="r+", zarr_format=3).attrs.update({"intensity": list(intensity)})
+
+
 class Store:
     """A cohort that `write_store` wrote, read only; threads and forked workers may read it at the same time.
 
@@ -194,6 +199,7 @@ class Store:
         size: of the grid. channels: of an image.
         chunk: images that are decoded together.
         unit: of a measurement, "mm2" or "mm3" where spacing is known, else "px".
+        intensity: the usual two raw values, where a study had them found in the training images; else None.
         table: one row per image: id, subject, split, covariates.
 
     Raises:
@@ -228,6 +234,8 @@ class Store:
         self.structures: tuple[str, ...] = tuple(cast(Any, group.attrs["structures"]))
         self.size: tuple[int, ...] = tuple(cast(Any, group.attrs["size"]))
         self.unit = str(group.attrs["unit"])
+        found = cast(Any, group.attrs.get("intensity"))
+        self.intensity: tuple[float, float] | None = None if found is None else tuple(found)
         self.channels = int(self._arrays["images"].shape[1])
         self.chunk = int(self._arrays["images"].chunks[0])
         chunk_bytes = sum(4 * math.prod(array.chunks) for array in self._arrays.values())

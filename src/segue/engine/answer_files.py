@@ -116,11 +116,11 @@ def write_answers(
 
 def write_one(answer: "Counterfactual", row: int, part: str, path: Path) -> None:
     """Write one file: the first channel of an image, or the label of each pixel."""
-    image = (answer.image[row] - answer.difference[row]).cpu().numpy()
     if part == "masks":
         content, bits = hard(answer.soft[row : row + 1])[0].argmax(0).cpu().numpy(), 8
     else:
         chosen = answer.image if part == "counterfactual" else answer.difference
-        content, bits = chosen[row, 0].cpu().numpy(), bits_of(answer.grid.limits(image))
+        content = chosen[row, 0].cpu().numpy()
+        bits = bits_of(answer.grid.intensity.usual, answer.image[row].cpu().numpy())
     with whole_file(path) as partial:
         write_image(partial, np.asarray(content), answer.spacing[row], bits=bits)

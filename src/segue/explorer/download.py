@@ -55,7 +55,7 @@ def write_answer(folder: Path, stem: str, explored: Explored, chosen: Chosen, an
     The PNG named `seen` is what the page shows, in 8 bits; the other one holds the image's own values.
     """
     if one.image.ndim == 2:
-        write_image(folder / f"{stem}.png", one.image, None, bits=bits_of(answer.window))
+        write_image(folder / f"{stem}.png", one.image, None, bits=bits_of(answer.window, one.image))
         (folder / f"{stem}_seen.png").write_bytes(png(display_grey(one.image, answer.window)))
     write_nifti(folder / f"{stem}.nii.gz", one.image, chosen.case.affine)
     write_nifti(folder / f"{stem}_difference.nii.gz", one.image - answer.image, chosen.case.affine)

@@ -12,7 +12,7 @@ from PIL import Image
 from zarr.codecs import ZstdCodec
 
 from segue.cohort.case import Case
-from segue.cohort.io.write_file import to_bits, write_nifti
+from segue.cohort.io.write_file import bits_of, to_bits, write_nifti
 from segue.errors import InputError
 from segue.files import whole_file
 
@@ -80,11 +80,13 @@ class ZarrOutput:
 class FileOutput:
     """Files `<id>_<request>.nii.gz` (float32, the study's grid over the source's field of view) or `.png`."""
 
-    def __init__(self, folder: Path, *, format: Literal["nifti", "png"], bits: int) -> None:
-        self.folder, self.format, self.bits = folder, format, bits
+    def __init__(self, folder: Path, *, format: Literal["nifti", "png"], usual: tuple[float, float]) -> None:
+        self.folder, self.format, self.usual = folder, format, usual
 
     def stored(self, image: np.ndarray) -> np.ndarray:
-        return image[0] if self.format == "nifti" else to_bits(image[0], bits=self.bits)
+        if self.format == "nifti":
+            return image[0]
+        return to_bits(image[0], bits=bits_of(self.usual, image))
 
     def write(self, shard: int, places: Sequence[int], cases: Sequence[Case], images: Sequence[CaseImages]) -> None:
         for case, answers in zip(cases, images, strict=True):
