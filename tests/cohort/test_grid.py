@@ -67,7 +67,7 @@ def test_the_fixed_intensity_is_one_window_for_all_to_the_bit():
 
 def test_by_standard_deviations_numpys_mean_and_sd_of_what_is_not_background_become_0_and_1():
     raw = images(shape=(1, 20, 20))
-    raw[:, :, :8] = 3.0  # an even background, 40% of each image
+    raw[:, :, :8] = -300.0  # an even background, 40% of each image
     shown = raw[:, :, 8:].double().flatten(1).numpy()
     mean, sd = shown.mean(1), shown.std(1)
     expected = np.stack([mean - 2 * sd, mean + 2 * sd], axis=1)

@@ -101,10 +101,10 @@ def test_a_cohort_prepared_without_has_to_be_prepared_again():
 
 
 @pytest.mark.parametrize(("values", "window", "said"), [
-    (np.linspace(0, 4095, 999), (0, 255), "94% of the values lie outside"),
-    (np.linspace(0, 1, 999), (0, 255), "a hundredth"),
-    (np.linspace(0, 255, 999), (0, 255), None),
-    (np.r_[np.zeros(900), np.linspace(0, 200, 99)], (0, 255), None),  # mostly background
+    (np.linspace(0, 4095, 999), (0.0, 255.0), "94% of the values lie outside"),
+    (np.linspace(0, 1, 999), (0.0, 255.0), "a hundredth"),
+    (np.linspace(0, 255, 999), (0.0, 255.0), None),
+    (np.r_[np.zeros(900), np.linspace(0, 200, 99)], (0.0, 255.0), None),  # mostly background
 ])  # fmt: skip
 def test_a_window_that_does_not_fit_is_noticed(values, window, said):
     found = misfit(values, window)

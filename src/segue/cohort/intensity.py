@@ -11,10 +11,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from segue.cohort.window import Pair, percentile_window, zscore_window
+from segue.cohort.window import ValuePair, percentile_window, zscore_window
 from segue.errors import InputError, nearest
 
-CT_WINDOWS: dict[str, Pair] = {
+CT_WINDOWS: dict[str, ValuePair] = {
     "lung": (-1350.0, 150.0),
     "mediastinum": (-125.0, 225.0),
     "bone": (-500.0, 1300.0),
@@ -44,7 +44,7 @@ class Rule(Protocol):
 class PercentileRule:
     """Two percentiles of an image, see `percentile_window`."""
 
-    percentiles: Pair
+    percentiles: ValuePair
 
     def __post_init__(self) -> None:
         low, high = self.percentiles
@@ -97,7 +97,7 @@ class Intensity:
     [[3.0, 4.0]]
     """
 
-    usual: Pair = (0.0, 255.0)
+    usual: ValuePair = (0.0, 255.0)
     rule: Rule | None = None
 
     def window(self, raw: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch 2"]:
@@ -119,12 +119,12 @@ class Intensity:
 class AskedIntensity(NamedTuple):
     """What a study asks for; `usual` is None where it has to be found in the training images."""
 
-    usual: Pair | None
+    usual: ValuePair | None
     rule: Rule | None = None
     per: str = "image"
 
 
-def asked_intensity(given: Sequence[float] | str | dict[str, Any]) -> AskedIntensity:
+def asked_intensity(given: Sequence[Any] | str | dict[str, Any]) -> AskedIntensity:
     """What is stated as `cohort.intensity`: two values, a CT window by name, or a rule.
 
     Raises:
@@ -140,7 +140,7 @@ def asked_intensity(given: Sequence[float] | str | dict[str, Any]) -> AskedInten
             raise InputError(f"{given} is no CT window{nearest(given, CT_WINDOWS)}, or give [low, high]")
         return AskedIntensity(CT_WINDOWS[given])
     if not isinstance(given, dict):
-        return AskedIntensity(in_order(pair(given)))
+        return AskedIntensity(low_first(pair(given)))
     kinds = [key for key in given if key in RULES]
     for key in given:
         if key not in (*RULES, "per", "usual"):
@@ -150,13 +150,13 @@ def asked_intensity(given: Sequence[float] | str | dict[str, Any]) -> AskedInten
     per = given.get("per", "image")
     if per not in ("image", "cohort"):
         raise InputError(f"per is {per}: give image or cohort")
-    usual = in_order(pair(given["usual"])) if given.get("usual") is not None else None
+    usual = low_first(pair(given["usual"])) if given.get("usual") is not None else None
     if usual is not None and per == "cohort":
         raise InputError("usual is found where the rule is per cohort: leave it out")
     return AskedIntensity(usual, RULES[kinds[0]](given[kinds[0]]), per)
 
 
-def make_intensity(given: Sequence[float] | str | dict[str, Any], found: Pair | None = None) -> Intensity:
+def make_intensity(given: Sequence[Any] | str | dict[str, Any], found: ValuePair | None = None) -> Intensity:
     """The intensity that a study asks for.
 
     Args:
@@ -182,7 +182,7 @@ def number(given: Any) -> float:
     return float(given)
 
 
-def pair(given: Any) -> Pair:
+def pair(given: Any) -> ValuePair:
     """Two numbers.
 
     >>> pair([0, 255])
@@ -195,7 +195,7 @@ def pair(given: Any) -> Pair:
     return low, high
 
 
-def in_order(values: Pair) -> Pair:
+def low_first(values: ValuePair) -> ValuePair:
     """Two finite values, the lower one first."""
     if not (-float("inf") < values[0] < values[1] < float("inf")):
         raise InputError(f"{list(values)}: give the lower value first")

@@ -8,9 +8,9 @@ from jaxtyping import Float
 
 from segue.cohort.intensity import AskedIntensity
 from segue.cohort.store import Store
-from segue.cohort.window import Pair
+from segue.cohort.window import ValuePair
 
-LEVELS = (0.0, 0.5, 50.0, 99.5, 100.0)
+TOLD_LEVELS = (0.0, 0.5, 50.0, 99.5, 100.0)
 """Percentiles of a cohort that are told."""
 TRAINING = ("guide", "judge")
 """Splits that train something; the others are looked at by nobody before a study is done."""
@@ -42,16 +42,16 @@ def sampled_values(store: Store, rows: np.ndarray) -> Float[np.ndarray, " value"
 
 
 def percentiles_of(ascending: Float[np.ndarray, " value"]) -> dict[str, float]:
-    """`LEVELS` of values in ascending order.
+    """`TOLD_LEVELS` of values in ascending order.
 
     >>> percentiles_of(np.arange(201.0))
     {'0': 0.0, '0.5': 1.0, '50': 100.0, '99.5': 199.0, '100': 200.0}
     """
-    found = np.percentile(ascending, LEVELS)
-    return {f"{level:g}": float(value) for level, value in zip(LEVELS, found, strict=True)}
+    found = np.percentile(ascending, TOLD_LEVELS)
+    return {f"{level:g}": float(value) for level, value in zip(TOLD_LEVELS, found, strict=True)}
 
 
-def found_intensity(asked: AskedIntensity, store: Store) -> Pair | None:
+def found_intensity(asked: AskedIntensity, store: Store) -> ValuePair | None:
     """The usual values of a store's training images; None where the study states them.
 
     Of all values together (`per: cohort`), or else the medians of the two ends of each image's own window.
@@ -67,7 +67,7 @@ def found_intensity(asked: AskedIntensity, store: Store) -> Pair | None:
     return low, high
 
 
-def misfit(ascending: Float[np.ndarray, " value"], window: Pair) -> str | None:
+def misfit(ascending: Float[np.ndarray, " value"], window: ValuePair) -> str | None:
     """What is wrong with a fixed window for values in ascending order; None where nothing is.
 
     >>> misfit(np.linspace(0, 4095, 1000), (0.0, 255.0))

@@ -4,8 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-Pair = tuple[float, float]
-Window = Pair | Float[Tensor, "images 2"]
+ValuePair = tuple[float, float]
+Window = ValuePair | Float[Tensor, "images 2"]
 """The two raw values that become -1 and +1: of all images, or one row an image."""
 NARROWEST = 0.01  # width of a window that is found in an image, as a share of the image's whole range, at least
 BACKGROUND = 5.0  # percentile of an image up to which its pixels are background
@@ -46,7 +46,7 @@ def low_and_width(window: Window, image: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def percentile_window(
-    raw: Float[Tensor, "batch channel *space"], percentiles: Pair
+    raw: Float[Tensor, "batch channel *space"], percentiles: ValuePair
 ) -> Float[Tensor, "batch 2"]:
     """Two percentiles of each image, over all its pixels and channels, interpolated linearly.
 

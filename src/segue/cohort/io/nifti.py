@@ -81,21 +81,21 @@ def checked_spacing(path: Path, header: Any, affine: Float[np.ndarray, "4 4"] | 
     silent = ~np.isfinite(told[:space]) | (told[:space] == 0)
     if affine is None:
         if silent.any() or (told[:space] < 0).any():
-            raise InputError(f"{path}: the header's spacing is {readable(told[:space])}; correct it to mm per pixel")
+            raise InputError(f"{path}: the header's spacing is {in_brackets(told[:space])}; correct it to mm per pixel")
         return tuple(told.tolist())
     sides = np.linalg.norm(affine[:3, :space], axis=0)
     if not (np.isfinite(sides).all() and (sides > 0).all()):
-        raise InputError(f"{path}: the header's sform has the spacing {readable(sides)}; correct it")
+        raise InputError(f"{path}: the header's sform has the spacing {in_brackets(sides)}; correct it")
     if not (silent | np.isclose(told[:space], sides, rtol=TOLERANCE)).all():
-        found = f"{readable(told[:space])} by pixdim and {readable(sides)} by the sform"
+        found = f"{in_brackets(told[:space])} by pixdim and {in_brackets(sides)} by the sform"
         raise InputError(f"{path}: the header's spacing is {found}; correct one of them")
     return (*np.where(silent, sides, told[:space]).tolist(), *told[space:].tolist())
 
 
-def readable(numbers: Float[np.ndarray, " axis"]) -> str:
+def in_brackets(numbers: Float[np.ndarray, " axis"]) -> str:
     """Numbers as text.
 
-    >>> readable(np.array([0.5, 1.0]))
+    >>> in_brackets(np.array([0.5, 1.0]))
     '(0.5, 1)'
     """
     return f"({', '.join(f'{number:g}' for number in numbers)})"
