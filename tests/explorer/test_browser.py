@@ -390,7 +390,7 @@ def test_bad_uploads_get_a_sentence_and_a_volume_its_slice_picker(visit, tmp_pat
     chooser = page.locator("input[type=file]")
     (tmp_path / "notes.png").write_bytes(b"not an image")
     chooser.set_input_files(tmp_path / "notes.png")
-    expect(page.get_by_text("notes.png: is no PNG, NIfTI or DICOM file by its content")).to_be_visible()
+    expect(page.get_by_text("notes.png: is no PNG, NIfTI, DICOM")).to_be_visible()
     page.get_by_label("Clear").or_(page.get_by_label("Remove this file")).first.click()
     values = np.random.default_rng(0).normal(100, 200, (16, 48, 7)).astype(np.float32)
     nibabel.save(nibabel.Nifti1Image(values, np.diag([0.5, 0.5, 2, 1])), tmp_path / "scan.nii.gz")

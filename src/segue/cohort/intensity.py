@@ -29,7 +29,11 @@ with contrast; there is no standard)."""
 
 @runtime_checkable
 class Rule(Protocol):
-    """What finds the window of an image."""
+    """What finds the window of an image.
+
+    >>> isinstance(PercentileRule((1.0, 99.0)), Rule)
+    True
+    """
 
     def window(self, raw: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch 2"]:
         """The two raw values of each image that become -1 and +1."""
@@ -42,7 +46,11 @@ class Rule(Protocol):
 
 @dataclass(frozen=True)
 class PercentileRule:
-    """Two percentiles of an image, see `percentile_window`."""
+    """Two percentiles of an image, see `percentile_window`.
+
+    >>> PercentileRule((0.0, 100.0)).window(torch.tensor([[[3.0, 4.0]]])).tolist()
+    [[3.0, 4.0]]
+    """
 
     percentiles: ValuePair
 
@@ -60,7 +68,11 @@ class PercentileRule:
 
 @dataclass(frozen=True)
 class ZScoreRule:
-    """Mean -+ so many standard deviations of an image, see `zscore_window`."""
+    """Mean -+ so many standard deviations of an image, see `zscore_window`.
+
+    >>> ZScoreRule(2.0).window(torch.tensor([[[0.0, 10.0, 20.0]]])).tolist()
+    [[5.0, 25.0]]
+    """
 
     sd: float
 
@@ -100,7 +112,7 @@ class Intensity:
     usual: ValuePair = (0.0, 255.0)
     rule: Rule | None = None
 
-    def window(self, raw: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch 2"]:
+    def window(self, raw: Tensor) -> Float[Tensor, "batch 2"]:
         """The two raw values of each image that become -1 and +1."""
         if self.rule is not None:
             return self.rule.window(raw)
@@ -117,7 +129,11 @@ class Intensity:
 
 
 class AskedIntensity(NamedTuple):
-    """What a study asks for; `usual` is None where it has to be found in the training images."""
+    """What a study asks for; `usual` is None where it has to be found in the training images.
+
+    >>> AskedIntensity(usual=None, rule=ZScoreRule(3.0)).per
+    'image'
+    """
 
     usual: ValuePair | None
     rule: Rule | None = None
@@ -176,7 +192,11 @@ def make_intensity(given: Sequence[Any] | str | dict[str, Any], found: ValuePair
 
 
 def number(given: Any) -> float:
-    """The number of standard deviations of `zscore`."""
+    """The number of standard deviations of `zscore`.
+
+    >>> number(3)
+    3.0
+    """
     if isinstance(given, bool) or not isinstance(given, int | float):
         raise InputError(f"zscore is {given!r}: give how many standard deviations become 1, such as 3")
     return float(given)
@@ -196,7 +216,11 @@ def pair(given: Any) -> ValuePair:
 
 
 def low_first(values: ValuePair) -> ValuePair:
-    """Two finite values, the lower one first."""
+    """Two finite values, the lower one first.
+
+    >>> low_first((0.0, 255.0))
+    (0.0, 255.0)
+    """
     if not (-float("inf") < values[0] < values[1] < float("inf")):
         raise InputError(f"{list(values)}: give the lower value first")
     return values

@@ -40,7 +40,7 @@ def hint(grid: Grid) -> list[str]:
     low, high = (f"{value:,.0f}" for value in grid.intensity.usual)
     values = "Values in any unit: each image is scaled by its own values."
     return [
-        f"{kind}: PNG, NIfTI or DICOM, {MAX_BYTES >> 20} MB at most.",
+        f"{kind}: {format_names()}, {MAX_BYTES >> 20} MB at most.",
         f"The same view, orientation and crop as the training images; it is averaged to {size} pixels.",
         values if grid.intensity.rule is not None else f"Values from {low} to {high}, as in the training images.",
     ]

@@ -53,7 +53,7 @@ class Frame:
         if turned:
             signed = int(self.dataset.get("PixelRepresentation", 0)) == 1
             whole = -1 - whole if signed else (1 << int(self.dataset.BitsStored)) - 1 - whole
-        rescaled = whole * self.number("RescaleSlope", 1.0) + self.number("RescaleIntercept", 0.0)
+        rescaled = whole * (self.number("RescaleSlope", 1.0) or 1.0) + self.number("RescaleIntercept", 0.0)
         return rescaled.astype(np.float32)
 
     def in_plane(self) -> tuple[float, float] | None:

@@ -29,7 +29,7 @@ def stamp(path: Path) -> list[Any]:
 def read_image(
     path: Path, size: tuple[int, ...], *, slice: int | None = None
 ) -> tuple[Float32[np.ndarray, "1 *space"], tuple[float, ...] | None]:
-    """Read a PNG, NIfTI or DICOM image, averaged onto a grid of the given size.
+    """Read an image file, averaged onto a grid of the given size.
 
     Args:
         path: PNG, NIfTI, DICOM, JPEG, TIFF, NumPy, MetaImage or NRRD, axes as stored; colour becomes luminance.
