@@ -16,6 +16,7 @@ from benchmarks.record import Findings, Row, Statement, run, together
 from benchmarks.timing import Seconds, interleave, ratio, spread
 from segue.cohort import Store, read_folder, write_store
 from segue.cohort.grid import Grid
+from segue.cohort.intensity import Intensity
 from segue.errors import InputError
 from segue.phantom import STRUCTURES, draw, render, render_cohort, write_folder
 from segue.pipeline.prepare import following
@@ -195,7 +196,7 @@ def write_cohort(path: Path | str, images: int, size: tuple[int, int]) -> Work:
 def read_cohort(path: str) -> Work:
     """An epoch of a store, images and maps, as training streams it."""
     store = Store(Path(path))
-    grid = Grid(store.size, intensity=(-200.0, 1200.0))
+    grid = Grid(store.size, intensity=Intensity((-200.0, 1200.0)))
     stream = Batches(store=store, split="guide", batch_size=BATCH, seed=0, grid=grid, with_fractions=True)
     steps = len(store) // BATCH
 

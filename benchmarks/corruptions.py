@@ -18,7 +18,7 @@ def corruptions(raw: Tensor, grid: Grid) -> Iterator[tuple[str, str, Tensor]]:
     The mend is a part of the sentence that should name it; "" where there is none.
     """
     low, high = raw.amin((1, 2, 3), keepdim=True), raw.amax((1, 2, 3), keepdim=True)
-    start, end = grid.intensity
+    start, end = grid.intensity.usual
     yield "all pixels 0", "is it empty", torch.zeros_like(raw)
     yield "all pixels white", "is it empty", torch.full_like(raw, end)
     yield "all pixels grey", "is it empty", torch.full_like(raw, (start + end) / 2)

@@ -16,6 +16,7 @@ from segue.anatomy import AxisPartition, Variables
 from segue.causal.facts import Facts
 from segue.causal.parents import Parents
 from segue.cohort.grid import Grid
+from segue.cohort.intensity import make_intensity
 from segue.engine.predict import abduct, predict
 from segue.mechanisms.hvae import HVAEMechanism, build_hvae
 from segue.mechanisms.refined import Refined
@@ -68,7 +69,7 @@ def untrained_segmentor(chosen: settings.SegmentorSettings) -> Segmentor:
 def phantom_grid(size: Sequence[int]) -> Grid:
     """The phantom at this resolution, with the study's intensities."""
     pixel_area = ACROSS * ALONG / math.prod(size)
-    return Grid(tuple(size), intensity=the_study().cohort.intensity, unit="mm2", pixel_area=pixel_area)
+    return Grid(tuple(size), intensity=make_intensity(the_study().cohort.intensity), unit="mm2", pixel_area=pixel_area)
 
 
 def phantom_batch(parents: Parents, images: int, size: tuple[int, int]) -> Batch:

@@ -10,7 +10,8 @@ POSITION, ROW, COLUMN = (-30.0, 12.5, 80.0), (0.0, 1.0, 0.0), (0.0, 0.0, -1.0)  
 
 def write_dicom(path, stored, **tags):
     """A CT image of the given stored values (row, column), or frames first."""
-    stored = np.asarray(stored, np.uint16)
+    signed = tags.get("PixelRepresentation", 0) == 1
+    stored = np.asarray(stored, np.int16 if signed else np.uint16)
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = CTImageStorage, generate_uid()
     meta.TransferSyntaxUID = ExplicitVRLittleEndian

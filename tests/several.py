@@ -19,6 +19,7 @@ from segue import processes
 from segue.causal.parents import Parents
 from segue.cohort import Store
 from segue.cohort.grid import Grid
+from segue.cohort.intensity import Intensity, PercentileRule
 from segue.errors import InputError, exit_code
 from segue.mechanisms.hvae import HVAEMechanism
 from segue.training.batches import Batches
@@ -30,7 +31,7 @@ from segue.training.state import TrainingSettings
 
 TESTS = Path(__file__).parent
 MOVED = {"rotate": 5.0, "shift": 0.03, "flip_axes": (1,), "contrast": 0.1, "brightness": 0.1, "noise": 0.05}
-MOVED |= {"gamma": 0.3, "blur": 0.7, "percentiles": (1.0, 99.0)}
+MOVED |= {"gamma": 0.3, "blur": 0.7, "rule": PercentileRule((1.0, 99.0))}
 
 
 Task = dict[str, object]  # the name of a function below as "task", and its arguments
@@ -133,7 +134,7 @@ def train(
     objective.register_forward_hook(keep)
     batches = Batches(
         store=cohort, split="guide", batch_size=batch_size, seed=0, extras=extras,
-        grid=Grid(cohort.size, intensity=(-200.0, 800.0)), rank=processes.rank(), world=processes.world(),
+        grid=Grid(cohort.size, intensity=Intensity((-200.0, 800.0))), rank=processes.rank(), world=processes.world(),
     )  # fmt: skip
     settings = TrainingSettings(steps=steps, lr=lr, precision="no", checkpoint_every=5)
     fitted = fit(objective, batches, settings, directory=directory, title=kind)

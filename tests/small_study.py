@@ -110,7 +110,7 @@ def trained() -> tuple[Path, Path]:
 def trained_by_percentiles() -> Path:
     """The file of a study of two methods that scales each image by its own percentiles, trained beside it."""
     folder = scratch()
-    text = STUDY.replace("intensity: [-200, 1200]", "intensity: [-200, 1200]\n  percentiles: [1, 99]")
+    text = STUDY.replace("intensity: [-200, 1200]", "intensity: {percentiles: [1, 99], usual: [-200, 1200]}")
     text = text.replace("conditioning: [map, broadcast]", "conditioning: [map]\n  augment: {shift: 0.02, gamma: 0.3}")
     text = text.replace("finetune:", "finetune:\n  guides: [none]").replace("name: small", "name: scanners")
     path = write_study(folder, text + f"runs: {folder / 'runs'}\n")

@@ -23,6 +23,8 @@ PUBLIC = [
     "segue.causal.support",
     "segue.cohort",
     "segue.cohort.grid",
+    "segue.cohort.intensity",
+    "segue.cohort.window",
     "segue.cohort.io",
     "segue.engine.answer",
     "segue.engine.asked",

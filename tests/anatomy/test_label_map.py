@@ -59,7 +59,7 @@ def test_three_dimensions(tmp_path):
         ("map.npy", np.array([[0, {}]], dtype=object), "cannot be decoded"),
         ("map.png", b"not an image", "cannot be decoded"),
         ("map.nii", b"not an image", "cannot be decoded"),
-        ("map.txt", b"1 2 3", "convert it to PNG, NIfTI, DICOM or NumPy"),
+        ("map.txt", b"1 2 3", "convert it to PNG, NIfTI, DICOM"),
         ("map.png", None, "no such file"),
     ],
 )

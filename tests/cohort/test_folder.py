@@ -19,7 +19,8 @@ def save_png(path, array):
 
 def save_nifti(path, array, spacing, unit="mm", flip=False):
     path.parent.mkdir(parents=True, exist_ok=True)
-    image = nib.Nifti1Image(array, np.diag([-1.0 if flip else 1.0, 1, 1, 1]))
+    zooms = (*spacing, 1.0, 1.0)[:3]
+    image = nib.Nifti1Image(array, np.diag([-zooms[0] if flip else zooms[0], *zooms[1:], 1]))
     image.header.set_zooms(spacing)
     image.header.set_xyzt_units(xyz=unit)
     nib.save(image, path)
@@ -194,7 +195,7 @@ BAD_FILES = {
     f"masks/{NAME}.png: is 7 x 12 pixels, its image 8 x 12": lambda f: save_png(
         f / "masks" / f"{NAME}.png", labels(0, (7, 12))
     ),
-    f"masks/{NAME}.png: is RGB": lambda f: save_png(f / "masks" / f"{NAME}.png", pixels(0, (8, 12, 3))),
+    f"masks/{NAME}.png: is in colour": lambda f: save_png(f / "masks" / f"{NAME}.png", pixels(0, (8, 12, 3))),
     f"images/{NAME}.nii.gz: cannot be decoded": lambda f: to_nifti(f, damage=truncate),
     f"images/{NAME}.nii.gz: cannot be decoded (": lambda f: to_nifti(f, damage=scramble),
     f"images/{NAME}.nii.gz: holds values that are not finite": lambda f: to_nifti(
@@ -267,9 +268,9 @@ def test_a_decompression_bomb_is_one_line(folder, monkeypatch):
     read_image(folder / "images" / f"{NAME}.png", (4, 6))
 
 
-@pytest.mark.parametrize(("name", "message"), [("none.png", "no such file"), ("photo.jpg", "not a format")])
+@pytest.mark.parametrize(("name", "message"), [("none.png", "no such file"), ("photo.bmp", "not a format")])
 def test_a_single_image_that_cannot_be_read(tmp_path, name, message):
-    (tmp_path / "photo.jpg").write_bytes(b"x")
+    (tmp_path / "photo.bmp").write_bytes(b"x")
     with pytest.raises(InputError, match=message):
         read_image(tmp_path / name, (4, 6))
 

@@ -9,6 +9,7 @@ from segue.causal.parents import Parents
 from segue.causal.request import Request
 from segue.cohort.case import Case
 from segue.cohort.grid import Grid
+from segue.cohort.intensity import Intensity
 from segue.engine import answer as answer_module
 from segue.engine.answer import answer
 from segue.engine.model import Model
@@ -32,7 +33,7 @@ def aged() -> Model:
     parents.sd.copy_(torch.tensor([10.0, 10, 8]))
     net = tiny.hvae(context=parents.context_channels("map"))
     marginal = torch.cat([64 * torch.rand(101, 2), 40 + 40 * torch.rand(101, 1)], dim=1)
-    grid = Grid(tiny.SIZE, intensity=(-200.0, 800.0), unit="mm2", pixel_area=None)
+    grid = Grid(tiny.SIZE, intensity=Intensity((-200.0, 800.0)), unit="mm2", pixel_area=None)
     return Model(HVAEMechanism(model=net, parents=parents, conditioning="map"), grid, marginal=marginal)
 
 

@@ -15,6 +15,7 @@ from segue.causal.scm import SCM
 from segue.cli import main
 from segue.cohort.case import Case
 from segue.cohort.grid import Grid
+from segue.cohort.intensity import Intensity
 from segue.engine.answer import answer
 from segue.engine.model import Model
 from segue.errors import InputError
@@ -40,7 +41,7 @@ def build(graph: bool) -> Model:
         scm = SCM(names=NAMES, graph=GRAPH, kinds=kinds, hidden=(6,), bins=4)
         for i, name in enumerate(NAMES):
             scm.mechanism(name).adapt(marginal[:, i])
-    grid = Grid(tiny.SIZE, intensity=(-200.0, 800.0), unit="mm2", pixel_area=0.5)
+    grid = Grid(tiny.SIZE, intensity=Intensity((-200.0, 800.0)), unit="mm2", pixel_area=0.5)
     return Model(HVAEMechanism(model=net, parents=parents, conditioning="map"), grid, marginal=marginal, scm=scm)
 
 

@@ -9,6 +9,7 @@ import torch
 
 from segue.causal.parents import Parents
 from segue.cohort.grid import Grid
+from segue.cohort.intensity import Intensity
 from segue.engine import answer
 from segue.engine.model import Model
 from segue.engine.predict import abduct, predict
@@ -28,7 +29,7 @@ def make(mechanism, **changes) -> Model:
     torch.manual_seed(5)
     covariates = len(mechanism.parents.names) - 2
     marginal = torch.cat([64 * torch.rand(101, 2), 40 + 40 * torch.rand(101, covariates)], dim=1)
-    settings = {"size": tiny.SIZE, "intensity": INTENSITY, "unit": "mm2", "pixel_area": 0.5}
+    settings = {"size": tiny.SIZE, "intensity": Intensity(INTENSITY), "unit": "mm2", "pixel_area": 0.5}
     return Model(mechanism, Grid(**(settings | changes)), marginal=marginal)
 
 

@@ -11,6 +11,7 @@ from test_effects import build
 import segue.generation.generate
 import segue.generation.job
 import segue.hub.load
+from segue.cohort.intensity import Intensity, PercentileRule
 from segue.engine.model import Model
 from segue.explorer.view import view
 
@@ -20,7 +21,8 @@ ASKED = test_surfaces.Question({"bar@left": "+50%"})
 @pytest.fixture(scope="module")
 def model() -> Model:
     made = build(graph=True)
-    made.grid = dataclasses.replace(made.grid, percentiles=(1.0, 99.0))
+    rule = PercentileRule((1.0, 99.0))
+    made.grid = dataclasses.replace(made.grid, intensity=Intensity(made.grid.intensity.usual, rule))
     return made
 
 

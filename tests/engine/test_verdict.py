@@ -12,6 +12,7 @@ import segue
 from segue.causal.request import Request
 from segue.cohort.case import Case
 from segue.cohort.grid import Grid
+from segue.cohort.intensity import Intensity
 from segue.engine.answer import answer
 from segue.engine.model import Model
 from segue.engine.verdict import Doubt, Verdict, achieved_interval, is_met, refuse_unmet, share_of
@@ -52,7 +53,7 @@ def model(gain=1.0, haze=0.0, ensemble=(), **more) -> Model:
     parents = tiny.bar_parents()
     mechanism = Refined(Taller(parents, gain, haze), ensemble=ensemble)
     marginal = torch.arange(0.0, 65, 8)[:, None].expand(-1, 2)  # every height in both halves
-    grid = Grid(tiny.SIZE, intensity=(-1.0, 1.0), unit="px", pixel_area=1.0)
+    grid = Grid(tiny.SIZE, intensity=Intensity((-1.0, 1.0)), unit="px", pixel_area=1.0)
     return Model(mechanism, grid, marginal=marginal, **more)
 
 

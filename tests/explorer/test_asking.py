@@ -48,7 +48,7 @@ def test_the_judge_measures_both_images(run, opened):
     judge = load_pretrained(Segmentor, run / "judge").eval()
     model = opened.first
     for image, found in ((answer.image, answer.judge), (answer.readings[0].image, answer.readings[0].judge)):
-        x = scaled(torch.from_numpy(image)[None, None], model.grid.intensity)
+        x = scaled(torch.from_numpy(image)[None, None], model.grid.intensity.usual)
         weights = torch.from_numpy(np.stack(list(answer.regions.values())))[None]
         with torch.inference_mode():
             areas = measure(judge.soft(x), weights, model.parents.structure_of, torch.tensor([np.prod(case.spacing)]))
@@ -110,5 +110,5 @@ def test_the_judge_sees_the_factual_image_once(run, opened, monkeypatch):
     case = fresh.choose(0).case
     for value in (1.0, 2.0):
         ask(fresh, case, {MID: value}, ["pos_seg_cft", "no_cft"])
-    factual = scaled(torch.from_numpy(case.image[None]), opened.first.grid.intensity)
+    factual = scaled(torch.from_numpy(case.image[None]), opened.first.grid.intensity.usual)
     assert sum(torch.equal(x, factual) for x in seen) == 1 and len(seen) == 5

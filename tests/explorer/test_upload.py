@@ -50,7 +50,7 @@ def test_files_are_known_by_content_whatever_their_name(tmp_path, model):
 )
 def test_other_content_is_refused_by_name(tmp_path, model, name, content):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(InputError, match=rf"^{name}: is no PNG, NIfTI or DICOM"):
+    with pytest.raises(InputError, match=rf"^{name}: is no PNG, NIfTI, DICOM, .* file by its content"):
         upload.receive(tmp_path / name, model)
 
 

@@ -12,6 +12,7 @@ from segue.causal.parents import Parents
 from segue.cli import main
 from segue.cohort.case import Case
 from segue.cohort.grid import Grid
+from segue.cohort.intensity import Intensity
 from segue.engine.model import Model
 from segue.errors import InputError
 from segue.explorer import download
@@ -51,7 +52,7 @@ def volumes() -> Explored:
     parents = Parents(segmentor=tiny.Tones(0.5), variables=tiny.variables("bar"))
     marginal = parents.factual(x, torch.full((8,), 2.0)).areas
     net = tiny.hvae(context=parents.fit(marginal).context_channels("map"), size=VOLUME)
-    grid = Grid(VOLUME, intensity=(-1.0, 1.0), unit="mm3", pixel_area=2.0)
+    grid = Grid(VOLUME, intensity=Intensity((-1.0, 1.0)), unit="mm3", pixel_area=2.0)
     model = Model(HVAEMechanism(model=net, parents=parents, conditioning="map"), grid, marginal=marginal)
     return Explored(name="volumes", opened="volumes", models={"no_cft": model}, judge=None, source=None)
 

@@ -67,7 +67,7 @@ def test_writing_a_shard_again_even_over_a_damaged_file_leaves_the_same(store):
 
 
 def test_nifti_files_hold_the_values_and_the_geometry(tmp_path):
-    output = FileOutput(tmp_path, format="nifti", bits=8)
+    output = FileOutput(tmp_path, format="nifti", usual=(0.0, 255.0))
     output.write(0, [0], cases("a"), [images(2, 0)])
     once = contents(tmp_path)
     assert list(once) == ["a_0000.nii.gz", "a_0001.nii.gz"]
@@ -83,7 +83,7 @@ def test_nifti_files_hold_the_values_and_the_geometry(tmp_path):
 
 @pytest.mark.parametrize(("bits", "top", "kind"), [(8, 255, np.uint8), (16, 65535, np.uint16)])
 def test_png_files_are_rounded_and_clipped(tmp_path, bits, top, kind):
-    output = FileOutput(tmp_path, format="png", bits=bits)
+    output = FileOutput(tmp_path, format="png", usual=(0.0, float(top)))
     values = images(1, 0)
     values[0, 0, 0, :3] = -5, 3e5, 41.6
     output.write(0, [0], cases("a"), [values])

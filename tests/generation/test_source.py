@@ -9,6 +9,7 @@ from PIL import Image
 
 from segue.cohort import Record, write_store
 from segue.cohort.grid import Grid
+from segue.cohort.intensity import Intensity
 from segue.engine.model import Model
 from segue.errors import InputError
 from segue.generation.source import open_source
@@ -19,7 +20,7 @@ from segue.mechanisms.hvae import HVAEMechanism
 def model(parents) -> Model:
     """Of 8 x 32 images, in mm2."""
     net = tiny.hvae(context=parents.context_channels("map"))
-    grid = Grid(tiny.SIZE, intensity=(0.0, 255.0), unit="mm2", pixel_area=0.5)
+    grid = Grid(tiny.SIZE, intensity=Intensity((0.0, 255.0)), unit="mm2", pixel_area=0.5)
     return Model(HVAEMechanism(model=net, parents=parents, conditioning="map"), grid, marginal=torch.rand(9, 2))
 
 

@@ -70,7 +70,7 @@ def test_a_percentage_is_of_what_the_exported_guide_measures(small):
 def test_nothing_asked_nothing_changed(which, request):
     model = segue.load(request.getfixturevalue(which))
     found = model.counterfactual(model.examples(), {})
-    low, high = model.grid.intensity
+    low, high = model.grid.intensity.usual
     # x = loc + scale * ((x - loc) / scale) in float32, whatever the weights were rounded to
     assert found.difference.abs().max() <= 16 * torch.finfo(torch.float32).eps * (high - low)
 

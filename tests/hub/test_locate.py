@@ -79,7 +79,7 @@ def test_the_commands_take_names_and_folders(package, exported, capsys):
 def test_what_this_package_ships_is_sound():
     for name in segue.shipped():
         model = segue.load(name)
-        low, high = model.grid.intensity
+        low, high = model.grid.intensity.usual
         noise = torch.rand(1, model.grid.channels, *model.grid.size, generator=torch.Generator().manual_seed(0))
         images = low + (high - low) * noise
         null = model.counterfactual(images, {})

@@ -37,7 +37,7 @@ def test_the_networks_see_windows_of_images(study):
 def test_an_exported_model_answers_as_the_run_does(study, tmp_path):
     assert main(["export", str(study.directory), "--out", str(tmp_path / "m"), "--examples", "2"]) == 0
     run, exported = segue.load(str(study.directory)), segue.load(str(tmp_path / "m"))
-    assert exported.grid == run.grid and exported.grid.percentiles == (1.0, 99.0)
+    assert exported.grid == run.grid and exported.grid.intensity.settings()["percentiles"] == [1.0, 99.0]
     images = exported.examples()
     ours, theirs = (model.counterfactual(images, {"lumen@mid": "+1sd"}).image for model in (run, exported))
     torch.testing.assert_close(theirs, ours, rtol=0, atol=0.02 * run.grid.span)  # weights in half precision
@@ -85,5 +85,7 @@ def test_answers_made_elsewhere_are_scaled_by_their_factual_images_window(study,
 
 def test_percentiles_are_checked(tmp_path, capsys):
     for wrong in ("[99, 1]", "[-1, 99]", "[1, 101]"):
-        assert main(["run", str(write_study(Path(tmp_path))), "--cohort.percentiles", wrong]) == 2
-        assert "cohort.percentiles" in capsys.readouterr().err
+        assert main(["run", str(write_study(Path(tmp_path))), "--cohort.intensity", f"{{percentiles: {wrong}}}"]) == 2
+        assert "cohort.intensity: percentiles" in capsys.readouterr().err
+    assert main(["run", str(write_study(Path(tmp_path))), "--cohort.percentiles", "[1, 99]"]) == 2
+    assert "write cohort.intensity" in capsys.readouterr().err

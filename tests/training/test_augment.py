@@ -6,6 +6,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from segue.cohort.grid import Grid
+from segue.cohort.intensity import Intensity, PercentileRule
 from segue.training.augment import jitter, random_affine, random_displacement, smoothed, toned, uniform, warp
 from segue.training.objectives import Augmentation
 
@@ -244,8 +245,8 @@ def test_what_is_off_draws_nothing():
 
 def test_with_percentiles_a_changed_image_is_scaled_by_its_own_again():
     torch.manual_seed(0)
-    x = Grid((16, 16), percentiles=(1.0, 99.0)).scale(255 * torch.rand(4, 1, 16, 16))
-    own = {"percentiles": (1.0, 99.0)}
+    x = Grid((16, 16), intensity=Intensity(rule=PercentileRule((1.0, 99.0)))).scale(255 * torch.rand(4, 1, 16, 16))
+    own = {"rule": PercentileRule((1.0, 99.0))}
     assert torch.equal(Augmentation(**own)(x)[0], x)  # nothing changes: nothing is scaled
     (linear,) = Augmentation(contrast=0.3, brightness=0.3, **own)(x)
     torch.testing.assert_close(linear, x, atol=1e-5, rtol=0)

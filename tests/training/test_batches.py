@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segue.cohort.grid import Grid, scaled, unscaled
+from segue.cohort.intensity import Intensity
 from segue.errors import InputError
 from segue.training.batches import Batches
 
@@ -15,7 +16,7 @@ CT = (-200.0, 800.0)
 
 
 def make(store, **changes):
-    grid = Grid(store.size, intensity=CT)
+    grid = Grid(store.size, intensity=Intensity(CT))
     return Batches(**({"store": store, "split": "guide", "batch_size": 5, "seed": 3, "grid": grid} | changes))
 
 

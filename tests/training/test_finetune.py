@@ -9,6 +9,7 @@ from torch import nn
 
 from segue.causal.parents import Parents
 from segue.cohort.grid import Grid
+from segue.cohort.intensity import Intensity
 from segue.mechanisms.hvae import HVAEMechanism
 from segue.training.batches import Batches
 from segue.training.finetune import Constraint, CounterfactualFineTuning, intervene
@@ -226,7 +227,7 @@ def test_a_resumed_fine_tuning_ends_where_it_would_have_multiplier_and_all(phant
             objective.register_forward_pre_hook(stop)
         batches = Batches(
             store=phantom_store, split="guide", batch_size=4, seed=0, extras=extras,
-            grid=Grid(phantom_store.size, intensity=(-200.0, 800.0)),
+            grid=Grid(phantom_store.size, intensity=Intensity((-200.0, 800.0))),
         )  # fmt: skip
         (tmp_path / name).mkdir(exist_ok=True)
         settings = TrainingSettings(steps=12, lr=1e-3, precision="no", checkpoint_every=5, clip=50.0)

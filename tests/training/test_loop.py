@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from segue.cohort.grid import Grid
+from segue.cohort.intensity import Intensity
 from segue.errors import InputError, TrainingDiverged
 from segue.training.batches import Batches
 from segue.training.loop import fit
@@ -47,7 +48,7 @@ class Toy(nn.Module):
 @pytest.fixture
 def run(phantom_store, tmp_path):
     def run(objective, name="run", validation_loss=None, **changes):
-        grid = Grid(phantom_store.size, intensity=(-200.0, 800.0))
+        grid = Grid(phantom_store.size, intensity=Intensity((-200.0, 800.0)))
         batches = Batches(store=phantom_store, split="guide", batch_size=4, seed=1, grid=grid)
         settings = {"steps": 30, "lr": 0.01, "precision": "no", "checkpoint_every": 8, "seed": 5} | changes
         directory = tmp_path / name

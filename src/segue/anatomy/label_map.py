@@ -9,7 +9,7 @@ from torch import Tensor
 
 from segue.anatomy.cohort_wide import CohortWide
 from segue.anatomy.names import check_regions
-from segue.cohort.io import LABEL_READERS, decode_labels
+from segue.cohort.io import decode_labels
 from segue.cohort.resample import area_resample
 from segue.errors import InputError
 
@@ -38,7 +38,7 @@ class LabelMapPartition(CohortWide):
     def __init__(self, *, regions: tuple[str, ...], file: Path) -> None:
         self.regions = check_regions(regions)
         try:
-            labels = decode_labels(file, readers=LABEL_READERS).array
+            labels = decode_labels(file).array
         except InputError as error:
             raise InputError(f"partition.file: {error}") from error
         found, wanted = set(np.unique(labels).tolist()), set(range(1, len(regions) + 1))

@@ -51,7 +51,7 @@ def of_folder(
     Args:
         ids: of all images that will be asked for. variables: the measured variables, in the order of the requests.
         windows: by which the factual images are scaled, one row for each of `ids`, and so their answers (not by their
-            own: what an answer changed would shift its percentiles). None: by the grid's intensity.
+            own: what an answer changed would shift its percentiles). None: by the grid's usual intensity.
 
     Raises:
         InputError: the folder or one of the files is missing; the message names the first.
@@ -68,7 +68,7 @@ def of_folder(
 
     def respond(questions: Questions) -> Images:
         raw = [np.stack([read_answer(files[id, name], grid) for id in questions.ids]) for name in variables]
-        window = grid.intensity if windows is None else windows[[rows[id] for id in questions.ids]]
+        window = grid.intensity.usual if windows is None else windows[[rows[id] for id in questions.ids]]
         return [grid.scale(torch.from_numpy(images), window).to(questions.facts.image.device) for images in raw]
 
     return Method(respond, open_ended=False)

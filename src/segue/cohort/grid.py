@@ -9,71 +9,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from segue.cohort.intensity import Intensity
+from segue.cohort.window import Window, scaled, unscaled
 from segue.errors import InputError
 
+EIGHT_BITS = Intensity((0.0, 255.0))
 Spacing = tuple[float, ...] | None
 """mm per pixel along each axis; None where it is not known."""
-Window = tuple[float, float] | Float[Tensor, "images 2"]
-"""The two raw values that become -1 and +1: of all images, or one row an image."""
-NARROWEST = 0.01  # width of a window by percentiles, as a share of the image's whole range, at least
-
-
-def scaled(image: Tensor, window: Window) -> Tensor:
-    """Raw values to the networks' range: the window goes to [-1, 1], unclipped (so that it can be undone exactly).
-
-    >>> scaled(torch.tensor([0.0, 255.0]), (0.0, 255.0))
-    tensor([-1.,  1.])
-    >>> scaled(torch.tensor([[0.0, 255.0], [10.0, 20.0]]), torch.tensor([[0.0, 255.0], [0.0, 10.0]]))
-    tensor([[-1.,  1.],
-            [ 1.,  3.]])
-    """
-    low, width = low_and_width(window, image)
-    return (image - low.to(image.dtype)) * (2 / width).to(image.dtype) - 1
-
-
-def unscaled(image: Tensor, window: Window) -> Tensor:
-    """The inverse of `scaled`.
-
-    >>> unscaled(torch.tensor([-1.0, 1.0]), (0.0, 255.0))
-    tensor([  0., 255.])
-    """
-    low, width = low_and_width(window, image)
-    return (image + 1) * (width / 2).to(image.dtype) + low.to(image.dtype)
-
-
-def low_and_width(window: Window, image: Tensor) -> tuple[Tensor, Tensor]:
-    """Lower edge and width of a window, in double precision, with the axes of the image.
-
-    >>> [side.shape for side in low_and_width((0.0, 255.0), torch.zeros(4, 1, 8, 8))]
-    [torch.Size([1, 1, 1, 1]), torch.Size([1, 1, 1, 1])]
-    """
-    edges = torch.as_tensor(window, dtype=torch.float64, device=image.device).reshape(-1, 2)
-    low, high = (edge.reshape(-1, *[1] * (image.ndim - 1)) for edge in edges.unbind(1))
-    return low, high - low
-
-
-def percentile_window(
-    raw: Float[Tensor, "batch channel *space"], percentiles: tuple[float, float]
-) -> Float[Tensor, "batch 2"]:
-    """Two percentiles of each image, over all its pixels and channels, interpolated linearly.
-
-    A window is at least a hundredth of its image's whole range wide (`NARROWEST`), so that a bright spot on an even
-    image does not become a huge value. An image of one value has a window of width 1 above it: all of it becomes -1.
-
-    >>> percentile_window(torch.arange(101.0).reshape(1, 1, 101), (1.0, 99.0)).tolist()
-    [[1.0, 99.0]]
-    >>> percentile_window(torch.full((1, 1, 4), 7.0), (1.0, 99.0)).tolist()
-    [[7.0, 8.0]]
-    """
-    ordered = raw.flatten(1).sort(dim=1).values
-    last = ordered.shape[1] - 1
-    places = torch.tensor(percentiles, dtype=torch.float64, device=raw.device) * last / 100
-    below = places.floor().long()
-    one, other = ordered[:, below].double(), ordered[:, (below + 1).clamp(max=last)].double()
-    low, high = (one + (places - below) * (other - one)).unbind(1)
-    least = NARROWEST * (ordered[:, last] - ordered[:, 0]).double()
-    width = torch.maximum(high - low, torch.where(least > 0, least, 1.0))
-    return torch.stack([low, low + width], dim=1)
 
 
 @dataclass(frozen=True)
@@ -82,18 +24,18 @@ class Grid:
 
     Attributes:
         size: pixels along each axis, two or three. channels: of an image.
-        intensity: the raw values that the networks see as -1 and +1.
-        percentiles: of each image, if given: these then are its own two values, and `intensity` is what is usual.
         axes: letters of the axes (`segue.cohort.placement`), into which files are turned; None: as stored.
+        intensity: how raw values become what the networks see.
         unit: of an area or volume: mm2, mm3, or px where no spacing is known.
         pixel_area: of one pixel in `unit`, where all training images agree; else None.
 
-    >>> grid = Grid((4, 8), intensity=(0.0, 255.0), unit="mm2", pixel_area=None)
+    >>> from segue.cohort.intensity import make_intensity
+    >>> grid = Grid((4, 8), intensity=Intensity((0.0, 255.0)), unit="mm2", pixel_area=None)
     >>> grid.area((0.5, 0.25))
     0.125
     >>> grid.scale(torch.tensor([255.0]))
     tensor([1.])
-    >>> by_image = Grid((1, 101), percentiles=(1.0, 99.0))
+    >>> by_image = Grid((1, 101), intensity=make_intensity({"percentiles": [1, 99]}, found=(0.0, 255.0)))
     >>> raw = torch.arange(101.0).reshape(1, 1, 1, 101)
     >>> torch.allclose(by_image.scale(raw), by_image.scale(0.5 * raw + 30), atol=1e-6)
     True
@@ -101,10 +43,9 @@ class Grid:
 
     size: tuple[int, ...]
     channels: int = 1
-    intensity: tuple[float, float] = (0.0, 255.0)
+    intensity: Intensity = EIGHT_BITS
     unit: str = "px"
     pixel_area: float | None = 1.0
-    percentiles: tuple[float, float] | None = None
     axes: str | None = None
 
     @property
@@ -120,13 +61,11 @@ class Grid:
     @property
     def span(self) -> float:
         """Length of the usual intensity range, in raw units."""
-        return self.intensity[1] - self.intensity[0]
+        return self.intensity.usual[1] - self.intensity.usual[0]
 
     def window(self, raw: Tensor) -> Float[Tensor, "batch 2"]:
-        """The two raw values of each image that become -1 and +1: its own percentiles, or `intensity`."""
-        if self.percentiles is not None:
-            return percentile_window(raw, self.percentiles)
-        return torch.tensor(self.intensity, dtype=torch.float64, device=raw.device).expand(len(raw), 2)
+        """The two raw values of each image that become -1 and +1."""
+        return self.intensity.window(raw)
 
     def limits(self, raw: Float[np.ndarray, "channel *space"]) -> tuple[float, float]:
         """The window of one image: its (black, white)."""
@@ -145,9 +84,9 @@ class Grid:
         """The networks' range to raw values.
 
         Args:
-            window: of the factual images. None: `intensity`, as for images that are of nobody.
+            window: of the factual images. None: the usual one, as for images that are of nobody.
         """
-        return unscaled(image, self.intensity if window is None else window)
+        return unscaled(image, self.intensity.usual if window is None else window)
 
     def area(self, spacing: Spacing) -> float:
         """The area of a pixel of an image with this spacing, in `unit`.

@@ -187,6 +187,11 @@ def _table(rows: list[dict[str, Any]], first: Record) -> pl.DataFrame:
     return table
 
 
+def keep_intensity(path: Path, intensity: tuple[float, float]) -> None:
+    """Add to a store what was found for `Store.intensity`."""
+    zarr.open_group(path, mode="r+", zarr_format=3).attrs.update({"intensity": list(intensity)})
+
+
 class Store:
     """A cohort that `write_store` wrote, read only; threads and forked workers may read it at the same time.
 
@@ -199,6 +204,7 @@ class Store:
         chunk: images that are decoded together.
         unit: of a measurement, "mm2" or "mm3" where spacing is known, else "px".
         axes: letters of all images' axes (`segue.cohort.placement`); None where nothing is known of them.
+        intensity: the usual two raw values, where a study had them found in the training images; else None.
         table: one row per image: id, subject, split, covariates.
 
     Raises:
@@ -234,6 +240,8 @@ class Store:
         self.size: tuple[int, ...] = tuple(cast(Any, group.attrs["size"]))
         self.unit = str(group.attrs["unit"])
         self.axes = cast("str | None", group.attrs.get("axes"))  # stores from before there were axes have none
+        found = cast(Any, group.attrs.get("intensity"))
+        self.intensity: tuple[float, float] | None = None if found is None else tuple(found)
         self.channels = int(self._arrays["images"].shape[1])
         self.chunk = int(self._arrays["images"].chunks[0])
         chunk_bytes = sum(4 * math.prod(array.chunks) for array in self._arrays.values())

@@ -200,12 +200,12 @@ def write_masks(origin: Origin, labels: np.ndarray, structures: tuple[str, ...],
 
 def write_one(answer: "Counterfactual", row: int, part: str, path: Path, affine: Affine | None) -> None:
     """Write one file on the study's grid: the first channel of an image, or the label of each pixel."""
-    image = (answer.image[row] - answer.difference[row]).cpu().numpy()
     if part == "masks":
         content, bits = labels_on_file(answer.soft[row], answer.grid.size), 8
     else:
         chosen = answer.image if part == "counterfactual" else answer.difference
-        content, bits = chosen[row, 0].cpu().numpy(), bits_of(answer.grid.limits(image))
+        content = chosen[row, 0].cpu().numpy()
+        bits = bits_of(answer.grid.intensity.usual, answer.image[row].cpu().numpy())
     with whole_file(path) as partial:
         if affine is not None and path.suffix != ".png":
             write_nifti(partial, content, affine)

@@ -37,14 +37,15 @@ def image_statistics(
         raw: in the source's units.
 
     Returns:
-        dark, bright: 1st and 99th percentile, the study's intensities being [0, 1]. contrast: log10 of their distance.
+        dark, bright: 1st and 99th percentile, the study's usual intensities being [0, 1]. contrast: log10 of their
+        distance.
         even: share of pixels that equal their neighbour, as in blank or saturated areas.
         sharpness: log10 of the mean square difference of neighbours, in the networks' range. grain: log10 of its ratio
         to that of pixels four apart: 0 for white noise, lower the smoother an image is.
         layout: see `ThumbnailModel.distance`. pose ...: see `ThumbnailModel.log_odds`.
     """
     image = grid.scale(raw)
-    dark, bright = ((outer(raw) - grid.intensity[0]) / grid.span).unbind(1)
+    dark, bright = ((outer(raw) - grid.intensity.usual[0]) / grid.span).unbind(1)
     near, far = (difference(image, lag, torch.square).clamp_min(TINY) for lag in (1, 4))
     thumbs = thumbnails_of(image)
     return {

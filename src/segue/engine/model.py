@@ -114,7 +114,7 @@ class Model:
         return self._examples
 
     def read(self, path: Path | str, *, slice: int | None = None) -> tuple[Float[Tensor, "1 channel *space"], Spacing]:
-        """An image file (PNG, NIfTI, DICOM) on the study's grid, and its spacing there (mm), for `counterfactual`.
+        """An image file on the study's grid, and its spacing there (mm), for `counterfactual`.
 
         `slice`: of a file with one axis more than the study, the place along its last axis, from 0.
         """

@@ -105,7 +105,7 @@ def write_population(people: Population, out: Path, model: Model, *, suffix: str
             ids = [f"sample_{i:06d}" for i in range(len(people.image))]
             for id, image in zip(ids, people.image.cpu().numpy(), strict=True):
                 file = partial / "images" / f"{id}{suffix}"
-                write_image(file, image[0], None, bits=bits_of(model.grid.intensity))
+                write_image(file, image[0], None, bits=bits_of(model.grid.intensity.usual, image))
             columns = {name: value.cpu().numpy() for name, value in people.values.items()}
             pl.DataFrame({"id": ids, **columns}).write_csv(partial / "table.csv")
     except OSError as error:

@@ -64,7 +64,7 @@ def usual_intensities(typical: Typical, grid: Grid) -> tuple[float, float]:
     """The raw values between which the intensities of the cohort's images lie."""
     low, _, _ = typical.usual["dark"]
     _, _, high = typical.usual["bright"]
-    return grid.intensity[0] + grid.span * low, grid.intensity[0] + grid.span * high
+    return grid.intensity.usual[0] + grid.span * low, grid.intensity.usual[0] + grid.span * high
 
 
 def reasons(

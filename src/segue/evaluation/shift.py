@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from segue.cohort.grid import percentile_window, scaled, unscaled
+from segue.cohort.window import percentile_window, scaled, unscaled
 from segue.training.augment import smoothed, toned, warp
 
 __all__ = ["SHIFTS", "Shift", "shifted"]

@@ -56,7 +56,7 @@ class Endpoints:
         """The counterfactuals of one request of one image.
 
         `do` is {variable: value, "+20%", "-1.5sd" or "q0.9"}. The image is an id of the cohort (`image`), or the base64
-        of a PNG, NIfTI or DICOM file (`file`, `name`), with the `slice` if it has several (from 0, -1: the middle one)
+        of an image file (`file`, `name`), with the `slice` if it has several (from 0, -1: the middle one)
         and `given`, {covariate: value}, if the model has covariates. `methods` are separated by commas. If the model
         has a graph, effects follow it; with `propagate` false everything else is held, and `hold` names variables that
         are held.

@@ -60,7 +60,7 @@ def write_answer(folder: Path, stem: str, explored: Explored, chosen: Chosen, an
     """
     if one.image.ndim == 2:
         if chosen.case.origin is None:
-            write_image(folder / f"{stem}.png", one.image, None, bits=bits_of(answer.window))
+            write_image(folder / f"{stem}.png", one.image, None, bits=bits_of(answer.window, one.image))
         (folder / f"{stem}_seen.png").write_bytes(png(display_grey(one.image, answer.window)))
     if chosen.case.origin is not None:
         write_on_file(folder, stem, chosen.case.origin, answer, one)

@@ -31,17 +31,18 @@ class Upload:
 def hint(grid: Grid) -> list[str]:
     """What to upload, in sentences.
 
-    >>> hint(Grid((4, 8), intensity=(-200.0, 1200.0)))[2]
+    >>> from segue.cohort.intensity import Intensity
+    >>> hint(Grid((4, 8), intensity=Intensity((-200.0, 1200.0))))[2]
     'Values from -200 to 1,200, as in the training images.'
     """
     kind = "One grey image, or a volume of which you choose a slice" if len(grid.size) == 2 else "One grey volume"
     size = " × ".join(map(str, grid.size))
-    low, high = (f"{value:,.0f}" for value in grid.intensity)
-    values = "Values in any unit: each image is scaled by its own percentiles."
+    low, high = (f"{value:,.0f}" for value in grid.intensity.usual)
+    values = "Values in any unit: each image is scaled by its own values."
     return [
-        f"{kind}: PNG, NIfTI or DICOM, {MAX_BYTES >> 20} MB at most.",
+        f"{kind}: {format_names()}, {MAX_BYTES >> 20} MB at most.",
         f"The same view, orientation and crop as the training images; it is averaged to {size} pixels.",
-        values if grid.percentiles is not None else f"Values from {low} to {high}, as in the training images.",
+        values if grid.intensity.rule is not None else f"Values from {low} to {high}, as in the training images.",
     ]
 
 
@@ -120,9 +121,9 @@ def remarks(case: Case, model: Model) -> list[str]:
     found = []
     if case.spacing is None and model.grid.unit != "px":
         found.append("The file has no spacing: that of the training images is assumed.")
-    low, high = model.grid.intensity
+    low, high = model.grid.intensity.usual
     outside = float(np.mean((case.image < low - 0.1 * (high - low)) | (case.image > high + 0.1 * (high - low))))
-    if model.grid.percentiles is None and outside > 0.3:
+    if model.grid.intensity.rule is None and outside > 0.3:
         found.append(
             f"{outside:.0%} of its pixels lie outside the intensities that the model knows ({low:g} to {high:g}): "
             "check the units of its values."

@@ -10,7 +10,6 @@ from typing import Any
 
 import yaml
 
-from segue.cohort.io.write_file import bits_of
 from segue.engine.model import Model
 from segue.errors import InputError
 from segue.files import write_text
@@ -98,7 +97,7 @@ def make_worker(job: Job, model: Model, source: Source, plan: Plan) -> Worker:
     if job.format == "zarr":
         output = ZarrOutput(job.out / STORE, shard=plan.shard)
     else:
-        output = FileOutput(job.out / IMAGE_FOLDER, format=job.format, bits=bits_of(model.grid.intensity))
+        output = FileOutput(job.out / IMAGE_FOLDER, format=job.format, usual=model.grid.intensity.usual)
     return Worker(model, source, plan, output, out=job.out, shard=plan.shard)
 
 
@@ -118,7 +117,7 @@ def fill_output(folder: Path, *, job: Job, model: Model, source: Source, plan: P
         shard=plan.shard,
         channels=model.grid.channels,
         size=model.grid.size,
-        about={"ids": source.ids, "unit": model.grid.unit, "intensity": list(model.grid.intensity)},
+        about={"ids": source.ids, "unit": model.grid.unit, "intensity": model.grid.intensity.settings()},
     )
 
 

@@ -97,8 +97,7 @@ def weights_of(model: Model) -> str:
     """SHA-256 of everything in a model that affects an answer."""
     digest = hashlib.sha256()
     grid = model.grid
-    facts = [model.variables, grid.size, grid.intensity, grid.unit, grid.pixel_area, repr(model.mechanism)]
-    facts += [grid.percentiles] if grid.percentiles else []
+    facts = [model.variables, grid.size, grid.intensity.settings(), grid.unit, grid.pixel_area, repr(model.mechanism)]
     digest.update(json.dumps(facts).encode())
     tensors = [*sorted(cast(nn.Module, model.mechanism).state_dict().items()), ("marginal", model.space.marginal)]
     if model.space.correlation is not None:  # verdicts depend on it

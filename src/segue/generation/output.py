@@ -14,7 +14,7 @@ from zarr.codecs import ZstdCodec
 from segue.cohort.case import Case
 from segue.cohort.grid import Grid
 from segue.cohort.io.write_back import file_affine, placed_in_space
-from segue.cohort.io.write_file import to_bits, write_nifti
+from segue.cohort.io.write_file import bits_of, to_bits, write_nifti
 from segue.engine.answer import CaseAnswer
 from segue.engine.original import case_on_file
 from segue.errors import InputError
@@ -92,11 +92,13 @@ class ZarrOutput:
 class FileOutput:
     """Files `<id>_<request>.nii.gz` (float32) or `.png`: on the grid of the image's file, or of the store."""
 
-    def __init__(self, folder: Path, *, format: Literal["nifti", "png"], bits: int) -> None:
-        self.folder, self.format, self.bits = folder, format, bits
+    def __init__(self, folder: Path, *, format: Literal["nifti", "png"], usual: tuple[float, float]) -> None:
+        self.folder, self.format, self.usual = folder, format, usual
 
     def stored(self, image: np.ndarray) -> np.ndarray:
-        return image[0] if self.format == "nifti" else to_bits(image[0], bits=self.bits)
+        if self.format == "nifti":
+            return image[0]
+        return to_bits(image[0], bits=bits_of(self.usual, image))
 
     def images(self, case: Case, found: CaseAnswer, grid: Grid) -> CaseImages:
         """The file's own pixels, moved and painted (`segue.engine.original`)."""

@@ -19,6 +19,7 @@ from segue.anatomy import Partition, Variables, make_partition, partition_settin
 from segue.causal.parents import Parents
 from segue.causal.scm import SCM
 from segue.cohort.grid import Grid
+from segue.cohort.intensity import Intensity, make_intensity
 from segue.engine.model import Model
 from segue.engine.typical import Typical
 from segue.errors import InputError
@@ -62,8 +63,7 @@ def read_model(folder: Path, *, method: str | None, device: str | torch.device) 
     grid = Grid(
         size=tuple(settings["size"]),
         channels=settings["channels"],
-        intensity=tuple(settings["intensity"]),
-        percentiles=read_percentiles(settings),
+        intensity=read_intensity(settings),
         unit=settings["unit"],
         pixel_area=settings["pixel_area"],
         axes=settings.get("axes"),  # older folders have no such entry
@@ -73,10 +73,12 @@ def read_model(folder: Path, *, method: str | None, device: str | torch.device) 
     return Model(mechanism, grid, marginal=tensors["marginal"], scm=scm, typical=typical, device=device, **known)
 
 
-def read_percentiles(settings: Mapping[str, Any]) -> tuple[float, float] | None:
-    """Those of each image by which it is scaled; older folders have no such entry."""
-    found = settings.get("percentiles")
-    return None if found is None else tuple(found)
+def read_intensity(settings: Mapping[str, Any]) -> Intensity:
+    """How raw values are scaled; in older folders the percentiles of each image are an entry of their own."""
+    stated = settings["intensity"]
+    if percentiles := settings.get("percentiles"):
+        stated = {"percentiles": percentiles, "usual": stated}
+    return make_intensity(stated)
 
 
 def build(folder: Path, settings: Mapping[str, Any], tensors: dict[str, Tensor]) -> Refined:

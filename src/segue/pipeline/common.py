@@ -19,6 +19,7 @@ from segue import processes
 from segue.causal.parents import Parents
 from segue.cohort import Store
 from segue.cohort.grid import Grid
+from segue.cohort.intensity import Intensity, asked_intensity, make_intensity
 from segue.nets.segmentor import Segmentor
 from segue.nets.weights import load_pretrained
 from segue.progress import track
@@ -47,17 +48,23 @@ def per_image(measured: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def grid_of(study: Study, store: Store) -> Grid:
-    """The grid of a store's images, with the study's intensities."""
+    """The grid of a store's images, with the intensity of the study."""
     areas = store.pixel_area()
     return Grid(
         size=store.size,
         channels=store.channels,
-        intensity=study.cohort.intensity,
-        percentiles=study.cohort.percentiles,
+        intensity=intensity_of(study),
         unit=store.unit,
         pixel_area=float(areas[0]) if torch.allclose(areas, areas[0]) else None,
         axes=store.axes,
     )
+
+
+def intensity_of(study: Study) -> Intensity:
+    """The study's intensity, with what was found for it in its own training images."""
+    given = study.cohort.intensity
+    stated = asked_intensity(given)
+    return make_intensity(given, None if stated.usual or stated.rule is None else open_store(study).intensity)
 
 
 def covariate_values(store: Store, names: Sequence[str]) -> Float[Tensor, "image covariate"]:
@@ -87,7 +94,9 @@ def device() -> torch.device:
 
 def augmentation(study: Study, settings: Augment) -> Augmentation:
     """Random changes to training images, which are scaled as the study's are."""
-    return Augmentation(percentiles=study.cohort.percentiles, **dataclasses.asdict(settings))
+    asked = asked_intensity(study.cohort.intensity)
+    rule = asked.rule if asked.per == "image" else None
+    return Augmentation(rule=rule, **dataclasses.asdict(settings))
 
 
 def stream(study: Study, store: Store, split: str, budget: Budget, **more: Any) -> Batches:

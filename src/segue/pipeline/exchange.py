@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -21,7 +22,7 @@ from segue.engine.method import Method
 from segue.errors import InputError
 from segue.files import whole_folder, write_text
 from segue.pipeline.asking import Examination
-from segue.pipeline.common import device, grid_of, open_store
+from segue.pipeline.common import device, grid_of, intensity_of, open_store
 from segue.pipeline.judging import (
     check_name,
     check_trained,
@@ -33,7 +34,6 @@ from segue.pipeline.judging import (
 )
 from segue.pipeline.recipes import recipes
 from segue.pipeline.truth import known_oracle
-from segue.study.derived import plain
 from segue.study.schema import Study
 
 TABLE, ABOUT = "requests.csv", "about.json"
@@ -64,8 +64,8 @@ def export_requests(study: Study, out: Path) -> Path:
             write_nifti(folder / IMAGES / image_name(id), raw[0], affine)
             write_nifti(folder / REGIONS / image_name(id), np.moveaxis(regions, 0, -1), affine)
         request_table(asked).write_csv(folder / TABLE)
-        about = {"study": study.name, "unit": store.unit, "size": list(store.size), "variables": list(names)}
-        about |= {"intensity": list(study.cohort.intensity), "percentiles": plain(study.cohort.percentiles)}
+        about: dict[str, Any] = {"study": study.name, "unit": store.unit, "size": list(store.size)}
+        about |= {"variables": list(names), "intensity": intensity_of(study).settings()}
         write_text(folder / ABOUT, json.dumps(about, indent=1))
     return out
 

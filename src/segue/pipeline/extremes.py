@@ -12,6 +12,7 @@ from segue.evaluation.asked import Asked, in_turn
 from segue.evaluation.effect import areas_by
 from segue.evaluation.judge import Judge
 from segue.pipeline.asking import Examination
+from segue.pipeline.common import intensity_of
 from segue.pipeline.pictures import raw_plane
 from segue.pipeline.recipes import NO_CFT
 from segue.pipeline.scoring import Candidate
@@ -38,7 +39,7 @@ def draw_extremes(asked: Examination, judge: Judge, found: Mapping[str, Candidat
             by_method[name] = list(extreme_rows(asked, judge, name, method, questions))
     rows = [row for of_variable in zip(*by_method.values(), strict=True) for row in of_variable]
     if rows:
-        extremes_figure(path, rows=rows, levels=LADDER, intensity=asked.study.cohort.intensity)
+        extremes_figure(path, rows=rows, levels=LADDER, intensity=intensity_of(asked.study).usual)
 
 
 def far_questions(asked: Examination) -> list[Asked]:

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from segue.cohort.grid import unscaled
+from segue.cohort.window import unscaled
 from segue.nets.segmentor import Segmentor
 from segue.pipeline.asking import Examination
-from segue.pipeline.common import in_order
+from segue.pipeline.common import in_order, intensity_of
 from segue.report.figure import FigureRow, figure1
 from segue.study.schema import Study
 
@@ -44,7 +44,7 @@ def draw_figure1(
         name: raw_plane(torch.from_numpy(images[i]), study) for name, images in pictures.items()
     }) for i, request in enumerate(requests)]  # fmt: skip
     if rows:
-        figure1(path, rows=rows, methods=list(rows[0].counterfactuals), intensity=study.cohort.intensity)
+        figure1(path, rows=rows, methods=list(rows[0].counterfactuals), intensity=intensity_of(study).usual)
 
 
 @torch.inference_mode()
@@ -69,5 +69,5 @@ def figure_row(
 
 
 def raw_plane(image: Tensor, study: Study) -> np.ndarray:
-    """The first channel of a scaled image (channel, *space), in raw units; by percentiles, on the usual grey scale."""
-    return unscaled(image, study.cohort.intensity)[0].cpu().numpy()
+    """The first channel of a scaled image (channel, *space), in raw units, by the usual window for all."""
+    return unscaled(image, intensity_of(study).usual)[0].cpu().numpy()

@@ -7,6 +7,7 @@ from functools import partial
 
 from segue.baselines import BASELINES
 from segue.causal.graph import causal_graph
+from segue.cohort.intensity import asked_intensity
 from segue.cohort.placement import check_axes
 from segue.errors import InputError, nearest
 from segue.mechanisms import MECHANISMS
@@ -48,12 +49,12 @@ def check_cohort(cohort: Cohort, where: str) -> None:
     if cohort.phantom is not None and tuple(cohort.structures) != PHANTOM_STRUCTURES:
         known = ", ".join(PHANTOM_STRUCTURES)
         raise InputError(f"{where}: cohort.structures of the phantom are {known}, in this order")
-    if cohort.intensity[0] >= cohort.intensity[1]:
-        raise InputError(f"{where}: cohort.intensity is {cohort.intensity}: give the lower value first")
-    if cohort.percentiles is not None and not 0 <= cohort.percentiles[0] < cohort.percentiles[1] <= 100:
-        raise InputError(f"{where}: cohort.percentiles is {cohort.percentiles}: give two of 0 to 100, in order")
     if cohort.axes is not None:
         check_axes(cohort.axes, len(cohort.size))
+    try:
+        asked_intensity(cohort.intensity)
+    except InputError as error:
+        raise InputError(f"{where}: cohort.intensity: {error}") from None
     if cohort.folds < 0 or cohort.folds == 1 or not 0 <= cohort.fold <= cohort.folds:
         raise InputError(f"{where}: cohort.folds is {cohort.folds}: give 2 or more, or 0: none; fold is from 1")
     for split in ("guide", "judge", "test"):

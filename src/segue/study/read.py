@@ -17,6 +17,9 @@ from segue.study.derived import with_settings
 from segue.study.schema import Study
 from segue.text import one_line
 
+MOVED = {"cohort.percentiles": "write cohort.intensity: {percentiles: [1, 99], per: image, usual: [0, 255]}"}
+"""Keys of earlier versions, and what stands in their place."""
+
 
 def load_study(path: Path, overrides: Iterable[str] = ()) -> Study:
     """Read, override (`--hvae.latent 4`) and check a study; InputError says what is wrong, and where.
@@ -110,6 +113,8 @@ def check_keys(content: dict[str, Any], kind: type, *, where: str, prefix: str =
     """Refuse unknown keys, naming the nearest valid one."""
     hints = typing.get_type_hints(kind)
     for key, value in content.items():
+        if mend := MOVED.get(prefix + str(key)):
+            raise InputError(f"{where}: {prefix}{key} is no key any more: {mend}")
         if key not in hints:
             raise InputError(f"{where}: unknown key {prefix}{key}{nearest(str(key), keys(kind))}")
         for inner in dataclasses_in(hints[key]):
@@ -122,6 +127,8 @@ def check_keys(content: dict[str, Any], kind: type, *, where: str, prefix: str =
 
 def check_option(option: str) -> None:
     """Refuse an unknown `--key.sub`, naming the nearest valid one."""
+    if mend := MOVED.get(option):
+        raise InputError(f"--{option} is no option any more: {mend}")
     kind: type | None = Study
     for depth, part in enumerate(parts := option.split(".")):
         if kind is None:

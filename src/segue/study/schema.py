@@ -33,9 +33,9 @@ class Cohort:
     Args:
         structures: name of each structure and its label in the masks.
         size: the study's grid; images are resized to it.
-        intensity: the two raw values that become -1 and +1 (for an 8-bit PNG 0 and 255; for CT a window in HU).
-        percentiles: of each image, such as [1, 99]: its own two values become -1 and +1, so that neither a scanner's
-            brightness nor its contrast matters. None: `intensity`, for all images.
+        intensity: the two raw values that become -1 and +1 (for an 8-bit PNG 0 and 255; for CT a window in HU), a CT
+            window by name, or a rule that finds them: {percentiles: [0.5, 99.5], per: image} or {zscore: 3}
+            (`segue.cohort.intensity`).
         folder: a folder of images/ and masks/ (and perhaps table.csv). Either this or `phantom`.
         phantom: a simulated cohort instead of a folder.
         subject_pattern: regular expression that takes the subject from a file's name.
@@ -54,8 +54,7 @@ class Cohort:
 
     structures: dict[str, int]
     size: tuple[int, ...]
-    intensity: tuple[float, float] = (0.0, 255.0)
-    percentiles: tuple[float, float] | None = None
+    intensity: tuple[float, float] | dict[str, Any] | str = (0.0, 255.0)
     folder: Path | None = None
     phantom: Phantom | None = None
     subject_pattern: str | None = None

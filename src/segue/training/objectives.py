@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from segue.causal.facts import Facts
 from segue.causal.parents import Parents
-from segue.cohort.grid import percentile_window, scaled
+from segue.cohort.intensity import Rule
+from segue.cohort.window import scaled
 from segue.mechanisms.base import Loss, Trainable
 from segue.nets.segmentor import Regressor, Segmentor
 from segue.training.augment import jitter, random_affine, random_displacement, warp
@@ -22,9 +23,9 @@ class Augmentation(nn.Module):
     """Geometry for image and masks together, then intensity for the image alone.
 
     Args:
-        percentiles: of each image, by which the study scales images, if it does. An image that changed is scaled by its
-            own again, as it would be if the scanner had made it so: gamma, blur, noise and what left the field of view
-            all move the percentiles. Contrast and brightness then change nothing.
+        rule: that finds the intensity of each image, if the study has one. An image that changed is scaled by its own
+            values again, as it would be if the scanner had made it so: gamma, blur, noise and what left the field of
+            view all move them. Contrast and brightness then change nothing.
 
     >>> Augmentation().acts, Augmentation(rotate=5.0).acts
     (False, True)
@@ -43,13 +44,13 @@ class Augmentation(nn.Module):
         noise: float = 0.0,
         gamma: float = 0.0,
         blur: float = 0.0,
-        percentiles: tuple[float, float] | None = None,
+        rule: Rule | None = None,
     ) -> None:
         super().__init__()
         self.geometry = {"rotate": rotate, "scale": scale, "shift": shift, "flip_axes": flip_axes}
         self.elastic = elastic
         self.intensity = {"contrast": contrast, "brightness": brightness, "noise": noise, "gamma": gamma, "blur": blur}
-        self.percentiles = percentiles
+        self.rule = rule
 
     @property
     def acts(self) -> bool:
@@ -65,8 +66,8 @@ class Augmentation(nn.Module):
             image, moved = warp(image, affine, field, sharp=True), [warp(m, affine, field) for m in moved]
         if any(self.intensity.values()):
             image = jitter(image, **self.intensity)
-        if self.acts and self.percentiles is not None:
-            image = scaled(image, percentile_window(image, self.percentiles))
+        if self.acts and self.rule is not None:
+            image = scaled(image, self.rule.window(image))
         return image, *moved
 
 

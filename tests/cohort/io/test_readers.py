@@ -9,13 +9,11 @@ from dicom_file import write_dicom
 from PIL import Image
 
 from segue.cohort.io import (
-    LABEL_READERS,
     READERS,
     Pixels,
     Reader,
     decode_image,
     decode_labels,
-    image_files,
     reader_of,
     split_suffix,
     suffix_by_content,
@@ -48,19 +46,17 @@ WRITERS = {
 @pytest.mark.parametrize("name", WRITERS)
 def test_a_file_is_known_by_content_and_its_header_tells_its_shape(tmp_path, name):
     WRITERS[name](tmp_path / name)
-    reader = reader_of(tmp_path / name, LABEL_READERS)
-    assert suffix_by_content(tmp_path / name, LABEL_READERS) == split_suffix(name, LABEL_READERS)[1] != ""
+    reader = reader_of(tmp_path / name)
+    assert suffix_by_content(tmp_path / name) == split_suffix(name)[1] != ""
     assert reader.shape(tmp_path / name) == LABELS.shape
-    np.testing.assert_array_equal(decode_labels(tmp_path / name, readers=LABEL_READERS).array, LABELS)
+    np.testing.assert_array_equal(decode_labels(tmp_path / name).array, LABELS)
 
 
-def test_label_maps_have_formats_that_images_have_not(tmp_path):
-    WRITERS["a.png"](tmp_path / "a.png")
-    WRITERS["a.npy"](tmp_path / "b.npy")
-    assert list(image_files(tmp_path)) == ["a"]
-    assert suffix_by_content(tmp_path / "b.npy") == ""
-    with pytest.raises(InputError, match=r"b\.npy: not a format that is read; convert it to PNG, NIfTI or DICOM"):
-        decode_image(tmp_path / "b.npy", 2)
+def test_what_is_no_image_is_refused_by_name(tmp_path):
+    (tmp_path / "b.txt").write_text("text")
+    assert suffix_by_content(tmp_path / "b.txt") == ""
+    with pytest.raises(InputError, match=r"b\.txt: not a format that is read; convert it to PNG, NIfTI, DICOM, JPEG"):
+        decode_image(tmp_path / "b.txt", 2)
 
 
 def test_a_compressed_file_is_unknown_where_its_format_is_not_stored_so(tmp_path):

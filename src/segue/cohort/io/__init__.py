@@ -13,17 +13,16 @@ from segue.cohort.io.image_file import (
 )
 from segue.cohort.io.reader import Pixels, Reader
 from segue.cohort.io.readers import (
-    LABEL_READERS,
     READERS,
     format_names,
     image_files,
+    passed_over,
     reader_of,
     split_suffix,
     suffix_by_content,
 )
 
 __all__ = [
-    "LABEL_READERS",
     "READERS",
     "Pixels",
     "PlacedImage",
@@ -32,6 +31,7 @@ __all__ = [
     "decode_labels",
     "format_names",
     "image_files",
+    "passed_over",
     "place_image",
     "place_pixels",
     "read_image",

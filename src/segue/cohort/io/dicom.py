@@ -1,15 +1,16 @@
-"""DICOM: rescaled values, spacing and geometry. pydicom is imported only where there is such a file."""
+"""DICOM files, one an image or with several frames. pydicom is imported only where there is such a file."""
 
 from pathlib import Path
 from typing import Any
 
+import nibabel
 import numpy as np
-from jaxtyping import Float
 
+from segue.cohort.io.dicom_frame import Frame, frame_geometry
 from segue.cohort.io.reader import Pixels, Reader
 from segue.errors import InputError
 
-LPS_TO_RAS = np.array([-1.0, -1.0, 1.0])  # left and posterior are positive in DICOM, negative in NIfTI
+SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
 
 
 def is_dicom(head: bytes) -> bool:
@@ -29,59 +30,49 @@ def dicom_shape(path: Path) -> tuple[int, ...]:
 
 
 def read_dicom(path: Path, *, labels: bool) -> Pixels:
-    """Rows, columns, and frames last where there are several; values after rescaling (of CT, Hounsfield units).
+    """Rows, columns, and frames last where there are several; values after the modality's rescaling (CT: HU).
+
+    A window (VOI LUT) is not applied: it is a choice of how to look at an image, differs between files of one scanner,
+    and would take the unit from HU. MONOCHROME1, where the largest value is black, is turned over.
 
     Raises:
-        InputError: pydicom is not installed, or the pixels are in colour or compressed in a way that it cannot read.
+        InputError: pydicom is not installed; the pixels are in colour, a segmentation, or compressed in a way that
+            nothing here decodes; or frames do not lie at equal distances.
     """
     dataset = _open(path, stop_before_pixels=False)
-    if int(dataset.get("SamplesPerPixel", 1)) != 1:
-        raise InputError(f"{path}: is in colour, not grey values; export it as one channel")
+    _check_grey(path, dataset)
     try:
         stored = dataset.pixel_array
     except (NotImplementedError, RuntimeError, AttributeError) as error:
         reason = " ".join(str(error).split())[:120]
-        raise InputError(f"{path}: its pixels cannot be decoded ({reason}); export it uncompressed") from error
-    if dataset.get("PhotometricInterpretation") == "MONOCHROME1":
-        stored = (1 << int(dataset.BitsStored)) - 1 - stored.astype(np.int64)  # where the largest value is black
-    array = stored * float(dataset.get("RescaleSlope", 1) or 1) + float(dataset.get("RescaleIntercept", 0) or 0)
-    array = np.moveaxis(array, 0, -1) if array.ndim == 3 else array
-    spacing = _spacing(dataset, array.ndim)
-    return Pixels(array.astype(np.float32), spacing, None, _affine(dataset, spacing))
+        mend = 'pip install "segue-counterfactual[dicom]", or export it uncompressed'
+        raise InputError(f"{path}: its pixels cannot be decoded ({reason}); {mend}") from error
+    planes = stored if stored.ndim == 3 else stored[None]
+    frames = [Frame(dataset, i) for i in range(len(planes))]
+    array = np.stack([frame.values(plane) for frame, plane in zip(frames, planes, strict=True)], axis=-1)
+    try:
+        spacing, affine = frame_geometry(frames)
+    except ValueError as error:
+        raise InputError(f"{path}: {error}; give one image, or frames at equal distances") from None
+    axes = None if affine is None else nibabel.aff2axcodes(affine)
+    return Pixels(array if stored.ndim == 3 else array[..., 0], spacing, axes, affine)
+
+
+def _check_grey(path: Path, dataset: Any) -> None:
+    """Refuse what holds no grey values."""
+    colour = str(dataset.get("PhotometricInterpretation", "MONOCHROME2"))
+    if int(dataset.get("SamplesPerPixel", 1)) != 1 or not colour.startswith("MONOCHROME"):
+        raise InputError(f"{path}: is in colour ({colour}), not grey values; export it as one channel")
+    if dataset.get("SOPClassUID") == SEGMENTATION:
+        raise InputError(f"{path}: is a DICOM segmentation, whose frames are segments; give it as the cohort's masks")
 
 
 def _open(path: Path, *, stop_before_pixels: bool) -> Any:
     try:
         import pydicom
     except ImportError:
-        raise InputError(f'{path}: to read DICOM, pip install "segue-counterfactual[explore]"') from None
+        raise InputError(f'{path}: to read DICOM, pip install "segue-counterfactual[dicom]"') from None
     return pydicom.dcmread(path, stop_before_pixels=stop_before_pixels)
 
 
-def _spacing(dataset: Any, dims: int) -> tuple[float, ...] | None:
-    """mm along rows, columns and frames; None where the file lacks one of them."""
-    pixel = dataset.get("PixelSpacing") or dataset.get("ImagerPixelSpacing")
-    between = dataset.get("SpacingBetweenSlices") or dataset.get("SliceThickness")
-    if not pixel or (dims == 3 and not between):
-        return None
-    spacing = (float(pixel[0]), float(pixel[1]), *([float(between)] if dims == 3 else []))
-    return spacing if all(np.isfinite(mm) and mm > 0 for mm in spacing) else None
-
-
-def _affine(dataset: Any, spacing: tuple[float, ...] | None) -> Float[np.ndarray, "4 4"] | None:
-    """From (row, column, frame) to mm (DICOM PS3.3, C.7.6.2.1.1), in NIfTI's directions."""
-    position, directions = dataset.get("ImagePositionPatient"), dataset.get("ImageOrientationPatient")
-    if spacing is None or position is None or directions is None:
-        return None
-    along_row, along_column = np.array(directions[:3], dtype=float), np.array(directions[3:], dtype=float)
-    thickness = spacing[2] if len(spacing) > 2 else float(dataset.get("SliceThickness") or 1)
-    affine = np.eye(4)
-    affine[:3, 0] = along_column * spacing[0]  # from one row to the next, along a column
-    affine[:3, 1] = along_row * spacing[1]
-    affine[:3, 2] = np.cross(along_row, along_column) * thickness
-    affine[:3, 3] = np.array(position, dtype=float)
-    affine[:3] *= LPS_TO_RAS[:, None]
-    return affine
-
-
-DICOM = Reader("DICOM", (".dcm",), is_dicom, dicom_shape, read_dicom)
+DICOM = Reader("DICOM", (".dcm", ".dicom", ".ima"), is_dicom, dicom_shape, read_dicom)

@@ -30,10 +30,10 @@ def stamp(path: Path) -> list[Any]:
 def read_image(
     path: Path, size: tuple[int, ...], *, slice: int | None = None
 ) -> tuple[Float32[np.ndarray, "1 *space"], tuple[float, ...] | None]:
-    """Read a PNG, NIfTI or DICOM image, averaged onto a grid of the given size.
+    """Read an image file, averaged onto a grid of the given size.
 
     Args:
-        path: PNG (8 or 16 bits; colour becomes luminance), NIfTI (`.nii`, `.nii.gz`) or DICOM (`.dcm`), axes as stored.
+        path: PNG, NIfTI, DICOM, JPEG, TIFF, NumPy, MetaImage or NRRD, axes as stored; colour becomes luminance.
         size: of the result, two entries or three.
         slice: of a file with one axis more than `size`, the place along its last axis, counted from 0.
 
@@ -156,9 +156,19 @@ def decode_image(path: Path, dims: int, *, slice: int | None = None) -> Pixels:
     pixels = _decode(path, [dims + (slice is not None)], READERS, labels=False)
     if slice is not None:
         pixels = _slice(path, pixels, slice)
-    if not np.isfinite(pixels.array).all():
-        raise InputError(f"{path}: holds values that are not finite; replace NaN and infinity")
+    if not np.isfinite(in_single(pixels.array)).all():
+        raise InputError(f"{path}: holds values that are not finite in single precision; replace NaN and infinity")
     return pixels
+
+
+def in_single(array: Shaped[np.ndarray, "*space"]) -> Float32[np.ndarray, "*space"]:
+    """Values as the networks take them; those beyond single precision, such as -1.7e308 for no data, are infinite.
+
+    >>> in_single(np.array([1.5, -1.7e308])).tolist()
+    [1.5, -inf]
+    """
+    with np.errstate(over="ignore"):
+        return array.astype(np.float32, copy=False)
 
 
 def decode_labels(path: Path, dims: int | None = None, *, readers: Sequence[Reader] = READERS) -> Pixels:
@@ -172,10 +182,9 @@ def decode_labels(path: Path, dims: int | None = None, *, readers: Sequence[Read
         InputError: the file is missing, empty, corrupt, of other dimensions, or holds values that are no labels.
 
     >>> import tempfile
-    >>> from segue.cohort.io import LABEL_READERS
     >>> file = Path(tempfile.mkdtemp()) / "mask.npy"
     >>> np.save(file, np.array([[0, 3]]))
-    >>> decode_labels(file, readers=LABEL_READERS).array.tolist()
+    >>> decode_labels(file).array.tolist()
     [[0, 3]]
     """
     pixels = _decode(path, [2, 3] if dims is None else [dims], readers, labels=True)

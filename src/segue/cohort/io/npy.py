@@ -1,4 +1,4 @@
-"""NumPy's own format, for label maps that are drawn in Python."""
+"""NumPy's own format: rows, columns (, slices)."""
 
 from pathlib import Path
 

@@ -2,24 +2,35 @@
 
 import gzip
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from PIL import Image
+
 from segue.cohort.io.dicom import DICOM
+from segue.cohort.io.itk import METAIMAGE, NRRD
+from segue.cohort.io.jpeg import JPEG
 from segue.cohort.io.nifti import NIFTI
 from segue.cohort.io.npy import NPY
 from segue.cohort.io.png import PNG
 from segue.cohort.io.reader import Reader
+from segue.cohort.io.tiff import TIFF
 from segue.errors import InputError
 
 READERS: list[Reader] = [
     PNG,
     NIFTI,
     DICOM,
+    JPEG,
+    TIFF,
+    NPY,
+    METAIMAGE,
+    NRRD,
 ]
-"""The formats of images and masks."""
-LABEL_READERS: list[Reader] = [*READERS, NPY]
-"""The formats of label maps."""
+"""The formats of images, masks and label maps; a JPEG is no mask."""
+OTHER_PICTURES = (".hdr", ".img", ".mnc", ".npz", ".mat", ".h5", ".hdf5", ".vti", ".zarr", ".heic", ".svs", ".czi")
+"""Suffixes of files that hold images and are not read, beside the formats that Pillow knows."""
 
 HEAD = 600  # bytes that tell a format: more than a NIfTI-2 header
 GZIP = b"\x1f\x8b"
@@ -28,8 +39,8 @@ GZIP = b"\x1f\x8b"
 def split_suffix(name: str, readers: Sequence[Reader] = READERS) -> tuple[str, str]:
     """Stem and suffix of a file's name; the suffix is "" where none of the `readers` has it.
 
-    >>> split_suffix("p01.slice3.NII.gz"), split_suffix("photo.jpg")
-    (('p01.slice3', '.nii.gz'), ('photo.jpg', ''))
+    >>> split_suffix("p01.slice3.NII.gz"), split_suffix("photo.bmp")
+    (('p01.slice3', '.nii.gz'), ('photo.bmp', ''))
     """
     for suffix in suffixes_of(readers):
         if name.lower().endswith(suffix):
@@ -38,7 +49,7 @@ def split_suffix(name: str, readers: Sequence[Reader] = READERS) -> tuple[str, s
 
 
 def reader_of(path: Path, readers: Sequence[Reader] = READERS) -> Reader:
-    """The reader for a path, by its suffix.
+    """The reader for a file: by its content, whatever it is called, or else by its suffix.
 
     Raises:
         InputError: there is none.
@@ -46,7 +57,8 @@ def reader_of(path: Path, readers: Sequence[Reader] = READERS) -> Reader:
     >>> reader_of(Path("scan.nii.gz")).name
     'NIfTI'
     """
-    suffix = split_suffix(path.name, readers)[1]
+    known = suffix_by_content(path, readers) if path.is_file() else ""
+    suffix = known or split_suffix(path.name, readers)[1]
     for reader in readers:
         if suffix in reader.suffixes:
             return reader
@@ -78,6 +90,8 @@ def suffix_by_content(path: Path, readers: Sequence[Reader] = READERS) -> str:
 def image_files(folder: Path) -> dict[str, Path]:
     """The image files of a folder by stem, in the order of the stems; hidden files and other formats are passed over.
 
+    A file without one of the known suffixes is an image by its content (IM0001, 1.2.840.113619); its stem is its name.
+
     Raises:
         InputError: there are none, or two have one stem.
 
@@ -85,13 +99,14 @@ def image_files(folder: Path) -> dict[str, Path]:
     >>> folder = Path(tempfile.mkdtemp())
     >>> for name in ("b.png", "a.nii.gz", "notes.txt"):
     ...     (folder / name).touch()
+    >>> _ = (folder / "IM0001").write_bytes(bytes(128) + b"DICM")
     >>> [(stem, path.name) for stem, path in image_files(folder).items()]
-    [('a', 'a.nii.gz'), ('b', 'b.png')]
+    [('IM0001', 'IM0001'), ('a', 'a.nii.gz'), ('b', 'b.png')]
     """
     files: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         stem, suffix = split_suffix(path.name)
-        if not suffix or path.name.startswith("."):
+        if path.name.startswith(".") or not (suffix or (path.is_file() and suffix_by_content(path))):
             continue
         if stem in files:
             raise InputError(f"{path}: has the same name as {files[stem].name}; keep one of them")
@@ -101,11 +116,31 @@ def image_files(folder: Path) -> dict[str, Path]:
     return dict(sorted(files.items()))
 
 
+def passed_over(folder: Path) -> dict[str, int]:
+    """How many pictures of a folder are in formats that are not read, by suffix; hidden files aside.
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for name in ("a.png", "notes.txt", "b.hdr"):
+    ...     (folder / name).touch()
+    >>> (folder / "c.BMP").write_bytes(b"BM" + bytes(60)) and passed_over(folder)
+    {'.bmp': 1, '.hdr': 1}
+    """
+    Image.init()
+    pictures = {suffix for suffix in Image.EXTENSION if suffix != ".pdf"} | set(OTHER_PICTURES)
+    others = (
+        path.suffix.lower()
+        for path in folder.iterdir()
+        if not path.name.startswith(".") and path.suffix.lower() in pictures and not split_suffix(path.name)[1]
+    )
+    return dict(sorted(Counter(others).items()))
+
+
 def suffixes_of(readers: Sequence[Reader]) -> list[str]:
     """All suffixes of some readers.
 
     >>> suffixes_of(READERS)
-    ['.png', '.nii.gz', '.nii', '.dcm']
+    ['.png', '.nii.gz', '.nii', '.dcm', '.dicom', '.ima', '.jpg', '.jpeg', '.tif', '.tiff', '.npy', '.mha', ...]
     """
     return [suffix for reader in readers for suffix in reader.suffixes]
 
@@ -114,7 +149,7 @@ def format_names(readers: Sequence[Reader] = READERS) -> str:
     """The names of formats, for a message.
 
     >>> format_names()
-    'PNG, NIfTI or DICOM'
+    'PNG, NIfTI, DICOM, JPEG, TIFF, NumPy, MetaImage or NRRD'
     """
     *first, last = (reader.name for reader in readers)
     return f"{', '.join(first)} or {last}"

@@ -19,13 +19,17 @@ def to_bits(image: Shaped[np.ndarray, "*shape"], *, bits: int) -> Shaped[np.ndar
     return image.clip(0, 2**bits - 1).round().astype(np.uint8 if bits == 8 else np.uint16)
 
 
-def bits_of(intensity: tuple[float, float]) -> int:
-    """8 where the study's intensities fit into 8 bits, else 16.
+def bits_of(intensity: tuple[float, float], image: Shaped[np.ndarray, "*space"]) -> int:
+    """Bits of a PNG of this image: 8 where the usual intensities, and 99% of its values at least, fit in; else 16.
 
-    >>> bits_of((0.0, 255.0)), bits_of((-1024.0, 3071.0))
+    A model knows 0 to 255, and is asked of a 12-bit image: the answer has 12 bits too.
+
+    >>> bits_of((0.0, 255.0), np.array([0.0, 255.0])), bits_of((0.0, 255.0), np.array([0.0, 4095.0]))
     (8, 16)
+    >>> bits_of((-1024.0, 3071.0), np.zeros(4))
+    16
     """
-    return 8 if intensity[1] <= 255 else 16
+    return 8 if intensity[1] <= 255 and np.percentile(image, 99) <= 255 else 16
 
 
 def write_nifti(
