@@ -1,7 +1,7 @@
 """YAML as its version 1.2 defines it (core schema): one reader, and one writer, for studies, ablations and plans.
 
-PyYAML reads YAML 1.1, in which `no` is false, `010` is 8, `1e-3` is text, and the last of two equal keys wins. Here only
-`true` and `false` are booleans, `010` is ten, `1e-3` is a number, two equal keys are refused with their line, and
+PyYAML reads YAML 1.1, in which `no` is false, `010` is 8, `1e-3` is text, and the last of two equal keys wins. Here
+only `true` and `false` are booleans, `010` is ten, `1e-3` is a number, two equal keys are refused with their line, and
 every key is text as it is written: a structure may be called `no`, and a code `01`.
 """
 
@@ -36,9 +36,9 @@ class CoreLoader(yaml.SafeLoader):
     {'no': 10, 'rate': 0.001}
     """
 
-    yaml_implicit_resolvers: dict[Any, Any] = {}
+    yaml_implicit_resolvers: dict[Any, Any] = {}  # noqa: RUF012
 
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[str, Any]:
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         """Keys are text as it is written; two equal ones are refused with their line."""
         if not isinstance(node, yaml.MappingNode):
             raise yaml.constructor.ConstructorError(None, None, "expected a mapping", node.start_mark)
@@ -53,11 +53,11 @@ class CoreLoader(yaml.SafeLoader):
         self.flatten_mapping(node)  # what `<<` names comes first
         return {key.value: self.construct_object(value, deep=deep) for key, value in node.value}
 
-    def construct_yaml_map(self, node: Any) -> dict[str, Any]:
+    def whole_mapping(self, node: Any) -> dict[str, Any]:
         """At once: a mapping that holds itself is refused."""
         return self.construct_mapping(node, deep=True)
 
-    def construct_yaml_seq(self, node: Any) -> list[Any]:
+    def whole_list(self, node: Any) -> list[Any]:
         """At once: a list that holds itself is refused."""
         return self.construct_sequence(node, deep=True)
 
@@ -84,8 +84,8 @@ class CoreDumper(yaml.SafeDumper):
 for tag, pattern, first in CORE_SCHEMA:
     CoreLoader.add_implicit_resolver(tag, re.compile(f"^(?:{pattern})$"), list(first))
     CoreDumper.add_implicit_resolver(tag, re.compile(f"^(?:{pattern})$"), list(first))
-CoreLoader.add_constructor("tag:yaml.org,2002:map", CoreLoader.construct_yaml_map)
-CoreLoader.add_constructor("tag:yaml.org,2002:seq", CoreLoader.construct_yaml_seq)
+CoreLoader.add_constructor("tag:yaml.org,2002:map", CoreLoader.whole_mapping)
+CoreLoader.add_constructor("tag:yaml.org,2002:seq", CoreLoader.whole_list)
 CoreLoader.add_constructor(INT, CoreLoader.construct_yaml_int)
 CoreLoader.add_constructor(FLOAT, CoreLoader.construct_yaml_float)
 

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-
 from segue.cohort.io.write_file import bits_of
 from segue.engine.model import Model
 from segue.errors import InputError

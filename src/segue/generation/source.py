@@ -10,7 +10,7 @@ from segue.cohort import Store
 from segue.cohort.case import Case
 from segue.cohort.io import decode_image, image_files, spacing_on_grid, stamp, to_grid
 from segue.cohort.io.write_file import scaled_axes
-from segue.cohort.table import TableRow, read_table
+from segue.cohort.table import CohortTable
 from segue.engine.model import Model
 from segue.errors import InputError
 
@@ -101,11 +101,11 @@ class FolderImages:
         self.ids = list(self.files)
         self.size = model.grid.size
         self.path = path / "table.csv"
-        self.table = read_table(self.path, names=self.ids, dims=len(model.grid.size), covariates=covariates)
+        self.table = CohortTable(self.path, dims=len(model.grid.size), covariates=covariates)
 
     def read(self, index: int) -> Case:
         id = self.ids[index]
-        row, file = self.table.get(id, TableRow()), self.files[id]
+        row, file = self.table.row(id), self.files[id]
         pixels = decode_image(file, len(self.size))
         old = row.spacing or pixels.spacing
         spacing = spacing_on_grid(old, pixels.array.shape, self.size)

@@ -1,17 +1,39 @@
 """Stage: the cohort, from a folder or the phantom, to its store."""
 
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from segue.cohort import Fold, Record, Store, assign_splits, read_folder, write_store
-from segue.cohort.folder import list_folder
+from segue.cohort import Fold, FolderSettings, Record, Store, assign_splits, list_folder, write_store
+from segue.cohort.census import Census, check_counts, check_varying
+from segue.cohort.folder import read_cases
+from segue.cohort.folder_settings import CohortCase
+from segue.errors import InputError
 from segue.phantom import render_cohort
 from segue.pipeline.common import Result
 from segue.progress import track
-from segue.study.schema import Study
+from segue.study.schema import Cohort, Study
 
 T = TypeVar("T")
+
+
+def folder_settings(cohort: Cohort) -> FolderSettings:
+    """How the study reads its folder, and every other one."""
+    return FolderSettings(
+        structures=cohort.structures,
+        size=cohort.size,
+        subject_pattern=cohort.subject_pattern,
+        covariates=cohort.covariates,
+        codes=cohort.codes,
+        missing=cohort.missing,
+        background=cohort.background,
+        overlaps=cohort.overlaps,
+        layout=cohort.layout,
+        images=cohort.images,
+        masks=cohort.masks,
+        channels=cohort.channels,
+    )
 
 
 def prepare(study: Study, directory: Path) -> Result:
@@ -19,23 +41,41 @@ def prepare(study: Study, directory: Path) -> Result:
     cohort = study.cohort
     fold = Fold(cohort.fold, cohort.folds) if cohort.fold else None
     if cohort.folder is not None:
-        return prepare_folder(study, cohort.folder, directory, split=cohort.split, fold=fold)
+        cases = list_folder(cohort.folder, folder_settings(cohort))
+        subjects = [case.subject for case in cases]
+        splits = assign_splits(subjects, cohort.split, cohort.seed, fold)
+        check_counts(subjects, splits)  # before images are read
+        check_varying([case.row.covariates for case in cases], splits)
+        return store_cases(study, cases, directory, split=cohort.split, fold=fold)
     assert cohort.phantom is not None  # checked with the study
     count, seed, law = cohort.phantom.images, cohort.phantom.seed, cohort.phantom.law
     height, width = cohort.size  # checked with the study too
+    ids = [str(i) for i in range(count)]
+    check_counts(ids, assign_splits(ids, cohort.split, cohort.seed, fold))
     records = render_cohort(count, size=(height, width), seed=seed, law=law)
     return store_records(study, records, count, directory, split=cohort.split, fold=fold)
 
 
-def prepare_folder(
-    study: Study, folder: Path, directory: Path, *, split: dict[str, float], fold: Fold | None = None
+def prepare_folder(study: Study, folder: Path, directory: Path, *, split: dict[str, float]) -> Result:
+    """Write another cohort to a store, in the study's own way."""
+    cases = list_folder(folder, folder_settings(study.cohort))
+    if len(cases) < 2:
+        raise InputError(f"{folder}: holds {len(cases)} image; give at least 2, so that values can be exchanged")
+    return store_cases(study, cases, directory, split=split)
+
+
+def store_cases(
+    study: Study, cases: list[CohortCase], directory: Path, *, split: Mapping[str, float], fold: Fold | None = None
 ) -> Result:
-    cohort = study.cohort
-    reading = {"subject_pattern": cohort.subject_pattern, "covariates": cohort.covariates, "size": cohort.size}
-    cases = list_folder(folder, **reading)  # type: ignore[arg-type]
-    assign_splits([case.subject for case in cases], split, cohort.seed, fold)  # refuse bad splits before reading images
-    records = read_folder(folder, structures=cohort.structures, **reading)  # type: ignore[arg-type]
-    return store_records(study, records, len(cases), directory, split=split, fold=fold)
+    """Write the cases of a folder, and say what their masks lack."""
+    cohort, shares = study.cohort, dict(split)
+    splits = assign_splits([case.subject for case in cases], shares, cohort.seed, fold)
+    census = Census(tuple(cohort.structures), splits)
+    records = census.counted(read_cases(cases, folder_settings(cohort)))
+    result = store_records(study, records, len(cases), directory, split=shares, fold=fold)
+    for line in census.remarks():
+        print(f"note: {line}", file=sys.stderr)
+    return result | {"remarks": census.remarks()}
 
 
 def store_records(

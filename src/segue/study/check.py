@@ -47,6 +47,7 @@ def check_cohort(cohort: Cohort, where: str) -> None:
     if cohort.phantom is not None and tuple(cohort.structures) != PHANTOM_STRUCTURES:
         known = ", ".join(PHANTOM_STRUCTURES)
         raise InputError(f"{where}: cohort.structures of the phantom are {known}, in this order")
+    check_table(cohort, where)
     if cohort.intensity[0] >= cohort.intensity[1]:
         raise InputError(f"{where}: cohort.intensity is {cohort.intensity}: give the lower value first")
     if cohort.percentiles is not None and not 0 <= cohort.percentiles[0] < cohort.percentiles[1] <= 100:
@@ -58,6 +59,17 @@ def check_cohort(cohort: Cohort, where: str) -> None:
             raise InputError(f"{where}: cohort.split gives no subjects to {split!r}")
     if not math.isclose(sum(cohort.split.values()), 1, abs_tol=1e-6):
         raise InputError(f"{where}: cohort.split adds up to {sum(cohort.split.values()):g}: make it 1")
+
+
+def check_table(cohort: Cohort, where: str) -> None:
+    """What is said of the columns of the table."""
+    for name in cohort.codes:
+        if name not in cohort.covariates:
+            known = cohort.covariates or ("the study has none",)
+            raise InputError(f"{where}: cohort.codes: {name} is no covariate{nearest(name, known)}")
+    if cohort.missing == "mean" and cohort.codes:
+        mend = f"codes of {min(cohort.codes)} have no mean; say drop"
+        raise InputError(f"{where}: cohort.missing: mean: {mend}")
 
 
 def check_names(study: Study, where: str) -> None:
