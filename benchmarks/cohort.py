@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.machine import Alone, Cost
 from benchmarks.record import Findings, Row, Statement, run, together
 from benchmarks.timing import Seconds, interleave, ratio, spread
-from segue.cohort import Store, read_folder, write_store
+from segue.cohort import FolderSettings, Store, read_folder, write_store
 from segue.cohort.grid import Grid
 from segue.cohort.intensity import Intensity
 from segue.errors import InputError
@@ -109,7 +109,7 @@ def read_findings(folder: Path, rounds: int, warmup: int, images: int, size: tup
                 np.take(array, chosen, axis=0)
 
     def nifti_folder() -> None:
-        for _ in read_folder(nifti, structures={name: i + 1 for i, name in enumerate(STRUCTURES)}, size=size):
+        for _ in read_folder(nifti, FolderSettings({name: i + 1 for i, name in enumerate(STRUCTURES)}, size)):
             pass
 
     works: dict[str, Work] = {

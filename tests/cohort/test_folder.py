@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segue.cohort import list_folder, read_folder, read_image
+from segue.cohort import FolderSettings, list_folder, read_folder, read_image
 from segue.errors import InputError
 
 STRUCTURES = {"heart": 3, "lung": 7}
@@ -44,7 +44,7 @@ def folder(tmp_path):
 
 
 def read(folder, structures=STRUCTURES, size=(4, 6), **kwargs):
-    return list(read_folder(folder, structures=structures, size=size, **kwargs))
+    return list(read_folder(folder, FolderSettings(structures, size, **kwargs)))
 
 
 def write_table(folder, columns, rows=None):
@@ -86,15 +86,15 @@ def test_table_gives_subject_spacing_and_covariates(folder):
 def test_listing_decodes_nothing(folder):
     for path in (folder / "images").iterdir():
         path.write_bytes(b"not an image")
-    cases = list_folder(folder, size=(4, 6), subject_pattern=r"patient\d")
+    cases = list_folder(folder, FolderSettings(STRUCTURES, (4, 6), subject_pattern=r"patient\d"))
     assert [case.subject for case in cases] == ["patient0"] * 2 + ["patient1"] * 2 + ["patient2"] * 2
 
 
 def test_one_image_is_read_at_a_time(folder):
-    records = read_folder(folder, structures=STRUCTURES, size=(4, 6))
+    records = read_folder(folder, FolderSettings(STRUCTURES, (4, 6)))
     next(records)
     (folder / "images" / "patient0_slice1.png").write_bytes(b"not an image")
-    with pytest.raises(InputError, match="patient0_slice1"):
+    with pytest.raises(InputError, match=r"patient0_slice1"):
         next(records)
 
 
@@ -172,8 +172,8 @@ def scramble(path):
 
 
 BAD_FOLDERS = {
-    "images: no such folder": lambda f: shutil.rmtree(f / "images"),
-    "masks: no such folder": lambda f: shutil.rmtree(f / "masks"),
+    "does not hold images/": lambda f: shutil.rmtree(f / "images"),
+    "images/patient0_slice0.png: has no mask": lambda f: shutil.rmtree(f / "masks"),
     "images: holds no images": lambda f: [path.unlink() for path in (f / "images").iterdir()],
     f"images/{NAME}.png: has no mask": lambda f: (f / "masks" / f"{NAME}.png").unlink(),
     f"masks/{NAME}.png: has no image": lambda f: (f / "images" / f"{NAME}.png").unlink(),
@@ -183,7 +183,13 @@ BAD_FOLDERS = {
     ).write_bytes(b"x"),
     "table.csv: has no row for 'patient0_slice0'": lambda f: write_table(f, "name,age", [["a", "1"]]),
     "table.csv: has no column 'name'": lambda f: write_table(f, "age,sex", [["1", "2"]]),
-    "table.csv: has several rows for 'a'": lambda f: write_table(f, "name,age", [["a", "1"], ["a", "2"]]),
+    "table.csv: has several rows for 'patient0_slice0'": lambda f: write_table(
+        f, "name,age", [["patient0_slice0", "1"], ["patient0_slice0.png", "2"]]
+    ),
+    f"images/{NAME}.png: is a link to ../.git/annex/x, which is not there": lambda f: (
+        (f / "images" / f"{NAME}.png").unlink(),
+        (f / "images" / f"{NAME}.png").symlink_to("../.git/annex/x"),
+    ),
     "table.csv: has spacing_0 alone": lambda f: write_table(f, "name,spacing_0"),
     "table.csv: the spacing of 'patient0_slice0'": lambda f: write_table(f, "name,spacing_0,spacing_1"),
     "table.csv: is not a CSV table": lambda f: (f / "table.csv").write_bytes(b""),
@@ -210,14 +216,14 @@ BAD_FILES = {
 def test_a_bad_folder_is_refused_at_the_call(folder, message):
     BAD_FOLDERS[message](folder)
     with pytest.raises(InputError) as caught:
-        read_folder(folder, structures=STRUCTURES, size=(4, 6))
+        read_folder(folder, FolderSettings(STRUCTURES, (4, 6)))
     assert message in str(caught.value) and "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("message", BAD_FILES)
 def test_a_bad_file_is_refused_when_it_is_read(folder, message):
     BAD_FILES[message](folder)
-    records = read_folder(folder, structures=STRUCTURES, size=(4, 6))
+    records = read_folder(folder, FolderSettings(STRUCTURES, (4, 6)))
     assert [next(records).id for _ in range(3)] == ["patient0_slice0", "patient0_slice1", "patient1_slice2"]
     with pytest.raises(InputError) as caught:
         next(records)
@@ -250,6 +256,7 @@ def test_bad_arguments_are_refused(folder, arguments, message):
     [
         ("sex", "1", "no column for covariate 'age'"),
         ("age", "old", "'age' of .* is 'old'"),
+        ("age", "1_0", "'age' of .* is '1_0'"),
         ("age", "", "is ''"),
         ("age", "inf", "'inf'"),
     ],
@@ -262,7 +269,7 @@ def test_bad_covariates_are_refused(folder, column, value, message):
 
 def test_a_decompression_bomb_is_one_line(folder, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
-    with pytest.raises(InputError, match="too many pixels"):
+    with pytest.raises(InputError, match=r"too many pixels"):
         read_image(folder / "images" / f"{NAME}.png", (4, 6))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 60)  # within twice the limit there is but a warning
     read_image(folder / "images" / f"{NAME}.png", (4, 6))
@@ -276,7 +283,32 @@ def test_a_single_image_that_cannot_be_read(tmp_path, name, message):
 
 
 def test_an_absent_structure_is_refused_before_the_last_record(folder):
-    records = read_folder(folder, structures={"heart": 3, "liver": 4}, size=(4, 6))
-    with pytest.raises(InputError, match="'liver'"):
+    records = read_folder(folder, FolderSettings({"heart": 3, "liver": 4}, (4, 6)))
+    with pytest.raises(InputError, match=r"'liver'"):
         for _ in range(6):
             next(records)
+
+
+def save_masks(folder, values):
+    """Masks of these labels, one an image."""
+    for path, held in zip(sorted((folder / "masks").iterdir()), values, strict=True):
+        mask = np.zeros((8, 12), np.uint8)
+        mask[0, : len(held)] = held
+        save_png(path, mask)
+
+
+def test_a_mask_of_another_convention_is_refused(folder):
+    save_masks(folder, [[3], [3], [255], [3], [255], [3]])
+    with pytest.raises(InputError, match=r"patient1_slice2\.png: holds label 255 and none .*\(3\) \(so do 1 more"):
+        read(folder, {"heart": 3})
+    assert len(read(folder, {"heart": 3}, background=(255,))) == 6
+
+
+def test_an_unknown_label_that_is_met_beside_known_ones_is_background(folder):
+    save_masks(folder, [[3, 9], [3], [9], [], [9], [3]])
+    assert [bool(record.fractions.any()) for record in read(folder, {"heart": 3})] == [1, 1, 0, 0, 0, 1]
+
+
+def test_several_labels_may_be_one_structure(folder):
+    (record, *_) = read(folder, {"chest": (3, 7)})
+    np.testing.assert_allclose(record.fractions.mean(), np.isin(labels(0), (3, 7)).mean(), rtol=1e-6)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.fft import dctn
 
-from segue.cohort.folder import read_folder
+from segue.cohort import FolderSettings, read_folder
 from segue.errors import InputError
 from segue.phantom import (
     ACROSS,
@@ -407,7 +407,7 @@ def test_folder_reader_takes_what_was_written(tmp_path, law):
     write_folder(tmp_path / "cohort", 4, size=SIZE, seed=7, law=law)
     labels = {name: k for k, name in enumerate(STRUCTURES, start=1)}
     covariates = ("age", "burden") if law == "coupled" else ()
-    read = read_folder(tmp_path / "cohort", structures=labels, size=SIZE, covariates=covariates)
+    read = read_folder(tmp_path / "cohort", FolderSettings(labels, SIZE, covariates=covariates))
     for found, expected in zip(read, render_cohort(4, size=SIZE, seed=7, law=law), strict=True):
         assert (found.id, found.subject) == (expected.id, expected.subject)
         assert found.covariates == pytest.approx(expected.covariates, rel=1e-4)

@@ -1,6 +1,7 @@
 """Images, masks and covariates: from folders to a store on disk, split by subject."""
 
 from segue.cohort.folder import list_folder, read_folder
+from segue.cohort.folder_settings import FolderSettings
 from segue.cohort.io import read_image
 from segue.cohort.record import Record
 from segue.cohort.resample import area_resample
@@ -9,6 +10,7 @@ from segue.cohort.store import Store, write_store
 
 __all__ = [
     "Fold",
+    "FolderSettings",
     "Record",
     "Store",
     "area_resample",

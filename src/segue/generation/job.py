@@ -8,8 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from segue.engine.model import Model
 from segue.errors import InputError
 from segue.files import write_text
@@ -29,6 +27,7 @@ from segue.generation.source import Source, open_source
 from segue.generation.worker import Worker
 from segue.hub.load import load
 from segue.pipeline import fingerprint
+from segue.yaml_text import dump_yaml
 
 PLAN = "plan.yaml"
 SHARD_IMAGES = 64  # at most
@@ -103,7 +102,7 @@ def make_worker(job: Job, model: Model, source: Source, plan: Plan) -> Worker:
 
 def fill_output(folder: Path, *, job: Job, model: Model, source: Source, plan: Plan) -> None:
     """The first content of an output folder: the plan with its defaults, and an empty store or folder for images."""
-    write_text(folder / PLAN, yaml.safe_dump(plan_settings(plan), sort_keys=False))
+    write_text(folder / PLAN, dump_yaml(plan_settings(plan)))
     if isinstance(plan.requests, TableRequests):
         shutil.copyfile(plan.requests.table, folder / REQUESTS_FILE)
     if job.format != "zarr":

@@ -14,11 +14,11 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import polars as pl
-import yaml
 
 from segue.causal.request import Intervention, Request, known_variable
 from segue.errors import InputError, nearest
 from segue.text import one_line
+from segue.yaml_text import read_yaml
 
 RequestText = Mapping[str, str]
 """One request: by variable, a value, change or quantile as text. Empty: the null request."""
@@ -165,10 +165,7 @@ def read_content(path: Path) -> dict[str, Any]:
     """The content of a plan, with known keys."""
     if not path.is_file():
         raise InputError(f"{path}: no such plan; give a YAML file, e.g. `each: {{variables: all, values: [+1sd]}}`")
-    try:
-        content = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a YAML file: {one_line(error)}") from None
+    content = read_yaml(path)
     if not isinstance(content, dict):
         raise InputError(f"{path}: a plan is a mapping with one of the keys {', '.join(PLAN_FORMS)}")
     known = (*PLAN_FORMS, "propagate", "hold", "shard")

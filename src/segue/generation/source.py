@@ -10,7 +10,7 @@ from segue.cohort.case import Case
 from segue.cohort.io import PlacedImage, image_files, place_image, stamp
 from segue.cohort.origin import Origin
 from segue.cohort.placement import scaled_axes
-from segue.cohort.table import TableRow, read_table
+from segue.cohort.table import CohortTable
 from segue.engine.model import Model
 from segue.errors import InputError
 
@@ -102,11 +102,11 @@ class FolderImages:
         self.ids = list(self.files)
         self.size, self.axes = model.grid.size, model.grid.axes
         self.path = path / "table.csv"
-        self.table = read_table(self.path, names=self.ids, dims=len(model.grid.size), covariates=covariates)
+        self.table = CohortTable(self.path, dims=len(model.grid.size), covariates=covariates)
 
     def read(self, index: int) -> Case:
         id = self.ids[index]
-        row, file = self.table.get(id, TableRow()), self.files[id]
+        row, file = self.table.row(id), self.files[id]
         found = place_image(file, self.size, axes=self.axes, spacing=row.spacing)
         return case_of(id, found, file, self.size, row.covariates)
 

@@ -1,22 +1,47 @@
 """Stage: the cohort, from a folder or the phantom, to its store."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from segue.cohort import Fold, Record, Store, assign_splits, read_folder, write_store
-from segue.cohort.folder import list_folder
+from segue.cohort import Fold, FolderSettings, Record, Store, assign_splits, list_folder, write_store
+from segue.cohort.census import Census, check_counts, check_varying
+from segue.cohort.folder import read_cases
+from segue.cohort.folder_settings import CohortCase
 from segue.cohort.intensity import asked_intensity
 from segue.cohort.io import passed_over
+from segue.cohort.placement import check_axes
 from segue.cohort.store import keep_intensity
 from segue.cohort.values import found_intensity, misfit, percentiles_of, sampled_values, training_images
+from segue.errors import InputError
 from segue.phantom import render_cohort
 from segue.pipeline.common import Result
 from segue.progress import track
-from segue.study.schema import Study
+from segue.study.schema import Cohort, Study
 
 T = TypeVar("T")
+
+
+def folder_settings(cohort: Cohort, axes: str | None = None) -> FolderSettings:
+    """How the study reads its folder, and every other one; that in the `axes` that it was trained in."""
+    axes = axes or cohort.axes
+    return FolderSettings(
+        structures=cohort.structures,
+        size=cohort.size,
+        subject_pattern=cohort.subject_pattern,
+        covariates=cohort.covariates,
+        codes=cohort.codes,
+        missing=cohort.missing,
+        background=cohort.background,
+        overlaps=cohort.overlaps,
+        layout=cohort.layout,
+        images=cohort.images,
+        masks=cohort.masks,
+        channels=cohort.channels,
+        axes=axes and check_axes(axes, len(cohort.size)),
+        resample_masks=cohort.resample_masks,
+    )
 
 
 def prepare(study: Study, directory: Path) -> Result:
@@ -24,38 +49,59 @@ def prepare(study: Study, directory: Path) -> Result:
     cohort = study.cohort
     fold = Fold(cohort.fold, cohort.folds) if cohort.fold else None
     if cohort.folder is not None:
-        return prepare_folder(study, cohort.folder, directory, split=cohort.split, fold=fold, axes=cohort.axes)
+        settings = folder_settings(cohort)
+        cases = list_folder(cohort.folder, settings)
+        subjects = [case.subject for case in cases]
+        splits = assign_splits(subjects, cohort.split, cohort.seed, fold)
+        check_counts(subjects, splits)  # before images are read
+        check_varying([case.row.covariates for case in cases], splits)
+        say_passed_over(cohort.folder)
+        return store_cases(study, cases, settings, directory, split=cohort.split, fold=fold)
     assert cohort.phantom is not None  # checked with the study
     count, seed, law = cohort.phantom.images, cohort.phantom.seed, cohort.phantom.law
     height, width = cohort.size  # checked with the study too
+    ids = [str(i) for i in range(count)]
+    check_counts(ids, assign_splits(ids, cohort.split, cohort.seed, fold))
     records = render_cohort(count, size=(height, width), seed=seed, law=law)
     return store_records(study, records, count, directory, split=cohort.split, fold=fold)
 
 
 def prepare_folder(
+    study: Study, folder: Path, directory: Path, *, split: dict[str, float], axes: str | None = None
+) -> Result:
+    """Write another cohort to a store, in the study's own way; its images turned into `axes`."""
+    settings = folder_settings(study.cohort, axes)
+    cases = list_folder(folder, settings)
+    if len(cases) < 2:
+        raise InputError(f"{folder}: holds {len(cases)} image; give at least 2, so that values can be exchanged")
+    say_passed_over(folder)
+    return store_cases(study, cases, settings, directory, split=split)
+
+
+def store_cases(
     study: Study,
-    folder: Path,
+    cases: list[CohortCase],
+    settings: FolderSettings,
     directory: Path,
     *,
-    split: dict[str, float],
+    split: Mapping[str, float],
     fold: Fold | None = None,
-    axes: str | None = None,
 ) -> Result:
-    """Write a folder to a store, its images turned into `axes`; None: as stored."""
-    cohort = study.cohort
-    reading = {"subject_pattern": cohort.subject_pattern, "covariates": cohort.covariates, "size": cohort.size}
-    cases = list_folder(folder, **reading)  # type: ignore[arg-type]
-    assign_splits([case.subject for case in cases], split, cohort.seed, fold)  # refuse bad splits before reading images
-    turned = {"axes": axes, "resample_masks": cohort.resample_masks}
-    say_passed_over(folder)
-    records = read_folder(folder, structures=cohort.structures, **turned, **reading)  # type: ignore[arg-type]
-    return store_records(study, records, len(cases), directory, split=split, fold=fold)
+    """Write the cases of a folder, and say what their masks lack."""
+    cohort, shares = study.cohort, dict(split)
+    splits = assign_splits([case.subject for case in cases], shares, cohort.seed, fold)
+    census = Census(tuple(cohort.structures), splits)
+    records = census.counted(read_cases(cases, settings))
+    result = store_records(study, records, len(cases), directory, split=shares, fold=fold)
+    for line in census.remarks():
+        print(f"note: {line}", file=sys.stderr)
+    return result | {"remarks": census.remarks()}
 
 
 def say_passed_over(folder: Path) -> None:
     """Pictures of a cohort's folder whose format is not read are counted on stderr."""
     for part in (folder / "images", folder / "masks"):
-        if found := passed_over(part):
+        if part.is_dir() and (found := passed_over(part)):
             listed = ", ".join(f"{count} {suffix}" for suffix, count in found.items())
             print(f"warning: {part}: passed over, their format is not read: {listed}", file=sys.stderr)
 

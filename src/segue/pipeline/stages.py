@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from segue.cohort.folder import list_folder
+from segue.cohort import list_folder
 from segue.cohort.io import stamp
 from segue.nets.weights import NETWORK
 from segue.pipeline.common import Result
@@ -16,7 +16,7 @@ from segue.pipeline.image import finetune, pretrain
 from segue.pipeline.inputs import fit_input_checks
 from segue.pipeline.judging import evaluate, report_study
 from segue.pipeline.predictors import measure_cohort, train_regressor, train_segmentor
-from segue.pipeline.prepare import prepare
+from segue.pipeline.prepare import folder_settings, prepare
 from segue.pipeline.recipes import recipes
 from segue.pipeline.scm import fit_graph
 from segue.study.derived import asked, consulted, plain
@@ -101,10 +101,8 @@ def source(study: Study) -> Any:
     cohort = study.cohort
     if cohort.folder is None:
         return None
-    cases = list_folder(
-        cohort.folder, size=cohort.size, subject_pattern=cohort.subject_pattern, covariates=cohort.covariates
-    )
-    paths = [path for case in cases for path in (case.image, case.mask)]
+    cases = list_folder(cohort.folder, folder_settings(cohort))
+    paths = [path for case in cases for path in case.paths]
     table = cohort.folder / "table.csv"
     return [stamp(path) for path in [*paths, *([table] if table.exists() else [])]]
 

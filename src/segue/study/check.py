@@ -55,6 +55,7 @@ def check_cohort(cohort: Cohort, where: str) -> None:
         asked_intensity(cohort.intensity)
     except InputError as error:
         raise InputError(f"{where}: cohort.intensity: {error}") from None
+    check_table(cohort, where)
     if cohort.folds < 0 or cohort.folds == 1 or not 0 <= cohort.fold <= cohort.folds:
         raise InputError(f"{where}: cohort.folds is {cohort.folds}: give 2 or more, or 0: none; fold is from 1")
     for split in ("guide", "judge", "test"):
@@ -62,6 +63,17 @@ def check_cohort(cohort: Cohort, where: str) -> None:
             raise InputError(f"{where}: cohort.split gives no subjects to {split!r}")
     if not math.isclose(sum(cohort.split.values()), 1, abs_tol=1e-6):
         raise InputError(f"{where}: cohort.split adds up to {sum(cohort.split.values()):g}: make it 1")
+
+
+def check_table(cohort: Cohort, where: str) -> None:
+    """What is said of the columns of the table."""
+    for name in cohort.codes:
+        if name not in cohort.covariates:
+            known = cohort.covariates or ("the study has none",)
+            raise InputError(f"{where}: cohort.codes: {name} is no covariate{nearest(name, known)}")
+    if cohort.missing == "mean" and cohort.codes:
+        mend = f"codes of {min(cohort.codes)} have no mean; say drop"
+        raise InputError(f"{where}: cohort.missing: mean: {mend}")
 
 
 def check_names(study: Study, where: str) -> None:

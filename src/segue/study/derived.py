@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
 from segue.anatomy import Partition, Variables, make_partition, partition_settings
 from segue.errors import InputError
 from segue.study.networks import SegmentorSettings
 from segue.study.schema import Cohort, Study
+from segue.yaml_text import dump_yaml
 
 
 def variables(study: Study) -> Variables:
@@ -208,4 +208,4 @@ def to_yaml(study: Study) -> str:
     >>> to_yaml(study).splitlines()[0]
     'name: coronary-phantom'
     """
-    return yaml.safe_dump(json.loads(json.dumps(plain(study))), sort_keys=False)
+    return dump_yaml(json.loads(json.dumps(plain(study))))

@@ -2,20 +2,23 @@
 
 import copy
 import dataclasses
+import json
 import types
 import typing
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import yaml
-from jsonargparse import ArgumentError, ArgumentParser
+from jsonargparse import ArgumentError, ArgumentParser, set_loader
 
 from segue.errors import InputError, nearest
 from segue.study.check import check_study
 from segue.study.derived import with_settings
 from segue.study.schema import Study
 from segue.text import one_line
+from segue.yaml_text import load_yaml, read_yaml
+
+set_loader("yaml", load_yaml, (InputError,))  # options on the command line are read as the file is
 
 MOVED = {"cohort.percentiles": "write cohort.intensity: {percentiles: [1, 99], per: image, usual: [0, 255]}"}
 """Keys of earlier versions, and what stands in their place."""
@@ -44,10 +47,7 @@ def read_mapping(path: Path, mend: str) -> dict[str, Any]:
     Args:
         mend: what to say where it holds something else.
     """
-    try:
-        content = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a YAML file: {one_line(error)}") from None
+    content = read_yaml(path)
     if not isinstance(content, dict):
         raise InputError(f"{path}: {mend}")
     return content
@@ -63,7 +63,7 @@ def study_of(content: dict[str, Any], overrides: Iterable[str] = (), *, where: s
     content, arguments = with_partition_options(content, arguments)
     parser = study_parser()
     try:
-        parsed = parser.parse_args(["--config", yaml.safe_dump(content, sort_keys=False), *arguments])
+        parsed = parser.parse_args(["--config", json.dumps(content), *arguments])
         made = parser.instantiate_classes(parsed)
     except (ArgumentError, ValueError, TypeError) as error:
         raise InputError(f"{where}: {one_line(error)}") from None
@@ -91,8 +91,8 @@ def with_partition_options(content: dict[str, Any], arguments: list[str]) -> tup
         for name in sections:
             section = section.setdefault(name, {}) if isinstance(section, dict) else None
         try:
-            section[key] = yaml.safe_load(value if equals else next(given, ""))
-        except (TypeError, yaml.YAMLError):
+            section[key] = load_yaml(value if equals else next(given, ""))
+        except (TypeError, InputError):
             raise InputError(f"{option}: cannot be set; give it a value, and check {'.'.join(sections)}") from None
     return content, rest
 

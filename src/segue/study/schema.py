@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from segue.cohort.folder_settings import Labels, Missing, Overlaps
 from segue.hardware import Precision
 from segue.mechanisms.deformation import DeformationSettings
 from segue.phantom import Law
@@ -31,7 +32,7 @@ class Cohort:
     """Where the images come from.
 
     Args:
-        structures: name of each structure and its label in the masks.
+        structures: name of each structure and its label in the masks; or its labels; or the pattern of its own masks.
         size: the study's grid; images are resized to it.
         intensity: the two raw values that become -1 and +1 (for an 8-bit PNG 0 and 255; for CT a window in HU), a CT
             window by name, or a rule that finds them: {percentiles: [0.5, 99.5], per: image} or {zscore: 3}
@@ -43,6 +44,14 @@ class Cohort:
         axes: letters of the axes, such as RAS, into which images and masks are turned (docs/geometry.md); None: as
             stored, and then all images must agree.
         resample_masks: whether a mask on another grid than its image is brought to that grid; otherwise it is refused.
+        codes: by covariate, the numbers of its words: {sex: {M: 0, F: 1}}.
+        missing: what becomes of an image whose covariate is not known: the cohort is refused, or the image dropped, or
+            it has the mean of the others.
+        background: labels that are no structure, in masks that hold nothing else.
+        overlaps: what becomes of a pixel that the masks of two structures hold: it is refused, or the first one's.
+        layout: of the folder: pairs (images/ and masks/, the default), nnunet, decathlon, bids or dicom.
+        images, masks: patterns of paths below the folder instead: {subject}/{name}_image.nii.gz.
+        channels: of the images, by the names that the layout or {channel} in `images` gives them. (): all.
         split: share of the subjects in each split: guide (also trains the image model), judge, validation, test.
         seed: of the split.
         folds: of a cross-validation over subjects; each is the test split once, whatever `split` gives that. 0: none.
@@ -52,7 +61,7 @@ class Cohort:
     0.25
     """
 
-    structures: dict[str, int]
+    structures: dict[str, Labels]
     size: tuple[int, ...]
     intensity: tuple[float, float] | dict[str, Any] | str = (0.0, 255.0)
     folder: Path | None = None
@@ -61,6 +70,14 @@ class Cohort:
     covariates: tuple[str, ...] = ()
     axes: str | None = None
     resample_masks: bool = False
+    codes: dict[str, dict[str, float]] = field(default_factory=dict)
+    missing: Missing | None = None
+    background: tuple[int, ...] = ()
+    overlaps: Overlaps | None = None
+    layout: str | None = None
+    images: str | None = None
+    masks: str | None = None
+    channels: tuple[str, ...] = ()
     split: dict[str, float] = field(
         default_factory=lambda: {"guide": 0.5, "judge": 0.2, "validation": 0.05, "test": 0.25}
     )

@@ -16,7 +16,7 @@ from segue.errors import InputError
 
 
 def stamp(path: Path) -> list[Any]:
-    """What identifies a file's content without reading it: name, size and time of its last change.
+    """What identifies a file's content without reading it: name, size and time of its last change (None if not there).
 
     >>> import tempfile
     >>> file = Path(tempfile.mkdtemp()) / "a.png"
@@ -24,7 +24,11 @@ def stamp(path: Path) -> list[Any]:
     >>> stamp(file)[:2]
     ['a.png', 5]
     """
-    return [path.name, path.stat().st_size, path.stat().st_mtime_ns]
+    try:
+        found = path.stat()
+    except OSError:  # a link to nothing: whoever reads it says so
+        return [path.name, None, None]
+    return [path.name, found.st_size, found.st_mtime_ns]
 
 
 def read_image(
