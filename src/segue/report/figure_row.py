@@ -57,7 +57,7 @@ def in_planes(row: FigureRow) -> FigureRow:
 
 def in_slices(rows: Sequence[FigureRow]) -> list[FigureRow]:
     """Volumes as slices through what was asked, all across the axis along which the structures are longest."""
-    lengths = [[np.ptp(where) if len(where) else 0 for where in np.nonzero(row.structure > 0.5)] for row in rows]
+    lengths = [[float(np.ptp(where)) if len(where) else 0.0 for where in np.nonzero(row.structure > 0.5)] for row in rows]
     axis = int(np.sum(lengths, axis=0).argmax())
 
     def in_montage(row: FigureRow) -> FigureRow:
