@@ -42,6 +42,7 @@ types: $(VENV)/ready-dev ## mypy
 CHEST ?= data/cxr_jsrt
 HEART ?= data/cmr_acdc
 STRIPS ?= data/coronary_arcade
+VOLUMES ?= data/hippocampus_msd
 
 # Keep what came out of a run, or of an ablation: $(call keep,name) copies it to results/name.
 KEPT := metrics.json table1.md figure1.png extremes.png
@@ -57,7 +58,7 @@ PARTS := {segue: {}, segue_move_only: {}, segue_paint_only: {}, \
   pos_seg_cft_corrected: {corrections: 2}}
 
 MOVING := painting smoothness resolution
-results: $(VENV)/ready ## what results/ holds, made anew (make results CHEST=folder HEART=folder STRIPS=folder)
+results: $(VENV)/ready ## what results/ holds, made anew (make results CHEST=folder HEART=folder STRIPS=folder VOLUMES=folder)
 	$(BIN)/segue run studies/coronary-phantom.yaml --runs $(RUNS) --finetune.variants "$(PARTS)"
 	$(BIN)/segue run studies/coronary-phantom.yaml --runs $(RUNS) --name coronary-carried --deformation.carried image \
 	  --finetune.guides "[none]" --finetune.variants "{segue: {}, segue_move_only: {}}"
@@ -66,6 +67,7 @@ results: $(VENV)/ready ## what results/ holds, made anew (make results CHEST=fol
 	$(BIN)/segue run studies/chest-small.yaml --runs $(RUNS) --cohort.folder $(CHEST)
 	$(BIN)/segue run studies/cardiac-sectors.yaml --runs $(RUNS) --cohort.folder $(HEART)
 	$(BIN)/segue run studies/coronary-strips.yaml --runs $(RUNS) --cohort.folder $(STRIPS)
+	$(BIN)/segue run studies/hippocampus.yaml --runs $(RUNS) --cohort.folder $(VOLUMES)
 	$(BIN)/segue evaluate studies/chest-small.yaml --runs $(RUNS) --cohort.folder $(CHEST) --shift all
 	$(BIN)/segue evaluate studies/cardiac-sectors.yaml --runs $(RUNS) --cohort.folder $(HEART) --shift all
 	$(BIN)/segue ablate studies/ablations/real/small-data.yaml --runs $(RUNS) --cohort.folder $(CHEST)
@@ -77,6 +79,8 @@ results: $(VENV)/ready ## what results/ holds, made anew (make results CHEST=fol
 	$(call keep,chest-small)
 	$(call keep,cardiac-sectors)
 	$(call keep,coronary-strips)
+	$(call keep,hippocampus)
+	cp $(RUNS)/hippocampus/evaluate/slices.png results/hippocampus/
 	$(call keep_ablation,small-data)
 	$(foreach name,$(MOVING),$(call keep_ablation,$(name));)
 	cp $(RUNS)/chest-small/shifted/shifts.* results/chest-small/

@@ -65,7 +65,7 @@ def a_volume(id="v") -> Chosen:
 def test_volumes_are_asked_shown_by_slice_and_downloaded_whole():
     opened, chosen = volumes(), a_volume()
     answer = ask(opened, chosen.case, {"bar@left": "+50%"}, ["no_cft"])
-    pages = [view(opened, chosen, answer, index=index) for index in (0, None)]
+    pages = [view(opened, chosen, answer, place=place) for place in ((0, 0, 0), None)]
     assert all(len(Page(page).all("img")) == 4 for page in pages)  # factual, counterfactual and over it, difference
     names = {one.name for one in download.files(opened, chosen, answer)}
     assert "v_no_cft.nii.gz" in names and "v_no_cft.png" not in names

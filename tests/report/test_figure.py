@@ -8,13 +8,12 @@ from PIL import Image
 from segue.errors import InputError
 from segue.report.figure import (
     DPI,
-    FigureRow,
     Heads,
-    at_most_changed_slice,
     colour_limit,
     figure1,
     head_width,
 )
+from segue.report.figure_row import FigureRow
 from segue.report.layout import Layout
 from segue.text import typeset
 
@@ -78,13 +77,6 @@ def test_titles_are_text_and_typeset(tmp_path):
     dollars = row(32, 32, title="do($a_{ = -3$)")
     figure1(tmp_path / "a.png", rows=[dollars], methods=METHODS, intensity=(0.0, 1.0))
     assert typeset("do(a-b@mid = -3.5 mm2 (-20%))") == "do(a-b@mid = −3.5 mm² (−20%))"
-
-
-def test_the_slice_that_changed_most():
-    volume = row(8, 8, 5)
-    volume.counterfactuals["no_cft"][..., 3] += volume.region[..., 3]
-    shown = at_most_changed_slice(volume)
-    np.testing.assert_array_equal(shown.factual, volume.factual[..., 3])
 
 
 @pytest.mark.parametrize(("largest", "limit"), [(0.0, 1.0), (23.0, 30.0), (0.07, 0.08), (100.0, 100.0)])

@@ -119,7 +119,8 @@ class Counterfactual:
     def plot(self, image: int = 0) -> "Figure":
         """Factual, counterfactual and difference of one image, with outlines and the regions that were asked.
 
-        Of three axes, the slice that changed most is shown. `answer.plot().savefig("answer.png")` writes it.
+        Of three axes, three planes are shown, through the centre of what changed. `answer.plot().savefig("answer.png")`
+        writes it.
 
         >>> import segue
         >>> model = segue.load("coronary-phantom")

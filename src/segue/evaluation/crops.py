@@ -10,7 +10,8 @@ from segue.anatomy import hard
 from segue.causal.parents import Parents, SoftMasks
 from segue.evaluation.asked import Asked
 
-SHARE, SMALLEST = 1 / 3, 24  # a crop's side: this share of the shorter image side, but at least so many pixels
+SHARE, SMALLEST = 1 / 3, {2: 24, 3: 16}
+"""A crop's side: this share of the shorter side of the image, but at least so many pixels, by the number of axes."""
 
 Site = tuple[int, int]
 """An image (its place in the store) and a variable."""
@@ -19,10 +20,12 @@ Site = tuple[int, int]
 def crop_shape(size: tuple[int, ...]) -> tuple[int, ...]:
     """The sides of a crop: a square or cube, but no longer than the image.
 
-    >>> crop_shape((96, 120)), crop_shape((16, 48))
-    ((32, 32), (16, 24))
+    A square of 24 pixels is a small part of an image. A cube of 24 is most of many volumes, so a cube may be smaller.
+
+    >>> crop_shape((96, 120)), crop_shape((16, 48)), crop_shape((32, 48, 32))
+    ((32, 32), (16, 24), (16, 16, 16))
     """
-    side = max(SMALLEST, round(SHARE * min(size)))
+    side = max(SMALLEST[len(size)], round(SHARE * min(size)))
     return tuple(min(side, length) for length in size)
 
 

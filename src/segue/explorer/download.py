@@ -21,7 +21,8 @@ from segue.explorer.markup import filled
 from segue.explorer.models import Chosen, Explored
 from segue.explorer.panel import title
 from segue.explorer.pictures import data_uri, display_grey, png
-from segue.report.figure import FigureRow, figure1
+from segue.report.figure import figure1
+from segue.report.figure_row import FigureRow
 from segue.text import in_digits, typeset_unit
 
 MEDIA_TYPES = {".png": "image/png", ".json": "application/json", ".pdf": "application/pdf", ".py": "text/x-python"}

@@ -17,6 +17,7 @@ from segue.explorer.gallery import Gallery
 from segue.explorer.markup import filled
 from segue.explorer.models import Chosen, Explored
 from segue.explorer.panel import panel, sliders
+from segue.explorer.planes import place_of
 from segue.explorer.strip import strip
 from segue.explorer.view import aspect, table, view
 
@@ -102,23 +103,23 @@ class Handlers:
         return self.show(chosen, methods, follow, None) | {"told": message_html(*upload.remarks(chosen.case, model))}
 
     def show(
-        self, chosen: Chosen, methods: list[str], follow: bool, depth: float | int | None, do: JSON | None = None
+        self, chosen: Chosen, methods: list[str], follow: bool, depth: JSON | None, do: JSON | None = None
     ) -> Changed:
         """A new image with its own sliders, and nothing of the one before."""
         answer = ask(self.explored, chosen.case, do or {}, methods, propagate=follow)
         request = gr.HTML(value={"key": chosen.key, "do": answer.do}, grid=panel(self.explored.first, chosen, answer))
-        seen = view(self.explored, chosen, answer, index=depth_of(self.explored, depth))
-        new = {"chosen": chosen, "request": request, "shown": seen, "table": table(self.explored, answer), "depth": 0}
+        seen = view(self.explored, chosen, answer, place=place_of(self.explored, depth))
+        new = {"chosen": chosen, "request": request, "shown": seen, "table": table(self.explored, answer), "depth": {}}
         return EMPTY | new | {"picked": {"index": -1 if chosen.index is None else chosen.index}}
 
     @or_message("told")
     def answer(
-        self, chosen: Chosen | None, request: JSON, methods: list[str], follow: bool, depth: float | int | None
+        self, chosen: Chosen | None, request: JSON, methods: list[str], follow: bool, depth: JSON | None
     ) -> Changed:
         """The counterfactuals of the current request."""
         here = present(chosen)
         answer = ask(self.explored, here.case, asked_of(here, request), methods, propagate=follow)
-        seen = view(self.explored, here, answer, index=depth_of(self.explored, depth))
+        seen = view(self.explored, here, answer, place=place_of(self.explored, depth))
         return {"shown": seen, "table": table(self.explored, answer)}
 
     @or_message("upload_told")
@@ -151,7 +152,10 @@ class Handlers:
         span: JSON = {"low": slider.low, "high": slider.high, "frames": int(frames), "propagate": follow}
         do = asked_of(here, request)
         found = [sweep(self.explored, here.case, do, method, variable, **span) for method in methods]
-        return {"swept": strip(found, aspect(model.grid.size[:2], here.case.spacing))}
+        size, spacing = model.grid.size, here.case.spacing
+        if len(size) == 3:  # the slices of a volume are shown with its second axis upwards
+            size, spacing = size[1::-1], spacing and spacing[1::-1]
+        return {"swept": strip(found, aspect(size, spacing))}
 
     @or_message("files_told")
     def download(self, chosen: Chosen | None, request: JSON, methods: list[str], follow: bool) -> Changed:
@@ -207,11 +211,6 @@ def first_of(methods: list[str]) -> str:
     if not methods:
         raise InputError(f"0 methods are chosen: choose 1 to {MOST_METHODS}")
     return methods[0]
-
-
-def depth_of(explored: Explored, depth: float | int | None) -> int | None:
-    """The slice of a volume to show; None for the most changed one."""
-    return int(depth) - 1 if depth and len(explored.first.grid.size) == 3 else None
 
 
 def present(chosen: Chosen | None) -> Chosen:

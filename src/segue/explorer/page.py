@@ -15,6 +15,7 @@ from segue.explorer.handlers import Changed, Handlers
 from segue.explorer.markup import asset, filled
 from segue.explorer.models import Explored
 from segue.explorer.panel import title
+from segue.explorer.planes import slice_sliders
 from segue.report.columns import method_title
 
 LIFE = 3600  # seconds until a session's image and an upload are deleted
@@ -83,7 +84,7 @@ class Page:
             with gr.Column(elem_id="sg-right", min_width=0):
                 with gr.Column(elem_id="sg-see", min_width=0):
                     gr.HTML(asset("toolbar.html"), js_on_load=asset("toolbar.js"), elem_id="sg-toolbar")
-                    parts["told"], parts["depth"] = gr.HTML(elem_id="sg-message"), slice_slider(explored)
+                    parts["told"], parts["depth"] = gr.HTML(elem_id="sg-message"), slice_sliders(explored)
                     parts["shown"] = gr.HTML(js_on_load=asset("viewer.js"), elem_id="sg-shown")
                 with gr.Column(elem_id="sg-more", min_width=0):
                     parts["table"] = gr.HTML(elem_id="sg-values")
@@ -213,13 +214,4 @@ def graph_switch(explored: Explored) -> gr.Radio:
         value=True,
         label="What follows from the request",
         visible=explored.first.scm is not None,
-    )
-
-
-def slice_slider(explored: Explored) -> gr.Slider:
-    """The slice that is shown, 0 for the one that changed most; visible if the images are volumes."""
-    size = explored.first.grid.size
-    deep = len(size) == 3
-    return gr.Slider(
-        0, size[-1] if deep else 1, value=0, step=1, label="Slice shown (0: the most changed one)", visible=deep
     )

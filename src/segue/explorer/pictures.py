@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, UInt8
 from matplotlib import colormaps
 from PIL import Image
 
+from segue.cohort.planes import plane_across
 from segue.report.figure import DIFFERENCES
 
 CACHED_PATHS = 256  # the paths of the factual image are part of every answer
@@ -20,8 +21,8 @@ Plane = Float[np.ndarray, "height width"]
 
 
 def display_plane(array: Float[np.ndarray, "*space"], index: int) -> Plane:
-    """A 2-D image unchanged; of a volume, the slice `index` of the last axis."""
-    return array if array.ndim == 2 else array[..., min(index, array.shape[-1] - 1)]
+    """A 2-D image unchanged; of a volume, the slice `index` of the last axis, as planes are shown."""
+    return array if array.ndim == 2 else plane_across(array, 2, min(index, array.shape[2] - 1))
 
 
 def most_changed_slice(change: Float[np.ndarray, "*space"]) -> int:

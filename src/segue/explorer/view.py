@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from segue.cohort.planes import Voxel
 from segue.engine.verdict import Verdict
 from segue.explorer.asking import Answer, Reading
 from segue.explorer.markup import filled
@@ -15,14 +16,13 @@ from segue.explorer.pictures import (
     Plane,
     data_uri,
     display_grey,
-    display_plane,
-    most_changed_slice,
     outline,
     png,
     sides,
     signed,
     values_of_plane,
 )
+from segue.explorer.planes import Shown, for_browser, shown_planes, to_picture
 from segue.report.columns import method_title
 from segue.report.figure import STRUCTURES, colour_limit
 from segue.text import in_digits, in_words, typeset, typeset_unit
@@ -61,28 +61,29 @@ class VariableRow:
     reached: list[tuple[str, str, str, bool]]
 
 
-def view(explored: Explored, chosen: Chosen, answer: Answer, *, index: int | None = None) -> str:
+def view(explored: Explored, chosen: Chosen, answer: Answer, *, place: Voxel | None = None) -> str:
     """The pictures of an answer, and its verdicts.
 
     Args:
-        index: of a 3-D image, the slice that is shown; by default the one that changed most.
+        place: of a volume, where the planes that are shown meet; by default where it changed most.
     """
-    if index is None:
-        index = most_changed_slice(np.sum([np.abs(one.image - answer.image) for one in answer.readings], axis=0))
-    shape = display_plane(answer.image, index).shape
+    planes = shown_planes(answer, chosen.case.spacing, place)
+    shown = to_picture(planes)
+    shape = shown(answer.image, 0.0).shape
     span = 100 / (answer.window[1] - answer.window[0])
-    changes = [span * (display_plane(one.image, index) - display_plane(answer.image, index)) for one in answer.readings]
+    changes = [span * shown(one.image - answer.image, 0.0) for one in answer.readings]
     limit = colour_limit(changes)
     factual = f"Factual image, {chosen.case.id}"
     return filled(
         "view.html.j2",
         shape=shape,
-        aspect=aspect(shape, chosen.case.spacing),
+        aspect=aspect(shape, None if planes else chosen.case.spacing),
+        planes=for_browser(planes),
         window=answer.window,
-        borders=borders(answer, index),
-        factual=picture(answer.image, answer.outlines, index, answer.window, name="Factual", alt=factual),
+        borders=borders(answer, shown),
+        factual=picture(answer.image, answer.outlines, shown, answer.window, name="Factual", alt=factual),
         methods=[
-            method(one, change, limit, index, answer)
+            method(one, change, limit, shown, answer)
             for one, change in zip(answer.readings, changes, strict=True)
         ],
         ticks=[typeset(f"{share * limit:+.3g}") if share else "0" for share in TICKS],
@@ -104,14 +105,14 @@ def table(explored: Explored, answer: Answer) -> str:
     )
 
 
-def method(one: Reading, change: Plane, limit: float, index: int, answer: Answer) -> dict[str, object]:
+def method(one: Reading, change: Plane, limit: float, shown: Shown, answer: Answer) -> dict[str, object]:
     """A method's pictures, verdict, leakage and off-target change."""
     name = method_title(one.method)
     difference = data_uri(png(signed(change, limit)))
     alt = f"Counterfactual by {name}"
     return {
         "title": name,
-        "counterfactual": picture(one.image, one.outlines, index, answer.window, name="Counterfactual", alt=alt),
+        "counterfactual": picture(one.image, one.outlines, shown, answer.window, name="Counterfactual", alt=alt),
         "difference": Picture("Difference", f"Counterfactual minus factual, {name}", difference, [], None),
         "verdict": verdict_items(one.verdict) if answer.do else [],
         "word": one.verdict.word,
@@ -132,7 +133,7 @@ def verdict_items(verdict: Verdict) -> list[tuple[str, str]]:
 def picture(
     image: np.ndarray,
     outlines: Mapping[str, np.ndarray],
-    index: int,
+    shown: Shown,
     window: tuple[float, float],
     *,
     name: str,
@@ -140,16 +141,16 @@ def picture(
 ) -> Picture:
     """A grey image, black and white as of `window`, and the outlines of its structures."""
     lines = [
-        (outline(display_plane(mask, index)), colour)
+        (outline(shown(mask, 0.0)), colour)
         for mask, colour in zip(outlines.values(), STRUCTURES * len(outlines), strict=False)
     ]
-    plane = display_plane(image, index)
+    plane = shown(image, window[0])
     return Picture(name, alt, data_uri(png(display_grey(plane, window))), lines, values_of_plane(plane))
 
 
-def borders(answer: Answer, index: int) -> list[tuple[str, bool]]:
+def borders(answer: Answer, shown: Shown) -> list[tuple[str, bool]]:
     """The regions' borders, each once, with a mark for those of requested variables, which come last."""
-    planes = {name: display_plane(weights, index) > 0.5 for name, weights in answer.regions.items()}
+    planes = {name: shown(weights, 0.0) > 0.5 for name, weights in answer.regions.items()}
     inside = {name: mask.tobytes() for name, mask in planes.items()}  # several structures have the same region
     asked = {inside[name] for name in answer.moving if name in inside}
     once = {inside[name]: mask for name, mask in planes.items()}

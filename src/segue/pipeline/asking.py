@@ -14,12 +14,11 @@ from segue.cohort import Store
 from segue.engine.method import Images, Method, Questions
 from segue.evaluation.asked import Asked, draw_donors
 from segue.evaluation.truth import Truth
-from segue.pipeline.common import covariate_values, device, grid_of, in_order, measured_images
+from segue.pipeline.common import TOGETHER, covariate_values, device, grid_of, in_order, measured_images
 from segue.study.schema import Study
 
 Oracle = Callable[[Sequence[str], Float[Tensor, "batch measured"]], Truth]
 """From ids of images and the values asked of each variable to the true counterfactuals."""
-TOGETHER = 64
 
 
 class Examination:

@@ -1,6 +1,7 @@
 """What the stages share: the store, what was measured, batches, and the end of every training."""
 
 import dataclasses
+import math
 import shlex
 import subprocess
 import sys
@@ -32,6 +33,8 @@ from segue.training.objectives import Augmentation
 from segue.training.state import TrainingSettings
 
 Result = dict[str, Any]
+TOGETHER, PIXELS_TOGETHER = 64, 1 << 20
+"""Images of a batch at most, and the pixels of all of them: memory does not grow with the size of a volume."""
 
 
 def open_store(study: Study) -> Store:
@@ -122,19 +125,19 @@ def in_order(
     extras: dict[str, Tensor] | None = None,
     fractions: bool = False,
 ) -> Iterator[dict[str, Tensor]]:
-    """Batches of given images, each once, on the device."""
+    """Batches of given images, each once, on the device: `TOGETHER` at most, fewer of large volumes."""
     chosen = torch.as_tensor(np.asarray(indices))
     extras = extras or {"pixel_area": store.pixel_area().float()}
     batches = Batches(
         store=store,
         split="test",
-        batch_size=64,
+        batch_size=TOGETHER,
         seed=0,
         grid=grid_of(study, store),
         extras=extras,
         with_fractions=fractions,
     )
-    parts = chosen.split(64)
+    parts = chosen.split(max(1, min(TOGETHER, PIXELS_TOGETHER // math.prod(store.size))))
     for part in track(parts, total=len(parts), title=title):
         yield {name: value.to(device()) for name, value in batches.of(part.numpy()).items()}
 

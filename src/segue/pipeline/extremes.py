@@ -7,29 +7,28 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from segue.cohort.planes import Planes, central_voxel
 from segue.engine.method import Method, Questions
 from segue.evaluation.asked import Asked, in_turn
 from segue.evaluation.effect import areas_by
 from segue.evaluation.judge import Judge
 from segue.pipeline.asking import Examination
 from segue.pipeline.common import intensity_of
-from segue.pipeline.pictures import raw_plane
-from segue.pipeline.recipes import NO_CFT
+from segue.pipeline.pictures import in_large_figures, raw_image
 from segue.pipeline.scoring import Candidate
 from segue.report.extremes import ExtremeRow, extremes_figure
 
 EXTREMES = "extremes.png"
 LADDER = (-3.0, -1.5, 1.5, 3.0)  # sd of the variable in training
-COMPARED = (NO_CFT, "pos_seg_cft", "segue")
 
 
 def draw_extremes(asked: Examination, judge: Judge, found: Mapping[str, Candidate], path: Path) -> None:
     """A row for each variable and method, a column for each change; no file where no method answers any request.
 
-    Methods: those of `COMPARED` that the study has, or else its first three. A folder of images answers exported
+    Methods: see `segue.pipeline.pictures.in_large_figures`. A folder of images answers exported
     requests only, and is left out.
     """
-    names = [name for name in COMPARED if name in found] or list(found)[: len(COMPARED)]
+    names = in_large_figures(list(found))
     questions = far_questions(asked)
     by_method = {}
     for name in names:
@@ -74,14 +73,14 @@ def extreme_rows(
     soft = judge.segmentor.soft(facts.image)
     for v, variable in enumerate(asked.parents.variables.names):
         part = soft[v, int(asked.parents.structure_of[v])] * facts.weights[v, v]
-        planes = [raw_plane(image[v], asked.study) for image in (facts.image, *answers)]
+        images = [raw_image(image[v], asked.study) for image in (facts.image, *answers)]
         moved = tuple(float((areas[v, v] - before[v, v]) / sd[v]) for areas in after)
-        yield ExtremeRow(variable, name, np.stack(in_slice(planes, part.cpu().numpy())), moved)
+        yield ExtremeRow(variable, name, np.stack(as_pictures(images, part.cpu().numpy())), moved)
 
 
-def in_slice(images: list[np.ndarray], part: np.ndarray) -> list[np.ndarray]:
-    """Images with two axes as they are; of three, the slice of the last axis that has most of a structure's part."""
+def as_pictures(images: list[np.ndarray], part: np.ndarray) -> list[np.ndarray]:
+    """Images with two axes as they are; of three, the planes through the centre of a structure's part."""
     if part.ndim == 2:
         return images
-    most = int(part.sum((0, 1)).argmax())
-    return [image[..., most] for image in images]
+    planes = Planes(part.shape, central_voxel(part))
+    return [planes.picture(image) for image in images]

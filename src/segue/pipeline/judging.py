@@ -39,7 +39,7 @@ from segue.pipeline.common import (
 from segue.pipeline.curves import training_curves
 from segue.pipeline.described import described
 from segue.pipeline.extremes import EXTREMES, draw_extremes
-from segue.pipeline.pictures import draw_figure1, figure_requests
+from segue.pipeline.pictures import FIGURE1, MONTAGE, draw_figure1, figure_requests
 from segue.pipeline.prepare import prepare_folder
 from segue.pipeline.recipes import Workshop, recipes
 from segue.pipeline.scoring import Candidate, against_truth, candidates, in_judged_regions, score
@@ -139,7 +139,7 @@ def judge_cohort(
         "command": command(),
     }
     write_metrics(directory, metrics)
-    draw_figure1(study, asked, judge, pictures, scores.pictures, directory / "figure1.png")
+    draw_figure1(study, asked, judge, pictures, scores.pictures, directory)
     draw_extremes(asked, examiner, found, directory / EXTREMES)
     return {}
 
@@ -211,9 +211,16 @@ def make_report(
     figures: Mapping[str, Path] = MappingProxyType({}),
 ) -> None:
     metrics = json.loads((evaluated / "metrics.json").read_text())
-    images = (evaluated / "figure1.png", evaluated / EXTREMES)
     content = ReportContent(
-        metrics, images[0], to_yaml(study), study.notes, graph, figures, images[1], described(study)
+        metrics,
+        evaluated / FIGURE1,
+        to_yaml(study),
+        study.notes,
+        graph,
+        figures,
+        extremes=evaluated / EXTREMES,
+        methods=described(study),
+        slices=evaluated / MONTAGE,
     )
     write_report(directory / "report.html", content)
 

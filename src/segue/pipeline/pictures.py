@@ -1,6 +1,6 @@
 """The figure of an evaluation: which answers it shows is chosen before judging, so that it shows what was judged."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +11,13 @@ from segue.cohort.window import unscaled
 from segue.nets.segmentor import Segmentor
 from segue.pipeline.asking import Examination
 from segue.pipeline.common import in_order, intensity_of
-from segue.report.figure import FigureRow, figure1
+from segue.pipeline.recipes import NO_CFT
+from segue.report.figure import figure1
+from segue.report.figure_row import FigureRow, in_slices
 from segue.study.schema import Study
+
+FIGURE1, MONTAGE = "figure1.png", "slices.png"
+COMPARED = (NO_CFT, "pos_seg_cft", "segue")
 
 
 def figure_requests(study: Study, asked: Examination) -> Iterator[tuple[int, int]]:
@@ -37,14 +42,26 @@ def draw_figure1(
     judge: Segmentor,
     requests: tuple[tuple[int, int], ...],
     pictures: Mapping[str, np.ndarray],
-    path: Path,
+    directory: Path,
 ) -> None:
-    """One row an intervention, a column a method: the very images that were judged (`pictures`, by method)."""
+    """One row an intervention, a column a method: the very images that were judged (`pictures`, by method).
+
+    Of volumes, `figure1.png` shows three planes, and `slices.png` a montage by the methods compared.
+    """
     rows = [figure_row(study, asked, judge, request, {
-        name: raw_plane(torch.from_numpy(images[i]), study) for name, images in pictures.items()
+        name: raw_image(torch.from_numpy(images[i]), study) for name, images in pictures.items()
     }) for i, request in enumerate(requests)]  # fmt: skip
-    if rows:
-        figure1(path, rows=rows, methods=list(rows[0].counterfactuals), intensity=intensity_of(study).usual)
+    if not rows:
+        return
+    methods, intensity = list(rows[0].counterfactuals), intensity_of(study).usual
+    figure1(directory / FIGURE1, rows=rows, methods=methods, intensity=intensity)
+    if rows[0].factual.ndim == 3:
+        figure1(directory / MONTAGE, rows=in_slices(rows), methods=in_large_figures(methods), intensity=intensity)
+
+
+def in_large_figures(methods: Sequence[str]) -> list[str]:
+    """The methods of figures with large images: those of `COMPARED`, or else the first three."""
+    return [name for name in COMPARED if name in methods] or list(methods)[: len(COMPARED)]
 
 
 @torch.inference_mode()
@@ -61,13 +78,14 @@ def figure_row(
     change = f" ({100 * (new / old - 1):+.0f}%)" if old > 0 else ""
     return FigureRow(
         title=f"do({asked.parents.variables.names[v]} = {new:.3g} {store.unit}{change})",
-        factual=raw_plane(batch["image"][0], study),
+        factual=raw_image(batch["image"][0], study),
         counterfactuals=images,
         region=weights[0, v].cpu().numpy(),
         outlines=dict(zip(store.structures, judge.soft(batch["image"])[0].cpu().numpy(), strict=True)),
+        asked=store.structures[int(asked.parents.structure_of[v])],
     )
 
 
-def raw_plane(image: Tensor, study: Study) -> np.ndarray:
+def raw_image(image: Tensor, study: Study) -> np.ndarray:
     """The first channel of a scaled image (channel, *space), in raw units, by the usual window for all."""
     return unscaled(image, intensity_of(study).usual)[0].cpu().numpy()

@@ -7,50 +7,28 @@ lines: counterfactuals above, differences below.
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from segue.errors import InputError
 from segue.files import whole_file
 from segue.report.columns import method_title
+from segue.report.figure_row import FigureRow, Image, check_rows, in_planes
 from segue.report.layout import GAP, GROUP_GAP, LEFT, Layout
 from segue.text import in_words, typeset
-
-Image = Float[np.ndarray, "*space"]
 
 DPI = 180
 INK, REGION, STRUCTURES = "#1a1a1a", "#ffb000", ("#56b4e9", "#e78ac3", "#66c2a5", "#d9d950", "#fc8d62")
 DIFFERENCES = "RdBu_r"
 SMALLEST, LARGEST = 7.5, 10.5  # points, of names over columns
 LETTER = 110  # letters in an inch, times their size in points
-
-
-@dataclass(frozen=True)
-class FigureRow:
-    """One intervention on one image.
-
-    Args:
-        title: the intervention, as a reader would say it: "do(calcified_plaque@mid = 6.1 mm2 (+80%))".
-        factual: the image x, (*space) with two or three axes; of three, the slice that changed most is shown.
-        counterfactuals: x* by method.
-        region: weights of the intervened region; its border is drawn where they pass one half.
-        outlines: soft masks of structures, drawn on the factual.
-    """
-
-    title: str
-    factual: Image
-    counterfactuals: Mapping[str, Image]
-    region: Image
-    outlines: Mapping[str, Image] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -85,7 +63,7 @@ def figure1(path: Path, *, rows: list[FigureRow], methods: list[str], intensity:
 
     Args:
         path: the file; it appears only when it is complete.
-        rows: the interventions, top to bottom, all on images of one shape.
+        rows: the interventions, top to bottom, all on images of one shape; volumes are shown in three planes.
         methods: keys of `counterfactuals`, left to right.
         intensity: the grey scale's (black, white); differences are in percent of its length.
 
@@ -93,7 +71,7 @@ def figure1(path: Path, *, rows: list[FigureRow], methods: list[str], intensity:
         InputError: there is nothing to draw, or a row lacks a method or has another shape.
     """
     check_rows(rows, methods)
-    flat = [at_most_changed_slice(row) for row in rows]
+    flat = [in_planes(row) for row in rows]
     layout = Layout.fit(len(methods), flat[0].factual.shape)
     heads = Heads.fit(["Factual", *map(method_title, methods)], head_width(layout))
     layout = replace(layout, heads=layout.heads + heads.more)
@@ -240,36 +218,8 @@ def colour_limit(differences: list[Image]) -> float:
     >>> colour_limit([np.full((8, 8), 23.0)])
     30.0
     """
-    large = float(np.quantile(np.abs(np.concatenate([image.ravel() for image in differences])), 0.998))
+    large = float(np.nanquantile(np.abs(np.concatenate([image.ravel() for image in differences])), 0.998))
     if not math.isfinite(large) or large < 1e-3:
         return 1.0
     power = 10.0 ** math.floor(math.log10(large))
     return next(step * power for step in (1, 2, 3, 4, 5, 6, 8, 10) if step * power >= large * 0.999)
-
-
-def at_most_changed_slice(row: FigureRow) -> FigureRow:
-    """Images with two axes as they are; of three, the slice of the last axis that changed most in the region."""
-    if row.factual.ndim == 2:
-        return row
-    change = sum(np.abs(image - row.factual) for image in row.counterfactuals.values())
-    index = int(((change + 1e-6) * row.region).sum((0, 1)).argmax())
-    return FigureRow(
-        title=row.title,
-        factual=row.factual[..., index],
-        counterfactuals={name: image[..., index] for name, image in row.counterfactuals.items()},
-        region=row.region[..., index],
-        outlines={name: mask[..., index] for name, mask in row.outlines.items()},
-    )
-
-
-def check_rows(rows: list[FigureRow], methods: list[str]) -> None:
-    """Raise InputError if the rows cannot be drawn side by side."""
-    if not rows or not methods:
-        raise InputError("figure: nothing to draw; give at least one row and one method")
-    shape = rows[0].factual.shape
-    for row in rows:
-        if missing := [method for method in methods if method not in row.counterfactuals]:
-            raise InputError(f"figure: {row.title!r} has no counterfactual of {missing[0]!r}; add it")
-        images = [row.factual, row.region, *row.counterfactuals.values(), *row.outlines.values()]
-        if any(image.shape != shape for image in images):
-            raise InputError(f"figure: {row.title!r} has images of other shapes than {shape}; give one shape")

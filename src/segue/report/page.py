@@ -44,8 +44,8 @@ from segue.text import in_words
 WIDEST = 8  # columns of one table, so that it fits A4
 TITLES = {
     "verdict": "Verdict", "asked": "The question", "errors": "Errors", "tables": "Tables", "figure": "Counterfactuals",
-    "extremes": "Extremes", "graph": "The causal graph", "segmentors": "The segmentors", "more": "More figures",
-    "reproduce": "How to reproduce",
+    "slices": "Slices", "extremes": "Extremes", "graph": "The causal graph", "segmentors": "The segmentors",
+    "more": "More figures", "reproduce": "How to reproduce",
 }  # fmt: skip
 """The sections of the page, in its order."""
 
@@ -72,6 +72,7 @@ class ReportContent:
         extra_figures: further images (training curves, more cases) by title.
         extremes: the figure of extremes; left out if there is no such file, as in an evaluation of an earlier version.
         methods: a sentence for each method that only the study knows, by name.
+        slices: a montage of the volumes of the main figure; left out if there is no such file.
     """
 
     metrics: Mapping[str, Any]
@@ -82,6 +83,7 @@ class ReportContent:
     extra_figures: Mapping[str, Path] = field(default_factory=dict)
     extremes: Path | None = None
     methods: Mapping[str, str] = field(default_factory=dict)
+    slices: Path | None = None
 
 
 def write_report(path: Path, content: ReportContent) -> None:
@@ -118,8 +120,9 @@ def values_of(content: ReportContent) -> dict[str, Any]:
         "terms": metric_captions(metrics),
         "tables": result_sections(metrics),
         "further": further_sections(metrics),
-        "figure": embed(content.figure) if content.figure.is_file() else None,
-        "extremes": embed(content.extremes) if content.extremes and content.extremes.is_file() else None,
+        "figure": embedded_if_there(content.figure),
+        "slices": embedded_if_there(content.slices),
+        "extremes": embedded_if_there(content.extremes),
         "graph": None if graph is None else {"verdict": graph.verdict, "figure": embed(graph.figure)},
         "independencies": None if graph is None else independence_section(graph.tests),
         "segmentors": segmentor_sections(metrics),
@@ -205,6 +208,11 @@ def duration(seconds: float | None) -> str:
         return f"{seconds:.3g} s"
     hours, minutes = divmod(round(seconds / 60), 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
+def embedded_if_there(file: Path | None) -> str | None:
+    """An image as a data URI, or None."""
+    return embed(file) if file and file.is_file() else None
 
 
 def embed(file: Path) -> str:

@@ -77,24 +77,44 @@ function where(event, canvas) {
   return [seen.x + (event.clientX - box.left) / box.width / seen.zoom, seen.y + (event.clientY - box.top) / box.height / seen.zoom];
 }
 
-async function point([x, y]) {
-  pointed = [x, y];
+function pixel([x, y]) {
   const width = Number(view().dataset.width), height = Number(view().dataset.height);
-  const column = bound(Math.floor(x * width), 0, width - 1), row = bound(Math.floor(y * height), 0, height - 1);
+  return [bound(Math.floor(y * height), 0, height - 1), bound(Math.floor(x * width), 0, width - 1)];
+}
+
+// Of a volume, the voxel that a pixel of the three planes shows; null between the planes, and of an image.
+function voxel(row, column) {
+  const planes = JSON.parse(view().dataset.planes ?? '{"tiles": []}');
+  for (const { axis, top, left, height, width } of planes.tiles) {
+    const down = row - top, right = column - left;
+    if (down < 0 || right < 0 || down >= height || right >= width) continue;
+    const found = [...planes.place], [first, second] = [0, 1, 2].filter((other) => other !== axis);
+    found[first] = Math.floor(right / planes.repeats[first]);
+    found[second] = Math.floor((height - 1 - down) / planes.repeats[second]);
+    return found;
+  }
+  return null;
+}
+
+async function point(at) {
+  pointed = at;
+  const width = Number(view().dataset.width), height = Number(view().dataset.height), [row, column] = pixel(at);
   root.style.setProperty('--sg-cx', `${100 * (column + 0.5) / width}%`);
   root.style.setProperty('--sg-cy', `${100 * (row + 0.5) / height}%`);
   root.dataset.sgCursor = 'on';
   const all = canvases(), found = [];
   for (const canvas of all) found.push((await values(canvas))?.[row * width + column]);
   const say = (value) => value.toLocaleString('en', { maximumSignificantDigits: 4 }).replace('-', '−');
-  const methods = (all.length - 1) / 2;
+  const methods = (all.length - 1) / 2, there = voxel(row, column);
+  const named = there ? `voxel ${there.map((index) => index + 1).join(', ')}` : `row ${row}, column ${column}`;
   all.forEach((canvas, i) => {
     const value = found[i] ?? found[i - methods] - found[0];
-    canvas.parentElement.querySelector('.sg-pixel').textContent = `row ${row}, column ${column}: ${say(value)}`;
+    canvas.parentElement.querySelector('.sg-pixel').textContent =
+      view().dataset.planes && !there ? '' : `${named}: ${say(value)}`;
   });
 }
 
-let drag = null;
+let drag = null, pressed = null;
 function pull(event) {
   const here = where(event, drag.canvas);
   if (event.shiftKey) {
@@ -111,6 +131,7 @@ element.addEventListener('pointerdown', (event) => {
   const canvas = event.target.closest('.sg-canvas');
   if (!canvas) return;
   drag = { canvas, from: where(event, canvas), left: event.clientX, top: event.clientY, width: seen.width, level: seen.level };
+  pressed = [event.clientX, event.clientY];
   canvas.setPointerCapture(event.pointerId);
   pull(event);
   point(where(event, canvas));
@@ -122,6 +143,11 @@ element.addEventListener('pointermove', (event) => {
   point(where(event, canvas));
 });
 for (const end of ['pointerup', 'pointercancel']) element.addEventListener(end, () => { drag = null; });
+element.addEventListener('click', (event) => {  // the planes of a volume follow a click
+  const canvas = event.target.closest('.sg-canvas'), there = canvas && voxel(...pixel(where(event, canvas)));
+  const dragged = pressed && Math.hypot(event.clientX - pressed[0], event.clientY - pressed[1]) > 3;
+  if (there && !dragged) document.dispatchEvent(new CustomEvent('sg-voxel', { detail: there }));
+});
 element.addEventListener('pointerleave', () => { root.dataset.sgCursor = 'off'; });
 element.addEventListener('dblclick', (event) => {
   const canvas = event.target.closest('.sg-canvas');
@@ -140,6 +166,8 @@ document.addEventListener('sg-view', (event) => {
 });
 watch('value', () => {
   if (!view()) return;
+  const planes = view().dataset.planes;
+  if (planes) document.dispatchEvent(new CustomEvent('sg-planes', { detail: JSON.parse(planes).place }));
   shade();
   if (root.dataset.sgCursor === 'on') point(pointed);
 });
