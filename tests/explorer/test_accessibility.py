@@ -8,7 +8,8 @@ from test_browser import address, opened, pytestmark, request, visit  # noqa: F4
 
 AXE = Path(__file__).parents[1] / "axe" / "axe.min.js"
 SETTLED = """() => Promise.all(
-  document.getAnimations().filter((one) => one instanceof CSSTransition).map((one) => one.finished.catch(() => null)))"""
+  document.getAnimations().filter((one) => one instanceof CSSTransition)
+    .map((one) => one.finished.catch(() => null)))"""
 GRAVE = ("critical", "serious", "moderate")
 
 
@@ -35,7 +36,8 @@ def test_colours_are_looked_at_when_they_have_settled(browser):
     page = browser.new_page()
     page.set_content(
         """<html lang="en"><head><title>a</title></head><body><main><h1 id="a">Text</h1></main>
-        <style>h1 { background: #fff; color: #eee; transition: color 1s steps(1, end) } .b { color: #000 }</style></html>"""
+        <style>h1 { background: #fff; color: #eee; transition: color 1s steps(1, end) }
+        #a.b { color: #000 }</style></html>"""
     )
     assert [rule for rule, _, _ in found(page)] == ["color-contrast"]
     page.evaluate("document.querySelector('#a').className = 'b'")
