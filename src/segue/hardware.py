@@ -2,6 +2,8 @@
 
 import ctypes
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal, TypeVar
 
 import torch
@@ -10,6 +12,8 @@ from torch import nn
 from segue.errors import InputError
 
 Precision = Literal["auto", "bf16", "no"]
+FEW_PIXELS = 1 << 14
+"""Up to so many pixels at once, a layer is done before a second thread has started."""
 _Net = TypeVar("_Net", bound=nn.Module)
 
 
@@ -50,6 +54,29 @@ def resolve_precision(precision: Precision) -> Literal["bf16", "no"]:
 def channels_last(net: _Net, dims: int) -> _Net:
     """`net` with its weights in the layout that makes 2-D convolutions fastest; 3-D networks stay as they are."""
     return net.to(memory_format=torch.channels_last) if dims == 2 else net  # type: ignore[call-overload]
+
+
+@contextmanager
+def threads_for(pixels: int) -> Iterator[None]:
+    """One thread of torch for work on up to `FEW_PIXELS` pixels, as many as before for more, and afterwards.
+
+    Threads wait for each other after every layer. With small layers this takes longer than the work, in particular on a
+    machine that does other work too.
+
+    >>> before = torch.get_num_threads()
+    >>> with threads_for(48 * 144):
+    ...     torch.get_num_threads()
+    1
+    >>> torch.get_num_threads() == before
+    True
+    """
+    before = torch.get_num_threads()
+    if pixels <= FEW_PIXELS:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def keep_memory() -> None:

@@ -7,11 +7,15 @@ import small_study
 from test_browser import address, opened, pytestmark, request, visit  # noqa: F401  (fixtures)
 
 AXE = Path(__file__).parents[1] / "axe" / "axe.min.js"
+SETTLED = """() => Promise.all(
+  document.getAnimations().filter((one) => one instanceof CSSTransition)
+    .map((one) => one.finished.catch(() => null)))"""
 GRAVE = ("critical", "serious", "moderate")
 
 
 def found(page):
-    """(rule, impact, the first elements) of what axe-core finds."""
+    """(rule, impact, the first elements) of what axe-core finds, once no colour is on its way to another."""
+    page.evaluate(SETTLED)
     page.evaluate(AXE.read_text())
     violations = page.evaluate("async () => (await axe.run()).violations")
     return [
@@ -25,6 +29,19 @@ def test_axe_itself_finds_what_is_wrong(browser):
     page = browser.new_page()
     page.set_content("<html><body><img src='x.png'><input></body></html>")
     assert {"image-alt", "label"} <= {rule for rule, _, _ in found(page)}
+    page.close()
+
+
+def test_colours_are_looked_at_when_they_have_settled(browser):
+    page = browser.new_page()
+    page.set_content(
+        """<html lang="en"><head><title>a</title></head><body><main><h1 id="a">Text</h1></main>
+        <style>h1 { background: #fff; color: #eee; transition: color 1s steps(1, end) }
+        #a.b { color: #000 }</style></html>"""
+    )
+    assert [rule for rule, _, _ in found(page)] == ["color-contrast"]
+    page.evaluate("document.querySelector('#a').className = 'b'")
+    assert found(page) == []
     page.close()
 
 

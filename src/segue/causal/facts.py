@@ -16,6 +16,7 @@ class Facts(NamedTuple):
         pa: parents, in their units: measured areas first, then covariates.
         weights: regions of the measured variables. They stay fixed while the image changes.
         pixel_area: area of a pixel, in the areas' unit.
+        by_ensemble: the measured areas by further segmentors; None where nobody has measured with them.
 
     >>> import torch
     >>> facts = Facts(torch.zeros(3, 1, 4, 4), torch.rand(3, 2), torch.ones(3, 2, 4, 4), torch.ones(3))
@@ -27,10 +28,11 @@ class Facts(NamedTuple):
     pa: Float[Tensor, "batch variable"]
     weights: Float[Tensor, "batch measured *space"]
     pixel_area: Float[Tensor, " batch"]
+    by_ensemble: Float[Tensor, "batch member measured"] | None = None
 
     def rows(self, index: Int[Tensor, " row"]) -> "Facts":
         """The facts of some images, repeats allowed."""
-        return Facts(*(part[index] for part in self))
+        return Facts(*(None if part is None else part[index] for part in self))
 
     @property
     def measured(self) -> int:

@@ -23,7 +23,7 @@ from segue.engine.inputs import Inputs, check_inputs, inputs_of
 from segue.engine.judgement import ensemble_of, evidence_on, verdicts
 from segue.engine.predict import abduct, is_null, mean_image, predict_moved, unless_null
 from segue.engine.verdict import Verdict
-from segue.mechanisms.correction import areas_by_each
+from segue.mechanisms.correction import areas_of_each
 
 __all__ = [
     "CaseAnswer",
@@ -50,9 +50,9 @@ class Abducted:
 
     Attributes:
         raw: in the source's units, (batch, channel, *space). window: by which they, and answers to them, are scaled.
-        facts: the images scaled and measured.
-        soft: the guide's masks. posteriors: opaque; one at the posterior's mean, or several draws.
-        ensemble: what each member of the mechanism's ensemble measures.
+        facts: the images scaled and measured, by the mechanism's ensemble too.
+        soft: the guide's masks. ensemble_soft: the mean of the ensemble's; None without an ensemble.
+        posteriors: opaque; one at the posterior's mean, or several draws.
         input_doubts: for each image, why it is not like the training images; () where it is, or nothing checks it.
     """
 
@@ -60,8 +60,8 @@ class Abducted:
     window: Float[Tensor, "batch 2"]
     facts: Facts
     soft: Float[Tensor, "batch structure *space"]
+    ensemble_soft: Float[Tensor, "batch structure *space"] | None
     posteriors: list[Any]
-    ensemble: Float[Tensor, "member batch measured"]
     input_doubts: list[tuple[str, ...]]
 
 
@@ -118,9 +118,11 @@ def infer_images(model: "Model", inputs: Inputs, *, particles: int = 1) -> Abduc
     (torch.Size([2, 9]), 1)
     """
     window, facts, soft = measure_images(model, inputs)
+    masks = [member.soft(facts.image) for member in ensemble_of(model)]
+    facts = facts._replace(by_ensemble=areas_of_each(model.parents, masks, facts).transpose(0, 1))
+    mean = torch.stack(masks).mean(0) if masks else None
     posteriors = abduct(model.mechanism, facts, particles=particles)
-    ensemble = areas_by_each(model.parents, ensemble_of(model), facts, facts.image)
-    return Abducted(inputs.raw, window, facts, soft, posteriors, ensemble, [()] * len(soft))
+    return Abducted(inputs.raw, window, facts, soft, mean, posteriors, [()] * len(soft))
 
 
 class MeasuredImages(NamedTuple):

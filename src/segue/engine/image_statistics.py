@@ -103,7 +103,7 @@ def model_statistics(known: "Abducted", mechanism: ImageMechanism) -> Statistics
     if (likely := offered(mechanism, Likelihood)) is not None:
         each = [likely.log_likelihood(known.facts, posterior) for posterior in known.posteriors]
         found["likelihood"] = torch.stack(each).mean(0)
-    if members := list(getattr(mechanism, "ensemble", ())):
-        mean = torch.stack([member.soft(known.facts.image) for member in members]).mean(0)
-        found["disagreement"] = (mean - soft).abs().sum(1).flatten(1).mean(1).clamp_min(TINY).log10()
+    if known.ensemble_soft is not None:
+        apart = (known.ensemble_soft - soft).abs().sum(1).flatten(1)
+        found["disagreement"] = apart.mean(1).clamp_min(TINY).log10()
     return found

@@ -51,8 +51,7 @@ class InputCheck:
         """One tuple of sentences an image: what is unlike the training images, and the mend. Empty: nothing is.
 
         A mend that makes the image pass the whole check is the only thing said of it. An image that does not pass, and
-        its mends, are looked at once more each; one that passes costs no further pass through a network, except through
-        those of an ensemble.
+        its mends, are looked at once more each; one that passes costs no further pass through a network.
         """
         found = self.statistics(known)
         excess = self.typical.excess(found)

@@ -72,7 +72,9 @@ def evidence_on(
         structures[:, structure] |= changed[:, v]
     by_guide = [areas_by_each(model.parents, [model.parents.segmentor], facts, one) for one in draws if len(draws) > 1]
     none = facts.pa.new_zeros(0, len(facts.pa), facts.measured)
-    by_ensemble = areas_by_each(model.parents, ensemble_of(model), facts, found.image) - known.ensemble[:, owner]
+    before = facts.by_ensemble
+    assert before is not None, "the engine measures with the ensemble"
+    by_ensemble = areas_by_each(model.parents, ensemble_of(model), facts, found.image) - before.transpose(0, 1)
     return Evidence(
         factual=facts.pa,
         asked=asked,

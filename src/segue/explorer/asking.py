@@ -17,6 +17,7 @@ from segue.engine.verdict import Verdict
 from segue.errors import InputError
 from segue.evaluation.effect import change
 from segue.explorer.models import Explored
+from segue.hardware import threads_for
 
 Array = Float[np.ndarray, "*space"]
 Areas = dict[str, float]
@@ -108,8 +109,14 @@ def ask(
         InputError: an unknown variable or method, a malformed request, or an image that does not fit.
     """
     methods = check_methods(explored, methods)
+    with threads_for(explored.first.grid.pixels):
+        return answered(explored, case, Request(do, propagate, tuple(hold)), methods)
+
+
+def answered(explored: Explored, case: Case, request: Request, methods: Sequence[str]) -> Answer:
+    """`ask`, of methods that exist."""
     model, known = explored.models[methods[0]], explored.known(methods[0], case)
-    target = requested_parents(model, [Request(do, propagate, tuple(hold))], known.facts.pa, known.facts.pixel_area)
+    target = requested_parents(model, [request], known.facts.pa, known.facts.pixel_area)
     requested, names = model.space.bounded(target), model.space.areas
     judged = explored.judged_factual(known, case)
     asked = Answer(
@@ -120,9 +127,9 @@ def ask(
         factual=by_name(model.variables, known.facts.pa[0]),
         judge={} if judged is None else by_name(names, judged),
         requested=by_name(model.variables, requested[0]),
-        do={name: float(requested[0, model.variables.index(name)]) for name in do},
-        propagate=propagate,
-        hold=tuple(hold),
+        do={name: float(requested[0, model.variables.index(name)]) for name in request.do},
+        propagate=request.propagate,
+        hold=tuple(request.hold),
         sd=by_name(model.variables, model.parents.sd),
         unit=model.grid.unit,
         readings=(),

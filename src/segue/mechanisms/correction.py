@@ -33,9 +33,14 @@ AreaMeasure = Callable[[Tensor], Float[Tensor, "batch measured"]]
 
 
 def ensemble_measure(parents: Parents, ensemble: Sequence[SoftMasks], facts: Facts) -> AreaMeasure:
-    """m: the mean of what guide and `ensemble` measure in the fixed regions."""
+    """m: the mean of what guide and `ensemble` measure in the fixed regions.
+
+    The factual image is measured by the ensemble only where the facts do not hold what it measures.
+    """
     pa = facts.pa[:, : facts.measured]
-    before = torch.cat([pa[None], areas_by_each(parents, ensemble, facts, facts.image)])  # the guide has measured pa
+    known = facts.by_ensemble
+    by_each = areas_by_each(parents, ensemble, facts, facts.image) if known is None else known.transpose(0, 1)
+    before = torch.cat([pa[None], by_each])  # the guide has measured pa
 
     def areas(answer: Tensor) -> Tensor:
         after = areas_by_each(parents, (parents.segmentor, *ensemble), facts, answer)
@@ -57,8 +62,15 @@ def areas_by_each(
     >>> torch.allclose(by_guide[0], facts.pa, atol=1e-3)
     True
     """
-    areas = [measure(one.soft(image), facts.weights, parents.structure_of, facts.pixel_area) for one in segmentors]
-    return torch.stack(areas) if areas else image.new_zeros(0, len(image), facts.measured)
+    return areas_of_each(parents, [one.soft(image) for one in segmentors], facts)
+
+
+def areas_of_each(
+    parents: Parents, masks: Sequence[Float[Tensor, "batch structure *space"]], facts: Facts
+) -> Float[Tensor, "segmentor batch measured"]:
+    """The areas in the masks of each segmentor, in the fixed regions of the facts."""
+    areas = [measure(soft, facts.weights, parents.structure_of, facts.pixel_area) for soft in masks]
+    return torch.stack(areas) if areas else facts.pa.new_zeros(0, len(facts.pa), facts.measured)
 
 
 def next_aim(
