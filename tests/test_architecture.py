@@ -11,7 +11,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "segue"
 LAYERS = [
     {"errors", "files", "hardware", "processes", "progress", "text"},
     {"cohort"},
-    {"phantom", "anatomy"},
+    {"phantom", "anatomy", "straightening"},
     {"causal"},
     {"nets"},
     {"mechanisms"},
