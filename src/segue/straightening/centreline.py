@@ -40,11 +40,11 @@ class Centreline:
     """
 
     points: Float[np.ndarray, "point 3"]
-    smoothing: float = 0.0
+    smoothing: float | int = 0.0
 
     @classmethod
     def of(
-        cls, points: object, *, proximal: str, space: str = "RAS", smoothing: float = 0.0, name: str = "centreline"
+        cls, points: object, *, proximal: str, space: str = "RAS", smoothing: float | int = 0.0, name: str = "centreline"
     ) -> "Centreline":
         """Points as they come.
 
@@ -85,7 +85,7 @@ def read_centreline(
     proximal: str | None = None,
     space: str | None = None,
     part: int | None = None,
-    smoothing: float | None = None,
+    smoothing: float | int | None = None,
 ) -> Centreline:
     """A centreline from a file: CSV, VTK polydata (`.vtp`, `.vtk`), or a mask, of which the skeleton's longest path.
 

@@ -53,7 +53,7 @@ def unit(vectors: Float[np.ndarray, "*n 3"]) -> Float[np.ndarray, "*n 3"]:
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
-def fit_curve(points: Float[np.ndarray, "point 3"], smoothing: float = 0.0) -> Curve:
+def fit_curve(points: Float[np.ndarray, "point 3"], smoothing: float | int = 0.0) -> Curve:
     """The cubic spline through points, or near them.
 
     Args:

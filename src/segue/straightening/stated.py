@@ -17,4 +17,4 @@ class Stated:
     points: Float[np.ndarray, "point 3"]
     proximal: str | None = None
     space: str | None = None
-    smoothing: float = 0.0
+    smoothing: float | int = 0.0

@@ -34,7 +34,7 @@ class Straightened:
     @property
     def spacing(self) -> tuple[float, float]:
         """mm per pixel of `slices`: across the vessel, along it."""
-        return self.tube.section.between, self.tube.section.step
+        return float(self.tube.section.between), float(self.tube.section.step)
 
     @cached_property
     def slices(self) -> Float32[np.ndarray, "plane across along"]:

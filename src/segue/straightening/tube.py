@@ -40,13 +40,13 @@ class Section:
     segue.errors.InputError: planes is 0; give 1 or more
     """
 
-    radius: float = 6.0
-    step: float = 0.25
-    across: float | None = None
-    start: float = 0.0
-    length: float | None = None
+    radius: float | int = 6.0
+    step: float | int = 0.25
+    across: float | int | None = None
+    start: float | int = 0.0
+    length: float | int | None = None
     planes: int = 1
-    angle: float = 0.0
+    angle: float | int = 0.0
 
     def __post_init__(self) -> None:
         positive = {"radius": self.radius, "step": self.step, "across": self.between, "length": self.length}
@@ -62,7 +62,7 @@ class Section:
             raise InputError(f"radius and across give {self.width} samples across; there must be 2, {more}")
 
     @property
-    def between(self) -> float:
+    def between(self) -> float | int:
         """mm between samples across the tube."""
         return self.step if self.across is None else self.across
 
