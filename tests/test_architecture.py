@@ -22,6 +22,7 @@ LAYERS = [
     {"study"},
     {"pipeline"},
     {"hub"},
+    {"bridges"},
     {"generation"},
     {"explorer"},
     {"cli"},

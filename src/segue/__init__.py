@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from segue.errors import InputError
     from segue.hub.load import load
     from segue.hub.locate import shipped
+    from segue.hub.remote import push_to_hub
     from segue.straightening import Centreline, Section, Straightened, read_centreline, straighten
 
 __version__ = "0.1.0"
@@ -25,6 +26,7 @@ __all__ = [
     "Straightened",
     "effects",
     "load",
+    "push_to_hub",
     "read_centreline",
     "sample",
     "shipped",
@@ -41,6 +43,7 @@ _HOME = {
     "load": "segue.hub.load",
     "sample": "segue.engine.population",
     "shipped": "segue.hub.locate",
+    "push_to_hub": "segue.hub.remote",
     "Centreline": "segue.straightening",
     "Section": "segue.straightening",
     "Straightened": "segue.straightening",

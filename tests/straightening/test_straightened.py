@@ -145,4 +145,4 @@ def test_refusals(healthy):
         straighten(pixels_of(HEALTHY), Centreline(helix() + 500))
     with pytest.raises(InputError, match="space were the other of RAS and LPS"):
         straighten(pixels_of(HEALTHY), Centreline(helix() * [-1, -1, 1]))
-    assert VOXEL > SECTION.step
+    assert SECTION.step < VOXEL

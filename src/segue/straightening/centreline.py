@@ -44,7 +44,13 @@ class Centreline:
 
     @classmethod
     def of(
-        cls, points: object, *, proximal: str, space: str = "RAS", smoothing: float | int = 0.0, name: str = "centreline"
+        cls,
+        points: object,
+        *,
+        proximal: str,
+        space: str = "RAS",
+        smoothing: float | int = 0.0,
+        name: str = "centreline",
     ) -> "Centreline":
         """Points as they come.
 
