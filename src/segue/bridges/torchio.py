@@ -23,7 +23,8 @@ try:
     from torchio import Subject
     from torchio.transforms import Transform
 except ImportError:
-    raise InputError('TorchIO is not installed: pip install "segue-counterfactual[torchio]"') from None
+    mend = 'pip install "segue-counterfactual[torchio]"'
+    raise ImportError(f"segue.bridges.torchio needs TorchIO: {mend}", name="torchio") from None
 
 __all__ = ["RandomCounterfactual"]
 
