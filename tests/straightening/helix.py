@@ -1,5 +1,7 @@
 """A tube around a helix, in closed form: independent of how segue fits curves and finds foot points."""
 
+from functools import cache
+
 import numpy as np
 from scipy.spatial import cKDTree
 from scipy.special import erf
@@ -18,6 +20,7 @@ def helix(count: int = 300) -> np.ndarray:
     return np.stack([RADIUS * np.cos(t) + 17, RADIUS * np.sin(t) + 17, PITCH * t / (2 * np.pi) + 3], axis=1)
 
 
+@cache
 def foot_points() -> tuple[np.ndarray, np.ndarray]:
     """Of every voxel: its distance from the helix, and the share of the helix's length at its nearest point."""
     grid = np.stack(np.meshgrid(*map(np.arange, SHAPE), indexing="ij"), axis=-1)

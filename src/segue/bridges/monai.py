@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 from monai.config import KeysCollection
-from monai.data import ImageReader, MetaTensor
+from monai.data import ImageReader, MetaTensor, get_track_meta
 from monai.transforms import MapTransform, RandomizableTransform
-from monai.utils import convert_to_tensor, ensure_tuple, get_track_meta
+from monai.utils import convert_to_tensor, ensure_tuple
 from torch import Tensor
 
 from segue.bridges.augment import (
