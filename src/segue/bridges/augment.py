@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -17,10 +17,10 @@ from segue.engine.model import Model
 from segue.errors import InputError
 from segue.mechanisms.base import Moves, offered
 
-__all__ = ["LabelSource", "Requests", "answer_one", "check_requests", "draw_request", "rows_first", "warped_labels"]
+__all__ = ["LabelSource", "Requests", "answer_one", "check_requests", "check_sources", "draw_request", "rows_first", "warped_labels"]
 
 Do = dict[str, float | int | str]
-Requests = Mapping[str, tuple[float, float]] | Sequence[Mapping[str, float | int | str]]
+Requests = Mapping[str, tuple[float | int, float | int]] | Sequence[Mapping[str, float | int | str]]
 """By variable, a range of changes in sd; or a list of requests."""
 LabelSource = Literal["guide", "warp"]
 """Labels of an answer. `guide`: the guide's segmentation of it (0, or k of the k-th structure). `warp`: the given
@@ -48,6 +48,21 @@ def check_requests(model: Model, requests: Requests) -> None:
         check_request(Request({name: "0sd"}), model.variables)
         if len(limits) != 2 or not limits[0] <= limits[1]:
             raise InputError(f"requests: {name} is {limits}; give (low, high) in sd, or a list of requests")
+
+
+def check_sources(model: Model, sources: Mapping[Any, str]) -> None:
+    """Refuse a source of labels that is not known, or that the model does not have (see `LabelSource`).
+
+    >>> import segue
+    >>> check_sources(segue.load("coronary-phantom"), {"label": "mine"})
+    Traceback (most recent call last):
+    segue.errors.InputError: the labels of label are 'mine'; choose guide or warp
+    """
+    for key, source in sources.items():
+        if source not in get_args(LabelSource):
+            raise InputError(f"the labels of {key} are {source!r}; choose {' or '.join(get_args(LabelSource))}")
+        if source == "warp" and offered(model.mechanism, Moves) is None:
+            raise InputError(f"the labels of {key} are warp, and this model moves nothing; choose guide")
 
 
 def draw_request(requests: Requests, uniform: Callable[[], float]) -> Do:

@@ -120,7 +120,7 @@ def metadata_of(model: Model, name: str) -> dict[str, Any]:
 def inference_of(model: Model) -> dict[str, Any]:
     """inference.json: images of a folder, read as the model reads them, answered and written as NIfTI."""
     return {
-        "imports": ["$import glob", "$import torch", "$import segue.bridges.bundle"],
+        "imports": ["$import glob", "$import torch", "$from segue.bridges.bundle import answer_images"],
         "bundle_root": ".",
         "dataset_dir": "$@bundle_root + '/images'",
         "output_dir": "$@bundle_root + '/eval'",
@@ -155,7 +155,7 @@ def inference_of(model: Model) -> dict[str, Any]:
                 }
             ],
         },
-        "run": ["$segue.bridges.bundle.answer_images(@dataset, @network, @inferer, @postprocessing)"],
+        "run": ["$answer_images(@dataset, @network, @inferer, @postprocessing)"],
     }
 
 

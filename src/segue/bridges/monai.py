@@ -14,17 +14,16 @@ from torch import Tensor
 
 from segue.bridges.augment import (
     AnsweredImage,
-    LabelSource,
     Requests,
     answer_one,
     check_requests,
+    check_sources,
     draw_request,
     rows_first,
     warped_labels,
 )
 from segue.engine.model import Model
 from segue.errors import InputError
-from segue.mechanisms.base import Moves, offered
 
 __all__ = ["ModelReader", "RandCounterfactuald"]
 
@@ -62,7 +61,7 @@ class RandCounterfactuald(RandomizableTransform, MapTransform):
         model: Model,
         requests: Requests,
         prob: float = 0.5,
-        label_keys: Mapping[Hashable, LabelSource] | None = None,
+        label_keys: Mapping[Hashable, str] | None = None,
         transposed: bool = False,
     ) -> None:
         MapTransform.__init__(self, keys)
@@ -71,7 +70,7 @@ class RandCounterfactuald(RandomizableTransform, MapTransform):
             raise InputError(f"keys: {len(self.keys)} images; give one, and one transform for each further image")
         check_requests(model, requests)
         self.label_keys = dict(label_keys or {})
-        check_labels(model, self.label_keys)
+        check_sources(model, self.label_keys)
         self.model, self.requests, self.transposed = model, requests, transposed
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
@@ -96,16 +95,7 @@ class RandCounterfactuald(RandomizableTransform, MapTransform):
         return rows_first(image) if self.transposed else image
 
 
-def check_labels(model: Model, label_keys: Mapping[Hashable, LabelSource]) -> None:
-    """Refuse a source of labels that is not known, or that the model does not have."""
-    for key, source in label_keys.items():
-        if source not in ("guide", "warp"):
-            raise InputError(f"label_keys: {key} is {source!r}; choose guide or warp")
-        if source == "warp" and offered(model.mechanism, Moves) is None:
-            raise InputError(f"label_keys: {key} is warp, and this model moves nothing; choose guide")
-
-
-def labels_of(answered: AnsweredImage, labels: Tensor, source: LabelSource) -> Tensor:
+def labels_of(answered: AnsweredImage, labels: Tensor, source: str) -> Tensor:
     """The labels of an answer."""
     if source == "guide" or answered.displacement is None:
         return answered.guide

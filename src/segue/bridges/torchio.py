@@ -7,17 +7,16 @@ import torch
 from torch import Tensor
 
 from segue.bridges.augment import (
-    LabelSource,
     Requests,
     answer_one,
     check_requests,
+    check_sources,
     draw_request,
     rows_first,
     warped_labels,
 )
 from segue.engine.model import Model
 from segue.errors import InputError
-from segue.mechanisms.base import Moves, offered
 
 try:
     from torchio import Subject
@@ -56,7 +55,7 @@ class RandomCounterfactual(Transform):
         image: str,
         model: Model,
         requests: Requests,
-        labels: Mapping[str, LabelSource] | None = None,
+        labels: Mapping[str, str] | None = None,
         transposed: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -64,9 +63,7 @@ class RandomCounterfactual(Transform):
         check_requests(model, requests)
         self.image, self.model, self.requests, self.transposed = image, model, requests, transposed
         self.labels = dict(labels or {})
-        for name, source in self.labels.items():
-            if source == "warp" and offered(model.mechanism, Moves) is None:
-                raise InputError(f"labels: {name} is warp, and this model moves nothing; choose guide")
+        check_sources(model, self.labels)
         self.args_names = []
 
     def apply_transform(self, subject: Subject) -> Subject:
