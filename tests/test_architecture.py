@@ -11,7 +11,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "segue"
 LAYERS = [
     {"errors", "files", "hardware", "processes", "progress", "text", "yaml_text"},
     {"cohort"},
-    {"phantom", "anatomy"},
+    {"phantom", "anatomy", "straightening"},
     {"causal"},
     {"nets"},
     {"mechanisms"},
@@ -22,6 +22,7 @@ LAYERS = [
     {"study"},
     {"pipeline"},
     {"hub"},
+    {"bridges"},
     {"generation"},
     {"explorer"},
     {"cli"},

@@ -16,6 +16,8 @@ PUBLIC = [
     "segue",
     "segue.anatomy",
     "segue.baselines",
+    "segue.bridges.augment",
+    "segue.bridges.torchio",
     "segue.causal",
     "segue.causal.facts",
     "segue.causal.parents",

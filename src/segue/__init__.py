@@ -11,18 +11,26 @@ if TYPE_CHECKING:
     from segue.errors import InputError
     from segue.hub.load import load
     from segue.hub.locate import shipped
+    from segue.hub.remote import push_to_hub
+    from segue.straightening import Centreline, Section, Straightened, read_centreline, straighten
 
 __version__ = "0.1.0"
 __all__ = [
+    "Centreline",
     "Counterfactual",
     "InputError",
     "Mediation",
     "Model",
     "Population",
+    "Section",
+    "Straightened",
     "effects",
     "load",
+    "push_to_hub",
+    "read_centreline",
     "sample",
     "shipped",
+    "straighten",
 ]
 
 _HOME = {
@@ -35,6 +43,12 @@ _HOME = {
     "load": "segue.hub.load",
     "sample": "segue.engine.population",
     "shipped": "segue.hub.locate",
+    "push_to_hub": "segue.hub.remote",
+    "Centreline": "segue.straightening",
+    "Section": "segue.straightening",
+    "Straightened": "segue.straightening",
+    "read_centreline": "segue.straightening",
+    "straighten": "segue.straightening",
 }
 
 

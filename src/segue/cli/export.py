@@ -21,6 +21,9 @@ def export_command(rest: list[str]) -> None:
     parser.add_argument("--examples", type=int, default=0, help="test images to include, if they may be published")
     parser.add_argument("--notes", type=Path | None, default=None, help="Markdown about the data, for the model card")
     parser.add_argument("--license", type=str, default="unknown", help="of the model: apache-2.0, other, ...")
+    parser.add_argument("--push", type=str | None, default=None, help="user/repo: upload it to the Hugging Face Hub")
+    parser.add_argument("--public", action="store_true", help="with --push: a new repository is seen by everybody")
+    parser.add_argument("--monai-bundle", action="store_true", help="write a MONAI bundle; MODEL may be any model")
     options = parse_options(parser, rest)
     if (options.out is None) == (options.add_check is None):
         raise InputError("segue export: give --out FOLDER, or --add-check FOLDER")
@@ -29,12 +32,21 @@ def export_command(rest: list[str]) -> None:
 
         print(add_input_check(options.add_check, options.run))
         return
+    if options.monai_bundle:
+        from segue.bridges.bundle import export_bundle
+
+        print(export_bundle(options.run, options.out, method=options.method))
+        return
     from segue.hub.export import export
 
     given = {key: options[key] for key in ("method", "examples", "license")}
     print(export(options.run, options.out, notes=read_notes(options.notes), **given))
     if (doubt := export_warning(options.run)) is not None:
         print(f"warning: {doubt}", file=sys.stderr)
+    if options.push is not None:
+        from segue.hub.remote import push_to_hub
+
+        print(push_to_hub(options.out, options.push, private=not options.public))
 
 
 def export_warning(run: Path) -> str | None:

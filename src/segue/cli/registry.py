@@ -70,6 +70,11 @@ DATA = {
         "write a folder of simulated coronary CT images and masks: --images 20 --seed 0",
         "segue.cli.phantom:phantom_command",
     ),
+    "straighten": Command(
+        "VOLUME",
+        "a vessel along its centreline to a straight image, and an edit back: --centreline POINTS --out FILE",
+        "segue.cli.straighten:straighten_command",
+    ),
 }
 COMMANDS = {
     **{name: Command("STUDY", text, "segue.cli.study:study_command") for name, text in STAGES.items()},

@@ -41,7 +41,8 @@ def load(model: Path | str, *, method: str | None = None, device: str | torch.de
 
     Args:
         model: a run's folder (`runs/<study>`), a folder that `segue export` wrote, or a name among `segue.shipped()`.
-            A folder of that name comes before a shipped model.
+            A folder of that name comes before a shipped model. Or `user/repo`, `user/repo@revision`: an exported
+            model on the Hugging Face Hub, fetched once and kept in its cache.
         method: of a run, a key of metrics.json; by default as in `preferred`.
 
     Raises:

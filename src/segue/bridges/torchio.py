@@ -1,0 +1,96 @@
+"""A TorchIO transform that answers a random request. TorchIO is imported here alone: `segue.bridges.torchio`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from segue.bridges.augment import (
+    Requests,
+    answer_one,
+    check_requests,
+    check_sources,
+    draw_request,
+    rows_first,
+    warped_labels,
+)
+from segue.engine.model import Model
+from segue.errors import InputError
+
+try:
+    from torchio import Subject
+    from torchio.transforms import Transform
+except ImportError:
+    mend = 'pip install "segue-counterfactual[torchio]"'
+    raise ImportError(f"segue.bridges.torchio needs TorchIO: {mend}", name="torchio") from None
+
+__all__ = ["RandomCounterfactual"]
+
+
+class RandomCounterfactual(Transform):
+    """With probability `p`, an image of a subject becomes its counterfactual under a request drawn at random.
+
+    Chance comes from torch's generator, as in TorchIO: `torch.manual_seed(seed)`.
+
+    Args:
+        image: the name of the subject's image, on the model's grid; of two axes, the third one has length 1.
+        model, requests: as of `segue.bridges.monai.RandCounterfactuald`.
+        labels: by name of a label map, `guide` or `warp` (see `segue.bridges.augment.LabelSource`).
+        transposed: the image was read from a PNG: TorchIO gives columns first.
+
+    Raises:
+        InputError: as `RandCounterfactuald`; when called: the subject has no such image.
+
+    >>> import segue, torchio
+    >>> model = segue.load("coronary-phantom")
+    >>> subject = torchio.Subject(image=torchio.ScalarImage(tensor=model.examples()[0][..., None]))
+    >>> transform = RandomCounterfactual("image", model, {"lumen@mid": (1, 1)})
+    >>> transform(subject)["counterfactual"]["do"]
+    {'lumen@mid': '+1sd'}
+    """
+
+    def __init__(
+        self,
+        image: str,
+        model: Model,
+        requests: Requests,
+        labels: Mapping[str, str] | None = None,
+        transposed: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        check_requests(model, requests)
+        self.image, self.model, self.requests, self.transposed = image, model, requests, transposed
+        self.labels = dict(labels or {})
+        check_sources(model, self.labels)
+        self.args_names = []
+
+    def apply_transform(self, subject: Subject) -> Subject:
+        """The subject with its image, and its labels, changed."""
+        missing = [name for name in (self.image, *self.labels) if name not in subject]
+        if missing:
+            raise InputError(f"the subject has no image {missing[0]}; it has {', '.join(subject)}")
+        do = draw_request(self.requests, lambda: float(torch.rand(1)))
+        spacing = subject[self.image].spacing if self.model.grid.unit != "px" else None
+        dims = len(self.model.grid.size)
+        given = None if spacing is None or spacing == (1.0, 1.0, 1.0) else tuple(map(float, spacing[:dims]))
+        answered = answer_one(self.model, self.to_model(subject[self.image].data.float()), do, spacing=given)
+        subject[self.image].set_data(self.from_model(answered.image))
+        for name, source in self.labels.items():
+            made = answered.guide
+            if source == "warp" and answered.displacement is not None:
+                made = warped_labels(self.to_model(subject[name].data.float()), answered.displacement)
+            subject[name].set_data(self.from_model(made).to(subject[name].data.dtype))
+        subject["counterfactual"] = {"do": do, "verdict": answered.word}
+        return subject
+
+    def to_model(self, image: Tensor) -> Tensor:
+        """(channel, W, H, D) to the model's axes."""
+        flat = image[..., 0] if len(self.model.grid.size) == 2 else image
+        return rows_first(flat) if self.transposed else flat
+
+    def from_model(self, image: Tensor) -> Tensor:
+        """The inverse of `to_model`."""
+        turned = rows_first(image) if self.transposed else image
+        return turned[..., None] if len(self.model.grid.size) == 2 else turned
