@@ -1,18 +1,40 @@
-"""Methods that are no image mechanism of segue: see `segue.engine.method.Method`.
+"""Methods that others would use instead, and the least that a method must improve on: see `segue.engine.method.Method`.
 
 `BASELINES` is the registry: a new baseline is one file and one line here. A study lists those that it judges beside its
-own methods (`baselines: [nothing]`).
+own methods, with their settings (`baselines: {nothing: {}, untrained_warp: {smoothing: 2}}`).
 """
 
-from collections.abc import Callable
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
 
+from segue.anatomy.arguments import read_arguments
+from segue.baselines.at_test_time import deform_at_test_time
+from segue.baselines.base import Baseline, BaselineParts
 from segue.baselines.folder import answer_name, of_folder
+from segue.baselines.latent import latent_optimisation
 from segue.baselines.nothing import do_nothing
-from segue.causal.parents import Parents
-from segue.cohort.grid import Grid
-from segue.engine.method import Method
+from segue.baselines.warp import untrained_warp
 
-__all__ = ["BASELINES", "answer_name", "do_nothing", "of_folder"]
+__all__ = ["BASELINES", "Baseline", "BaselineParts", "answer_name", "baseline_settings", "do_nothing", "of_folder"]
 
-BASELINES: dict[str, Callable[[Parents, Grid], Method]] = {"nothing": do_nothing}
-"""By name: from the guide's parents and the study's grid to the method."""
+BASELINES: dict[str, Baseline] = {
+    "nothing": do_nothing,
+    "untrained_warp": untrained_warp,
+    "test_time_deformation": deform_at_test_time,
+    "latent_optimisation": latent_optimisation,
+}
+"""By name: from `BaselineParts` and settings to the method."""
+
+
+def baseline_settings(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a baseline as its function takes them.
+
+    Raises:
+        InputError: a setting is not taken, or is of another type.
+
+    >>> baseline_settings("untrained_warp", {"bisections": 6})
+    {'bisections': 6}
+    """
+    settings_only = partial(BASELINES[name], None)  # its signature is without the parts
+    return read_arguments(settings_only, given, section=f"baselines.{name}", kind=name)

@@ -14,6 +14,7 @@ from segue.causal.facts import Facts
 from segue.causal.parents import Parents
 
 __all__ = [
+    "Coded",
     "Ensembled",
     "ImageMechanism",
     "Likelihood",
@@ -170,6 +171,26 @@ class Shapes(Protocol):
 
     def shape(self, change: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch channel *space"]:
         """A change, without what is too small or too sharp to be anatomy."""
+        ...
+
+
+@runtime_checkable
+class Coded(Protocol):
+    """A mechanism that decodes images from a code, of which images are a differentiable function.
+
+    >>> import segue
+    >>> offered(segue.load("coronary-phantom").mechanism.inner.painter, Coded) is None
+    False
+    """
+
+    def code(self, posterior: Any) -> list[Tensor]:
+        """What was abducted of the images, but for the pixels' noise: tensors (batch, ...)."""
+        ...
+
+    def predict_from(
+        self, facts: Facts, posterior: Any, code: list[Tensor], requested: Float[Tensor, "batch variable"]
+    ) -> Float[Tensor, "batch channel *space"]:
+        """x* under pa*, decoded from another code, with the abducted noise."""
         ...
 
 

@@ -140,6 +140,18 @@ class HVAEMechanism(nn.Module):
         pairs = zip(loc.chunk(len(parents)), log_scale.chunk(len(parents)), strict=True)
         return [PixelGaussian(*pair) for pair in pairs]
 
+    def code(self, posterior: HVAEPosterior) -> list[Tensor]:
+        """The states of the latent stream, from which the image is decoded."""
+        return posterior.latents.states
+
+    def predict_from(
+        self, facts: Facts, posterior: HVAEPosterior, code: list[Tensor], requested: Tensor
+    ) -> Float[Tensor, "batch channel *space"]:
+        """x* = loc(s, pa*) + scale(s, pa*) u for other states s, with the abducted u of x."""
+        latents = posterior.latents._replace(states=code)
+        (changed,) = self.decode(latents, [requested], facts.weights)
+        return changed.render(posterior.factual.noise(facts.image))
+
     def log_likelihood(self, facts: Facts, posterior: HVAEPosterior) -> Float[Tensor, " batch"]:
         """The ELBO, log p(x | z, pa) - sum_l KL(q_l || p_l), in nats per pixel and channel."""
         x = facts.image

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
@@ -12,7 +12,7 @@ import torch
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from segue.baselines import BASELINES, do_nothing
+from segue.baselines import BASELINES, BaselineParts
 from segue.engine.method import Method, of_mechanism
 from segue.evaluation.asked import Asked, translated
 from segue.evaluation.bootstrap import Bootstrap
@@ -62,8 +62,13 @@ def candidates(study: Study, workshop: Workshop) -> dict[str, Candidate]:
         settings = study.evaluate
         return of_mechanism(made, particles=settings.particles, sample=settings.sample), pretrained
 
+    def pretrained() -> ImageMechanism:
+        folder = study.directory / "pretrain" / study.hvae.conditioning[0]
+        return cast(Any, workshop.plain(study.hvae.conditioning[0], folder).to(device()).eval().requires_grad_(False))
+
     def baseline(name: str) -> tuple[Method, None]:
-        return BASELINES[name](workshop.parents.to(device()), grid_of(study, open_store(study))), None
+        parts = BaselineParts(workshop.parents.to(device()), grid_of(study, open_store(study)), pretrained)
+        return BASELINES[name](parts, **study.baselines[name]), None
 
     own = {
         name: Candidate(
@@ -157,9 +162,10 @@ def against_truth(study: Study, asked: Examination) -> dict[str, Any]:
     """What is known of the truth itself: the share of requests that it answers, and how far the factual image is."""
     if asked.truth is None:
         return {"well_posed": None, "truth_of_doing_nothing": None}
-    nothing = do_nothing(asked.parents, grid_of(study, asked.store))
     with torch.inference_mode():
-        rows = pl.concat(distance_rows(nothing.respond(one.questions), one) for one in asked(title="doing nothing"))
+        rows = pl.concat(
+            distance_rows([one.facts.image] * one.facts.measured, one) for one in asked(title="doing nothing")
+        )
     return {
         "well_posed": float(asked.truth.well_posed.double().mean()),
         "truth_of_doing_nothing": from_truth(study, asked, rows)["truth"],

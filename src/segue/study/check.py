@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from functools import partial
 
-from segue.baselines import BASELINES
+from segue.baselines import BASELINES, baseline_settings
 from segue.causal.graph import causal_graph
 from segue.cohort.intensity import asked_intensity
 from segue.cohort.placement import check_axes
@@ -144,9 +144,13 @@ def check_variants(study: Study, where: str) -> None:
     """The kinds of mechanism and guides, and the numbers of the study's own methods."""
     if study.mechanism not in MECHANISMS:
         raise InputError(f"{where}: mechanism: {study.mechanism} is not known{nearest(study.mechanism, MECHANISMS)}")
-    for name in study.baselines:
+    for name, settings in study.baselines.items():
         if name not in BASELINES:
             raise InputError(f"{where}: baselines: {name} is no baseline{nearest(name, BASELINES)}")
+        try:
+            baseline_settings(name, settings)
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from None
     named = [(f"variants.{name}.guide", variant.guide) for name, variant in study.finetune.variants.items()]
     named += [("guides", guide) for guide in study.finetune.guides if guide != "none"]
     for key, guide in named:

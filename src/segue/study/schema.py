@@ -215,7 +215,7 @@ class Study:
             ensemble that measures answers together with the guide.
         partitions: by name, the kind and arguments of a partition (see `segue.anatomy.make_partition`).
         variables: the partition that measures each structure.
-        baselines: names of `segue.baselines.BASELINES` that are judged beside the study's own methods.
+        baselines: of `segue.baselines.BASELINES`, by name with their settings; judged beside the study's own methods.
         mechanism: kind of image mechanism (`segue.mechanisms`); its settings are in the section of that name.
         deformation: how anatomy moves in the variants that move it.
         graph: by variable (`structure@region` or covariate), its causes; empty: all are independent, as in the papers.
@@ -239,7 +239,7 @@ class Study:
     mechanism: str = "hvae"
     deformation: DeformationSettings = field(default_factory=DeformationSettings)
     evaluate: Evaluate = Evaluate()
-    baselines: tuple[str, ...] = ()
+    baselines: dict[str, dict[str, Any]] = field(default_factory=dict)
     notes: str = ""
     panel: dict[str, SegmentorSettings] = field(default_factory=dict)
     graph: dict[str, tuple[str, ...]] = field(default_factory=dict)

@@ -1,0 +1,62 @@
+"""What baselines are made from, and what an entry of the registry is."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from segue.causal.facts import Facts
+from segue.causal.parents import Parents
+from segue.cohort.grid import Grid
+from segue.engine.method import Method
+from segue.mechanisms.base import ImageMechanism
+
+__all__ = ["SQUARINGS", "Baseline", "BaselineParts", "changed_in", "ordinary"]
+
+SQUARINGS = 5
+"""Of the exponential of a velocity, as in `segue.mechanisms.deformation.DeformationSettings`."""
+
+
+@dataclass(frozen=True)
+class BaselineParts:
+    """What baselines are built from.
+
+    Attributes:
+        parents: the guide, frozen. grid: of the study. pretrained: loads the image mechanism as the ELBO trained it.
+
+    >>> import segue
+    >>> model = segue.load("coronary-phantom")
+    >>> BaselineParts(model.parents, model.grid, lambda: model.mechanism).grid.size
+    (48, 144)
+    """
+
+    parents: Parents
+    grid: Grid
+    pretrained: Callable[[], ImageMechanism]
+
+
+Baseline = Callable[..., Method]
+"""From `BaselineParts`, and settings by keyword, to the method. Its signature lists the settings of a study."""
+
+
+def ordinary(facts: Facts) -> Facts:
+    """Copies of the facts through which a gradient may flow, also where they were made in inference mode.
+
+    >>> import torch
+    >>> with torch.inference_mode():
+    ...     facts = Facts(torch.zeros(1, 1, 2, 2), torch.ones(1, 1), torch.ones(1, 1, 2, 2), torch.ones(1))
+    >>> ordinary(facts).image.is_inference()
+    False
+    """
+    return Facts(*(part.clone() for part in facts))
+
+
+def changed_in(facts: Facts, requested: Tensor) -> Tensor:
+    """1 for the measured variables that a request changes, else 0: (batch, measured).
+
+    >>> import torch
+    >>> facts = Facts(torch.zeros(1, 1, 2, 2), torch.ones(1, 2), torch.ones(1, 2, 2, 2), torch.ones(1))
+    >>> changed_in(facts, torch.tensor([[1.0, 3.0]]))
+    tensor([[0., 1.]])
+    """
+    return (requested != facts.pa)[:, : facts.measured].to(facts.image)
