@@ -36,7 +36,7 @@ def read_header(path: Path) -> Any:
     try:
         import pydicom
     except ImportError:
-        raise InputError(f'{path}: to read DICOM, pip install "segue-counterfactual[explore]"') from None
+        raise InputError(f'{path}: to read DICOM, pip install "segue-counterfactual[dicom]"') from None
     return pydicom.dcmread(path, stop_before_pixels=True)
 
 
@@ -105,7 +105,7 @@ def read_segmentation(path: Path, folder: Path) -> Pixels:
     try:
         import highdicom
     except ImportError:
-        raise InputError(f'{path}: to read DICOM SEG, pip install "segue-counterfactual[seg]"') from None
+        raise InputError(f'{path}: to read DICOM SEG, pip install "segue-counterfactual[dicom]"') from None
     headers = headers_in(folder)
     ordered, _ = in_order_of_place(folder, headers)
     try:
