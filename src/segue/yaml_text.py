@@ -127,10 +127,14 @@ def read_yaml(path: Path) -> Any:
         raise InputError(f"{path}: not a YAML file: {one_line(error)}") from None
 
 
-def dump_yaml(content: Any) -> str:
+def dump_yaml(content: Any, *, flow: bool = False) -> str:
     """A tree of mappings, lists and values as YAML that `load_yaml` reads back as it was, in the same order.
+
+    Args:
+        flow: on one line, as far as text allows.
 
     >>> load_yaml(dump_yaml({"no": "010", "rate": 1e-3})) == {"no": "010", "rate": 1e-3}
     True
     """
-    return yaml.dump(content, Dumper=CoreDumper, sort_keys=False)
+    width = math.inf if flow else 80
+    return yaml.dump(content, Dumper=CoreDumper, sort_keys=False, default_flow_style=flow, width=width)

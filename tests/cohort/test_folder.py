@@ -181,10 +181,10 @@ BAD_FOLDERS = {
     f"{NAME}.png: has the same name as {NAME}.nii.gz": lambda f: (
         f / "images" / f"{NAME}.nii.gz"
     ).write_bytes(b"x"),
-    "table.csv: has no row for 'patient0_slice0'": lambda f: write_table(f, "name,age", [["a", "1"]]),
+    "table.csv: has no row for 'patient0_slice0'": lambda f: write_table(f, "name,subject", [["a", "1"]]),
     "table.csv: has no column 'name'": lambda f: write_table(f, "age,sex", [["1", "2"]]),
     "table.csv: has several rows for 'patient0_slice0'": lambda f: write_table(
-        f, "name,age", [["patient0_slice0", "1"], ["patient0_slice0.png", "2"]]
+        f, "name,subject", [["patient0_slice0", "1"], ["patient0_slice0.png", "2"]]
     ),
     f"images/{NAME}.png: is a link to ../.git/annex/x, which is not there": lambda f: (
         (f / "images" / f"{NAME}.png").unlink(),
@@ -312,3 +312,8 @@ def test_an_unknown_label_that_is_met_beside_known_ones_is_background(folder):
 def test_several_labels_may_be_one_structure(folder):
     (record, *_) = read(folder, {"chest": (3, 7)})
     np.testing.assert_allclose(record.fractions.mean(), np.isin(labels(0), (3, 7)).mean(), rtol=1e-6)
+
+
+def test_a_table_of_which_nothing_is_used_need_not_be_whole(folder):
+    write_table(folder, "name,age", [["patient0_slice0", "1"], ["patient0_slice0", "2"]])
+    assert len(read(folder)) == 6

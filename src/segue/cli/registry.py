@@ -65,6 +65,11 @@ MODEL = {
     ),
 }
 DATA = {
+    "init": Command(
+        "FOLDER",
+        "look at a folder of images and masks, and write a study of it: -o study.yaml",
+        "segue.cli.init:init_command",
+    ),
     "phantom": Command(
         "OUT",
         "write a folder of simulated coronary CT images and masks: --images 20 --seed 0",

@@ -75,7 +75,7 @@ class CohortTable:
         Raises:
             InputError: there is none, there are several, or a cell does not hold what it should.
         """
-        if not self.exists:
+        if not (self.covariates or self.spacing or "subject" in self.columns):  # nothing of it is used
             return TableRow()
         found = self.rows.get(name, [])
         if len(found) > 1:
