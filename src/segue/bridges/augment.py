@@ -86,7 +86,7 @@ def draw_request(requests: Requests, uniform: Callable[[], float]) -> Do:
     names = list(requests)
     chosen = names[int(uniform() * len(names))]
     if not isinstance(requests, Mapping):
-        return dict(chosen)  # type: ignore[call-overload]
+        return dict(chosen)  # type: ignore[call-overload, arg-type]
     low, high = requests[chosen]  # type: ignore[index]
     return {str(chosen): f"{low + (high - low) * uniform():+.6g}sd"}
 

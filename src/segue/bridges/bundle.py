@@ -96,7 +96,7 @@ def metadata_of(model: Model, name: str) -> dict[str, Any]:
         "num_channels": model.grid.channels,
         "spatial_shape": list(model.grid.size),
         "dtype": "float32",
-        "value_range": list(model.grid.intensity),
+        "value_range": list(model.grid.intensity.usual),
         "is_patch_data": False,
         "channel_def": {str(i): f"channel {i}" for i in range(model.grid.channels)},
     }

@@ -19,7 +19,6 @@ from segue.engine.model import Model
 from segue.errors import InputError
 
 try:
-    from torchio import Subject
     from torchio.transforms import Transform
 except ImportError:
     mend = 'pip install "segue-counterfactual[torchio]"'
@@ -66,7 +65,7 @@ class RandomCounterfactual(Transform):
         check_sources(model, self.labels)
         self.args_names = []
 
-    def apply_transform(self, subject: Subject) -> Subject:
+    def apply_transform(self, subject: Any) -> Any:
         """The subject with its image, and its labels, changed."""
         missing = [name for name in (self.image, *self.labels) if name not in subject]
         if missing:

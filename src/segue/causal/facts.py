@@ -32,7 +32,9 @@ class Facts(NamedTuple):
 
     def rows(self, index: Int[Tensor, " row"]) -> "Facts":
         """The facts of some images, repeats allowed."""
-        return Facts(*(None if part is None else part[index] for part in self))
+        known = self.by_ensemble
+        rows = Facts(*(part[index] for part in self[:4]))
+        return rows if known is None else rows._replace(by_ensemble=known[index])
 
     @property
     def measured(self) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from segue.cohort.io import LABEL_READERS, split_suffix
+from segue.cohort.io import split_suffix
 from segue.errors import InputError
 from segue.straightening.csv_points import read_csv
 from segue.straightening.skeleton import read_skeleton
@@ -109,7 +109,7 @@ def read_centreline(
     if not path.is_file():
         raise InputError(f"{path}: no such file; give the centreline as CSV, .vtp, .vtk or a mask")
     read = next((read for suffixes, read in FILES.items() if path.suffix.lower() in suffixes), None)
-    if read is None and not split_suffix(path.name, LABEL_READERS)[1]:
+    if read is None and not split_suffix(path.name)[1]:
         raise InputError(f"{path}: not a centreline that is read; give CSV, .vtp, .vtk, or a mask (NIfTI, DICOM)")
     said = read_skeleton(path, part) if read is None else read(path, part)
     end = agreed(path, "proximal", said.proximal, proximal)

@@ -8,7 +8,7 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components, dijkstra
 from scipy.spatial import cKDTree
 
-from segue.cohort.io import LABEL_READERS, decode_labels
+from segue.cohort.io import decode_labels
 from segue.errors import InputError
 from segue.straightening.stated import Stated
 
@@ -22,7 +22,7 @@ def read_skeleton(path: Path, label: int | None = None) -> Stated:
     Raises:
         InputError: the mask has no geometry, not the label, or is too small; or scikit-image is not installed.
     """
-    pixels = decode_labels(path, 3, readers=LABEL_READERS)
+    pixels = decode_labels(path, 3)
     if pixels.affine is None:
         raise InputError(f"{path}: has no geometry, so it does not lie in mm; give the mask as NIfTI")
     found = sorted(int(value) for value in np.unique(pixels.array) if value)
