@@ -84,7 +84,7 @@ def test_nifti_files_hold_the_values_and_the_geometry(tmp_path):
 @pytest.mark.parametrize(("bits", "top", "kind"), [(8, 255, np.uint8), (16, 65535, np.uint16)])
 def test_png_files_are_rounded_and_clipped(tmp_path, bits, top, kind):
     output = FileOutput(tmp_path, format="png", usual=(0.0, float(top)))
-    values = images(1, 0).clip(None, 250)
+    values = np.tile(images(1, 0).clip(None, 250), (1, 1, 8, 8))  # a spot that is too bright is no reason for 16 bits
     values[0, 0, 0, :3] = -5, 3e5, 41.6
     output.write(0, [0], cases("a"), [values])
     written = np.asarray(Image.open(tmp_path / "a_0000.png"))

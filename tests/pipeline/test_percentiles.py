@@ -88,4 +88,4 @@ def test_percentiles_are_checked(tmp_path, capsys):
         assert main(["run", str(write_study(Path(tmp_path))), "--cohort.intensity", f"{{percentiles: {wrong}}}"]) == 2
         assert "cohort.intensity: percentiles" in capsys.readouterr().err
     assert main(["run", str(write_study(Path(tmp_path))), "--cohort.percentiles", "[1, 99]"]) == 2
-    assert "write cohort.intensity" in capsys.readouterr().err
+    assert "write --cohort.intensity" in capsys.readouterr().err

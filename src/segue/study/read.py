@@ -20,8 +20,8 @@ from segue.yaml_text import load_yaml, read_yaml
 
 set_loader("yaml", load_yaml, (InputError,))  # options on the command line are read as the file is
 
-MOVED = {"cohort.percentiles": "write cohort.intensity: {percentiles: [1, 99], per: image, usual: [0, 255]}"}
-"""Keys of earlier versions, and what stands in their place."""
+MOVED = {"cohort.percentiles": "write --cohort.intensity '{percentiles: [1, 99], per: image, usual: [0, 255]}'"}
+"""Options of earlier versions, and what stands in their place."""
 
 
 def load_study(path: Path, overrides: Iterable[str] = ()) -> Study:
@@ -55,6 +55,7 @@ def read_mapping(path: Path, mend: str) -> dict[str, Any]:
 
 def study_of(content: dict[str, Any], overrides: Iterable[str] = (), *, where: str) -> Study:
     """Override and check what a study's file says; `where` is what messages call it."""
+    content = with_rule(content)
     check_keys(content, Study, where=where)
     arguments = list(overrides)
     for argument in arguments:
@@ -73,6 +74,21 @@ def study_of(content: dict[str, Any], overrides: Iterable[str] = (), *, where: s
         raise InputError(f"{where}: {error}") from None
     check_study(study, where)
     return study
+
+
+def with_rule(content: dict[str, Any]) -> dict[str, Any]:
+    """A study's content, its `cohort.percentiles` as `cohort.intensity` says it now: runs of before have that key.
+
+    >>> with_rule({"cohort": {"intensity": [0, 255], "percentiles": [1, 99]}})
+    {'cohort': {'intensity': {'percentiles': [1, 99], 'per': 'image', 'usual': [0, 255]}}}
+    """
+    cohort = content.get("cohort")
+    if not isinstance(cohort, dict) or "percentiles" not in cohort:
+        return content
+    rest = {key: value for key, value in cohort.items() if key != "percentiles"}
+    if (levels := cohort["percentiles"]) is not None:
+        rest["intensity"] = {"percentiles": levels, "per": "image", "usual": cohort.get("intensity", [0, 255])}
+    return content | {"cohort": rest}
 
 
 def with_partition_options(content: dict[str, Any], arguments: list[str]) -> tuple[dict[str, Any], list[str]]:
@@ -113,8 +129,6 @@ def check_keys(content: dict[str, Any], kind: type, *, where: str, prefix: str =
     """Refuse unknown keys, naming the nearest valid one."""
     hints = typing.get_type_hints(kind)
     for key, value in content.items():
-        if mend := MOVED.get(prefix + str(key)):
-            raise InputError(f"{where}: {prefix}{key} is no key any more: {mend}")
         if key not in hints:
             raise InputError(f"{where}: unknown key {prefix}{key}{nearest(str(key), keys(kind))}")
         for inner in dataclasses_in(hints[key]):
