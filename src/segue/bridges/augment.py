@@ -17,7 +17,16 @@ from segue.engine.model import Model
 from segue.errors import InputError
 from segue.mechanisms.base import Moves, offered
 
-__all__ = ["LabelSource", "Requests", "answer_one", "check_requests", "check_sources", "draw_request", "rows_first", "warped_labels"]
+__all__ = [
+    "LabelSource",
+    "Requests",
+    "answer_one",
+    "check_requests",
+    "check_sources",
+    "draw_request",
+    "rows_first",
+    "warped_labels",
+]
 
 Do = dict[str, float | int | str]
 Requests = Mapping[str, tuple[float | int, float | int]] | Sequence[Mapping[str, float | int | str]]
