@@ -85,7 +85,7 @@ def draw_request(requests: RandomRequests, uniform: Callable[[], float]) -> dict
     names = list(requests)
     chosen = names[int(uniform() * len(names))]
     if not isinstance(requests, Mapping):
-        return dict(chosen)  # type: ignore[call-overload]
+        return dict(chosen)  # type: ignore[arg-type]
     low, high = requests[chosen]  # type: ignore[index]
     return {str(chosen): f"{low + (high - low) * uniform():+.6g}sd"}
 
