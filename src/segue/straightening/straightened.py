@@ -127,8 +127,8 @@ def straighten(
     >>> x, y, z = np.meshgrid(*[np.arange(9.0)] * 3, indexing="ij")
     >>> line = Centreline(np.array([[4.0, 4, 0], [4, 4, 8]]))
     >>> found = straighten(Pixels(z, affine=np.eye(4)), line, VesselSection(3, 1))
-    >>> found.slices.shape, found.slices[0, 2].round(3).tolist()
-    ((1, 6, 8), [0.5, 1.5, 2.5, 3.5, 4.5, 5.5, 6.5, 7.5])
+    >>> found.slices.shape, found.slices[0, 2, 3:5].round(1).tolist()
+    ((1, 6, 8), [3.5, 4.5])
     >>> bool((found.back(found.slices) == z).all())
     True
     """
