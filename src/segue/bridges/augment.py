@@ -18,8 +18,8 @@ from segue.errors import InputError
 from segue.mechanisms.base import Moves, offered
 
 __all__ = [
+    "DrawnRequests",
     "LabelSource",
-    "RandomRequests",
     "answer_one",
     "check_requests",
     "check_sources",
@@ -28,14 +28,14 @@ __all__ = [
     "warped_labels",
 ]
 
-RandomRequests = Mapping[str, tuple[float | int, float | int]] | Sequence[Mapping[str, float | int | str]]
+DrawnRequests = Mapping[str, tuple[float | int, float | int]] | Sequence[Mapping[str, float | int | str]]
 """By variable, a range of changes in sd; or a list of requests."""
 LabelSource = Literal["guide", "warp"]
 """Labels of an answer. `guide`: the guide's segmentation of it (0, or k of the k-th structure). `warp`: the given
 labels, moved as the image was (only where the mechanism moves; what is painted anew moves no label)."""
 
 
-def check_requests(model: Model, requests: RandomRequests) -> None:
+def check_requests(model: Model, requests: DrawnRequests) -> None:
     """Refuse requests that the model cannot be asked.
 
     Raises:
@@ -73,7 +73,7 @@ def check_sources(model: Model, sources: Mapping[Any, str]) -> None:
             raise InputError(f"the labels of {key} are warp, and this model moves nothing; choose guide")
 
 
-def draw_request(requests: RandomRequests, uniform: Callable[[], float]) -> dict[str, float | int | str]:
+def draw_request(requests: DrawnRequests, uniform: Callable[[], float]) -> dict[str, float | int | str]:
     """A request at random: one of the variables, and a change from its range; or one of the list.
 
     Args:

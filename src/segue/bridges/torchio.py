@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from segue.bridges.augment import (
-    RandomRequests,
+    DrawnRequests,
     answer_one,
     check_requests,
     check_sources,
@@ -54,7 +54,7 @@ class RandomCounterfactual(Transform):
         self,
         image: str,
         model: Model,
-        requests: RandomRequests,
+        requests: DrawnRequests,
         labels: Mapping[str, str] | None = None,
         transposed: bool = False,
         **kwargs: Any,
