@@ -150,7 +150,7 @@ def inference_of(model: Model) -> dict[str, Any]:
                     "keys": "pred",
                     "output_dir": "@output_dir",
                     "output_postfix": "counterfactual",
-                    "resample": False,
+                    "resample": True,  # onto the same grid: nothing is resampled, and MONAI wants a size
                     "separate_folder": False,
                 }
             ],
