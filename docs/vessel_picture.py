@@ -12,7 +12,7 @@ from segue.cohort.io import Pixels
 from segue.straightening import Straightened
 
 VOXEL, SHAPE, BACKGROUND = 0.4, (110, 110, 100), -80.0
-SECTION = segue.Section(radius=6, step=0.25, start=4, length=36)
+SECTION = segue.VesselSection(radius=6, step=0.25, start=4, length=36)
 DO = {"lumen@mid": "-1sd"}
 
 

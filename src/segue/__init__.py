@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from segue.hub.load import load
     from segue.hub.locate import shipped
     from segue.hub.remote import push_to_hub
-    from segue.straightening import Centreline, Section, Straightened, read_centreline, straighten
+    from segue.straightening import Centreline, Straightened, VesselSection, read_centreline, straighten
 
 __version__ = "0.1.0"
 __all__ = [
@@ -22,8 +22,8 @@ __all__ = [
     "Mediation",
     "Model",
     "Population",
-    "Section",
     "Straightened",
+    "VesselSection",
     "effects",
     "load",
     "push_to_hub",
@@ -45,7 +45,7 @@ _HOME = {
     "shipped": "segue.hub.locate",
     "push_to_hub": "segue.hub.remote",
     "Centreline": "segue.straightening",
-    "Section": "segue.straightening",
+    "VesselSection": "segue.straightening",
     "Straightened": "segue.straightening",
     "read_centreline": "segue.straightening",
     "straighten": "segue.straightening",

@@ -9,7 +9,7 @@ from helix import AFFINE, LENGTH, foot_points, helix
 from scipy.spatial import cKDTree
 
 from segue.errors import InputError
-from segue.straightening import Section, read_centreline
+from segue.straightening import VesselSection, read_centreline
 from segue.straightening.centreline import Centreline
 from segue.straightening.skeleton import longest_path
 from segue.straightening.tube import make_tube
@@ -101,7 +101,7 @@ def test_the_centreline_of_a_mask_is_that_of_its_tube(tmp_path):
     nibabel.save(nibabel.Nifti1Image(mask, AFFINE), path := tmp_path / "mask.nii.gz")
     found = read_centreline(path, proximal="superior")
     assert found.points[0, 2] > found.points[-1, 2]
-    curve = make_tube(found, Section(step=1)).curve
+    curve = make_tube(found, VesselSection(step=1)).curve
     off = cKDTree(helix(20_001)).query(curve.at(np.linspace(1, curve.length - 1, 200)))[0]
     assert np.sqrt((off**2).mean()) < 0.6 and abs(curve.length - LENGTH) < 3
     with pytest.raises(InputError, match="a mask has no first point"):

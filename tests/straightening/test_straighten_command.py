@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from helix import AFFINE, LUMEN, blurred_tube, foot_points, helix
 
-from segue import Centreline, Section, straighten
+from segue import Centreline, VesselSection, straighten
 from segue.cli import main
 from segue.straightening.map_files import map_of
 
@@ -41,7 +41,7 @@ def test_there_edit_and_back(case, tmp_path, capsys, kind):
     assert main(["straighten", "ct.nii.gz", *OPTIONS, *given, "--out", "lad.nii.gz"]) == 0
     files = capsys.readouterr().out.split()
     assert files == (["lad_000.0.nii.gz", "lad_090.0.nii.gz"] if kind == "slices" else ["lad.nii.gz"])
-    truth = straighten("ct.nii.gz", Centreline(helix()), Section(radius=4, step=0.5, planes=2))
+    truth = straighten("ct.nii.gz", Centreline(helix()), VesselSection(radius=4, step=0.5, planes=2))
     loaded = [nibabel.load(name) for name in files]
     found = np.stack([one.get_fdata(dtype=np.float32) for one in loaded])
     np.testing.assert_allclose(found if kind == "slices" else found[0], getattr(truth, kind), atol=1e-2)

@@ -7,9 +7,9 @@ from helix import AFFINE, BRIGHT, LUMEN, VOXEL, blurred_tube, foot_points, helix
 
 from segue.cohort.io import Pixels
 from segue.errors import InputError
-from segue.straightening import Centreline, Section, straighten
+from segue.straightening import Centreline, VesselSection, straighten
 
-SECTION = Section(radius=5, step=0.25)
+SECTION = VesselSection(radius=5, step=0.25)
 DISTANCE, SHARE = foot_points()
 MIDDLE = np.abs(SHARE - 0.5) < 1 / 6
 BUMP = np.where(MIDDLE, 0.6 * np.cos(3 * np.pi * (SHARE - 0.5)) ** 2, 0.0)
@@ -80,7 +80,7 @@ def test_the_area_of_the_edited_third_changes_as_asked(healthy, factor):
 
 
 def test_slices_over_half_a_turn_describe_an_eccentric_lesion(healthy):
-    section = Section(radius=5, step=0.25, planes=12)
+    section = VesselSection(radius=5, step=0.25, planes=12)
     found = straighten(pixels_of(HEALTHY), Centreline(helix()), section)
     offsets = SECTION.offsets
 
@@ -99,7 +99,7 @@ def test_rigid_motion_of_patient_and_centreline_changes_nothing():
     moved = np.eye(4)
     moved[:3, :3], moved[:3, 3] = turn, [40, -7, 12]
     pixels = Pixels(WIDENED, affine=moved @ AFFINE)
-    section = Section(radius=4, step=0.5, planes=3)
+    section = VesselSection(radius=4, step=0.5, planes=3)
     one = straighten(pixels_of(WIDENED), Centreline(helix()), section)
     other = straighten(pixels, Centreline(helix() @ turn.T + moved[:3, 3]), section)
     np.testing.assert_allclose(one.slices, other.slices, atol=1e-3)
@@ -108,7 +108,7 @@ def test_rigid_motion_of_patient_and_centreline_changes_nothing():
 
 
 def test_the_other_end_first_gives_the_mirrored_vessel():
-    section = Section(radius=4, step=0.5)
+    section = VesselSection(radius=4, step=0.5)
     one, other = (straighten(pixels_of(WIDENED), Centreline(line), section) for line in (helix(), helix()[::-1]))
     profile, turned = (found.volume[6:-6, 6:-6].mean((0, 1)) for found in (one, other))
     np.testing.assert_allclose(profile, turned[::-1], atol=0.05 * BRIGHT)
@@ -116,7 +116,7 @@ def test_the_other_end_first_gives_the_mirrored_vessel():
 
 def test_integers_stay_integers_and_tensors_are_taken():
     ct = np.rint(HEALTHY - 1000).astype(np.int16)
-    found = straighten(pixels_of(ct), Centreline(helix()), Section(radius=4, step=0.5))
+    found = straighten(pixels_of(ct), Centreline(helix()), VesselSection(radius=4, step=0.5))
     back = found.back(torch.from_numpy(found.slices)[:, None] + 1e6)  # beyond what the type holds
     assert back.dtype == np.int16 and back.max() == 32767
     outside = ~voxels(found, 0.0)
@@ -128,7 +128,7 @@ def test_a_fold_is_said_and_not_reached():
     turn = np.linspace(0, np.pi, 100)
     bend = 3 * np.stack([np.cos(turn), np.sin(turn), 0 * turn], axis=1) + 9
     pixels = Pixels(np.zeros((40, 40, 40), np.float32), affine=np.diag([0.5, 0.5, 0.5, 1.0]))
-    found = straighten(pixels, Centreline(bend), Section(radius=5, step=0.25))
+    found = straighten(pixels, Centreline(bend), VesselSection(radius=5, step=0.25))
     assert "would fold" in found.notes[0] and "2.7 mm" in found.notes[0]
     assert np.hypot(found.reached.u, found.reached.v).max() < 2.75
     assert len(np.unique(found.reached.voxels, axis=0)) == len(found.reached.voxels)

@@ -5,13 +5,13 @@ import pytest
 from helix import LENGTH, PITCH, RADIUS, helix
 
 from segue.errors import InputError
-from segue.straightening import Centreline, Section
+from segue.straightening import Centreline, VesselSection
 from segue.straightening.curve import fit_curve
 from segue.straightening.tube import make_tube
 
 
 def tube_of(points: np.ndarray, **section: float):
-    return make_tube(Centreline(points), Section(**section))
+    return make_tube(Centreline(points), VesselSection(**section))
 
 
 def test_a_helix_has_its_length_and_curvature():
@@ -91,7 +91,7 @@ def test_a_tube_is_narrower_where_it_would_fold():
 )
 def test_sections_that_are_not_possible(section, said):
     with pytest.raises(InputError, match=said):
-        Section(**section)
+        VesselSection(**section)
 
 
 def test_a_section_longer_than_the_vessel():

@@ -18,8 +18,8 @@ from segue.errors import InputError
 from segue.mechanisms.base import Moves, offered
 
 __all__ = [
+    "DrawnRequests",
     "LabelSource",
-    "Requests",
     "answer_one",
     "check_requests",
     "check_sources",
@@ -28,15 +28,14 @@ __all__ = [
     "warped_labels",
 ]
 
-Do = dict[str, float | int | str]
-Requests = Mapping[str, tuple[float | int, float | int]] | Sequence[Mapping[str, float | int | str]]
+DrawnRequests = Mapping[str, tuple[float | int, float | int]] | Sequence[Mapping[str, float | int | str]]
 """By variable, a range of changes in sd; or a list of requests."""
 LabelSource = Literal["guide", "warp"]
 """Labels of an answer. `guide`: the guide's segmentation of it (0, or k of the k-th structure). `warp`: the given
 labels, moved as the image was (only where the mechanism moves; what is painted anew moves no label)."""
 
 
-def check_requests(model: Model, requests: Requests) -> None:
+def check_requests(model: Model, requests: DrawnRequests) -> None:
     """Refuse requests that the model cannot be asked.
 
     Raises:
@@ -74,7 +73,7 @@ def check_sources(model: Model, sources: Mapping[Any, str]) -> None:
             raise InputError(f"the labels of {key} are warp, and this model moves nothing; choose guide")
 
 
-def draw_request(requests: Requests, uniform: Callable[[], float]) -> Do:
+def draw_request(requests: DrawnRequests, uniform: Callable[[], float]) -> dict[str, float | int | str]:
     """A request at random: one of the variables, and a change from its range; or one of the list.
 
     Args:
@@ -86,7 +85,7 @@ def draw_request(requests: Requests, uniform: Callable[[], float]) -> Do:
     names = list(requests)
     chosen = names[int(uniform() * len(names))]
     if not isinstance(requests, Mapping):
-        return dict(chosen)  # type: ignore[call-overload, arg-type]
+        return dict(chosen)  # type: ignore[arg-type]
     low, high = requests[chosen]  # type: ignore[index]
     return {str(chosen): f"{low + (high - low) * uniform():+.6g}sd"}
 
@@ -109,7 +108,11 @@ class AnsweredImage:
 
 @torch.inference_mode()
 def answer_one(
-    model: Model, image: Float[Tensor, "channel *space"], do: Do, *, spacing: tuple[float, ...] | None = None
+    model: Model,
+    image: Float[Tensor, "channel *space"],
+    do: Mapping[str, float | int | str],
+    *,
+    spacing: tuple[float, ...] | None = None,
 ) -> AnsweredImage:
     """One image under one request, with what labels need.
 
@@ -123,7 +126,7 @@ def answer_one(
     ('met', [0, 1, 2, 3])
     """
     known = abduct_images(model, check_inputs(model, image[None], spacing=spacing))
-    asked = requested_parents(model, [Request(do)], known.facts.pa, known.facts.pixel_area)
+    asked = requested_parents(model, [Request(dict(do))], known.facts.pa, known.facts.pixel_area)
     (found,) = predictions(model, known, torch.zeros(1, dtype=torch.long, device=model.device), asked)
     labels = hard(found.soft)[0].argmax(0, keepdim=True)
     moved = displacement_of(model, known, asked)

@@ -2,14 +2,14 @@
 
 import json
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import monai
 import torch
 from jaxtyping import Float
-from monai.data import MetaTensor
+from monai.data import Dataset, MetaTensor
 from monai.inferers import Inferer
 from monai.transforms import Transform
 from torch import Tensor, nn
@@ -107,7 +107,7 @@ def metadata_of(model: Model, name: str) -> dict[str, Any]:
         "monai_version": monai.__version__,
         "pytorch_version": torch.__version__.split("+")[0],
         "numpy_version": "2.0.0",
-        "optional_packages_version": {"segue-counterfactual": __version__},
+        "required_packages_version": {"segue-counterfactual": __version__},
         "name": name,
         "task": "Counterfactual images under a requested change of anatomy",
         "description": f"Variables: {', '.join(model.variables)}, in {model.grid.unit}. Not for clinical use.",
@@ -150,7 +150,7 @@ def inference_of(model: Model) -> dict[str, Any]:
                     "keys": "pred",
                     "output_dir": "@output_dir",
                     "output_postfix": "counterfactual",
-                    "resample": False,
+                    "resample": True,  # onto the same grid: nothing is resampled, and MONAI wants a size
                     "separate_folder": False,
                 }
             ],
@@ -160,11 +160,12 @@ def inference_of(model: Model) -> dict[str, Any]:
 
 
 def answer_images(
-    dataset: Iterable[dict[str, Any]], network: CounterfactualNet, inferer: Inferer, postprocessing: Transform
+    dataset: Dataset, network: CounterfactualNet, inferer: Inferer, postprocessing: Transform
 ) -> list[Tensor]:
     """What `run` of inference.json does: each image answered, with its meta, and given to the postprocessing."""
     found = []
-    for item in dataset:
+    for i in range(len(dataset)):
+        item: dict[str, Any] = dataset[i]
         image = item["image"]
         answered = inferer(image[None].to(network.model.device), network)[0].cpu()
         pred = MetaTensor(answered, meta=image.meta, applied_operations=image.applied_operations)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from segue.bridges.augment import (
     AnsweredImage,
-    Requests,
+    DrawnRequests,
     answer_one,
     check_requests,
     check_sources,
@@ -59,7 +59,7 @@ class RandCounterfactuald(RandomizableTransform, MapTransform):
         self,
         keys: KeysCollection,
         model: Model,
-        requests: Requests,
+        requests: DrawnRequests,
         prob: float = 0.5,
         label_keys: Mapping[Hashable, str] | None = None,
         transposed: bool = False,

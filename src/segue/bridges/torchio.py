@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from segue.bridges.augment import (
-    Requests,
+    DrawnRequests,
     answer_one,
     check_requests,
     check_sources,
@@ -53,7 +53,7 @@ class RandomCounterfactual(Transform):
         self,
         image: str,
         model: Model,
-        requests: Requests,
+        requests: DrawnRequests,
         labels: Mapping[str, str] | None = None,
         transposed: bool = False,
         **kwargs: Any,
@@ -71,16 +71,15 @@ class RandomCounterfactual(Transform):
         if missing:
             raise InputError(f"the subject has no image {missing[0]}; it has {', '.join(subject)}")
         do = draw_request(self.requests, lambda: float(torch.rand(1)))
-        spacing = subject[self.image].spacing if self.model.grid.unit != "px" else None
-        dims = len(self.model.grid.size)
-        given = None if spacing is None or spacing == (1.0, 1.0, 1.0) else tuple(map(float, spacing[:dims]))
-        answered = answer_one(self.model, self.to_model(subject[self.image].data.float()), do, spacing=given)
-        subject[self.image].set_data(self.from_model(answered.image))
+        image = subject.get_image(self.image)
+        given = spacing_of(tuple(map(float, image.spacing)), self.model)
+        answered = answer_one(self.model, self.to_model(image.data.float()), do, spacing=given)
+        image.set_data(self.from_model(answered.image))
         for name, source in self.labels.items():
-            made = answered.guide
+            label, made = subject.get_image(name), answered.guide
             if source == "warp" and answered.displacement is not None:
-                made = warped_labels(self.to_model(subject[name].data.float()), answered.displacement)
-            subject[name].set_data(self.from_model(made).to(subject[name].data.dtype))
+                made = warped_labels(self.to_model(label.data.float()), answered.displacement)
+            label.set_data(self.from_model(made).to(label.data.dtype))
         subject["counterfactual"] = {"do": do, "verdict": answered.word}
         return subject
 
@@ -93,3 +92,10 @@ class RandomCounterfactual(Transform):
         """The inverse of `to_model`."""
         turned = rows_first(image) if self.transposed else image
         return turned[..., None] if len(self.model.grid.size) == 2 else turned
+
+
+def spacing_of(spacing: tuple[float, ...], model: Model) -> tuple[float, ...] | None:
+    """mm per pixel, where the model needs it. 1 mm, which is also TorchIO's "nothing known", says nothing where the
+    model knows its own."""
+    unknown = model.grid.pixel_area is not None and set(spacing) == {1.0}
+    return None if model.grid.unit == "px" or unknown else spacing[: len(model.grid.size)]

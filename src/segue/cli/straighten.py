@@ -49,14 +49,14 @@ def straighten_command(rest: list[str]) -> None:
 def straighten_to_file(options: Namespace) -> None:
     """VOLUME along --centreline to --out."""
     from segue.engine.answer_files import refuse_existing
-    from segue.straightening import Section, read_centreline, straighten
+    from segue.straightening import VesselSection, read_centreline, straighten
     from segue.straightening.map_files import map_of, write_straightened
 
     if not options.force:
         refuse_existing([options.out, map_of(options.out)])
     about = {key: options[key] for key in ("proximal", "space", "part", "smoothing")}
     line = read_centreline(options.centreline, **about)
-    found = straighten(options.volume, line, Section(**{key: options[key] for key in OF_SECTION}))
+    found = straighten(options.volume, line, VesselSection(**{key: options[key] for key in OF_SECTION}))
     written = write_straightened(found, line, options.out, options.kind, options.volume.name)
     print(*(f"note: {note}" for note in found.notes), sep="\n", end="\n" if found.notes else "", file=sys.stderr)
     print(*written, sep="\n")

@@ -17,7 +17,7 @@ from segue.errors import InputError
 NAME = re.compile(r"(?P<repository>\w[\w.-]*/\w[\w.-]*)(?:@(?P<revision>[\w./-]+))?")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 SETTINGS, CARD_FILE = "model.json", "README.md"
-KINDS = (".json", ".safetensors", ".md", ".png", ".nii", ".gz", ".npy")  # of a model's files; no pickles
+FETCHED = (".json", ".safetensors", ".md", ".png", ".nii", ".gz", ".npy")  # of a model's files; no pickles
 
 
 class HubName(NamedTuple):
@@ -89,7 +89,7 @@ def named_in(settings: Path, name: HubName) -> list[str]:
     except (ValueError, KeyError, TypeError):
         raise InputError(f"{name.repository}: its {SETTINGS} is no segue model's; give another repository") from None
     for file in files:
-        if Path(file).name != file or not file.endswith(KINDS):
+        if Path(file).name != file or not file.endswith(FETCHED):
             raise InputError(f"{name.repository}: its {SETTINGS} names {file}; such files are not fetched")
     return files
 

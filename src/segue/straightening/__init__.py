@@ -9,6 +9,6 @@
 
 from segue.straightening.centreline import Centreline, read_centreline
 from segue.straightening.straightened import Straightened, straighten
-from segue.straightening.tube import Section
+from segue.straightening.tube import VesselSection
 
-__all__ = ["Centreline", "Section", "Straightened", "read_centreline", "straighten"]
+__all__ = ["Centreline", "Straightened", "VesselSection", "read_centreline", "straighten"]

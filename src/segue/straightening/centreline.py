@@ -112,7 +112,7 @@ def read_centreline(
     if read is None and not split_suffix(path.name)[1]:
         raise InputError(f"{path}: not a centreline that is read; give CSV, .vtp, .vtk, or a mask (NIfTI, DICOM)")
     said = read_skeleton(path, part) if read is None else read(path, part)
-    end = agreed(path, "proximal", said.proximal, proximal)
+    end = stated_once(path, "proximal", said.proximal, proximal)
     if end is None:
         ways = ", ".join(DIRECTIONS if read is None else [*ENDS, *DIRECTIONS])
         raise InputError(f"{path}: does not say which end is proximal; give --proximal, one of {ways}")
@@ -121,13 +121,13 @@ def read_centreline(
     return Centreline.of(
         said.points,
         proximal=end,
-        space=agreed(path, "space", said.space, space) or "RAS",
+        space=stated_once(path, "space", said.space, space) or "RAS",
         smoothing=said.smoothing if smoothing is None else smoothing,
         name=str(path),
     )
 
 
-def agreed(path: Path, what: str, stated: str | None, given: str | None) -> str | None:
+def stated_once(path: Path, what: str, stated: str | None, given: str | None) -> str | None:
     """What the file states or the caller gives; both must say the same."""
     if stated is not None and given is not None and stated != given:
         raise InputError(f"{path}: states {what} {stated}, and {given} was given; leave one out, or correct the file")

@@ -15,7 +15,7 @@ NODE = 0.1  # mm between nodes, within these limits
 
 
 @dataclass(frozen=True)
-class Curve:
+class SpaceCurve:
     """c(s), s from 0 to `length` in mm.
 
     >>> curve = fit_curve(np.array([[0.0, 0, 0], [3, 0, 0], [5, 0, 0]]))
@@ -53,7 +53,7 @@ def unit(vectors: Float[np.ndarray, "*n 3"]) -> Float[np.ndarray, "*n 3"]:
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
-def fit_curve(points: Float[np.ndarray, "point 3"], smoothing: float | int = 0.0) -> Curve:
+def fit_curve(points: Float[np.ndarray, "point 3"], smoothing: float | int = 0.0) -> SpaceCurve:
     """The cubic spline through points, or near them.
 
     Args:
@@ -78,4 +78,4 @@ def fit_curve(points: Float[np.ndarray, "point 3"], smoothing: float | int = 0.0
     arc = np.concatenate([[0.0], np.linalg.norm(np.diff(fine, axis=0), axis=1).cumsum()])
     count = int(np.clip(np.ceil(arc[-1] / NODE), *NODES)) + 1
     nodes = np.linspace(0, arc[-1], count)
-    return Curve(nodes, CubicSpline(nodes, fitted(np.interp(nodes, arc, parameters)).T))
+    return SpaceCurve(nodes, CubicSpline(nodes, fitted(np.interp(nodes, arc, parameters)).T))

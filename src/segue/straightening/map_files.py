@@ -18,13 +18,13 @@ from segue.files import whole_file, write_text
 from segue.straightening.centreline import Centreline
 from segue.straightening.geometry import check_inside
 from segue.straightening.straightened import Straightened, notes_of
-from segue.straightening.tube import Section, make_tube
+from segue.straightening.tube import VesselSection, make_tube
 
 FORMAT_OF_MAP = "segue-straightened-1"
-Kind = Literal["slices", "volume"]
+MapKind = Literal["slices", "volume"]
 
 
-def write_straightened(found: Straightened, line: Centreline, out: Path, kind: Kind, volume: str) -> list[Path]:
+def write_straightened(found: Straightened, line: Centreline, out: Path, kind: MapKind, volume: str) -> list[Path]:
     """Write `slices` (one file a plane; several have the angle in their names) or `volume`, and the map beside them.
 
     Args:
@@ -85,7 +85,7 @@ def digest(pixels: Pixels) -> str:
     return content.hexdigest()
 
 
-def read_map(path: Path, volume: Path) -> tuple[Straightened, Kind]:
+def read_map(path: Path, volume: Path) -> tuple[Straightened, MapKind]:
     """A straightened vessel, once more, from its map and its volume.
 
     Raises:
@@ -96,7 +96,7 @@ def read_map(path: Path, volume: Path) -> tuple[Straightened, Kind]:
         if stated["format"] != FORMAT_OF_MAP:
             raise KeyError("format")
         points, smoothing = np.array(stated["centreline"]["points"], dtype=float), stated["centreline"]["smoothing"]
-        line, section = Centreline.of(points, proximal="first", smoothing=smoothing), Section(**stated["section"])
+        line, section = Centreline.of(points, proximal="first", smoothing=smoothing), VesselSection(**stated["section"])
         kind, mark = stated["kind"], stated["sha256"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:120]
@@ -109,7 +109,7 @@ def read_map(path: Path, volume: Path) -> tuple[Straightened, Kind]:
     return Straightened(pixels, tube, notes_of(tube)), kind
 
 
-def read_edits(paths: Sequence[Path], kind: Kind) -> Shaped[np.ndarray, "*image"]:
+def read_edits(paths: Sequence[Path], kind: MapKind) -> Shaped[np.ndarray, "*image"]:
     """Edited slices, in the order of the map's files, or an edited straightened volume.
 
     Raises:

@@ -13,7 +13,7 @@ from segue.straightening.tube import Tube
 BLEND = 1 / 6  # of the radius: how wide the edge is over which an edit fades
 
 
-class Reached(NamedTuple):
+class TubeVoxels(NamedTuple):
     """The voxels of a tube: their indices, where they lie in it (mm), and how much of an edit they take (0 to 1)."""
 
     voxels: Int[np.ndarray, "voxel 3"]
@@ -23,9 +23,9 @@ class Reached(NamedTuple):
     weight: Float[np.ndarray, " voxel"]
 
 
-def reached_by(pixels: Pixels, tube: Tube) -> Reached:
+def tube_voxels(pixels: Pixels, tube: Tube) -> TubeVoxels:
     """The voxels of the section, each with the nearest point of the centreline."""
-    voxels = candidates(pixels, tube)
+    voxels = boxes_along(pixels, tube)
     voxels = voxels[tube.near(mm_of(pixels, voxels))]
     found = tube.coordinates(mm_of(pixels, voxels))
     section, end = tube.section, tube.along[-1] + tube.section.step / 2
@@ -33,10 +33,10 @@ def reached_by(pixels: Pixels, tube: Tube) -> Reached:
     depth = np.minimum(depth, np.minimum(found.s - section.start, end - found.s))
     weight = smooth_step(depth / (BLEND * section.radius))
     kept = found.within & (weight > 0)
-    return Reached(voxels[kept], found.s[kept], found.u[kept], found.v[kept], weight[kept])
+    return TubeVoxels(voxels[kept], found.s[kept], found.u[kept], found.v[kept], weight[kept])
 
 
-def candidates(pixels: Pixels, tube: Tube) -> Int[np.ndarray, "voxel 3"]:
+def boxes_along(pixels: Pixels, tube: Tube) -> Int[np.ndarray, "voxel 3"]:
     """The voxels in boxes along the centreline, which hold all of the tube."""
     radius, section = tube.section.radius, tube.section
     inverse = np.linalg.inv(cast(np.ndarray, pixels.affine))[:3, :3]
@@ -49,13 +49,13 @@ def candidates(pixels: Pixels, tube: Tube) -> Int[np.ndarray, "voxel 3"]:
     return np.argwhere(marked)
 
 
-def of_volume(change: np.ndarray, tube: Tube, reached: Reached) -> Float[np.ndarray, " voxel"]:
+def of_volume(change: np.ndarray, tube: Tube, reached: TubeVoxels) -> Float[np.ndarray, " voxel"]:
     """A change of the straightened volume at the voxels, linearly interpolated: it is 0 where its neighbours are."""
     places = [across_index(tube, reached.u), across_index(tube, reached.v), along_index(tube, reached.s)]
     return map_coordinates(change, places, order=1, mode="nearest")
 
 
-def of_slices(change: np.ndarray, tube: Tube, reached: Reached) -> Float[np.ndarray, " voxel"]:
+def of_slices(change: np.ndarray, tube: Tube, reached: TubeVoxels) -> Float[np.ndarray, " voxel"]:
     """A change of slices at the voxels: that of the half-planes on both sides, weighted by angle."""
     planes, section = len(change), tube.section
     turn = (np.arctan2(reached.v, reached.u) - section.angles[0]) / (np.pi / planes) % (2 * planes)

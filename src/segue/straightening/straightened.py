@@ -12,10 +12,10 @@ from segue.cohort.io import Pixels, decode_image
 from segue.errors import InputError
 from segue.straightening.centreline import Centreline, read_centreline
 from segue.straightening.geometry import check_inside, voxel_of
-from segue.straightening.spread import Reached, of_slices, of_volume, reached_by
-from segue.straightening.tube import Section, Tube, make_tube
+from segue.straightening.spread import TubeVoxels, of_slices, of_volume, tube_voxels
+from segue.straightening.tube import Tube, VesselSection, make_tube
 
-MARGIN = 12  # voxels around what is sampled: the spline's memory of farther ones is below 1e-6
+SPLINE_REACH = 12  # voxels around what is sampled: the spline's memory of farther ones is below 1e-6
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ class Straightened:
     def sampled(self, u: np.ndarray, v: np.ndarray) -> Float32[np.ndarray, "*across along"]:
         """The volume at offsets u, v by cubic splines; beyond its border the border is repeated."""
         places = voxel_of(self.pixels, self.tube.positions(u, v))
-        low = np.maximum(np.floor(places.reshape(-1, 3).min(0)).astype(int) - MARGIN, 0)
-        high = np.ceil(places.reshape(-1, 3).max(0)).astype(int) + MARGIN
+        low = np.maximum(np.floor(places.reshape(-1, 3).min(0)).astype(int) - SPLINE_REACH, 0)
+        high = np.ceil(places.reshape(-1, 3).max(0)).astype(int) + SPLINE_REACH
         box = tuple(slice(min(a, n - 1), max(b, 1)) for a, b, n in zip(low, high, self.pixels.array.shape, strict=True))
         part = self.pixels.array[box].astype(np.float64)
         inside = np.moveaxis(places, -1, 0) - np.array([one.start for one in box]).reshape(3, *[1] * (places.ndim - 1))
@@ -101,15 +101,15 @@ class Straightened:
         return array
 
     @cached_property
-    def reached(self) -> Reached:
+    def reached(self) -> TubeVoxels:
         """The voxels of the tube."""
-        return reached_by(self.pixels, self.tube)
+        return tube_voxels(self.pixels, self.tube)
 
 
 def straighten(
     volume: Path | str | Pixels,
     centreline: Path | str | Centreline,
-    section: Section | None = None,
+    section: VesselSection | None = None,
     *,
     proximal: str | None = None,
     space: str | None = None,
@@ -125,9 +125,10 @@ def straighten(
         InputError: a file that cannot be read, a volume without geometry, or a centreline that lies elsewhere.
 
     >>> x, y, z = np.meshgrid(*[np.arange(9.0)] * 3, indexing="ij")
-    >>> found = straighten(Pixels(z, affine=np.eye(4)), Centreline(np.array([[4.0, 4, 0], [4, 4, 8]])), Section(3, 1))
-    >>> found.slices.shape, found.slices[0, 2].round(3).tolist()
-    ((1, 6, 8), [0.5, 1.5, 2.5, 3.5, 4.5, 5.5, 6.5, 7.5])
+    >>> line = Centreline(np.array([[4.0, 4, 0], [4, 4, 8]]))
+    >>> found = straighten(Pixels(z, affine=np.eye(4)), line, VesselSection(3, 1))
+    >>> found.slices.shape, found.slices[0, 2, 3:5].round(1).tolist()
+    ((1, 6, 8), [3.5, 4.5])
     >>> bool((found.back(found.slices) == z).all())
     True
     """
@@ -140,7 +141,7 @@ def straighten(
     elif proximal is not None or space is not None:
         raise InputError("proximal and space are of a file; a Centreline begins at its proximal end, in RAS")
     check_inside(pixels, centreline, name)
-    tube = make_tube(centreline, section or Section())
+    tube = make_tube(centreline, section or VesselSection())
     return Straightened(pixels, tube, notes_of(tube))
 
 

@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 
 from segue.errors import InputError
 from segue.straightening.centreline import Centreline
-from segue.straightening.curve import Curve, fit_curve, unit
+from segue.straightening.curve import SpaceCurve, fit_curve, unit
 from segue.straightening.frame import first_normal, rotation_minimising
 
 BEND = 0.9  # the largest curvature times radius; at 1 the sections of a tube meet, and beyond it the map folds
@@ -20,7 +20,7 @@ EXACT = 1e-5  # mm: a foot point is found once the rest along the tangent is bel
 
 
 @dataclass(frozen=True)
-class Section:
+class VesselSection:
     """What of a vessel is straightened, and how finely. All lengths in mm.
 
     Attributes:
@@ -33,9 +33,9 @@ class Section:
     Raises:
         InputError: one of them is not possible.
 
-    >>> Section(radius=6, step=0.25).width
+    >>> VesselSection(radius=6, step=0.25).width
     48
-    >>> Section(planes=0)
+    >>> VesselSection(planes=0)
     Traceback (most recent call last):
     segue.errors.InputError: planes is 0; give 1 or more
     """
@@ -95,9 +95,9 @@ class TubeCoordinates(NamedTuple):
 class Tube:
     """c(s) + u U(s) + v V(s): a curve with its two normals, and the section of it that is straightened."""
 
-    curve: Curve
+    curve: SpaceCurve
     normals: CubicSpline
-    section: Section
+    section: VesselSection
 
     @cached_property
     def along(self) -> Float[np.ndarray, " sample"]:
@@ -158,11 +158,11 @@ class Tube:
         return TubeCoordinates(s, (away * one).sum(1), (away * other).sum(1), np.abs(rest) < EXACT)
 
 
-def make_tube(centreline: Centreline, section: Section) -> Tube:
+def make_tube(centreline: Centreline, section: VesselSection) -> Tube:
     """The tube of a section of a centreline.
 
     >>> line = Centreline(np.array([[0.0, 0, 0], [0, 0, 10]]))
-    >>> tube = make_tube(line, Section(radius=2, step=1))
+    >>> tube = make_tube(line, VesselSection(radius=2, step=1))
     >>> tube.positions(np.array(0.0), np.array(0.0))[:2].tolist()
     [[0.0, 0.0, 0.5], [0.0, 0.0, 1.5]]
     """

@@ -19,7 +19,7 @@ ZLIB = "vtkZLibDataCompressor"
 
 
 @dataclass(frozen=True)
-class Layout:
+class ArrayLayout:
     """How a file stores numbers. `order`: of bytes, as in numpy. `head`: the type of lengths. `appended`: the section
     after the XML, which is `raw` or base64."""
 
@@ -30,7 +30,7 @@ class Layout:
     raw: bool
 
     @classmethod
-    def of(cls, attributes: Mapping[str, str], appended: bytes, *, raw: bool) -> "Layout":
+    def of(cls, attributes: Mapping[str, str], appended: bytes, *, raw: bool) -> "ArrayLayout":
         """From the attributes of VTKFile."""
         if (compressor := attributes.get("compressor", "")) not in ("", ZLIB):
             raise InputError(f"is compressed by {compressor}; save it with zlib, or uncompressed")
@@ -39,7 +39,7 @@ class Layout:
         return cls(order, head, bool(compressor), appended if raw else appended.strip(), raw)
 
 
-def array_of(element: Element, layout: Layout) -> np.ndarray:
+def array_of(element: Element, layout: ArrayLayout) -> np.ndarray:
     """The numbers of a DataArray, flat."""
     kind = np.dtype(layout.order + TYPES[element.attrib["type"]])
     if element.get("format") == "ascii":
@@ -79,14 +79,14 @@ def encoded(count: int) -> int:
     return -(-count // 3) * 4
 
 
-def plain_bytes(stored: Stored, layout: Layout) -> bytes:
+def plain_bytes(stored: Stored, layout: ArrayLayout) -> bytes:
     """One block: its length, and so many bytes."""
     size = layout.head.itemsize
     length = int(np.frombuffer(stored.first(size), layout.head)[0])
     return stored.first(size + length)[size:]
 
 
-def inflated(stored: Stored, layout: Layout) -> bytes:
+def inflated(stored: Stored, layout: ArrayLayout) -> bytes:
     """A block with the number of parts, their size and that of the last one, and each one's compressed size; then a
     block with the parts."""
     size = layout.head.itemsize

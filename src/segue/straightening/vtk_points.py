@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 
 from segue.errors import InputError
 from segue.straightening.stated import Stated
-from segue.straightening.vtk_arrays import Layout, array_of
+from segue.straightening.vtk_arrays import ArrayLayout, array_of
 
 APPENDED = re.compile(rb"<AppendedData[^>]*>\s*_")
 
@@ -70,7 +70,7 @@ def xml(content: bytes) -> tuple[Float[np.ndarray, "point 3"], list[Int[np.ndarr
     if len(pieces) != 1:
         raise InputError(f"has {len(pieces)} pieces; save it as one")
     section = root.find("AppendedData")
-    layout = Layout.of(root.attrib, appended, raw=section is not None and section.get("encoding") == "raw")
+    layout = ArrayLayout.of(root.attrib, appended, raw=section is not None and section.get("encoding") == "raw")
     (points,) = pieces[0].findall("Points/DataArray")
     named = {array.get("Name"): array for array in pieces[0].findall("Lines/DataArray")}
     connectivity, offsets = (array_of(named[name], layout).astype(int) for name in ("connectivity", "offsets"))
