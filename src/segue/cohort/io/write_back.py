@@ -22,7 +22,7 @@ __all__ = ["answer_suffix", "write_changed", "write_map"]
 
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 """Files whose answers are PNG: of those that lose values when they are written again, too."""
-COLOURS = {"P": "RGB", "PA": "RGBA", "LA": "LA", "RGB": "RGB", "RGBA": "RGBA"}
+WRITTEN_AS = {"P": "RGB", "PA": "RGBA", "LA": "LA", "RGB": "RGB", "RGBA": "RGBA"}
 """Pillow's modes of images that are read as luminance, and what they are written as."""
 
 
@@ -70,7 +70,7 @@ def write_changed(
 def write_png(origin: Origin, change: Float[np.ndarray, "height width"], path: Path) -> None:
     """8 or 16 bits as stored; in colour, each of red, green and blue changes as the luminance does."""
     with Image.open(origin.file) as image:
-        mode = COLOURS.get(image.mode)
+        mode = WRITTEN_AS.get(image.mode)
         pixels = np.asarray(image.convert(mode) if mode else image)
     if mode is None:
         bits = 16 if pixels.dtype.itemsize > 1 else 8
@@ -90,16 +90,16 @@ def write_same_nifti(origin: Origin, change: Float[np.ndarray, "*file"], path: P
     view = stored if origin.slice is None else stored[(slice(None),) * change.ndim + (origin.slice,)]
     view = view.reshape(change.shape)
     touched = change != 0
-    view[touched] = cast_to(view[touched] + change[touched] / slope, stored.dtype)
+    view[touched] = in_type(view[touched] + change[touched] / slope, stored.dtype)
     written = type(source)(stored, None, header=source.header)
     written.header.set_slope_inter(slope, inter)
     nibabel.save(written, path)
 
 
-def cast_to(values: Float[np.ndarray, " value"], dtype: np.dtype) -> Shaped[np.ndarray, " value"]:
+def in_type(values: Float[np.ndarray, " value"], dtype: np.dtype) -> Shaped[np.ndarray, " value"]:
     """Values in another type, rounded and clipped where it holds whole numbers.
 
-    >>> cast_to(np.array([-3.0, 20.6, 300.0]), np.dtype(np.uint8)).tolist()
+    >>> in_type(np.array([-3.0, 20.6, 300.0]), np.dtype(np.uint8)).tolist()
     [0, 21, 255]
     """
     if dtype.kind not in "iu":
