@@ -38,6 +38,13 @@ def test_help_names_every_command(capsys):
     assert "--hvae.latent" in out
 
 
+def test_variables_are_listed_in_digits(capsys):
+    assert main(["variables", "chest"]) == 0
+    listed = capsys.readouterr().out
+    largest = segue.load("chest").space.marginal[:, -1].quantile(0.95)
+    assert largest > 1000 and f"{largest:,.0f}" in listed and "e+" not in listed
+
+
 def test_variables_are_listed_with_their_range(capsys):
     assert main(["variables", str(trained()[1])]) == 0
     out = capsys.readouterr().out

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from segue.cli.arguments import add_model, make_parser, parse_options
+from segue.text import in_digits
 
 if TYPE_CHECKING:
     from segue.engine.model import Model
@@ -33,7 +34,7 @@ def variables_command(rest: list[str]) -> None:
     if model.scm is not None:
         table.add_column("causes")
     for name, one in listed.items():
-        numbers = [f"{one[key]:.3g}" for key in (*LEVELS_SHOWN, "sd")]
+        numbers = [in_digits(one[key]) for key in (*LEVELS_SHOWN, "sd")]
         table.add_row(name, *numbers, *([", ".join(one["causes"])] if model.scm is not None else []))
     Console().print(table)
 

@@ -32,14 +32,15 @@ def requested_parents(
     >>> model = segue.load("coronary-phantom")
     >>> requested_parents(model, [Request({"lumen@mid": 1e30})], torch.ones(1, 9), torch.ones(1))
     Traceback (most recent call last):
-    segue.errors.InputError: lumen@mid: 1e+30 cannot be asked; give a value from -6,912 to 6,912
+    segue.errors.InputError: lumen@mid: 1e+30 cannot be asked; give a value from 0 to 6,912
     """
     target = unbounded(requests, pa, model.space)
     for row, request in enumerate(requests):
         for name, text in request.do.items():
             low, high = possible(model, name, float(pixel_area[row]))
             if not low <= float(target[row, model.space.index(name)]) <= high:
-                ends = f"{in_digits(low)} to {in_digits(high)}"
+                least = max(low, 0.0) if name in model.space.areas else low
+                ends = f"{in_digits(least)} to {in_digits(high)}"
                 raise InputError(f"{name}: {text} cannot be asked; give a value from {ends}")
     return target
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from scipy.special import stdtrit  # scipy.stats takes a second to import
+from scipy.stats import t as student
 
 from segue.errors import InputError
 from segue.text import in_digits
@@ -178,7 +178,7 @@ def half_width(values: Sequence[float]) -> float:
     """Of the prediction interval of one more value."""
     n, mean = len(values), sum(values) / len(values)
     sd = math.sqrt(sum((value - mean) ** 2 for value in values) / (n - 1))
-    return float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * sd * math.sqrt(1 + 1 / n)
+    return float(student.ppf((1 + CONFIDENCE) / 2, n - 1)) * sd * math.sqrt(1 + 1 / n)
 
 
 def span(ends: tuple[float, float]) -> str:
