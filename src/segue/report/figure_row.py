@@ -57,9 +57,8 @@ def in_planes(row: FigureRow) -> FigureRow:
 
 def in_slices(rows: Sequence[FigureRow]) -> list[FigureRow]:
     """Volumes as slices through what was asked, all across the axis along which the structures are longest."""
-    places = [np.nonzero(row.structure > 0.5) for row in rows]
-    lengths = [[float(np.ptp(where)) if len(where) else 0.0 for where in one] for one in places]
-    axis = int(np.sum(lengths, axis=0).argmax())
+    inside = [np.argwhere(row.structure > 0.5) for row in rows]
+    axis = int(np.sum([np.ptp(where, axis=0) for where in inside if len(where)] or [[0, 0, 1]], axis=0).argmax())
 
     def in_montage(row: FigureRow) -> FigureRow:
         indices = slices_through(row.part, axis)
