@@ -14,7 +14,7 @@ def init_command(rest: list[str]) -> None:
     options = parse_options(parser, rest)
     from segue.cohort.survey import survey_folder
     from segue.files import write_text
-    from segue.study.draft import survey_lines, draft_study
+    from segue.study.draft import draft_study, survey_lines
     from segue.study.read import study_of
     from segue.yaml_text import load_yaml
 

@@ -10,7 +10,7 @@ import numpy as np
 from segue.anatomy import hard
 from segue.cohort.io.write_file import bits_of, write_image
 from segue.errors import InputError, nearest
-from segue.files import whole_file, write_text
+from segue.files import fitting_name, whole_file, write_text
 
 if TYPE_CHECKING:
     from segue.engine.counterfactual import Counterfactual
@@ -41,8 +41,8 @@ def paths_of(folder: Path, stem: str, parts: Sequence[str], format: FileFormat) 
     ['a_masks.png', 'a_difference.nii.gz', 'a_counterfactual.json']
     """
     suffixes = [".png" if format == "png" and part != "difference" else ".nii.gz" for part in parts]
-    images = [folder / f"{stem}_{part}{suffix}" for part, suffix in zip(parts, suffixes, strict=True)]
-    return [*images, folder / f"{stem}_counterfactual.json"]
+    endings = [f"_{part}{suffix}" for part, suffix in zip(parts, suffixes, strict=True)]
+    return [folder / fitting_name(stem, ending) for ending in (*endings, "_counterfactual.json")]
 
 
 def refuse_existing(paths: Sequence[Path]) -> None:

@@ -9,10 +9,12 @@ from typing import Any
 
 import gradio as gr
 
+from segue.cohort.io import split_suffix
 from segue.errors import InputError
 from segue.explorer import download, upload
 from segue.explorer.asking import ask, sweep, training_range
 from segue.explorer.models import Chosen, Explored
+from segue.files import fitting_name
 
 JSON = dict[str, Any]
 
@@ -135,7 +137,8 @@ def find_image(explored: Explored, image: str, file: str, name: str, slice: int,
             raise InputError(f"image {image!r} is not in the cohort; ask /images for its ids")
         return explored.choose(ids.index(image))
     with TemporaryDirectory() as scratch:
-        path = Path(scratch) / (Path(name).name or "image")
+        stem, suffix = split_suffix(Path(name).name or "image")
+        path = Path(scratch) / fitting_name(stem, suffix)
         try:
             path.write_bytes(base64.b64decode(file, validate=True))
         except binascii.Error:

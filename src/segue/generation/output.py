@@ -14,7 +14,7 @@ from zarr.codecs import ZstdCodec
 from segue.cohort.case import Case
 from segue.cohort.io.write_file import to_bits, write_nifti
 from segue.errors import InputError
-from segue.files import whole_file
+from segue.files import fitting_name, whole_file
 
 Format = Literal["zarr", "nifti", "png"]
 STORE = "counterfactuals.zarr"
@@ -98,7 +98,7 @@ class FileOutput:
 
 def file_name(id: str, request: int, format: Format) -> str:
     """The name of one counterfactual's file."""
-    return f"{id}_{request:04d}{'.png' if format == 'png' else '.nii.gz'}"
+    return fitting_name(id, f"_{request:04d}{'.png' if format == 'png' else '.nii.gz'}")
 
 
 def check_files(ids: Sequence[str], format: Format, *, channels: int, dims: int) -> None:
