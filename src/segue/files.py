@@ -4,11 +4,31 @@ Everything is written under a temporary name beside the target and then renamed,
 a killed process leaves the old content or the new one, never half of it.
 """
 
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+NAME_BYTES = 255 - len(".partial-")  # what a file system takes, and what a temporary name adds
+
+
+def fitting_name(stem: str, ending: str) -> str:
+    """The name `stem` + `ending`; a stem for which there is no room is cut, and ends in a hash of all of it.
+
+    File systems take names of 255 bytes. Two long stems that differ have names that differ.
+
+    >>> fitting_name("p01", "_masks.png")
+    'p01_masks.png'
+    >>> len(fitting_name("水本" * 60, "_masks.png").encode()) <= NAME_BYTES
+    True
+    """
+    room = NAME_BYTES - len(ending.encode())
+    if len(stem.encode()) <= room:
+        return stem + ending
+    mark = "~" + hashlib.sha256(stem.encode()).hexdigest()[:10]
+    return stem.encode()[: room - len(mark)].decode(errors="ignore") + mark + ending
 
 
 @contextmanager

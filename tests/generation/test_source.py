@@ -114,3 +114,17 @@ def test_the_tables_spacing_goes_before_the_files(model, tmp_path):
     case = open_source(tmp_path, model).read(0)
     assert case.spacing == pytest.approx((6.0, 10.0))
     np.testing.assert_allclose(np.diag(case.affine), [6, 10, 1, 1])
+
+
+def test_a_link_to_nothing_and_a_wrong_row_concern_their_image_alone(model, tmp_path):
+    for name in ("a", "b", "c", "d"):
+        Image.fromarray(np.zeros(tiny.SIZE, np.uint8)).save(tmp_path / f"{name}.png")
+    (tmp_path / "b.png").unlink()
+    (tmp_path / "b.png").symlink_to("/nowhere/b.png")
+    (tmp_path / "table.csv").write_text("name,spacing_0,spacing_1\na,1,1\nb,1,1\nc,1,\n")
+    source = open_source(tmp_path, model)
+    assert source.ids == ["a", "b", "c", "d"] and len(source.identity()) == 5
+    assert source.read(0).spacing == (1.0, 1.0)
+    for index, message in ((1, r"b\.png"), (2, "'spacing_1' of 'c' is ''"), (3, "has no row for 'd'")):
+        with pytest.raises(InputError, match=message):
+            source.read(index)

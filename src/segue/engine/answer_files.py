@@ -15,7 +15,7 @@ from segue.cohort.origin import Origin
 from segue.cohort.placement import Affine
 from segue.engine.original import labels_on_file
 from segue.errors import InputError, nearest
-from segue.files import whole_file, write_text
+from segue.files import fitting_name, whole_file, write_text
 
 if TYPE_CHECKING:
     from segue.engine.counterfactual import Counterfactual
@@ -61,7 +61,8 @@ def paths_of(
     """
     masks = ".png" if suffix == ".png" else ".dcm" if suffix == ".dcm" and segmentation else ".nii.gz"
     suffixes = {"counterfactual": suffix, "difference": ".nii.gz", "masks": masks}
-    return [*(folder / f"{stem}_{part}{suffixes[part]}" for part in parts), folder / f"{stem}_counterfactual.json"]
+    endings = [*(f"_{part}{suffixes[part]}" for part in parts), "_counterfactual.json"]
+    return [folder / fitting_name(stem, ending) for ending in endings]
 
 
 def refuse_existing(paths: Sequence[Path]) -> None:

@@ -9,10 +9,12 @@ from typing import Any
 
 import gradio as gr
 
+from segue.cohort.io import split_suffix
 from segue.errors import InputError
 from segue.explorer import download, upload
 from segue.explorer.asking import ask, sweep, training_range
 from segue.explorer.models import Chosen, Explored
+from segue.files import fitting_name
 
 JSON = dict[str, Any]
 
@@ -134,7 +136,8 @@ def find_image(
         raise InputError("give either image (an id of the cohort) or file (base64), not both")
     if image:
         return of_cohort(explored, image)
-    path = folder / (Path(name).name or "image")
+    stem, suffix = split_suffix(Path(name).name or "image")
+    path = folder / fitting_name(stem, suffix)
     try:
         path.write_bytes(base64.b64decode(file, validate=True))
     except binascii.Error:

@@ -21,6 +21,7 @@ from segue.explorer.markup import filled
 from segue.explorer.models import Chosen, Explored
 from segue.explorer.panel import title
 from segue.explorer.pictures import data_uri, display_grey, png
+from segue.files import fitting_name
 from segue.report.figure import figure1
 from segue.report.figure_row import FigureRow
 from segue.text import in_digits, typeset_unit
@@ -44,6 +45,8 @@ class DownloadFile:
 def files(explored: Explored, chosen: Chosen, answer: Answer) -> list[DownloadFile]:
     """All files of an answer, sorted by name."""
     stem = split_suffix(chosen.case.id)[0].replace("/", "_").replace(" ", "_")
+    longest = max(len(one.method) for one in answer.readings) + len("__difference.nii.gz")
+    stem = fitting_name(stem, "x" * longest)[:-longest]
     with TemporaryDirectory() as scratch:
         folder = Path(scratch)
         for one in answer.readings:

@@ -18,7 +18,7 @@ from segue.cohort.io.write_file import bits_of, to_bits, write_nifti
 from segue.engine.answer import CaseAnswer
 from segue.engine.original import case_on_file
 from segue.errors import InputError
-from segue.files import whole_file
+from segue.files import fitting_name, whole_file
 
 Format = Literal["zarr", "nifti", "png"]
 STORE = "counterfactuals.zarr"
@@ -124,7 +124,7 @@ def write_stored(path: Path, image: Shaped[np.ndarray, "*space"], case: Case) ->
 
 def file_name(id: str, request: int, format: Format) -> str:
     """The name of one counterfactual's file."""
-    return f"{id}_{request:04d}{'.png' if format == 'png' else '.nii.gz'}"
+    return fitting_name(id, f"_{request:04d}{'.png' if format == 'png' else '.nii.gz'}")
 
 
 def check_files(ids: Sequence[str], format: Format, *, channels: int, dims: int) -> None:
