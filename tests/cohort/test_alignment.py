@@ -8,7 +8,7 @@ import pytest
 import SimpleITK as sitk
 from PIL import Image
 
-from segue.cohort import Store, read_folder, write_store
+from segue.cohort import FolderSettings, Store, read_folder, write_store
 from segue.cohort.alignment import aligned
 from segue.cohort.io import Pixels, decode_image, decode_labels
 from segue.errors import InputError
@@ -26,7 +26,7 @@ def folders(root, kinds=("images", "masks")):
 
 
 def read(root, **more):
-    return list(read_folder(root, structures={"disc": 1}, size=SIZE, **more))
+    return list(read_folder(root, FolderSettings({"disc": 1}, SIZE, **more)))
 
 
 def save(path, array, affine):
@@ -57,7 +57,7 @@ def test_a_mask_of_an_oblong_picture_can_lie_in_one_way_only(tmp_path):
     oblong = DRAWN[:, 4:]
     Image.fromarray(oblong).save(tmp_path / "images" / "a.png")
     save(tmp_path / "masks" / "a.nii.gz", oblong, np.eye(4))
-    (record,) = list(read_folder(tmp_path, structures={"disc": 1}, size=oblong.shape))
+    (record,) = list(read_folder(tmp_path, FolderSettings({"disc": 1}, oblong.shape)))
     np.testing.assert_array_equal(record.fractions[0], oblong)
     save(tmp_path / "masks" / "a.nii.gz", oblong.T.copy(), np.eye(4))
     with pytest.raises(InputError, match="axes RA"):

@@ -111,7 +111,7 @@ def test_channels_of_a_pattern(tmp_path):
     assert records[0].image.shape == (2, *SHAPE)
     np.testing.assert_array_equal(records[2].image[1], image_of(52))
     save(tmp_path / "p1_t2.png", image_of(0, (3, 4)))
-    with pytest.raises(InputError, match=r"p1_t2\.png: is \(3, 4\), its image \(12, 10\)"):
+    with pytest.raises(InputError, match=r"p1_t2\.png: is 3 x 4 pixels, its image 12 x 10; export both on one grid$"):
         check(tmp_path, channels=("t1", "t2"), **how)
     (tmp_path / "p1_t2.png").unlink()
     with pytest.raises(InputError, match=r"p1_t1\.png: has no channel t2"):

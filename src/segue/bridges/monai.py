@@ -86,7 +86,7 @@ class RandCounterfactuald(RandomizableTransform, MapTransform):
         found[self.keys[0]] = like(self.turned(answered.image), image, said)
         for key, source in self.label_keys.items():
             label = tracked(found[key])
-            made = labels_of(answered, self.turned(plain_tensor(label)), source)
+            made = changed_labels(answered, self.turned(plain_tensor(label)), source)
             found[key] = like(self.turned(made).to(label.dtype), label, {})
         return found
 
@@ -95,7 +95,7 @@ class RandCounterfactuald(RandomizableTransform, MapTransform):
         return rows_first(image) if self.transposed else image
 
 
-def labels_of(answered: AnsweredImage, labels: Tensor, source: str) -> Tensor:
+def changed_labels(answered: AnsweredImage, labels: Tensor, source: str) -> Tensor:
     """The labels of an answer."""
     if source == "guide" or answered.displacement is None:
         return answered.guide

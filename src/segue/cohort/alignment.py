@@ -20,19 +20,19 @@ from segue.errors import InputError
 
 __all__ = ["aligned", "disagreement", "oriented"]
 
-SPACING = 0.01  # largest relative difference of two spacings that are taken for equal: headers are rounded
+SPACING_TOLERANCE = 0.01  # largest relative difference of two spacings that are taken for equal: headers are rounded
 OFFSET = 0.4  # largest distance of two corners that are taken for one, in pixels: an offset of half a pixel is none
 PICTURE = "PLS"
 """The axes that ITK gives a picture's rows, columns and frames."""
 MEND = "export both on one grid, or say cohort.resample_masks: true"
 
 
-def aligned(path: Path, pixels: Pixels, image: Pixels, *, resample: bool = False) -> Pixels:
+def aligned(path: Path, pixels: Pixels, image: Pixels, *, resample: bool = False, mend: str = MEND) -> Pixels:
     """A mask in the axes and on the grid of its image.
 
     Args:
         path: of the mask, for messages. resample: whether a mask on another grid is brought to the image's, each pixel
-            with the label that is nearest; otherwise it is refused.
+            with the label that is nearest; otherwise it is refused. mend: what messages advise.
 
     Raises:
         InputError: the two lie differently, and nothing says how to mend it.
@@ -50,7 +50,7 @@ def aligned(path: Path, pixels: Pixels, image: Pixels, *, resample: bool = False
     if what is None:
         return turned
     if not resample:
-        raise InputError(f"{path}: {what}; {MEND}")
+        raise InputError(f"{path}: {what}; {mend}")
     return nearest_labels(path, turned, image, what)
 
 
@@ -109,7 +109,7 @@ def disagreement(pixels: Pixels, image: Pixels) -> str | None:
         return f"is {times(pixels.array.shape)} pixels, its image {times(image.array.shape)}"
     if pixels.spacing and image.spacing:
         one, other = np.array(pixels.spacing), np.array(image.spacing)
-        if (np.abs(one - other) > SPACING * other).any():
+        if (np.abs(one - other) > SPACING_TOLERANCE * other).any():
             return f"has pixels of {times(pixels.spacing)} mm, its image {times(image.spacing)}"
     if pixels.affine is None or image.affine is None:
         return None

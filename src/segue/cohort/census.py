@@ -8,7 +8,7 @@ import numpy as np
 from segue.cohort.record import Record
 from segue.errors import InputError
 
-TRAINING = ("guide", "judge", "test")  # the splits without which there is no result
+NEEDED_SPLITS = ("guide", "judge", "test")  # the splits without which there is no result
 LEAST = {"guide": 2, "judge": 1, "test": 2}  # subjects
 
 
@@ -42,7 +42,7 @@ class Census:
     def check(self) -> None:
         """Refuse a structure that a whole split lacks."""
         present, splits = np.array(self.present), np.array(self.splits)
-        for split in TRAINING:
+        for split in NEEDED_SPLITS:
             there = splits == split
             for name, seen in zip(self.structures, present.T, strict=True):
                 if there.any() and not seen[there].any():

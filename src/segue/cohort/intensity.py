@@ -89,7 +89,7 @@ class ZScoreRule:
 
 RULES: dict[str, Callable[[Any], Rule]] = {
     "percentiles": lambda value: PercentileRule(pair(value)),
-    "zscore": lambda value: ZScoreRule(number(value)),
+    "zscore": lambda value: ZScoreRule(one_number(value)),
 }
 """By the key of a study's `intensity`: from its value to the rule."""
 
@@ -191,10 +191,10 @@ def make_intensity(given: Sequence[Any] | str | dict[str, Any], found: ValuePair
     return Intensity(usual, asked.rule if asked.per == "image" else None)
 
 
-def number(given: Any) -> float:
+def one_number(given: Any) -> float:
     """The number of standard deviations of `zscore`.
 
-    >>> number(3)
+    >>> one_number(3)
     3.0
     """
     if isinstance(given, bool) or not isinstance(given, int | float):

@@ -20,7 +20,7 @@ def read_case(case: CohortCase, settings: FolderSettings) -> tuple[Record, set[i
     size, files = settings.size, case.files
     channels = [decode_channel(one, len(size)) for one in files.channels]
     first, image = files.channels[0].path, channels[0]
-    channels = [image, *(aligned(files.channels[i].path, one, image) for i, one in enumerate(channels) if i)]
+    channels = [on_grid_of(image, one, file) for one, file in zip(channels, files.channels, strict=True)]
     decoded = {key: decode_mask(path, first, len(size)) for key, path in read_masks(case, settings)}
     masks = {
         key: aligned(files.masks[key], one, image, resample=settings.resample_masks) for key, one in decoded.items()
@@ -40,6 +40,11 @@ def read_case(case: CohortCase, settings: FolderSettings) -> tuple[Record, set[i
     )
     found = np.unique(masks[LABEL_MAP].array).astype(int).tolist() if LABEL_MAP in masks else []
     return record, set(found) - {0}
+
+
+def on_grid_of(image: Pixels, channel: Pixels, file: ChannelFile) -> Pixels:
+    """A channel, if it lies where the first one does; channels of one file do."""
+    return channel if file.place is not None else aligned(file.path, channel, image, mend="export both on one grid")
 
 
 def read_masks(case: CohortCase, settings: FolderSettings) -> list[tuple[str, Path]]:

@@ -24,8 +24,7 @@ from segue.files import whole_folder
 
 COHORT_FORMAT = "segue-cohort-1"
 
-# Small enough to be decoded for one image, large enough that a cohort does not have a million files.
-_CHUNK_BYTES = 1 << 19
+_CHUNK_BYTES = 1 << 19  # decoded fast for one image, and a cohort does not have a million files
 
 
 def write_store(

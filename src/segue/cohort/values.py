@@ -12,7 +12,7 @@ from segue.cohort.window import ValuePair
 
 TOLD_LEVELS = (0.0, 0.5, 50.0, 99.5, 100.0)
 """Percentiles of a cohort that are told."""
-TRAINING = ("guide", "judge")
+TRAINING_SPLITS = ("guide", "judge")
 """Splits that train something; the others are looked at by nobody before a study is done."""
 SAMPLE = 1 << 24  # values of which percentiles are computed, at most
 NARROW = 0.01  # share of a window's width: values that all lie in it are hardly told apart
@@ -20,7 +20,7 @@ NARROW = 0.01  # share of a window's width: values that all lie in it are hardly
 
 def training_images(store: Store) -> np.ndarray:
     """Indices of the images of the training splits; of all, where a cohort has none."""
-    rows = np.concatenate([store.indices(split) for split in TRAINING])
+    rows = np.concatenate([store.indices(split) for split in TRAINING_SPLITS])
     return np.sort(rows) if len(rows) else np.arange(len(store))
 
 

@@ -8,7 +8,7 @@ from scipy.interpolate import CubicSpline, make_splprep
 
 from segue.errors import InputError
 
-SAME = 1e-6  # mm: two points closer than this are one
+SAME_POINT = 1e-6  # mm: two points closer than this are one
 FINE = 20_000  # samples by which arc length is summed
 NODES = (200, 4000)  # of the spline by arc length: at least and at most
 NODE = 0.1  # mm between nodes, within these limits
@@ -67,7 +67,7 @@ def fit_curve(points: Float[np.ndarray, "point 3"], smoothing: float | int = 0.0
     >>> bool(abs(half.length - np.pi) < 1e-5)
     True
     """
-    moved = np.linalg.norm(np.diff(points, axis=0), axis=1) > SAME
+    moved = np.linalg.norm(np.diff(points, axis=0), axis=1) > SAME_POINT
     distinct = points[np.concatenate([[True], moved])]
     if len(distinct) < 2:
         raise InputError(f"the centreline has {len(distinct)} different points; give two or more")

@@ -41,7 +41,7 @@ def write_dicom(origin: Origin, change: Float[np.ndarray, "*file"], path: Path, 
     Raises:
         InputError: the file is in colour, or pydicom is not installed.
     """
-    data = read_dataset(origin.file)
+    data = open_dataset(origin.file)
     if int(data.get("SamplesPerPixel", 1)) != 1 or data.PhotometricInterpretation not in ("MONOCHROME1", "MONOCHROME2"):
         raise InputError(f"{origin.file}: is in colour, of which no DICOM answer is written; convert it to grey values")
     pixels = np.array(data.pixel_array)
@@ -61,7 +61,7 @@ def write_dicom(origin: Origin, change: Float[np.ndarray, "*file"], path: Path, 
     data.save_as(path, enforce_file_format=True)
 
 
-def read_dataset(path: Path) -> Any:
+def open_dataset(path: Path) -> Any:
     """The file, its pixels not decoded yet."""
     try:
         import pydicom
@@ -152,7 +152,7 @@ def write_segmentation(origin: Origin, labels: Shaped[np.ndarray, "*file"], name
         from pydicom.uid import generate_uid
     except ImportError:
         raise InputError('for DICOM SEG, pip install "segue-counterfactual[dicom]"; or save masks as NIfTI') from None
-    image = read_dataset(origin.file)
+    image = open_dataset(origin.file)
     frames = labels[None] if labels.ndim == 2 else np.moveaxis(labels, -1, 0)
     anatomy = hd.sr.CodedConcept("123037004", "SCT", "Anatomical Structure")
     described = [

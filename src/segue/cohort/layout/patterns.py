@@ -54,7 +54,7 @@ def find_patterns(
         added[fields.get("channel")] = path
     if not found:
         raise InputError(f"{folder}: no file matches cohort.images: {images}; correct the pattern")
-    cases = [case_of(folder, key, of, channels, images) for key, of in found.items()]
+    cases = [files_of_case(folder, key, of, channels, images) for key, of in found.items()]
     where = {structure: by_key(folder, paths, pattern) for structure, pattern in masks.items()}
     with_masks = [
         replace(case, masks={structure: mask_of(case, where[structure], masks[structure], key) for structure in masks})
@@ -136,7 +136,7 @@ def literal(pattern: str) -> int:
     return len(re.sub(r"\{\w+\}|\*", "", pattern))
 
 
-def case_of(
+def files_of_case(
     folder: Path, key: Key, found: Mapping[str | None, str], channels: Sequence[str], images: str
 ) -> CaseFiles:
     """The case of a key and its channels' paths."""
