@@ -131,8 +131,12 @@ def write_map(origin: Origin, values: Shaped[np.ndarray, "*space"], path: Path) 
 
 
 def placed_in_space(origin: Origin, array: Shaped[np.ndarray, "*file"]) -> Shaped[np.ndarray, "*image"]:
-    """A slice as a volume of one slice, where its place is known: ITK reads images of two axes as axial ones."""
-    return array[..., None] if array.ndim == 2 and origin.placement.affine is not None else array
+    """A slice as a volume of one slice, where its place is known: ITK reads images of two axes as axial ones.
+
+    A NIfTI file of two axes keeps them.
+    """
+    alike = origin.slice is None and split_suffix(origin.file.name)[1] in (".nii", ".nii.gz")
+    return array if alike or array.ndim != 2 or origin.placement.affine is None else array[..., None]
 
 
 def file_affine(origin: Origin) -> Float[np.ndarray, "4 4"]:
