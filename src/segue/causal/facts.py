@@ -32,7 +32,9 @@ class Facts(NamedTuple):
 
     def rows(self, index: Int[Tensor, " row"]) -> "Facts":
         """The facts of some images, repeats allowed."""
-        return Facts(*(None if part is None else part[index] for part in self))
+        image, pa, weights, pixel_area, by_ensemble = self
+        more = None if by_ensemble is None else by_ensemble[index]
+        return Facts(image[index], pa[index], weights[index], pixel_area[index], more)
 
     @property
     def measured(self) -> int:
