@@ -76,7 +76,7 @@ def translated(asked: Asked, parents: Parents) -> Asked:
     >>> torch.allclose(put.values - put.facts.pa, torch.ones(1, 9), atol=1e-3)
     True
     """
-    image, pa, _, pixel_area = asked.facts[:4]
+    image, pa, pixel_area = asked.facts.image, asked.facts.pa, asked.facts.pixel_area
     areas, frames = parents.factual(image, pixel_area)
     before, given = pa.split([areas.shape[1], pa.shape[1] - areas.shape[1]], dim=1)
     weights = parents.weights(frames, tuple(image.shape[2:]))
