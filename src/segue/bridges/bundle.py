@@ -7,17 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import monai
+import numpy as np
 import torch
 from jaxtyping import Float
-from monai.data import Dataset, MetaTensor
+from monai.data import Dataset
 from monai.inferers import Inferer
-from monai.transforms import Transform
 from torch import Tensor, nn
 
 from segue import __version__
+from segue.cohort.io import split_suffix
+from segue.cohort.io.write_file import write_nifti
 from segue.engine.model import Model
 from segue.errors import InputError
-from segue.files import whole_folder, write_text
+from segue.files import whole_file, whole_folder, write_text
 from segue.hub.export import export
 from segue.hub.load import load
 from segue.hub.locate import EXPORTED, locate
@@ -142,32 +144,19 @@ def inference_of(model: Model) -> dict[str, Any]:
         "data": "$[{'image': path} for path in sorted(glob.glob(@dataset_dir + '/*'))]",
         "dataset": {"_target_": "Dataset", "data": "@data", "transform": "@preprocessing"},
         "inferer": {"_target_": "SimpleInferer"},
-        "postprocessing": {
-            "_target_": "Compose",
-            "transforms": [
-                {
-                    "_target_": "SaveImaged",
-                    "keys": "pred",
-                    "output_dir": "@output_dir",
-                    "output_postfix": "counterfactual",
-                    "resample": True,  # onto the same grid: nothing is resampled, and MONAI wants a size
-                    "separate_folder": False,
-                }
-            ],
-        },
-        "run": ["$answer_images(@dataset, @network, @inferer, @postprocessing)"],
+        "run": ["$answer_images(@dataset, @network, @inferer, @output_dir)"],
     }
 
 
-def answer_images(
-    dataset: Dataset, network: CounterfactualNet, inferer: Inferer, postprocessing: Transform
-) -> list[Tensor]:
-    """What `run` of inference.json does: each image answered, with its meta, and given to the postprocessing."""
-    found = []
+def answer_images(dataset: Dataset, network: CounterfactualNet, inferer: Inferer, output_dir: str) -> list[Path]:
+    """What `run` of inference.json does: each image answered and written as NIfTI (its first channel)."""
+    folder, written = Path(output_dir), []
+    folder.mkdir(parents=True, exist_ok=True)
     for i in range(len(dataset)):
-        item: dict[str, Any] = dataset[i]
-        image = item["image"]
-        answered = inferer(image[None].to(network.model.device), network)[0].cpu()
-        pred = MetaTensor(answered, meta=image.meta, applied_operations=image.applied_operations)
-        found.append(postprocessing({**item, "pred": pred})["pred"])
-    return found
+        image = dataset[i]["image"]
+        answered = inferer(image[None].to(network.model.device), network)[0, 0].cpu().numpy()
+        stem = split_suffix(Path(str(image.meta["filename_or_obj"])).name)[0]
+        written.append(folder / f"{stem}_counterfactual.nii.gz")
+        with whole_file(written[-1]) as partial:
+            write_nifti(partial, answered, np.asarray(image.affine))
+    return written
