@@ -9,6 +9,7 @@ from test_verdict import Taller
 
 from segue.causal.facts import Facts
 from segue.cohort.grid import Grid
+from segue.cohort.intensity import Intensity
 from segue.engine.answer import abduct_images, check_inputs, predict_all
 from segue.engine.image_statistics import model_statistics
 from segue.engine.model import Model
@@ -41,7 +42,7 @@ def images() -> torch.Tensor:
 def model(corrections: int) -> Model:
     members = [Counted("first", 0.2), Counted("second", 0.4)]
     mechanism = Refined(Taller(tiny.bar_parents(), 0.5), corrections=corrections, ensemble=members)
-    grid = Grid(tiny.SIZE, intensity=(-1.0, 1.0), unit="px", pixel_area=1.0)
+    grid = Grid(tiny.SIZE, intensity=Intensity((-1.0, 1.0)), unit="px", pixel_area=1.0)
     return Model(mechanism, grid, marginal=torch.arange(0.0, 65, 8)[:, None].expand(-1, 2))
 
 

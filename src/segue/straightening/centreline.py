@@ -104,6 +104,12 @@ def read_centreline(
     Raises:
         InputError: the file is missing or damaged, or does not say which end is proximal and nobody else does; or file
             and argument disagree.
+
+    >>> import tempfile
+    >>> file = Path(tempfile.mkdtemp()) / "lad.csv"
+    >>> _ = file.write_text("x,y,z\\n0,0,0\\n0,0,9\\n")
+    >>> read_centreline(file, proximal="superior").points[0].tolist()
+    [0.0, 0.0, 9.0]
     """
     path = Path(path)
     if not path.is_file():

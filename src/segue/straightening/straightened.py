@@ -25,6 +25,11 @@ class Straightened:
     Attributes:
         pixels: the volume, with its geometry. tube: the map.
         notes: what the reader must know, one sentence each; () where there is nothing.
+
+    >>> volume = Pixels(np.zeros((9, 9, 9)), affine=np.eye(4))
+    >>> found = straighten(volume, Centreline(np.array([[4.0, 4, 0], [4, 4, 8]])), VesselSection(3, 1))
+    >>> found.spacing, found.volume.shape
+    ((1.0, 1.0), (6, 6, 8))
     """
 
     pixels: Pixels

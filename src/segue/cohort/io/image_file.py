@@ -234,7 +234,7 @@ def _without_trailing_axes(pixels: Pixels, dims: int) -> Pixels:
 
 
 def _slice(path: Path, pixels: Pixels, index: int) -> Pixels:
-    """One slice along the last axis, where it lies in space."""
+    """One slice along the last axis, where it lies in space; a fourth axis is none of space."""
     count = pixels.array.shape[-1]
     if not 0 <= index < count:
         raise InputError(f"{path}: has {count} slices, no slice {index}; give a number from 0 to {count - 1}")
@@ -242,5 +242,6 @@ def _slice(path: Path, pixels: Pixels, index: int) -> Pixels:
     affine: Float[np.ndarray, "4 4"] | None = None
     if pixels.affine is not None:
         affine = pixels.affine.copy()
-        affine[:3, 3] += index * affine[:3, 2]
+        if pixels.array.ndim == 3:
+            affine[:3, 3] += index * affine[:3, 2]
     return Pixels(pixels.array[..., index], spacing, pixels.axes, affine)
