@@ -60,13 +60,21 @@ def test_a_disc_grows_as_the_field_says(rate):
     assert float(grown.sum()) == pytest.approx(float(disc.sum()) * math.exp(2 * rate), rel=0.01)
 
 
-def test_resampling_is_scipy_s_along_the_same_axes():
+def test_resampling_of_volumes_is_scipy_s_cubic_along_the_same_axes():
     generator = torch.Generator().manual_seed(0)
-    volume = torch.rand(1, 1, 7, 9, 11, generator=generator)
-    displacement = 2 * torch.rand(1, 3, 7, 9, 11, generator=generator) - 1
+    volume = blurred(torch.randn(1, 1, 14, 18, 22, generator=generator), 1.2)
+    displacement = 2 * torch.rand(1, 3, 14, 18, 22, generator=generator) - 1
     found = resample(volume, displacement)[0, 0].numpy()
-    places = np.indices((7, 9, 11)) + displacement[0].numpy()
-    np.testing.assert_allclose(found, map_coordinates(volume[0, 0].numpy(), places, order=1, mode="nearest"), atol=1e-5)
+    places = np.indices((14, 18, 22)) + displacement[0].numpy()
+    linear, cubic = (map_coordinates(volume[0, 0].numpy(), places, order=order, mode="nearest") for order in (1, 3))
+    inside = (slice(2, -2),) * 3
+    error = np.abs(found - cubic)[inside].mean()
+    assert error < 0.5 * np.abs(linear - cubic)[inside].mean() and error < 0.03 * np.abs(cubic).mean()
+
+
+def test_volumes_at_rest_stay():
+    volume = torch.rand(1, 2, 5, 6, 7)
+    torch.testing.assert_close(resample(volume, torch.zeros(1, 3, 5, 6, 7)), volume, atol=1e-5, rtol=0)
 
 
 def test_resampling_a_shifted_image_shifts_the_answer():

@@ -4,8 +4,10 @@ A displacement d stands for the map p -> p + d(p). An image resampled by it show
 """
 
 import warnings
+from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from monai.networks.blocks.warp import DVF2DDF, Warp
 from torch import Tensor
@@ -34,13 +36,48 @@ def resample(
 ) -> Float[Tensor, "batch channel *space"]:
     """The image at p + displacement(p); beyond its border, the border.
 
-    Cubic in two dimensions, which keeps texture; linear in three.
+    Cubic, which keeps texture: in two dimensions by convolution (a = -0.75), in three linear between the points of a
+    grid that is twice as fine, which cubic convolution fills.
 
     >>> ramp = torch.arange(8.0).expand(1, 1, 8, 8)
     >>> right = torch.tensor([0.0, 1.0]).reshape(1, 2, 1, 1).expand(1, 2, 8, 8)
     >>> resample(ramp, right)[0, 0, 0, 2:5]
     tensor([3., 4., 5.])
     """
-    mode = "bicubic" if image.ndim == 4 else "bilinear"
     with torch.autocast(image.device.type, enabled=False):
-        return Warp(mode=mode, padding_mode="border")(image.float(), displacement.float())
+        if image.ndim == 4:
+            return Warp(mode="bicubic", padding_mode="border")(image.float(), displacement.float())
+        places = (identity_grid(image.shape[2:], displacement) + displacement.float()).movedim(1, -1)
+        last = torch.tensor(image.shape[2:], dtype=torch.float32, device=image.device) - 1
+        scaled = (2 * places / last.clamp_min(1) - 1).flip(-1)  # grid_sample wants the last axis first
+        fine = twice_as_fine(image.float())
+        return F.grid_sample(fine, scaled, mode="bilinear", padding_mode="border", align_corners=True)
+
+
+def identity_grid(size: Sequence[int], like: Tensor) -> Float[Tensor, "1 dims *space"]:
+    """The place of each pixel, in pixels.
+
+    >>> identity_grid((2, 3), torch.zeros(1))[0, 1]
+    tensor([[0., 1., 2.],
+            [0., 1., 2.]])
+    """
+    axes = [torch.arange(side, dtype=torch.float32, device=like.device) for side in size]
+    return torch.stack(torch.meshgrid(*axes, indexing="ij"))[None]
+
+
+def twice_as_fine(image: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch channel *finer"]:
+    """The image with a point between any two along each axis (2n - 1 points), by cubic convolution; the others stay.
+
+    Halfway its weights are -1, 9, 9, -1 sixteenths (Keys, IEEE Trans. Acoust. 1981;29:1153). The border is repeated.
+
+    >>> twice_as_fine(torch.tensor([[[0.0, 1.0, 2.0, 3.0]]]))
+    tensor([[[0.0000, 0.4375, 1.0000, 1.5000, 2.0000, 2.5625, 3.0000]]])
+    """
+    for axis in range(2, image.ndim):
+        line = image.movedim(axis, -1)
+        wide = torch.cat([line[..., :1], line, line[..., -1:]], dim=-1)
+        a, b, c, d = wide[..., :-3], wide[..., 1:-2], wide[..., 2:-1], wide[..., 3:]
+        between = (9 * (b + c) - (a + d)) / 16
+        pairs = torch.stack([line[..., :-1], between], dim=-1).flatten(-2)
+        image = torch.cat([pairs, line[..., -1:]], dim=-1).movedim(-1, axis)
+    return image
