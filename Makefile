@@ -57,7 +57,7 @@ PARTS := {segue: {}, segue_move_only: {}, segue_paint_only: {}, \
   segue_without_corrections: {$(MOVES), budget: {steps: 200, lr: 0.001}}, \
   pos_seg_cft_corrected: {corrections: 2}}
 
-MOVING := painting smoothness resolution
+MOVING := painting smoothness resolution carried
 results: $(VENV)/ready ## what results/ holds, made anew (make results CHEST=folder HEART=folder STRIPS=folder VOLUMES=folder)
 	$(BIN)/segue run studies/coronary-phantom.yaml --runs $(RUNS) --finetune.variants "$(PARTS)"
 	$(BIN)/segue run studies/coronary-phantom.yaml --runs $(RUNS) --name coronary-carried --deformation.carried image \
