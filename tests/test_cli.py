@@ -86,7 +86,7 @@ def test_counterfactuals_of_png_files(tmp_path):
     arguments = ["counterfactual", str(run), str(source), "--do", "heart@whole=-1sd", "--out", str(tmp_path / "out")]
     assert main([*arguments, "--method", "no_cft", "--particles", "2"]) == 0
     written = Image.open(tmp_path / "out" / "a.name.with.dots_counterfactual.png")
-    assert written.mode == "L" and written.size == (32, 32)
+    assert written.mode == "L" and written.size == (48, 40)  # as the file
     sidecar = json.loads((tmp_path / "out" / "a.name.with.dots_counterfactual.json").read_text())
     assert sidecar["unit"] == "px" and sidecar["do"] == {"heart@whole": "-1sd"}
 
@@ -185,7 +185,7 @@ def damage(kind: str, folder: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["corrupt image", "no mask", "other grid", "no images"])
 def test_a_damaged_folder_is_refused_and_leaves_no_store(capsys, tmp_path, kind):
-    folder = write_chest(tmp_path / "cohort", subjects=5)
+    folder = write_chest(tmp_path / "cohort", subjects=12)
     damage(kind, folder)
     study = write_study(tmp_path, CHEST.format(folder=folder))
     line = refused(capsys, "run", study, "--runs", tmp_path / "runs")

@@ -44,6 +44,7 @@ def test_an_image_of_any_name_is_answered(tmp_path, name):
     assert len(list((tmp_path / "out").iterdir())) == 2
     opened = explored("chest")
     sent = base64.b64encode(content.getvalue()).decode()
-    case = find_image(opened, "", sent, name * 2, -1, {})  # a browser on another system allows longer names
+    # A browser on another system allows longer names.
+    case = find_image(opened, "", sent, name * 2, -1, {}, folder=tmp_path)
     answer = ask(opened, case.case, {"heart@whole": "+10%"}, [next(iter(opened.models))])
     assert len(files(opened, case, answer)) >= 6

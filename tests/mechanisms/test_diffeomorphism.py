@@ -69,7 +69,7 @@ def test_resampling_of_volumes_is_scipy_s_cubic_along_the_same_axes():
     linear, cubic = (map_coordinates(volume[0, 0].numpy(), places, order=order, mode="nearest") for order in (1, 3))
     inside = (slice(2, -2),) * 3
     error = np.abs(found - cubic)[inside].mean()
-    assert error < 0.5 * np.abs(linear - cubic)[inside].mean() and error < 0.03 * np.abs(cubic).mean()
+    assert error < 0.5 * np.abs(linear - cubic)[inside].mean() and error < 0.04 * np.abs(cubic).mean()
 
 
 def test_volumes_at_rest_stay():

@@ -124,7 +124,7 @@ def test_the_posterior_does_see_the_parents():
 
 def locs(parents, factual, conditioning, **changes):
     """loc with the factual parents, and after a change of the left region's alone."""
-    x, pa, weights, _ = factual
+    x, pa, weights = factual[:3]
     net = tiny.hvae(context=parents.context_channels(conditioning), **changes)
     changed = pa.clone()
     changed[:, 0] += 2 * parents.sd[0]
@@ -227,7 +227,7 @@ def test_pool_undoes_double_and_averages(size):
 
 
 def test_several_parents_of_the_same_states_are_decoded_as_one_batch(parents, factual):
-    x, pa, weights, _ = factual
+    x, pa, weights = factual[:3]
     net = tiny.hvae(context=parents.context_channels("map"))
     contexts = [parents.context(p, weights, "map") for p in (pa, pa.roll(1, 0), pa + 1)]
     states = net.abduct(x, contexts[0], sample=False).states
