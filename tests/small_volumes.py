@@ -16,8 +16,7 @@ cohort:
   folder: {folder}
   structures: {{front: 1, back: 2}}
   size: [16, 24, 16]
-  intensity: [0, 100]
-  percentiles: [1, 99]
+  intensity: {{percentiles: [1, 99], per: image, usual: [0, 100]}}
   split: {{guide: 0.5, judge: 0.2, test: 0.3}}
 partitions:
   halves: {{kind: extent, axis: 1, regions: [low, high], margin: 0.06}}
