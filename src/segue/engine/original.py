@@ -161,6 +161,24 @@ def motion(
     field = torch.where(field.abs().amax(0) < STILL, 0, field)
     ratio = torch.tensor([new / old for new, old in zip(shape, size, strict=True)])
     field = on_file_grid(field, shape) * ratio.reshape(-1, *[1] * len(shape))
-    image = torch.from_numpy(pixels.astype(np.float32))[None, None]
-    moved = resample(image, field[None]) - resample(image, torch.zeros_like(field)[None])
-    return moved[0, 0].double().numpy()
+    found, box = np.zeros(shape), moving_box(field)
+    image = torch.from_numpy(pixels[box].astype(np.float32))[None, None]
+    part = field[(slice(None), *box)][None]
+    found[box] = (resample(image, part) - resample(image, torch.zeros_like(part)))[0, 0].double().numpy()
+    return found
+
+
+def moving_box(field: Float[Tensor, "dims *space"]) -> tuple[slice, ...]:
+    """The box of all that moves and of all that it shows: a large volume is resampled there alone.
+
+    >>> field = torch.zeros(1, 20)
+    >>> field[0, 8] = 1.5
+    >>> moving_box(field)
+    (slice(3, 14, None),)
+    """
+    reach = int(field.abs().max().ceil()) + 3  # cubic interpolation reads two pixels on
+    places = field.abs().amax(0).nonzero()
+    if not len(places):
+        return (slice(0, 1),) * len(field)
+    first, last = (places.min(0).values - reach).tolist(), (places.max(0).values + reach + 1).tolist()
+    return tuple(slice(max(a, 0), min(b, n)) for a, b, n in zip(first, last, field.shape[1:], strict=True))
