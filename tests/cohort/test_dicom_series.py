@@ -4,10 +4,10 @@ import highdicom
 import numpy as np
 import pydicom
 import pytest
+from dicom_file import write_dicom
 from highdicom.content import AlgorithmIdentificationSequence
-from pydicom.dataset import FileMetaDataset
 from pydicom.sr.codedict import codes
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import generate_uid
 
 from segue.cohort import FolderSettings, list_folder, read_folder
 from segue.cohort.io.series import read_series
@@ -22,27 +22,16 @@ def volume_of(patient):
 
 
 def write_slice(path, pixels, *, series, place, patient, **tags):
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = CTImageStorage, generate_uid()
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    data = pydicom.Dataset()
-    data.file_meta = meta
-    data.SOPClassUID, data.SOPInstanceUID = CTImageStorage, meta.MediaStorageSOPInstanceUID
-    data.SeriesInstanceUID, data.StudyInstanceUID, data.FrameOfReferenceUID = series, f"{series}.1", f"{series}.2"
-    data.PatientID, data.PatientName, data.PatientBirthDate, data.PatientSex = patient, "", "", ""
-    data.AccessionNumber = data.StudyID = data.StudyDate = data.StudyTime = data.ReferringPhysicianName = ""
-    data.Modality, data.InstanceNumber = "CT", 1
-    data.Rows, data.Columns, data.SamplesPerPixel, data.PhotometricInterpretation = *pixels.shape, 1, "MONOCHROME2"
-    data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 16, 16, 15, 0
-    data.RescaleSlope, data.RescaleIntercept = 1, -1024
-    data.PixelSpacing, data.SliceThickness = list(SPACING[:2]), 1.0
-    data.ImageOrientationPatient, data.ImagePositionPatient = [1, 0, 0, 0, 1, 0], [3, 4, place]
-    for name, value in tags.items():
-        setattr(data, name, value)
-    data.PixelData = np.ascontiguousarray(pixels).tobytes()
+    unknown = ("PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate", "StudyTime")
+    stated = {
+        **dict.fromkeys((*unknown, "ReferringPhysicianName"), ""),
+        "SeriesInstanceUID": series, "StudyInstanceUID": f"{series}.1", "FrameOfReferenceUID": f"{series}.2",
+        "PatientID": patient, "Modality": "CT", "InstanceNumber": 1, "BitsStored": 16, "HighBit": 15,
+        "RescaleSlope": 1, "PixelSpacing": list(SPACING[:2]), "SliceThickness": 1.0,
+        "ImageOrientationPatient": [1, 0, 0, 0, 1, 0], "ImagePositionPatient": [3, 4, place],
+    }  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)
-    data.save_as(path, enforce_file_format=True)
-    return data
+    return pydicom.dcmread(write_dicom(path, np.ascontiguousarray(pixels), **(stated | tags)))
 
 
 def write_series(folder, patient):

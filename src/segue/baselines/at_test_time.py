@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from segue.baselines.base import SQUARINGS, BaselineParts, ordinary
+from segue.baselines.base import SQUARINGS, BaselineParts, minimised, ordinary
 from segue.causal.facts import Facts
 from segue.engine.method import Method, Questions
 from segue.mechanisms.diffeomorphism import exponential, resample
@@ -51,14 +51,13 @@ def deform_at_test_time(
         size = facts.image.shape[2:]
         shape = (len(facts.image), len(size), *(side // resolution for side in size))
         coarse = torch.zeros(shape, device=facts.image.device, requires_grad=True)
-        adam = torch.optim.Adam([coarse], lr=lr)
-        for _ in range(steps):
+
+        def loss() -> Tensor:
             velocity = fine(coarse, size)
             image = resample(facts.image, exponential(velocity, SQUARINGS))
-            loss = guide(image, facts, requested).sum() + smoothness * len(image) * energy(velocity)
-            adam.zero_grad()
-            loss.backward()
-            adam.step()
+            return guide(image, facts, requested).sum() + smoothness * len(image) * energy(velocity)
+
+        minimised([coarse], loss, steps=steps, lr=lr)
         return exponential(fine(coarse, size), SQUARINGS).detach()
 
     def displacements(questions: Questions) -> list[Tensor]:

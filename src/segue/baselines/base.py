@@ -1,8 +1,9 @@
 """What baselines are made from, and what an entry of the registry is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from segue.causal.facts import Facts
@@ -11,7 +12,7 @@ from segue.cohort.grid import Grid
 from segue.engine.method import Method
 from segue.mechanisms.base import ImageMechanism
 
-__all__ = ["SQUARINGS", "Baseline", "BaselineParts", "changed_in", "ordinary"]
+__all__ = ["SQUARINGS", "Baseline", "BaselineParts", "changed_in", "minimised", "ordinary"]
 
 SQUARINGS = 5
 """Of the exponential of a velocity, as in `segue.mechanisms.deformation.DeformationSettings`."""
@@ -49,6 +50,22 @@ def ordinary(facts: Facts) -> Facts:
     False
     """
     return Facts(*(part.clone() for part in facts[:4]))
+
+
+def minimised(parameters: Sequence[Tensor], loss: Callable[[], Tensor], *, steps: int, lr: float) -> None:
+    """Change parameters, in place, so that a loss falls, by Adam.
+
+    >>> import torch
+    >>> x = torch.ones(1, requires_grad=True)
+    >>> minimised([x], lambda: x.square().sum(), steps=100, lr=0.1)
+    >>> bool(x.abs() < 0.1)
+    True
+    """
+    adam = torch.optim.Adam(parameters, lr=lr)
+    for _ in range(steps):
+        adam.zero_grad()
+        loss().backward(inputs=list(parameters))
+        adam.step()
 
 
 def changed_in(facts: Facts, requested: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from segue.baselines.base import BaselineParts, ordinary
+from segue.baselines.base import BaselineParts, minimised, ordinary
 from segue.causal.facts import Facts
 from segue.engine.method import Method, of_function
 from segue.errors import InputError
@@ -47,14 +47,12 @@ def latent_optimisation(
             moved = [part + offset for part, offset in zip(code, offsets, strict=True)]
             return mechanism.predict_from(facts, posterior, moved, requested)
 
-        adam = torch.optim.Adam(offsets, lr=lr)
-        for _ in range(steps):
+        def loss() -> Tensor:
             image = decoded()
             change = (image - facts.image).abs().flatten(1).mean(1)
-            loss = (guide(image, facts, requested) + distance * change).sum()
-            adam.zero_grad()
-            loss.backward(inputs=offsets)
-            adam.step()
+            return (guide(image, facts, requested) + distance * change).sum()
+
+        minimised(offsets, loss, steps=steps, lr=lr)
         with torch.no_grad():
             return decoded()
 

@@ -4,12 +4,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from segue.anatomy import measure
 from segue.baselines.base import SQUARINGS, BaselineParts, changed_in
 from segue.causal.facts import Facts
 from segue.engine.method import Method, Questions
 from segue.mechanisms.diffeomorphism import exponential, resample
 from segue.nets.layers import blurred
+from segue.training.guides import RegionGuide
 
 
 def untrained_warp(
@@ -77,12 +77,10 @@ def bisected(
 ) -> Float[Tensor, "batch measured"]:
     """The amplitudes at which the guide measures what was asked; 0 for variables that are not asked to change."""
     asked, wanted = changed_in(facts, requested), requested[:, : facts.measured]
-    low, high = -most * asked, most * asked
+    low, high, guide = -most * asked, most * asked, RegionGuide(parts.parents)
     for _ in range(bisections):
         middle = (low + high) / 2
         image = resample(facts.image, exponential(amplified(along, middle), SQUARINGS))
-        areas = measure(
-            parts.parents.segmentor.soft(image), facts.weights, parts.parents.structure_of, facts.pixel_area
-        )
+        areas = guide.areas(image, facts)
         low, high = torch.where(areas < wanted, middle, low), torch.where(areas < wanted, high, middle)
     return (low + high) / 2

@@ -21,6 +21,7 @@ __all__ = [
     "DrawnRequests",
     "LabelSource",
     "answer_one",
+    "changed_labels",
     "check_requests",
     "check_sources",
     "draw_request",
@@ -139,6 +140,20 @@ def displacement_of(model: Model, known: Abducted, asked: Tensor) -> Float[Tenso
     if mover is None:
         return None
     return mover.displacements(known.facts, known.posteriors[0], [model.space.bounded(asked)])[0][0].cpu()
+
+
+def changed_labels(answered: AnsweredImage, labels: Tensor, source: str) -> Tensor:
+    """The labels of an answer, from a source (see `LabelSource`); `labels` are those of the factual image.
+
+    >>> import segue
+    >>> model = segue.load("coronary-phantom")
+    >>> answered = answer_one(model, model.examples()[0], {"lumen@mid": "+1sd"})
+    >>> changed_labels(answered, torch.zeros(1, 48, 144), "guide") is answered.guide
+    True
+    """
+    if source == "guide" or answered.displacement is None:
+        return answered.guide
+    return warped_labels(labels.float(), answered.displacement)
 
 
 def warped_labels(

@@ -13,15 +13,15 @@ from monai.utils import convert_to_tensor, ensure_tuple
 from torch import Tensor
 
 from segue.bridges.augment import (
-    AnsweredImage,
     DrawnRequests,
     answer_one,
+    changed_labels,
     check_requests,
     check_sources,
     draw_request,
     rows_first,
-    warped_labels,
 )
+from segue.cohort.placement import scaled_axes
 from segue.engine.model import Model
 from segue.errors import InputError
 
@@ -95,13 +95,6 @@ class RandCounterfactuald(RandomizableTransform, MapTransform):
         return rows_first(image) if self.transposed else image
 
 
-def changed_labels(answered: AnsweredImage, labels: Tensor, source: str) -> Tensor:
-    """The labels of an answer."""
-    if source == "guide" or answered.displacement is None:
-        return answered.guide
-    return warped_labels(labels.float(), answered.displacement)
-
-
 def tracked(image: Any) -> Any:
     """As a MetaTensor, unless MONAI is told not to track meta."""
     return convert_to_tensor(image, track_meta=get_track_meta())
@@ -159,6 +152,6 @@ class ModelReader(ImageReader):
     def get_data(self, img: Sequence[Any]) -> tuple[np.ndarray, dict]:
         """(channel, *space), and its meta: affine, space, and where the channels are."""
         image, spacing = img
-        affine = np.diag([*(spacing or (1.0,) * len(self.model.grid.size)), 1.0, 1.0][:3] + [1.0])
+        affine = scaled_axes(spacing)
         meta = {"affine": affine, "original_affine": affine.copy(), "original_channel_dim": 0}
         return image[0].numpy(), meta | {"spatial_shape": np.array(image.shape[2:]), "space": "RAS"}

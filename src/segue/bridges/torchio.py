@@ -9,11 +9,11 @@ from torch import Tensor
 from segue.bridges.augment import (
     DrawnRequests,
     answer_one,
+    changed_labels,
     check_requests,
     check_sources,
     draw_request,
     rows_first,
-    warped_labels,
 )
 from segue.engine.model import Model
 from segue.errors import InputError
@@ -76,9 +76,8 @@ class RandomCounterfactual(Transform):
         answered = answer_one(self.model, self.to_model(image.data.float()), do, spacing=given)
         image.set_data(self.from_model(answered.image))
         for name, source in self.labels.items():
-            label, made = subject.get_image(name), answered.guide
-            if source == "warp" and answered.displacement is not None:
-                made = warped_labels(self.to_model(label.data.float()), answered.displacement)
+            label = subject.get_image(name)
+            made = changed_labels(answered, self.to_model(label.data), source)
             label.set_data(self.from_model(made).to(label.data.dtype))
         subject["counterfactual"] = {"do": do, "verdict": answered.word}
         return subject

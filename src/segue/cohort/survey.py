@@ -14,9 +14,9 @@ from segue.cohort.io import reader_of
 from segue.cohort.layout import LABEL_MAP, CaseFiles
 from segue.cohort.read_case import decode_channel, decode_mask
 from segue.cohort.table import NAME_COLUMNS, separator_of
+from segue.cohort.values import TOLD_LEVELS
 
 LOOKED_AT = 60  # cases that are decoded, evenly spaced
-PERCENTILES = (0.0, 0.5, 50.0, 99.5, 100.0)
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Survey:
     Attributes:
         shapes, spacings, axes: of the images, with counts. labels: of each label, the masks that hold it and its mean
             area there in pixels; of organs, by name.
-        percentiles: `PERCENTILES` of each image that was looked at. whole_numbers: whether all values are.
+        percentiles: `TOLD_LEVELS` of each image that was looked at. whole_numbers: whether all values are.
         subject_pattern: guessed from the names. columns: of table.csv.
     """
 
@@ -111,7 +111,7 @@ def look_at(case: CaseFiles) -> Look:
     spacing = pixels.spacing and tuple(round(float(mm), 3) for mm in pixels.spacing)
     axes = "".join(str(one) for one in pixels.axes[:dims]) if pixels.axes else ""
     whole = bool(np.array_equal(array, np.rint(array)))
-    return Look(array.shape, spacing, axes, areas, np.percentile(array, PERCENTILES).tolist(), whole)
+    return Look(array.shape, spacing, axes, areas, np.percentile(array, TOLD_LEVELS).tolist(), whole)
 
 
 def dims_of(path: Path) -> int:

@@ -7,7 +7,6 @@ from segue.cohort.io.image_file import (
     place_image,
     place_pixels,
     read_image,
-    spacing_on_grid,
     stamp,
     to_grid,
 )
@@ -36,7 +35,6 @@ __all__ = [
     "place_pixels",
     "read_image",
     "reader_of",
-    "spacing_on_grid",
     "split_suffix",
     "stamp",
     "suffix_by_content",

@@ -24,7 +24,7 @@ def dicom_shape(path: Path) -> tuple[int, ...]:
     Raises:
         InputError: pydicom is not installed.
     """
-    header = _open(path, stop_before_pixels=True)
+    header = open_dicom(path, stop_before_pixels=True)
     frames = int(header.get("NumberOfFrames", 1) or 1)
     return (int(header.Rows), int(header.Columns), *([frames] if frames > 1 else []))
 
@@ -39,7 +39,7 @@ def read_dicom(path: Path, *, labels: bool) -> Pixels:
         InputError: pydicom is not installed; the pixels are in colour, a segmentation, or compressed in a way that
             nothing here decodes; or frames do not lie at equal distances.
     """
-    dataset = _open(path, stop_before_pixels=False)
+    dataset = open_dicom(path)
     _check_grey(path, dataset)
     try:
         stored = dataset.pixel_array
@@ -67,7 +67,12 @@ def _check_grey(path: Path, dataset: Any) -> None:
         raise InputError(f"{path}: is a DICOM segmentation, whose frames are segments; give it as the cohort's masks")
 
 
-def _open(path: Path, *, stop_before_pixels: bool) -> Any:
+def open_dicom(path: Path, *, stop_before_pixels: bool = False) -> Any:
+    """The data set of a file, perhaps of its header alone; no pixel is decoded.
+
+    Raises:
+        InputError: pydicom is not installed.
+    """
     try:
         import pydicom
     except ImportError:

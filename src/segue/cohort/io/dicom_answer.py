@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 from PIL import Image, ImageDraw
 
+from segue.cohort.io.dicom import open_dicom
 from segue.cohort.io.image_file import decode_image
 from segue.cohort.origin import Origin
 from segue.errors import InputError
@@ -41,7 +42,7 @@ def write_dicom(origin: Origin, change: Float[np.ndarray, "*file"], path: Path, 
     Raises:
         InputError: the file is in colour, or pydicom is not installed.
     """
-    data = open_dataset(origin.file)
+    data = open_dicom(origin.file)
     if int(data.get("SamplesPerPixel", 1)) != 1 or data.PhotometricInterpretation not in ("MONOCHROME1", "MONOCHROME2"):
         raise InputError(f"{origin.file}: is in colour, of which no DICOM answer is written; convert it to grey values")
     pixels = np.array(data.pixel_array)
@@ -59,15 +60,6 @@ def write_dicom(origin: Origin, change: Float[np.ndarray, "*file"], path: Path, 
     mark_derived(data, about)
     data.PixelData = pixels.tobytes()
     data.save_as(path, enforce_file_format=True)
-
-
-def open_dataset(path: Path) -> Any:
-    """The file, its pixels not decoded yet."""
-    try:
-        import pydicom
-    except ImportError:
-        raise InputError(f'{path}: to write DICOM, pip install "segue-counterfactual[dicom]"') from None
-    return pydicom.dcmread(path)
 
 
 def frames_first(array: Shaped[np.ndarray, "row column *frame"]) -> Shaped[np.ndarray, "frame row column"]:
@@ -152,8 +144,7 @@ def write_segmentation(origin: Origin, labels: Shaped[np.ndarray, "*file"], name
         from pydicom.uid import generate_uid
     except ImportError:
         raise InputError('for DICOM SEG, pip install "segue-counterfactual[dicom]"; or save masks as NIfTI') from None
-    image = open_dataset(origin.file)
-    frames = labels[None] if labels.ndim == 2 else np.moveaxis(labels, -1, 0)
+    image = open_dicom(origin.file)
     anatomy = hd.sr.CodedConcept("123037004", "SCT", "Anatomical Structure")
     described = [
         hd.seg.SegmentDescription(
@@ -167,7 +158,7 @@ def write_segmentation(origin: Origin, labels: Shaped[np.ndarray, "*file"], name
     ]  # fmt: skip
     try:
         made = hd.seg.Segmentation(
-            source_images=[image], pixel_array=frames.astype(np.uint8), segment_descriptions=described,
+            source_images=[image], pixel_array=frames_first(labels).astype(np.uint8), segment_descriptions=described,
             segmentation_type=hd.seg.SegmentationTypeValues.BINARY, series_instance_uid=generate_uid(),
             series_number=900, sop_instance_uid=generate_uid(), instance_number=1, manufacturer="segue",
             manufacturer_model_name="segue", software_versions="1", device_serial_number="0",

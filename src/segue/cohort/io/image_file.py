@@ -128,19 +128,6 @@ def to_grid(array: Shaped[np.ndarray, "*space"], size: tuple[int, ...]) -> Float
     return area_resample(array, size).astype(np.float32, copy=False)
 
 
-def spacing_on_grid(
-    spacing: tuple[float, ...] | None, shape: tuple[int, ...], size: tuple[int, ...]
-) -> tuple[float, ...] | None:
-    """mm per pixel once an image of `shape` is on a grid of `size`: the field of view stays.
-
-    >>> spacing_on_grid((0.5, 1.0), (100, 80), (50, 40))
-    (1.0, 2.0)
-    """
-    if spacing is None:
-        return None
-    return tuple(mm * old / new for mm, old, new in zip(spacing, shape, size, strict=True))
-
-
 def decode_image(path: Path, dims: int, *, slice: int | None = None) -> Pixels:
     """Intensities of an image, on the grid of the file; colour becomes luminance (ITU-R 601).
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Integer
 
-from segue.cohort.io.dicom import DICOM
+from segue.cohort.io.dicom import DICOM, open_dicom
 from segue.cohort.io.reader import Pixels
 from segue.errors import InputError
 
@@ -27,17 +27,8 @@ def headers_in(folder: Path) -> dict[Path, Any]:
     for path in sorted(one for one in folder.iterdir() if one.is_file() and not one.name.startswith(".")):
         with path.open("rb") as stream:
             if DICOM.sniff(stream.read(132)):
-                found[path] = read_header(path)
+                found[path] = open_dicom(path, stop_before_pixels=True)
     return found
-
-
-def read_header(path: Path) -> Any:
-    """A file's header, without its pixels."""
-    try:
-        import pydicom
-    except ImportError:
-        raise InputError(f'{path}: to read DICOM, pip install "segue-counterfactual[dicom]"') from None
-    return pydicom.dcmread(path, stop_before_pixels=True)
 
 
 def read_series(folder: Path) -> Pixels:
@@ -122,4 +113,5 @@ def read_segmentation(path: Path, folder: Path) -> Pixels:
 
 def segment_labels(path: Path) -> dict[str, int]:
     """The number of each segment of a DICOM SEG by its label."""
-    return {str(one.SegmentLabel): int(one.SegmentNumber) for one in read_header(path).SegmentSequence}
+    segments = open_dicom(path, stop_before_pixels=True).SegmentSequence
+    return {str(one.SegmentLabel): int(one.SegmentNumber) for one in segments}
