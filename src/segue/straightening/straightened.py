@@ -9,6 +9,7 @@ from jaxtyping import Float, Float32, Shaped
 from scipy.ndimage import map_coordinates
 
 from segue.cohort.io import Pixels, decode_image
+from segue.cohort.io.write_back import in_type
 from segue.errors import InputError
 from segue.straightening.centreline import Centreline, read_centreline
 from segue.straightening.geometry import check_inside, voxel_of
@@ -98,11 +99,7 @@ class Straightened:
         """The volume with a change of the reached voxels, faded by their weight, in the volume's own type."""
         array, place = self.pixels.array.copy(), tuple(self.reached.voxels.T)
         change = change * self.reached.weight
-        value = array[place] + change
-        if array.dtype.kind in "iu":
-            limits = np.iinfo(array.dtype)
-            value = np.rint(value).clip(limits.min, limits.max)
-        array[place] = np.where(change != 0, value.astype(array.dtype), array[place])
+        array[place] = np.where(change != 0, in_type(array[place] + change, array.dtype), array[place])
         return array
 
     @cached_property
