@@ -12,21 +12,23 @@ import torch
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from segue.baselines import BASELINES, BaselineParts
+from segue.baselines import BASELINES, BaselineParts, baseline_kind, baseline_settings
 from segue.engine.method import Method, of_mechanism
-from segue.evaluation.asked import Asked, translated
+from segue.evaluation.asked import Asked, translated, turn
 from segue.evaluation.bootstrap import Bootstrap
 from segue.evaluation.comparison import IDEAL, compare
 from segue.evaluation.effect import distance_rows
 from segue.evaluation.judge import Judge, Judged, axioms_of, factual_crops, factual_features, judged
 from segue.evaluation.local_realism import LocalTest, draw_pairs
 from segue.evaluation.metrics import summarise
+from segue.evaluation.minimality import latent_divergence
 from segue.evaluation.truth import summarise_distances
 from segue.evaluation.two_sample import FEWEST, realism
 from segue.files import whole_file
 from segue.mechanisms.base import ImageMechanism
 from segue.pipeline.asking import Examination
 from segue.pipeline.common import device, grid_of, open_store
+from segue.pipeline.costs import answering_cost, training_seconds
 from segue.pipeline.recipes import Recipe, Workshop, recipes
 from segue.study.schema import Study
 
@@ -68,7 +70,8 @@ def candidates(study: Study, workshop: Workshop) -> dict[str, Candidate]:
 
     def baseline(name: str) -> tuple[Method, None]:
         parts = BaselineParts(workshop.parents.to(device()), grid_of(study, open_store(study)), pretrained)
-        return BASELINES[name](parts, **study.baselines[name]), None
+        given = study.baselines[name]
+        return BASELINES[baseline_kind(name, given)](parts, **baseline_settings(name, given)), None
 
     own = {
         name: Candidate(
@@ -94,12 +97,17 @@ def score(
         results[name] = summary(study, asked, judge, outcomes[name])
         results[name] |= from_truth(study, asked, outcomes[name].effects)
         results[name] |= axioms_of(outcomes[name].checks) | candidate.training
+        opened = lambda candidate=candidate: candidate.open()[0]  # noqa: E731
+        results[name] |= answering_cost(directory / f"costs-{name}.json", asked, judge, opened)
     if asked.truth is not None:
         oracle = Candidate(lambda: (asked.oracle(), None), {})
         outcomes[IDEAL] = cached(directory, IDEAL, lambda: judge_one(study, asked, judge, oracle, IDEAL))
         results[IDEAL] = summary(study, asked, judge, outcomes[IDEAL]) | {"realism": {}}
+    features = factual_features(judge.segmentor, asked(title="features"))
+    for name, divergence in divergences(asked, features, outcomes).items():
+        results[name]["cld"] = divergence
     tests, facts = realism(
-        factual_features(judge.segmentor, asked(title="features")),
+        features,
         {name: outcome.features for name, outcome in outcomes.items()},
         baseline=pretrained_of(study),
         subjects=[asked.subjects[i] for i in asked.places],
@@ -128,6 +136,19 @@ def in_judged_regions(study: Study, judge: Judge) -> Judge:
 def in_own_regions(asked: Asked, method: Method) -> Asked:
     """The questions in the regions that a mechanism was trained with, where it is judged in others."""
     return asked if method.mechanism is None else translated(asked, method.mechanism.parents)
+
+
+def divergences(
+    asked: Examination, features: np.ndarray, outcomes: Mapping[str, Judged]
+) -> dict[str, float | None]:
+    """The counterfactual latent divergence of every method, one variable of each image requested in turn."""
+    requests = {
+        "values": asked.pa.cpu().double().numpy(),
+        "requested": asked.values.cpu().double().numpy(),
+        "turns": np.concatenate([turn(one).numpy() for one in asked(title="turns")]),
+        "subjects": [asked.subjects[i] for i in asked.places],
+    }
+    return {name: latent_divergence(features, found.features, **requests) for name, found in outcomes.items()}
 
 
 def local_test(asked: Examination, judge: Judge) -> LocalTest | None:
