@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from segue.mechanisms.diffusion import DiffusionSettings, build_diffusion, restore_diffusion
 from segue.mechanisms.hvae import HVAESettings, build_hvae, restore_hvae
 
 __all__ = ["MECHANISMS", "MechanismKind"]
@@ -30,5 +31,8 @@ class MechanismKind:
     restore: Callable[..., Any]
 
 
-MECHANISMS = {"hvae": MechanismKind(HVAESettings, build_hvae, restore_hvae)}
+MECHANISMS = {
+    "hvae": MechanismKind(HVAESettings, build_hvae, restore_hvae),
+    "diffusion": MechanismKind(DiffusionSettings, build_diffusion, restore_diffusion),
+}
 """By kind, as a study's `mechanism` names it."""
