@@ -22,6 +22,7 @@ from segue.errors import InputError, nearest
 
 __all__ = [
     "BASELINES",
+    "ANSWERS_WITH",
     "Baseline",
     "BaselineParts",
     "answer_name",
@@ -40,6 +41,13 @@ BASELINES: dict[str, Baseline] = {
     "mask_inpainting": mask_inpainting,
 }
 """By name: from `BaselineParts` and settings to the method."""
+ANSWERS_WITH: dict[str, tuple[str, ...]] = {
+    "nothing": (),
+    "latent_optimisation": ("guide", "mechanism"),
+    "guided_diffusion": ("guide", "diffusion"),
+    "mask_inpainting": ("guide", "diffusion"),
+}
+"""The trained networks that a baseline answers with, where it is not the guide alone."""
 
 
 def baseline_kind(name: str, given: Mapping[str, Any]) -> str:

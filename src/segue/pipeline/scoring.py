@@ -12,7 +12,7 @@ import torch
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from segue.baselines import BASELINES, BaselineParts, baseline_kind, baseline_settings
+from segue.baselines import BASELINES, ANSWERS_WITH, BaselineParts, baseline_kind, baseline_settings
 from segue.engine.method import Method, of_mechanism
 from segue.evaluation.asked import Asked, translated, turn
 from segue.evaluation.bootstrap import Bootstrap
