@@ -13,7 +13,7 @@ from segue.nets.layers import blurred
 from segue.training.guides import RegionGuide
 from segue.training.prices import away
 
-LARGEST = 0.5
+LONGEST_STEP = 0.5
 """Of a step's change of a pixel, in the networks' range of 2: where the guide has hardly a gradient, steps are long."""
 
 
@@ -59,7 +59,7 @@ def guided_diffusion(
             image = clean.detach().requires_grad_()
             error = guide(image, facts, requested)
             (gradient,) = torch.autograd.grad(error.sum(), image)
-        return clean - (scale * polyak(error.detach(), gradient)).clamp(-LARGEST, LARGEST)
+        return clean - (scale * polyak(error.detach(), gradient)).clamp(-LONGEST_STEP, LONGEST_STEP)
 
     def descended(facts: Facts, states: list[Tensor], lost: list[Tensor], requested: Tensor) -> Tensor:
         """The image under a request, from the deepest of the states of the inversion."""

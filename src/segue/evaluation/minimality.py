@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float, Int
 
-WEIGHTS = 0.8, 0.2
+CLD_WEIGHTS = 0.8, 0.2
 BINS = 3
 
 
@@ -35,13 +35,13 @@ def latent_divergence(
     True
     """
     scale = factual.std(0).clip(min=1e-8)
-    kept = [divergence_of(i, factual / scale, counterfactual / scale, *alike(i, int(v), values, requested, subjects))
+    kept = [divergence_of(i, factual / scale, counterfactual / scale, *peers(i, int(v), values, requested, subjects))
             for i, v in enumerate(turns)]  # fmt: skip
     known = [one for one in kept if one is not None]
     return float(np.mean(known)) if known else None
 
 
-def alike(
+def peers(
     i: int, variable: int, values: np.ndarray, requested: np.ndarray, subjects: Sequence[str]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Which images of other subjects have the i-th image's own value, and which the requested one."""
@@ -59,4 +59,4 @@ def divergence_of(
     distance = np.abs(factual - factual[i]).mean(1)
     d = float(np.abs(counterfactual[i] - factual[i]).mean())
     shares = (distance[wanted] <= d).mean(), (distance[own] >= d).mean()
-    return float(np.log(sum(weight * np.exp(share) for weight, share in zip(WEIGHTS, shares, strict=True))))
+    return float(np.log(sum(weight * np.exp(share) for weight, share in zip(CLD_WEIGHTS, shares, strict=True))))
