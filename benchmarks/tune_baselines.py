@@ -3,8 +3,8 @@
     python -m benchmarks.tune_baselines --study studies/baselines/chest.yaml --out results/baselines/chest/tuning.json
 
 No test subject and no judge takes part. For each setting: the guide's error of what was asked, and the change of all
-other variables, in sd; and how much the negative ELBO of the pre-trained HVAE rises from the factual image to the answer
-(nats per pixel). Chosen is the least sum of error and change, of the settings whose rise is at most `RISE` above the
+other variables, in sd; and how much the negative ELBO of the pre-trained HVAE rises from the factual image to the
+answer (nats per pixel). Chosen is the least sum of error and change, of the settings whose rise is at most `RISE` above the
 least rise.
 """
 
@@ -24,7 +24,7 @@ from segue.engine.method import Method, log_likelihood, one_at_a_time
 from segue.evaluation.asked import Asked
 from segue.files import write_text
 from segue.pipeline.asking import Examination
-from segue.pipeline.baselines import baseline_method, own_stage
+from segue.pipeline.baselines import baseline_method
 from segue.pipeline.common import device, open_store
 from segue.pipeline.recipes import Workshop
 from segue.study.read import load_study
@@ -91,7 +91,7 @@ def measured(
 def numbers(study: Study, workshop: Workshop, asked: Asked, method: Method) -> dict[str, float]:
     """Means over images and variables."""
     facts, guide, n = asked.facts, RegionGuide(workshop.parents), asked.facts.measured
-    pretrained = workshop.plain(study.hvae.conditioning[0], study.directory / own_stage(study)).to(device()).eval()
+    pretrained = workshop.pretrained()
     likely = log_likelihood(pretrained, facts)
     errors, others, rises = [], [], []
     requests = one_at_a_time(facts.pa, asked.values)

@@ -21,8 +21,8 @@ from segue.baselines.warp import untrained_warp
 from segue.errors import InputError, nearest
 
 __all__ = [
-    "BASELINES",
     "ANSWERS_WITH",
+    "BASELINES",
     "Baseline",
     "BaselineParts",
     "answer_name",

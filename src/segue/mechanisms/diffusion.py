@@ -36,6 +36,8 @@ from segue.nets.diffusion import DiffusionNet
 
 __all__ = ["Diffusion", "DiffusionSettings", "Inversion", "build_diffusion", "restore_diffusion"]
 
+ANSWERING = ("steps", "depth", "guidance", "last")
+"""The settings that answers depend on and pre-training does not."""
 TIMES = 1000
 """Time steps of the diffusion; at the last, all but 0.08% of the variance is noise."""
 DROPPED = 0.1
@@ -67,11 +69,6 @@ class DiffusionSettings:
     depth: float = 0.6
     guidance: float = 1.0
     last: int = 2
-
-    @property
-    def answering(self) -> dict[str, Any]:
-        """What answers depend on and pre-training does not, as `DiffusionNet` takes it."""
-        return {"steps": self.steps, "depth": self.depth, "guidance": self.guidance, "last": self.last}
 
 
 class Inversion:
@@ -183,19 +180,13 @@ class Diffusion(nn.Module):
             noises.append(self.noise(states[-1], after, maps))
         return states, noises
 
-    def spread(self, image: Tensor, maps: Tensor | None, times: Sequence[int]) -> tuple[States, States]:
-        """As `ascend`, but x_t has noise that is drawn: another u that explains the same image."""
-        drawn = processes.randn(*image.shape, device=image.device)
-        states = [self.noised(image, drawn, t) for t in times]
-        return states, [self.noise(x_t, t, maps) for x_t, t in zip(states, times, strict=True)]
-
     def abduct(self, facts: Facts, *, sample: bool = False) -> Inversion:
-        """u by DDIM inversion, given the factual parents; with `sample`, by adding noise that is drawn."""
+        """u by DDIM inversion, given the factual parents. It follows from the image: a sample is the same."""
 
         @torch.no_grad()
         def invert() -> tuple[Tensor, States]:
             maps, times = self.maps(facts, facts.pa), self.times(self.model.depth)
-            states, noises = (self.spread if sample else self.ascend)(facts.image, maps, times)
+            states, noises = self.ascend(facts.image, maps, times)
             before = zip(states, pairwise(times), states[1:], noises[1:], strict=False)
             lost = [x - self.step(x_t, noise, t, s) for x, (s, t), x_t, noise in before]
             return states[-1], lost[::-1]
@@ -285,7 +276,7 @@ def build_diffusion(
         widths=settings.widths,
         blocks=settings.blocks,
         patch=settings.patch,
-        **settings.answering,
+        **{key: getattr(settings, key) for key in ANSWERING},
     )
     return Diffusion(model=net, parents=parents, conditioning=conditioning)
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 __all__ = ["DiffusionNet", "check_denoiser"]
 
-GROUPS = 8  # of group normalisation, and channels of an attention head
+MULTIPLE = 8  # groups of channels of the normalisation, and channels of an attention head
 
 
 class DiffusionNet(nn.Module, PyTorchModelHubMixin):
@@ -63,8 +63,8 @@ class DiffusionNet(nn.Module, PyTorchModelHubMixin):
             num_res_blocks=blocks,
             channels=tuple(widths),
             attention_levels=[False] * (len(widths) - 1) + [True],
-            norm_num_groups=GROUPS,
-            num_head_channels=GROUPS,
+            norm_num_groups=MULTIPLE,
+            num_head_channels=MULTIPLE,
         )
 
     def forward(
@@ -87,8 +87,8 @@ def check_denoiser(widths: Sequence[int], blocks: int, patch: int, size: Sequenc
     Traceback (most recent call last):
     ValueError: size [6, 8] is not a multiple of 4: use fewer widths, another patch or another size
     """
-    if not widths or min(widths) < GROUPS or any(width % GROUPS for width in widths):
-        raise ValueError(f"widths are {list(widths)}: give multiples of {GROUPS}")
+    if not widths or min(widths) < MULTIPLE or any(width % MULTIPLE for width in widths):
+        raise ValueError(f"widths are {list(widths)}: give multiples of {MULTIPLE}")
     if patch < 1 or blocks < 1:
         raise ValueError(f"patch is {patch}, blocks {blocks}: give 1 or more")
     factor = patch * 2 ** (len(widths) - 1)

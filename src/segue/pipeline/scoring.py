@@ -1,10 +1,10 @@
 """Every method, and the oracle where there is one, on what was asked: the numbers of metrics.json."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -12,7 +12,6 @@ import torch
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from segue.baselines import BASELINES, ANSWERS_WITH, BaselineParts, baseline_kind, baseline_settings
 from segue.engine.method import Method, of_mechanism
 from segue.evaluation.asked import Asked, translated, turn
 from segue.evaluation.bootstrap import Bootstrap
@@ -27,7 +26,8 @@ from segue.evaluation.two_sample import FEWEST, realism
 from segue.files import whole_file
 from segue.mechanisms.base import ImageMechanism
 from segue.pipeline.asking import Examination
-from segue.pipeline.common import device, grid_of, open_store
+from segue.pipeline.baselines import baseline_method, baseline_stages
+from segue.pipeline.common import device
 from segue.pipeline.costs import answering_cost, training_seconds
 from segue.pipeline.recipes import Recipe, Workshop, recipes
 from segue.study.schema import Study
@@ -56,6 +56,9 @@ class Scores:
 def candidates(study: Study, workshop: Workshop) -> dict[str, Candidate]:
     """The study's own methods, and its baselines."""
 
+    def trained_for(stages: Sequence[str]) -> dict[str, float]:
+        return {"training_seconds": training_seconds(study.directory, stages)}
+
     def opened(recipe: Recipe) -> tuple[Method, ImageMechanism]:
         made, pretrained = (
             workshop.mechanism(recipe, weights).to(device()).eval().requires_grad_(False)
@@ -64,23 +67,31 @@ def candidates(study: Study, workshop: Workshop) -> dict[str, Candidate]:
         settings = study.evaluate
         return of_mechanism(made, particles=settings.particles, sample=settings.sample), pretrained
 
-    def pretrained() -> ImageMechanism:
-        folder = study.directory / "pretrain" / study.hvae.conditioning[0]
-        return cast(Any, workshop.plain(study.hvae.conditioning[0], folder).to(device()).eval().requires_grad_(False))
-
-    def baseline(name: str) -> tuple[Method, None]:
-        parts = BaselineParts(workshop.parents.to(device()), grid_of(study, open_store(study)), pretrained)
-        given = study.baselines[name]
-        return BASELINES[baseline_kind(name, given)](parts, **baseline_settings(name, given)), None
-
     own = {
         name: Candidate(
             lambda recipe=recipe: opened(recipe),  # type: ignore[misc]
-            {"nelbo": json.loads((recipe.directory / "done.json").read_text())["nelbo"]},
+            fit_of(recipe.directory) | trained_for(method_stages(study, recipe)),
         )
         for name, recipe in recipes(study).items()
     }
-    return own | {name: Candidate(lambda name=name: baseline(name), {}) for name in study.baselines}  # type: ignore[misc]
+    return own | {
+        name: Candidate(
+            lambda name=name: (baseline_method(study, workshop, name), None),  # type: ignore[misc]
+            trained_for(baseline_stages(study, name)),
+        )
+        for name in study.baselines
+    }
+
+
+def method_stages(study: Study, recipe: Recipe) -> list[str]:
+    """The stages that trained a method and its ensemble."""
+    return [str(folder.relative_to(study.directory)) for folder in (recipe.directory, *recipe.ensemble)]
+
+
+def fit_of(directory: Path) -> dict[str, Any]:
+    """The negative ELBO of every split, of a training whose mechanism has a likelihood."""
+    done = json.loads((directory / "done.json").read_text())
+    return {key: done[key] for key in ("nelbo",) if key in done}
 
 
 def score(
@@ -196,12 +207,8 @@ def against_truth(study: Study, asked: Examination) -> dict[str, Any]:
 def pretrained_of(study: Study) -> dict[str, str]:
     """For each fine-tuned method the pre-trained method that it started from, if that is judged too."""
     made = recipes(study)
-    base = {recipe.conditioning: name for name, recipe in made.items() if recipe.tuning is None}
-    return {
-        name: base[recipe.conditioning]
-        for name, recipe in made.items()
-        if recipe.tuning is not None and recipe.conditioning in base
-    }
+    base = {recipe.before: name for name, recipe in reversed(made.items()) if not recipe.tuned}
+    return {name: base[recipe.before] for name, recipe in made.items() if recipe.tuned and recipe.before in base}
 
 
 def cached(directory: Path, name: str, make: Callable[[], Judged]) -> Judged:
