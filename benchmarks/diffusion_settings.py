@@ -11,15 +11,18 @@ seconds an image. Take the setting with the least asked + others. Test images ar
 import argparse
 import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import product
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from segue.causal.facts import Facts
-from segue.mechanisms.diffusion import Diffusion
+from segue.mechanisms.diffusion import Diffusion, Inversion
 from segue.pipeline.common import in_order, load_measured, open_store, per_image
 from segue.pipeline.recipes import Workshop
 from segue.study.derived import further
@@ -30,6 +33,7 @@ from segue.training.guides import RegionGuide
 from segue.training.objectives import Augmentation, augmented
 
 KIND = "diffusion"
+Result = TypeVar("Result")
 
 
 def validation_facts(study: Study, workshop: Workshop, images: int) -> Facts:
@@ -58,23 +62,33 @@ def tried(study: Study, images: int, depths: list[float], guidances: list[float]
     facts = validation_facts(study, workshop, images)
     torch.manual_seed(0)
     requested = intervene(facts.pa, facts.measured)
-    yield f"{len(facts.image)} validation images; doing nothing: asked {errors(workshop, facts, requested, facts.image)[0]:.3f}"
+    asked, _ = errors(workshop, facts, requested, facts.image)
+    yield f"{len(facts.image)} validation images; doing nothing: asked {asked:.3f}"
     net = diffusion.model
-    for net.steps in steps:
-        for net.depth in depths:
-            began = time.perf_counter()
-            posterior = diffusion.abduct(facts)
-            inversion = (posterior.found, time.perf_counter() - began)[1]
-            for net.guidance in guidances:
-                began = time.perf_counter()
-                (image,) = diffusion.predict(facts, posterior, [requested])
-                seconds = (time.perf_counter() - began + inversion) / len(facts.image)
-                asked, others = errors(workshop, facts, requested, image)
-                change = float((image - facts.image).abs().mean()) / 2
-                yield (
-                    f"steps {net.steps}  depth {net.depth:g}  guidance {net.guidance:g}  asked {asked:.3f}  "
-                    f"others {others:.3f}  sum {asked + others:.3f}  change {change:.4f}  s/image {seconds:.2f}"
-                )
+    for net.steps, net.depth in product(steps, depths):
+        posterior, inversion = timed(partial(inverted, diffusion, facts))
+        for net.guidance in guidances:
+            (image,), seconds = timed(partial(diffusion.predict, facts, posterior, [requested]))
+            asked, others = errors(workshop, facts, requested, image)
+            change = float((image - facts.image).abs().mean()) / 2
+            yield (
+                f"steps {net.steps}  depth {net.depth:g}  guidance {net.guidance:g}  asked {asked:.3f}  "
+                f"others {others:.3f}  sum {asked + others:.3f}  change {change:.4f}  "
+                f"s/image {(inversion + seconds) / len(facts.image):.2f}"
+            )
+
+
+def inverted(diffusion: Diffusion, facts: Facts) -> Inversion:
+    """u, inverted now and not when it is first needed."""
+    posterior = diffusion.abduct(facts)
+    assert len(posterior.found) == 2
+    return posterior
+
+
+def timed(work: Callable[[], Result]) -> tuple[Result, float]:
+    """What `work` gives, and the seconds that it takes."""
+    began = time.perf_counter()
+    return work(), time.perf_counter() - began
 
 
 def main() -> None:

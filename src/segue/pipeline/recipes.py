@@ -133,7 +133,8 @@ class Workshop:
             InputError: the study trains none of this kind.
         """
         study = self.study
-        conditioning, folder = study.hvae.conditioning[0], study.hvae.conditioning[0]
+        conditioning = study.hvae.conditioning[0]
+        folder: str = conditioning
         if kind and kind != study.mechanism:
             if kind not in further(study):
                 raise InputError(f"{study.name}: trains no {kind} model, and a method needs one; give a section {kind}")

@@ -99,8 +99,9 @@ def check_pretraining(study: Study, where: str) -> None:
     hvae, denoiser = study.hvae, study.diffusion
     if hvae.start is not None and not (hvae.start / NETWORK).is_file():
         raise InputError(f"{where}: hvae.start: {hvae.start} holds no {NETWORK}; give runs/STUDY/pretrain/map")
-    for key, section in {"hvae": hvae, **({"diffusion": denoiser} if denoiser else {})}.items():
-        if section.validate_every < 0 or (section.validate_every and not study.cohort.split.get("validation")):
+    every = {"hvae": hvae.validate_every, "diffusion": denoiser.validate_every if denoiser else 0}
+    for key, steps in every.items():
+        if steps < 0 or (steps and not study.cohort.split.get("validation")):
             mend = "give steps, and cohort.split a share for validation; or 0"
             raise InputError(f"{where}: {key}.validate_every: {mend}")
     if denoiser and not (0 < denoiser.depth <= 1 and denoiser.steps >= 1 and denoiser.guidance >= 0):
