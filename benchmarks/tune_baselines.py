@@ -4,8 +4,8 @@
 
 No test subject and no judge takes part. For each setting: the guide's error of what was asked, and the change of all
 other variables, in sd; and how much the negative ELBO of the pre-trained HVAE rises from the factual image to the
-answer (nats per pixel). Chosen is the least sum of error and change, of the settings whose rise is at most `RISE` above the
-least rise.
+answer (nats per pixel). Chosen is the least sum of error and change, of the settings whose rise is at most `RISE` above
+the least rise.
 """
 
 import argparse
@@ -35,7 +35,7 @@ RISE = 0.1
 GRIDS: dict[str, dict[str, Sequence[Any]]] = {
     "untrained_warp": {"smoothing": (1.5, 3.0, 5.0)},
     "test_time_deformation": {"steps": (30,), "smoothness": (0.3, 1.0, 3.0)},
-    "latent_optimisation": {"steps": (20,), "lr": (0.02, 0.06), "distance": (3.0, 10.0)},
+    "latent_optimisation": {"steps": (20,), "lr": (0.02,), "distance": (3.0, 10.0)},
     "guided_diffusion": {"depth": (0.2, 0.5), "scale": (1.0, 3.0)},
     "guided_diffusion_held": {
         "kind": ("guided_diffusion",), "hold": (True,), "depth": (0.2, 0.5), "scale": (1.0, 3.0),
@@ -55,10 +55,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     found: dict[str, Any] = json.loads(given.out.read_text()) if given.out.exists() else {}
     asked, workshop = examination(study, given.images), Workshop(study)
     for name in given.only:
-        rows = [measured(study, workshop, asked, name, settings) for settings in combinations(GRIDS[name])]
-        found[name] = {"images": given.images, "rows": rows, "chosen": chosen(rows)}
-        given.out.parent.mkdir(parents=True, exist_ok=True)
-        write_text(given.out, json.dumps(found, indent=1))
+        rows = found.get(name, {}).get("rows", [])
+        for settings in combinations(GRIDS[name]):
+            if settings not in [row["settings"] for row in rows]:  # what was measured before is not measured again
+                rows.append(measured(study, workshop, asked, name, settings))
+                found[name] = {"rows": rows, "chosen": chosen(rows)}
+                given.out.parent.mkdir(parents=True, exist_ok=True)
+                write_text(given.out, json.dumps(found, indent=1))
         print(name, "chosen:", found[name]["chosen"], flush=True)
 
 
@@ -82,13 +85,13 @@ def measured(
     before = time.perf_counter()
     method = baseline_method(dataclasses.replace(study, baselines={name: settings}), workshop, name)
     with torch.inference_mode():
-        row = {"settings": settings} | numbers(study, workshop, asked, method)
+        row = {"settings": settings, "images": len(asked.ids)} | numbers(workshop, asked, method)
     row["seconds"] = round(time.perf_counter() - before, 1)
     print(name, row, flush=True)
     return row
 
 
-def numbers(study: Study, workshop: Workshop, asked: Asked, method: Method) -> dict[str, float]:
+def numbers(workshop: Workshop, asked: Asked, method: Method) -> dict[str, float]:
     """Means over images and variables."""
     facts, guide, n = asked.facts, RegionGuide(workshop.parents), asked.facts.measured
     pretrained = workshop.pretrained()
