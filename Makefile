@@ -97,8 +97,8 @@ full: $(VENV)/ready ## the phantom's study at full budget, to results/coronary-p
 
 # The stages that chest-small and coronary-phantom-full have trained are used again; `make results full` comes first, or all is trained.
 baselines: $(VENV)/ready ## what others would use instead, in one table each for chest and phantom: to results/baselines
-	$(BIN)/segue run studies/baselines/chest.yaml --runs $(RUNS) --cohort.folder $(CHEST)
-	$(BIN)/segue run studies/baselines/phantom.yaml --runs $(RUNS)
+	$(BIN)/segue evaluate studies/baselines/chest.yaml --runs $(RUNS) --cohort.folder $(CHEST)
+	$(BIN)/segue evaluate studies/baselines/phantom.yaml --runs $(RUNS)
 	$(foreach name,chest phantom,mkdir -p results/baselines/$(name) && \
 	  cp $(KEPT:%=$(RUNS)/baselines-$(name)/evaluate/%) results/baselines/$(name)/;)
 

@@ -18,7 +18,13 @@ LONGEST_STEP = 0.5
 
 
 def guided_diffusion(
-    parts: BaselineParts, *, depth: float = 0.4, scale: float = 2.0, hold: bool = False, softness: float = 2.0
+    parts: BaselineParts,
+    *,
+    steps: int = 10,
+    depth: float = 0.4,
+    scale: float = 2.0,
+    hold: bool = False,
+    softness: float = 2.0,
 ) -> Method:
     """An unconditional diffusion model draws the image anew from its noise, guided by the areas of its own prediction.
 
@@ -33,6 +39,7 @@ def guided_diffusion(
 
     Args:
         parts: see `BaselineParts`.
+        steps: of DDIM, up and down.
         depth: of the inversion, as a share of the diffusion's time.
         scale: of the guidance.
         hold: whether what lies farther from the structures that are asked to change than fine-tuning's price allows
@@ -51,7 +58,7 @@ def guided_diffusion(
     True
     """
     diffusion, guide = parts.diffusion(), RegionGuide(parts.parents)
-    times = diffusion.times(depth)
+    times = diffusion.times(depth, steps)
 
     def lowered(clean: Tensor, facts: Facts, requested: Tensor) -> Tensor:
         """The predicted image after a step that lowers the guide's error."""

@@ -21,7 +21,7 @@ CHANGED = 0.1
 
 
 def mask_inpainting(
-    parts: BaselineParts, *, depth: float = 0.3, margin: int = 2, smoothing: float = 3.0
+    parts: BaselineParts, *, steps: int = 10, depth: float = 0.3, margin: int = 2, smoothing: float = 3.0
 ) -> Method:
     """A mask is changed by the untrained warp, and a diffusion model draws the band between the old and the new border.
 
@@ -34,6 +34,7 @@ def mask_inpainting(
 
     Args:
         parts: see `BaselineParts`.
+        steps: of DDIM.
         depth: of the noise, as a share of the diffusion's time.
         margin: by which the band is dilated, in pixels.
         smoothing: of the warp.
@@ -51,7 +52,7 @@ def mask_inpainting(
     """
     diffusion, fields = parts.diffusion(), untrained_warp(parts, smoothing=smoothing).displacements
     assert fields is not None
-    times = diffusion.times(depth)
+    times = diffusion.times(depth, steps)
 
     def inpainted(facts: Facts, requested: Tensor, moved: Tensor, noise: Tensor) -> Tensor:
         """The factual image, its band drawn anew."""
