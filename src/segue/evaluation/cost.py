@@ -52,7 +52,7 @@ def cost_of_answer(method: Method, one: Questions) -> dict[str, float]:
 
 
 def seconds_of(method: Method, one: Questions) -> float:
-    """How long an answer takes: of the processor's own time, which other programs do not make longer; or of the GPU's."""
+    """How long an answer takes: the processor's own time, which other programs do not make longer, or the GPU's."""
     on_gpu = one.facts.image.is_cuda
     clock = time.perf_counter if on_gpu else time.process_time
     before = clock()
