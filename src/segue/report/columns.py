@@ -16,6 +16,14 @@ METHOD_TITLES = {
     "seg_cft": "Seg-CFT",
     "pos_seg_cft": "Pos-Seg-CFT",
     "segue": "segue",
+    "nothing": "Nothing",
+    "untrained_warp": "Untrained warp",
+    "test_time_deformation": "Test-time deformation",
+    "latent_optimisation": "Latent optimisation",
+    "guided_diffusion": "Guided diffusion",
+    "mask_inpainting": "Mask in-painting",
+    "diffusion_scm": "Diffusion SCM",
+    "diffusion_cft": "Diffusion-CFT",
     "oracle": "Oracle",
 }
 BROADCAST = "_broadcast"
