@@ -57,11 +57,15 @@ PARTS := {segue: {}, segue_move_only: {}, segue_paint_only: {}, \
   segue_without_corrections: {$(MOVES), budget: {steps: 200, lr: 0.001}}, \
   pos_seg_cft_corrected: {corrections: 2}}
 
-MOVING := painting smoothness resolution carried
+MOVING := painting smoothness resolution
+# Settings that were chosen on validation subjects.
+CHOSEN := carried-phantom carried-chest carried-heart carried-strips outside-heart
+FOLDER_carried-chest = --cohort.folder $(CHEST)
+FOLDER_carried-heart = --cohort.folder $(HEART)
+FOLDER_carried-strips = --cohort.folder $(STRIPS)
+FOLDER_outside-heart = --cohort.folder $(HEART)
 results: $(VENV)/ready ## what results/ holds, made anew (make results CHEST=folder HEART=folder STRIPS=folder VOLUMES=folder)
 	$(BIN)/segue run studies/coronary-phantom.yaml --runs $(RUNS) --finetune.variants "$(PARTS)"
-	$(BIN)/segue run studies/coronary-phantom.yaml --runs $(RUNS) --name coronary-carried --deformation.carried image \
-	  --finetune.guides "[none]" --finetune.variants "{segue: {}, segue_move_only: {}}"
 	$(BIN)/segue run studies/coronary-phantom.yaml --runs $(RUNS) --name coronary-broadcast --hvae.conditioning "[broadcast]"
 	$(BIN)/segue run studies/chest-zones.yaml --runs $(RUNS) --cohort.folder $(CHEST)
 	$(BIN)/segue run studies/chest-small.yaml --runs $(RUNS) --cohort.folder $(CHEST)
@@ -72,9 +76,9 @@ results: $(VENV)/ready ## what results/ holds, made anew (make results CHEST=fol
 	$(BIN)/segue evaluate studies/cardiac-sectors.yaml --runs $(RUNS) --cohort.folder $(HEART) --shift all
 	$(BIN)/segue ablate studies/ablations/real/small-data.yaml --runs $(RUNS) --cohort.folder $(CHEST)
 	set -e; $(foreach name,$(MOVING),$(BIN)/segue ablate studies/ablations/moving/$(name).yaml --runs $(RUNS) --cohort.folder $(CHEST);)
+	set -e; $(foreach name,$(CHOSEN),$(BIN)/segue ablate studies/ablations/validation/$(name).yaml --runs $(RUNS) $(FOLDER_$(name));)
 	$(call keep,coronary-phantom)
 	$(call keep,coronary-broadcast)
-	$(call keep,coronary-carried)
 	$(call keep,chest-zones)
 	$(call keep,chest-small)
 	$(call keep,cardiac-sectors)
@@ -82,7 +86,7 @@ results: $(VENV)/ready ## what results/ holds, made anew (make results CHEST=fol
 	$(call keep,hippocampus)
 	cp $(RUNS)/hippocampus/evaluate/slices.png results/hippocampus/
 	$(call keep_ablation,small-data)
-	$(foreach name,$(MOVING),$(call keep_ablation,$(name));)
+	$(foreach name,$(MOVING) $(CHOSEN),$(call keep_ablation,$(name));)
 	cp $(RUNS)/chest-small/shifted/shifts.* results/chest-small/
 	cp $(RUNS)/cardiac-sectors/shifted/shifts.* results/cardiac-sectors/
 
