@@ -10,12 +10,24 @@ from segue.causal.facts import Facts
 from segue.causal.parents import Parents
 from segue.cohort.grid import Grid
 from segue.engine.method import Method
+from segue.errors import InputError
 from segue.mechanisms.base import ImageMechanism
+from segue.mechanisms.diffusion import Diffusion
 
 __all__ = ["SQUARINGS", "Baseline", "BaselineParts", "changed_in", "minimised", "ordinary"]
 
 SQUARINGS = 5
 """Of the exponential of a velocity, as in `segue.mechanisms.deformation.DeformationSettings`."""
+
+
+def no_diffusion() -> Diffusion:
+    """What loads the diffusion model where none is trained.
+
+    >>> no_diffusion()
+    Traceback (most recent call last):
+    segue.errors.InputError: the study trains no diffusion model, and a baseline needs one; leave the baseline out
+    """
+    raise InputError("the study trains no diffusion model, and a baseline needs one; leave the baseline out")
 
 
 @dataclass(frozen=True)
@@ -24,6 +36,7 @@ class BaselineParts:
 
     Attributes:
         parents: the guide, frozen. grid: of the study. pretrained: loads the image mechanism as the ELBO trained it.
+        diffusion: loads the diffusion model, not fine-tuned.
 
     >>> import segue
     >>> model = segue.load("coronary-phantom")
@@ -34,6 +47,7 @@ class BaselineParts:
     parents: Parents
     grid: Grid
     pretrained: Callable[[], ImageMechanism]
+    diffusion: Callable[[], Diffusion] = no_diffusion
 
 
 Baseline = Callable[..., Method]

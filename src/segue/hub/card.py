@@ -121,7 +121,7 @@ def stage_table(run: Path, study: Study, trained: Trained) -> str:
     budgets = {"segmentor": study.segmentor.budget, "judge": study.judge.budget}
     members = [folder.name for folder in trained.recipe.ensemble]
     budgets |= {f"panel/{name}": study.panel[name].budget for name in members}
-    budgets[f"pretrain/{trained.recipe.conditioning}"] = study.hvae.budget
+    budgets[f"pretrain/{trained.recipe.before.name}"] = getattr(study, trained.recipe.kind).budget
     tuning = trained.recipe.tuning
     begun = study.finetune.variants.get(tuning.start) if tuning else None
     for folder, variant in ((trained.recipe.start, begun), (trained.recipe.directory, tuning)):

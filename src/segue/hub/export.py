@@ -31,6 +31,7 @@ from segue.mechanisms.refined import Refined
 from segue.pipeline import read_done
 from segue.pipeline.common import open_store, save_tensors
 from segue.pipeline.inputs import typical_of
+from segue.pipeline.recipes import image_arguments
 from segue.study.derived import plain
 
 LEVELS = 2001  # quantiles kept of each variable: those at multiples of 0.0005 are exact
@@ -147,13 +148,13 @@ def settings_of(trained: Trained, model: Model) -> dict[str, Any]:
         "variables": study.variables,
         "covariates": list(study.cohort.covariates),
         "conditioning": recipe.conditioning,
-        "mechanism": study.mechanism,
+        "mechanism": recipe.kind,
         **({} if mover is None else {"deformation": mover.settings}),
         "shrinkage": painter.shrinkage,
         "blur": painter.blur,
         "corrections": refined.corrections,
         "networks": {
-            "image": network_arguments(recipe.directory),
+            "image": image_arguments(study, recipe.kind, recipe.directory),
             **({} if mover is None else {"velocity": network_arguments(recipe.directory / VELOCITY)}),
             "segmentor": network_arguments(study.directory / "segmentor"),
             "panel": [network_arguments(folder) for folder in recipe.ensemble],

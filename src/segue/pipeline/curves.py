@@ -7,6 +7,7 @@ from segue.pipeline.common import ensemble_folders
 from segue.pipeline.recipes import recipes
 from segue.report.columns import method_title
 from segue.report.curves import Panel, draw_curves
+from segue.study.derived import further
 from segue.study.schema import Study
 
 CURVES = "curves.png"
@@ -23,7 +24,7 @@ def panels(study: Study) -> list[Panel]:
     root = study.directory
     tuned: dict[str, Path] = {}
     for name, method in recipes(study).items():
-        if method.tuning and method.directory not in tuned.values():
+        if method.tuned and method.directory not in tuned.values():
             tuned[method_title(name)] = method.directory
     before: dict[str, Path] = {way: root / "pretrain" / way for way in study.hvae.conditioning}
     first = json.loads((next(iter(before.values())) / "done.json").read_text())["constraint"]
@@ -33,6 +34,7 @@ def panels(study: Study) -> list[Panel]:
         Panel("dice", "segmentors: Dice loss", segmentors),
         Panel("mse", "regressor: mean squared error", {"regressor": root / "regressor"}),
         Panel("nelbo", "pre-training: negative ELBO (nats/pixel)", before),
+        *(Panel("loss", f"pre-training of {kind}: loss", {kind: root / "pretrain" / kind}) for kind in further(study)),
         Panel("agreement", "fine-tuning: disagreement with the guide", tuned),
         Panel("nelbo", "fine-tuning: negative ELBO, and its bound", tuned, first),
         Panel("multiplier", "fine-tuning: multiplier", tuned),

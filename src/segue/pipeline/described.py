@@ -39,7 +39,9 @@ def variant_sentence(variant: Variant) -> str:
         f"the change is blurred (sd {variant.blur:g} px)" if variant.blur else "",
         corrected(variant),
     ]
-    return "; ".join([f"Fine-tuned with {guide}{together}", *filter(None, steps)]) + "."
+    tuned = "Not fine-tuned" if variant.guide == "none" else f"Fine-tuned with {guide}{together}"
+    made = f"the image mechanism is a {variant.mechanism} model" if variant.mechanism else ""
+    return "; ".join(filter(None, [tuned, made, *steps])) + "."
 
 
 def corrected(variant: Variant) -> str:

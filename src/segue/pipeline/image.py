@@ -10,7 +10,7 @@ import torch
 from segue import processes
 from segue.causal.parents import Conditioning
 from segue.mechanisms import MECHANISMS
-from segue.mechanisms.base import ImageMechanism, Trainable, offered
+from segue.mechanisms.base import ImageMechanism, Likelihood, Trainable, offered
 from segue.nets.segmentor import Regressor
 from segue.nets.weights import begin_as, load_pretrained
 from segue.pipeline.common import (
@@ -36,21 +36,22 @@ from segue.training.prices import Prices
 PLAIN = Augmentation()
 
 
-def pretrain(conditioning: Conditioning) -> Callable[[Study, Path], Result]:
-    """The stage that trains the image mechanism, its parents entering by `conditioning`."""
+def pretrain(kind: str, conditioning: Conditioning) -> Callable[[Study, Path], Result]:
+    """The stage that trains an image mechanism, its parents entering by `conditioning`."""
 
     def stage(study: Study, directory: Path) -> Result:
-        store, settings, kind = open_store(study), study.hvae, MECHANISMS[study.mechanism]
+        store, settings = open_store(study), getattr(study, kind)
         parents = load_parents(study)
         torch.manual_seed(settings.budget.seed)
-        mechanism = kind.build(getattr(study, study.mechanism), parents, grid_of(study, store), conditioning)
+        mechanism = MECHANISMS[kind].build(settings, parents, grid_of(study, store), conditioning)
         objective = Pretraining(mechanism, augment=augmentation(study, settings.augment))
         # Not the head: its scale is the other images' noise, and where theirs is less the first gradients are enormous.
-        start = {} if settings.start is None else begin_as(mechanism.model, settings.start, leave="head.")
+        begun = getattr(settings, "start", None)
+        start = {} if begun is None else begin_as(mechanism.model, begun, leave="head.")
         batches = stream(study, store, "guide", settings.budget, extras=per_image(load_measured(study)))
         result = trained(
             study, mechanism.networks(), objective, batches, directory, settings.budget,
-            title=f"pretrain {conditioning}", ema=0.998, skip=1e3, validate_every=settings.validate_every,
+            title=f"pretrain {directory.name}", ema=0.998, skip=1e3, validate_every=settings.validate_every,
             held_out=lambda: infidelity(study, mechanism, "validation", augment=PLAIN),
         )  # fmt: skip
         return result | start | processes.alone(lambda: measured_fidelity(study, mechanism, objective.augment))
@@ -59,9 +60,14 @@ def pretrain(conditioning: Conditioning) -> Callable[[Study, Path], Result]:
 
 
 def measured_fidelity(study: Study, mechanism: ImageMechanism, augment: Augmentation) -> dict[str, Any]:
-    """What fine-tuning must keep, measured as training sees the images; and the negative ELBO of every split."""
+    """What fine-tuning must keep, measured as training sees the images; and the same of every split, on plain ones."""
     constraint = infidelity(study, mechanism, "guide", augment=augment)
-    return {"constraint": constraint, "nelbo": infidelity_by_split(study, mechanism)}
+    return {"constraint": constraint, fit_key(mechanism): infidelity_by_split(study, mechanism)}
+
+
+def fit_key(mechanism: ImageMechanism) -> str:
+    """What -fidelity is called in done.json: where there is a likelihood it is the negative ELBO, in nats."""
+    return "infidelity" if offered(mechanism, Likelihood) is None else "nelbo"
 
 
 def finetune(recipe: Recipe) -> Callable[[Study, Path], Result]:
@@ -80,7 +86,7 @@ def finetune(recipe: Recipe) -> Callable[[Study, Path], Result]:
         objective = CounterfactualFineTuning(
             mechanism,
             GUIDES[variant.guide].build(parts),
-            augment=augmentation(study, study.hvae.augment),
+            augment=augmentation(study, getattr(study, recipe.kind).augment),
             constraint=None if variant.moves_only else constraint,
             at_once=variant.at_once,
             prices=Prices(variant.outside, variant.painting, variant.smoothness, study.deformation.energy),
@@ -91,7 +97,7 @@ def finetune(recipe: Recipe) -> Callable[[Study, Path], Result]:
             study, trainable.networks(), objective, batches, directory, budget,
             title=directory.name, clip=settings.clip, skip=1e4 * settings.clip, ema=0.99,
         )  # fmt: skip
-        return result | {"nelbo": processes.alone(lambda: infidelity_by_split(study, mechanism))}
+        return result | {fit_key(mechanism): processes.alone(lambda: infidelity_by_split(study, mechanism))}
 
     return stage
 

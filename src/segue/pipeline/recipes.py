@@ -17,7 +17,8 @@ from segue.mechanisms.refined import Refined, refined
 from segue.nets.segmentor import Segmentor
 from segue.nets.velocity import VelocityNet
 from segue.nets.weights import NETWORK, load_pretrained
-from segue.pipeline.common import ensemble_folders, grid_of, load_parents, open_store
+from segue.pipeline.common import device, ensemble_folders, grid_of, load_parents, open_store
+from segue.study.derived import answering, further
 from segue.study.schema import Study, Variant
 from segue.training.guides import GUIDES
 
@@ -28,17 +29,24 @@ class Recipe(NamedTuple):
     """How a method is made: a pre-trained mechanism, and its fine-tuning, if any.
 
     Attributes:
+        kind: of the mechanism.
         directory: of its weights. before: of the pre-trained weights that it rests on. start: of the weights that its
             fine-tuning begins with. ensemble: of the weights of each further segmentor that measures its answers
             together with the guide.
     """
 
+    kind: str
     conditioning: Conditioning
     tuning: Variant | None
     directory: Path
     before: Path
     start: Path
     ensemble: tuple[Path, ...] = ()
+
+    @property
+    def tuned(self) -> bool:
+        """Whether it has weights of its own, beside the pre-trained ones."""
+        return self.directory != self.before
 
     @property
     def trained(self) -> bool:
@@ -53,13 +61,18 @@ def recipes(study: Study) -> dict[str, Recipe]:
     tunings = dict(papers_method(guide) for guide in tuning.guides) | tuning.variants
     found: dict[str, Recipe] = {}
     for conditioning in study.hvae.conditioning:
-        before = root / "pretrain" / conditioning
-        directories: dict[Variant | None, Path] = {None: before}
+        directories: dict[Variant, Path] = {}
         for stem, variant in tunings.items():
-            name = of_conditioning(stem, conditioning)
-            directory = directories.setdefault(variant and variant.trained, root / "finetune" / name)
+            name, other = of_conditioning(stem, conditioning), variant.mechanism if variant else ""
+            if other and conditioning != study.hvae.conditioning[0]:
+                continue  # the parents of another mechanism enter in one way
+            before = root / "pretrain" / (other or conditioning)
+            directory = before
+            if variant and variant.guide != "none":
+                directory = directories.setdefault(variant.trained, root / "finetune" / name)
             ensemble = further if variant and variant.panel else ()
-            found[name] = Recipe(conditioning, variant, directory, before, before, ensemble)
+            how: Conditioning = "map" if other else conditioning
+            found[name] = Recipe(other or study.mechanism, how, variant, directory, before, before, ensemble)
     for name, recipe in found.items():
         if recipe.tuning and recipe.tuning.start:
             first = found[of_conditioning(recipe.tuning.start, recipe.conditioning)]
@@ -96,7 +109,7 @@ class Workshop:
     def mechanism(self, recipe: Recipe, directory: Path | None = None) -> Refined:
         """A method's mechanism; with `directory`, of the weights there."""
         variant, folder = recipe.tuning or Variant(), directory or recipe.directory
-        inner = self.plain(recipe.conditioning, folder)
+        inner = self.plain(recipe.conditioning, folder, recipe.kind)
         if variant.moves:
             inner = self.moving(inner, variant, folder)
         made = refined(inner, ensemble=self.ensemble if recipe.ensemble else [], **refinements(variant))
@@ -113,14 +126,35 @@ class Workshop:
         how = {"squarings": settings.squarings, "carried": settings.carried, "moves_only": variant.moves_only}
         return Deformation(painter, velocity, **how)  # type: ignore[arg-type]
 
-    def plain(self, conditioning: Conditioning, directory: Path) -> Any:
-        """The mechanism around the network saved in `directory`, its answers not refined."""
+    def pretrained(self, kind: str = "") -> Any:
+        """The pre-trained mechanism of a kind, for answers alone; of the study's own kind unless said.
+
+        Raises:
+            InputError: the study trains none of this kind.
+        """
+        study = self.study
+        conditioning = study.hvae.conditioning[0]
+        folder: str = conditioning
+        if kind and kind != study.mechanism:
+            if kind not in further(study):
+                raise InputError(f"{study.name}: trains no {kind} model, and a method needs one; give a section {kind}")
+            conditioning, folder = "map", kind
+        made = self.plain(conditioning, study.directory / "pretrain" / folder, kind)
+        return made.to(device()).eval().requires_grad_(False)
+
+    def plain(self, conditioning: Conditioning, directory: Path, kind: str = "") -> Any:
+        """The mechanism around the network saved in `directory`, not refined; of the study's own kind unless said."""
+        kind = kind or self.study.mechanism
         if not (directory / NETWORK).is_file():
             raise InputError(f"{directory}: no trained network there; run its stage of the study first")
-        arguments = json.loads((directory / "config.json").read_text())
-        made = MECHANISMS[self.study.mechanism].restore(arguments, self.parents, conditioning)
+        made = MECHANISMS[kind].restore(image_arguments(self.study, kind, directory), self.parents, conditioning)
         made.model.load_state_dict(load_file(directory / NETWORK))
         return made
+
+
+def image_arguments(study: Study, kind: str, directory: Path) -> dict[str, Any]:
+    """What a mechanism's network is made with: as it was trained, but answering as the study says now."""
+    return json.loads((directory / "config.json").read_text()) | answering(study, kind)
 
 
 def refinements(variant: Variant) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -62,22 +62,25 @@ def candidates(study: Study, workshop: Workshop) -> dict[str, Candidate]:
         settings = study.evaluate
         return of_mechanism(made, particles=settings.particles, sample=settings.sample), pretrained
 
-    def pretrained() -> ImageMechanism:
-        folder = study.directory / "pretrain" / study.hvae.conditioning[0]
-        return cast(Any, workshop.plain(study.hvae.conditioning[0], folder).to(device()).eval().requires_grad_(False))
-
     def baseline(name: str) -> tuple[Method, None]:
-        parts = BaselineParts(workshop.parents.to(device()), grid_of(study, open_store(study)), pretrained)
+        loads = {"pretrained": workshop.pretrained, "diffusion": lambda: workshop.pretrained("diffusion")}
+        parts = BaselineParts(workshop.parents.to(device()), grid_of(study, open_store(study)), **loads)
         return BASELINES[name](parts, **study.baselines[name]), None
 
     own = {
         name: Candidate(
             lambda recipe=recipe: opened(recipe),  # type: ignore[misc]
-            {"nelbo": json.loads((recipe.directory / "done.json").read_text())["nelbo"]},
+            fit_of(recipe.directory),
         )
         for name, recipe in recipes(study).items()
     }
     return own | {name: Candidate(lambda name=name: baseline(name), {}) for name in study.baselines}  # type: ignore[misc]
+
+
+def fit_of(directory: Path) -> dict[str, Any]:
+    """The negative ELBO of every split, of a training whose mechanism has a likelihood."""
+    done = json.loads((directory / "done.json").read_text())
+    return {key: done[key] for key in ("nelbo",) if key in done}
 
 
 def score(
@@ -175,12 +178,8 @@ def against_truth(study: Study, asked: Examination) -> dict[str, Any]:
 def pretrained_of(study: Study) -> dict[str, str]:
     """For each fine-tuned method the pre-trained method that it started from, if that is judged too."""
     made = recipes(study)
-    base = {recipe.conditioning: name for name, recipe in made.items() if recipe.tuning is None}
-    return {
-        name: base[recipe.conditioning]
-        for name, recipe in made.items()
-        if recipe.tuning is not None and recipe.conditioning in base
-    }
+    base = {recipe.before: name for name, recipe in reversed(made.items()) if not recipe.tuned}
+    return {name: base[recipe.before] for name, recipe in made.items() if recipe.tuned and recipe.before in base}
 
 
 def cached(directory: Path, name: str, make: Callable[[], Judged]) -> Judged:

@@ -10,6 +10,7 @@ from typing import Any
 
 from segue.cohort import list_folder
 from segue.cohort.io import stamp
+from segue.mechanisms import MECHANISMS
 from segue.nets.weights import NETWORK
 from segue.pipeline.common import Result
 from segue.pipeline.image import finetune, pretrain
@@ -19,7 +20,7 @@ from segue.pipeline.predictors import measure_cohort, train_regressor, train_seg
 from segue.pipeline.prepare import folder_settings, prepare
 from segue.pipeline.recipes import recipes
 from segue.pipeline.scm import fit_graph
-from segue.study.derived import asked, consulted, plain
+from segue.study.derived import answering, asked, consulted, further, plain
 from segue.study.networks import SegmentorSettings
 from segue.study.schema import Study
 from segue.training.guides import GUIDES
@@ -71,20 +72,32 @@ def segmentor_stage(name: str, settings: SegmentorSettings, training: Any, **mor
 
 def image_stages(study: Study, training: Any) -> Iterator[Stage]:
     """The regressor if a guide needs it, each pre-training, and each fine-tuning."""
-    tuned = {recipe.directory: (recipe, recipe.tuning.trained) for recipe in recipes(study).values() if recipe.tuning}
+    found = [recipe for recipe in recipes(study).values() if recipe.tuned]
+    tuned = {recipe.directory: (recipe, recipe.tuning.trained) for recipe in found if recipe.tuning}
     if any("regressor" in GUIDES[variant.guide].needs for _, variant in tuned.values()):
         yield Stage("regressor", ("measure",), [asked(study.regressor), training], train_regressor, True)
-    shape = {key: value for key, value in asked(study.hvae).items() if key not in ("conditioning", "start")}
-    if study.hvae.start is not None:
-        shape["start"] = stamp(study.hvae.start / NETWORK)
     for conditioning in study.hvae.conditioning:
-        yield Stage(f"pretrain/{conditioning}", ("measure",), [shape, training], pretrain(conditioning), True)
+        work = pretrain(study.mechanism, conditioning)
+        yield Stage(f"pretrain/{conditioning}", ("measure",), [shape_of(study, study.mechanism), training], work, True)
+    for kind in further(study):
+        yield Stage(f"pretrain/{kind}", ("measure",), [shape_of(study, kind), training], pretrain(kind, "map"), True)
     common = {key: value for key, value in asked(study.finetune).items() if key not in ("guides", "variants")}
     for directory, (recipe, variant) in sorted(tuned.items(), key=lambda item: bool(item[1][1].start)):  # stable
         begun = [f"finetune/{recipe.start.name}"] if variant.start else []
-        needs = (f"pretrain/{recipe.conditioning}", *GUIDES[variant.guide].needs, *begun)
+        needs = (f"pretrain/{recipe.before.name}", *GUIDES[variant.guide].needs, *begun)
         settings = [common, asked(variant), training, *([asked(study.deformation)] if variant.moves else [])]
+        settings += [one for one in [answering(study, recipe.kind)] if one]
         yield Stage(f"finetune/{directory.name}", needs, settings, finetune(recipe), True)
+
+
+def shape_of(study: Study, kind: str) -> dict[str, Any]:
+    """What the pre-training of a mechanism depends on."""
+    section = getattr(study, kind)
+    apart = {"conditioning", "start", *MECHANISMS[kind].answering}
+    shape = {key: value for key, value in asked(section).items() if key not in apart}
+    if (start := getattr(section, "start", None)) is not None:
+        shape["start"] = stamp(start / NETWORK)
+    return shape
 
 
 def evaluation_settings(study: Study) -> list[Any]:
@@ -93,7 +106,9 @@ def evaluation_settings(study: Study) -> list[Any]:
     tuned = [(name, one.tuning) for name, one in made.items() if one.tuning]
     refined = [{name: asked(tuning)} for name, tuning in tuned if tuning != tuning.trained]
     baselines = [{"baselines": study.baselines}] if study.baselines else []
-    return [study.name, asked(study.evaluate), list(made), *maps_of(study.evaluate.partitions), *baselines, *refined]
+    answers = [{kind: how} for kind in (study.mechanism, *further(study)) if (how := answering(study, kind))]
+    judged = [study.name, asked(study.evaluate), list(made), *maps_of(study.evaluate.partitions)]
+    return [*judged, *baselines, *refined, *answers]
 
 
 def source(study: Study) -> Any:

@@ -12,11 +12,12 @@ from segue.cohort.placement import check_axes
 from segue.errors import InputError, nearest
 from segue.mechanisms import MECHANISMS
 from segue.mechanisms.deformation import check_motion
+from segue.nets.diffusion import check_denoiser
 from segue.nets.hvae import check_shape
 from segue.nets.segmentor import check_groups, check_segmentor
 from segue.nets.weights import NETWORK
 from segue.phantom import STRUCTURES as PHANTOM_STRUCTURES
-from segue.study.derived import as_judged, names_of, variables
+from segue.study.derived import as_judged, further, names_of, variables
 from segue.study.networks import SegmentorSettings
 from segue.study.schema import Cohort, Study
 from segue.training.guides import GUIDES
@@ -92,11 +93,18 @@ def check_names(study: Study, where: str) -> None:
 
 def check_pretraining(study: Study, where: str) -> None:
     """Initial weights and validation."""
-    hvae = study.hvae
+    hvae, denoiser = study.hvae, study.diffusion
     if hvae.start is not None and not (hvae.start / NETWORK).is_file():
         raise InputError(f"{where}: hvae.start: {hvae.start} holds no {NETWORK}; give runs/STUDY/pretrain/map")
-    if hvae.validate_every < 0 or (hvae.validate_every and not study.cohort.split.get("validation")):
-        raise InputError(f"{where}: hvae.validate_every: give steps, and cohort.split a share for validation; or 0")
+    every = {"hvae": hvae.validate_every, "diffusion": denoiser.validate_every if denoiser else 0}
+    for key, steps in every.items():
+        if steps < 0 or (steps and not study.cohort.split.get("validation")):
+            mend = "give steps, and cohort.split a share for validation; or 0"
+            raise InputError(f"{where}: {key}.validate_every: {mend}")
+    if denoiser and not (0 < denoiser.depth <= 1 and denoiser.steps >= 1 and denoiser.guidance >= 0):
+        raise InputError(f"{where}: diffusion: give a depth above 0, up to 1, steps from 1, and guidance from 0")
+    if denoiser and not 1 <= denoiser.last <= denoiser.steps:
+        raise InputError(f"{where}: diffusion.last is {denoiser.last}: give 1 to {denoiser.steps}, the steps")
 
 
 def check_judged_regions(study: Study, where: str) -> None:
@@ -116,6 +124,8 @@ def check_networks(study: Study, where: str) -> None:
     segmentors |= {f"panel.{name}": member for name, member in study.panel.items()}
     budgets = {key: one.budget for key, one in segmentors.items()}
     budgets |= {key: getattr(study, key).budget for key in ("regressor", "hvae", "finetune")}
+    if study.diffusion is not None:
+        budgets["diffusion"] = study.diffusion.budget
     tunings = study.finetune.variants.items()
     budgets |= {f"finetune.variants.{name}": one.budget for name, one in tunings if one.budget}
     for key, budget in budgets.items():
@@ -133,6 +143,8 @@ def check_networks(study: Study, where: str) -> None:
     }
     if any(variant.moves for variant in study.finetune.variants.values()):
         fits["deformation"] = partial(check_motion, study.deformation, size)
+    if (net := study.diffusion) is not None:
+        fits["diffusion"] = partial(check_denoiser, net.widths, net.blocks, net.patch, size)
     for key, fit in fits.items():
         try:
             fit()
@@ -144,6 +156,9 @@ def check_variants(study: Study, where: str) -> None:
     """The kinds of mechanism and guides, and the numbers of the study's own methods."""
     if study.mechanism not in MECHANISMS:
         raise InputError(f"{where}: mechanism: {study.mechanism} is not known{nearest(study.mechanism, MECHANISMS)}")
+    if getattr(study, study.mechanism) is None:
+        raise InputError(f"{where}: mechanism: give the study a section {study.mechanism}, with its settings")
+    check_further(study, where)
     for name, settings in study.baselines.items():
         if name not in BASELINES:
             raise InputError(f"{where}: baselines: {name} is no baseline{nearest(name, BASELINES)}")
@@ -152,9 +167,9 @@ def check_variants(study: Study, where: str) -> None:
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
     named = [(f"variants.{name}.guide", variant.guide) for name, variant in study.finetune.variants.items()]
-    named += [("guides", guide) for guide in study.finetune.guides if guide != "none"]
+    named += [("guides", guide) for guide in study.finetune.guides]
     for key, guide in named:
-        if guide not in GUIDES:
+        if guide not in GUIDES and guide != "none":
             raise InputError(f"{where}: finetune.{key}: {guide} is no guide{nearest(guide, GUIDES)}")
     for name, variant in study.finetune.variants.items():
         weights = (variant.outside, variant.painting, variant.smoothness)
@@ -171,6 +186,21 @@ def check_variants(study: Study, where: str) -> None:
         if variant.panel and not (study.panel and variant.corrections):
             mend = "the ensemble measures for corrections only; give the study a panel, and the variant corrections"
             raise InputError(f"{where}: finetune.variants.{name}.panel: {mend}")
+
+
+def check_further(study: Study, where: str) -> None:
+    """The variants of other mechanisms than the study's own, and those that are not fine-tuned."""
+    for name, variant in study.finetune.variants.items():
+        key = f"{where}: finetune.variants.{name}"
+        if variant.mechanism and variant.mechanism not in further(study):
+            mend = "leave it out for the study's own mechanism, or give the study a section for this one"
+            raise InputError(f"{key}.mechanism is {variant.mechanism}: {mend}")
+        if variant.moves and (variant.mechanism or variant.guide == "none"):
+            mend = "moves is of the study's own mechanism, fine-tuned; leave out mechanism, and give a guide"
+            raise InputError(f"{key}: {mend}")
+        begun = study.finetune.variants.get(variant.start)
+        if begun is not None and (begun.mechanism != variant.mechanism or "none" in (begun.guide, variant.guide)):
+            raise InputError(f"{key}.start: {variant.start} and {name} must be of one mechanism, and have guides")
 
 
 def check_causes(study: Study, where: str) -> None:

@@ -11,6 +11,7 @@ import torch
 
 from segue.anatomy import Partition, Variables, make_partition, partition_settings
 from segue.errors import InputError
+from segue.mechanisms import MECHANISMS
 from segue.study.networks import SegmentorSettings
 from segue.study.schema import Cohort, Study
 from segue.yaml_text import dump_yaml
@@ -74,6 +75,28 @@ def consulted(study: Study) -> dict[str, SegmentorSettings]:
     ['second', 'third', 'fourth']
     """
     return study.panel if any(variant.panel for variant in study.finetune.variants.values()) else {}
+
+
+def further(study: Study) -> tuple[str, ...]:
+    """The kinds of mechanism that are trained beside the study's own: those that it has an optional section of.
+
+    >>> from segue.study.read import load_study
+    >>> further(load_study(Path("studies/coronary-phantom.yaml")))
+    ()
+    """
+    optional = {field.name for field in dataclasses.fields(study) if field.default is None}
+    sections = optional & MECHANISMS.keys() - {study.mechanism}
+    return tuple(sorted(kind for kind in sections if getattr(study, kind) is not None))
+
+
+def answering(study: Study, kind: str) -> dict[str, Any]:
+    """The settings of a mechanism that answers depend on and pre-training does not.
+
+    >>> from segue.study.read import load_study
+    >>> answering(load_study(Path("studies/coronary-phantom.yaml")), "hvae")
+    {}
+    """
+    return {key: getattr(getattr(study, kind), key) for key in MECHANISMS[kind].answering}
 
 
 def with_settings(study: Study) -> Study:

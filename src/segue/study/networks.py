@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segue.causal.parents import Conditioning
+from segue.mechanisms.diffusion import DiffusionSettings
 from segue.mechanisms.hvae import HVAESettings
 from segue.nets.segmentor import SegmentorArch
 
@@ -98,3 +99,19 @@ class Hvae(HVAESettings):
     augment: Augment = Augment()
     validate_every: int = 0
     start: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiffusionModel(DiffusionSettings):
+    """A diffusion model as image mechanism, and its pre-training; parents enter as maps.
+
+    Args:
+        validate_every: steps between validations, as in `Hvae`.
+
+    >>> DiffusionModel(budget=Budget(steps=1500), guidance=2.0).patch
+    2
+    """
+
+    budget: Budget
+    augment: Augment = Augment()
+    validate_every: int = 0

@@ -11,7 +11,7 @@ from segue.cohort.folder_settings import Labels, Missing, Overlaps
 from segue.hardware import Precision
 from segue.mechanisms.deformation import DeformationSettings
 from segue.phantom import Law
-from segue.study.networks import Budget, Hvae, RegressorSettings, SegmentorSettings
+from segue.study.networks import Budget, DiffusionModel, Hvae, RegressorSettings, SegmentorSettings
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,8 @@ class Variant:
     """A fine-tuning of one's own: a guide, and what is added to the papers' objective (`segue.training.finetune`).
 
     Args:
+        guide: of `segue.training.guides`; none: the pre-trained mechanism as it is.
+        mechanism: another kind than the study's own, whose section the study has; "": the study's own.
         at_once: variables that are asked to change in an image of the training.
         moves: whether anatomy moves before it is painted (`segue.mechanisms.deformation`).
         moves_only: nothing is painted.
@@ -107,10 +109,11 @@ class Variant:
     The last three are no part of the fine-tuning: methods that differ in these alone are trained once.
 
     >>> Variant(at_once=6, corrections=2).trained
-    Variant(guide='region', at_once=6, moves=False, moves_only=False, smoothness=0.0, painting=0.0, ...)
+    Variant(guide='region', mechanism='', at_once=6, moves=False, moves_only=False, smoothness=0.0, painting=0.0, ...)
     """
 
     guide: str = "region"
+    mechanism: str = ""
     at_once: int = 1
     moves: bool = False
     moves_only: bool = False
@@ -219,6 +222,7 @@ class Study:
         variables: the partition that measures each structure.
         baselines: of `segue.baselines.BASELINES`, by name with their settings; judged beside the study's own methods.
         mechanism: kind of image mechanism (`segue.mechanisms`); its settings are in the section of that name.
+        diffusion: a diffusion model, trained beside the study's own mechanism if there is this section.
         deformation: how anatomy moves in the variants that move it.
         graph: by variable (`structure@region` or covariate), its causes; empty: all are independent, as in the papers.
         runs: the folder of all runs.
@@ -239,6 +243,7 @@ class Study:
     hvae: Hvae
     finetune: Finetune
     mechanism: str = "hvae"
+    diffusion: DiffusionModel | None = None
     deformation: DeformationSettings = field(default_factory=DeformationSettings)
     evaluate: Evaluate = Evaluate()
     baselines: dict[str, dict[str, Any]] = field(default_factory=dict)
