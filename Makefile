@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUNS ?= runs
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow lint types results full ablations models bench scm coupled screenshots explore clean
+.PHONY: help demo test slow lint types results full baselines tuning ablations models bench scm coupled screenshots explore clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -98,6 +98,19 @@ full: $(VENV)/ready ## the phantom's study at full budget, to results/coronary-p
 	$(call keep,$(FULL))
 	$(call keep,$(FULL)-broadcast)
 	cp $(RUNS)/$(FULL)/report/curves.png results/$(FULL)/
+
+# The stages that chest-small and coronary-phantom-full have trained are used again; `make results full` comes first, or all is trained.
+baselines: $(VENV)/ready ## what others would use instead, in one table each for chest and phantom: to results/baselines
+	$(BIN)/segue evaluate studies/baselines/chest.yaml --runs $(RUNS) --cohort.folder $(CHEST)
+	$(BIN)/segue evaluate studies/baselines/phantom.yaml --runs $(RUNS)
+	$(foreach name,chest phantom,mkdir -p results/baselines/$(name) && \
+	  cp $(KEPT:%=$(RUNS)/baselines-$(name)/evaluate/%) results/baselines/$(name)/;)
+
+tuning: $(VENV)/ready-dev ## settings of the baselines on validation subjects, after `make baselines`: results/baselines/*/tuning.json
+	$(BIN)/python -m benchmarks.tune_baselines --study studies/baselines/chest.yaml --runs $(RUNS) --cohort.folder $(CHEST) \
+	  --out results/baselines/chest/tuning.json
+	$(BIN)/python -m benchmarks.tune_baselines --study studies/baselines/phantom.yaml --runs $(RUNS) \
+	  --out results/baselines/phantom/tuning.json
 
 ONLY ?= $(basename $(notdir $(wildcard studies/ablations/*.yaml)))
 ablations: $(VENV)/ready ## every ablation of studies/ablations, to results/ablations (make ablations ONLY=regions)

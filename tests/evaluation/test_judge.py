@@ -91,6 +91,34 @@ def test_composition_is_the_methods_own_though_its_answers_to_nothing_are_exact(
     assert found.effects["total"].max() == 0
 
 
+class Restless(Painter):
+    """Adds to each answer of a draw a number of its own: 0, 1, 2, ...."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.draws = -1
+
+    def abduct(self, facts, *, sample=False):
+        self.draws += sample
+        return super().abduct(facts, sample=sample)
+
+    def predict(self, facts, posterior, requests):
+        return [image + max(self.draws, 0) for image in super().predict(facts, posterior, requests)]
+
+
+def test_spread_is_the_sd_over_draws():
+    mechanism = Restless()
+    before = torch.get_rng_state()
+    found = measured(mechanism, asked(PA, VALUES, mechanism.parents)).checks["spread"]
+    assert found == pytest.approx(np.std([0, 1, 2, 3], ddof=1) / 2)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_what_answers_alike_has_no_spread():
+    mechanism = Painter()
+    assert "spread" not in axioms_of(measured(mechanism, *in_batches(mechanism.parents)).checks)
+
+
 def test_features_are_of_the_facts_and_of_the_counterfactuals():
     mechanism = Painter()
     batches = in_batches(mechanism.parents)

@@ -99,9 +99,11 @@ def test_metrics_follow_the_contract():
     splits = {"guide", "validation", "test"}
     best = min(METHODS, key=lambda name: metrics["methods"][name]["mean"]["error_sd"])
     for name, method in metrics["methods"].items():
-        learned = set() if name == "oracle" else {"composition", "reversibility", "truth", "nelbo"}
+        cost = {"training_seconds", "seconds_per_image", "flops_per_image"}
+        axioms = {"composition", "reversibility", "spread"}
+        learned = set() if name == "oracle" else {"truth", "nelbo", *axioms, *cost}
         behind = set() if name == best else {"over_best"}
-        assert set(method) == {"variables", "mean", "realism", "local_realism", *learned, *behind}
+        assert set(method) == {"variables", "mean", "realism", "local_realism", "cld", *learned, *behind}
         assert list(method["variables"]) == VARIABLES
         assert set(method["mean"]) == keys | {"off_target_ci95", "leakage_ci95", "reach_ci95"}
         assert set(method["local_realism"]) == {"auc", "ci95", "by_variable"}

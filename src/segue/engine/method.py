@@ -50,6 +50,7 @@ class Method:
         mechanism: the image mechanism, if it is one; a likelihood and regions of its own come from there.
         displacements: for a method that moves what is in the image, from questions to the displacement of each request
             in pixels (see `segue.mechanisms.base.Moves`).
+        draw: for a method that abducts, from questions to x* of one posterior sample.
 
     >>> import torch
     >>> facts = Facts(torch.zeros(1, 1, 1, 2), torch.ones(1, 2), torch.ones(1, 2, 1, 2), torch.ones(1))
@@ -63,6 +64,7 @@ class Method:
     open_ended: bool = True
     mechanism: ImageMechanism | None = None
     displacements: Callable[[Questions], Fields] | None = None
+    draw: Callable[[Questions], Images] | None = None
 
     def answer(self, questions: Questions) -> Images:
         """x* of every request; the factual image itself, bit for bit, where a request changes no parent."""
@@ -91,6 +93,10 @@ def of_mechanism(mechanism: ImageMechanism, *, particles: int = 1, sample: bool 
         posteriors = abduct(mechanism, questions.facts, particles=particles, sample=sample)
         return predict(mechanism, questions.facts, posteriors, questions.requests)
 
+    def draw(questions: Questions) -> Images:
+        posteriors = abduct(mechanism, questions.facts, sample=True)
+        return predict(mechanism, questions.facts, posteriors, questions.requests)
+
     def displacements(questions: Questions) -> Fields:
         facts = questions.facts
         (posterior,) = abduct(mechanism, facts, sample=sample)
@@ -99,7 +105,8 @@ def of_mechanism(mechanism: ImageMechanism, *, particles: int = 1, sample: bool 
         return [unless_null(is_null(facts, pa_star), torch.zeros_like(field), field) for pa_star, field in each]
 
     moves = offered(mechanism, Moves)
-    return Method(respond, mechanism=mechanism, displacements=displacements if moves is not None else None)
+    fields = displacements if moves is not None else None
+    return Method(respond, mechanism=mechanism, displacements=fields, draw=draw)
 
 
 def of_function(function: Callable[[Facts, Tensor], Tensor]) -> Method:

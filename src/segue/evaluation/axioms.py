@@ -5,11 +5,13 @@ reversibility           mean |x' - x|, where x' is x* with the value set back to
 nelbo                   of the factual image, by the method's own mechanism, nats per pixel
 nelbo_factual           of the factual image, by the pre-trained mechanism
 nelbo_counterfactual    of x*, by the pre-trained mechanism: an image like those of the cohort costs no more than a fact
+spread                  sd over posterior samples of x*, the mean over pixels, as a share of the intensity range
 
 A method that answers exported questions only (a folder of images) has no composition and no reversibility; one without
 a likelihood has no nelbo.
 """
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -18,6 +20,7 @@ from segue.evaluation.asked import Asked
 from segue.mechanisms.base import ImageMechanism
 
 ByImage = dict[str, Float[Tensor, " batch"]]
+SAMPLES = 4
 
 
 def composition(x: Tensor, null: Tensor) -> ByImage:
@@ -35,6 +38,16 @@ def reversibility(method: Method, asked: Asked, image: Tensor, requested: Tensor
     changed = asked.facts._replace(image=image, pa=requested)
     (back,) = method.respond(Questions(asked.ids, changed, [pa]))
     return {"reversibility": (back - x).abs().flatten(1).mean(1) / 2}
+
+
+def spread(method: Method, asked: Asked, requested: Tensor) -> ByImage:
+    """How much x* of the request `requested` differs between posterior samples, whose seed is fixed."""
+    if method.draw is None:
+        return {}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        draws = [method.draw(Questions(asked.ids, asked.facts, [requested]))[0] for _ in range(SAMPLES)]
+    return {"spread": torch.stack(draws).std(0).flatten(1).mean(1) / 2}
 
 
 def likelihoods(

@@ -13,7 +13,7 @@ from torch import Tensor
 from segue.causal.parents import Parents
 from segue.engine.method import Method
 from segue.evaluation.asked import Asked, in_turn, turn
-from segue.evaluation.axioms import ByImage, composition, likelihoods, reversibility
+from segue.evaluation.axioms import ByImage, composition, likelihoods, reversibility, spread
 from segue.evaluation.crops import Site, crops_of
 from segue.evaluation.effect import effect_rows
 from segue.evaluation.local_realism import LocalTest
@@ -130,7 +130,7 @@ def checks_of(
 ) -> ByImage:
     """Axioms and likelihoods of one batch, those that the method has."""
     requested = in_turn(asked)
-    found = likelihoods(method, pretrained, asked, image, requested)
+    found = likelihoods(method, pretrained, asked, image, requested) | spread(method, asked, requested)
     if null is not None:
         found |= composition(asked.facts.image, null) | reversibility(method, asked, image, requested)
     return found
@@ -145,13 +145,17 @@ def chosen_pictures(
 
 
 def axioms_of(checks: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """`composition`, `reversibility` and the likelihoods of `realism`, as metrics.json has them.
+    """`composition`, `reversibility`, `spread` and the likelihoods of `realism`, as metrics.json has them.
+
+    A method that answers alike each time has no spread.
 
     >>> axioms_of({"composition": np.zeros(2), "nelbo": np.ones(2)})
     {'composition': 0.0, 'realism': {'nelbo': 1.0}}
     """
     means = {name: float(values.mean()) for name, values in checks.items()}
-    outside: dict[str, Any] = {name: means.pop(name) for name in ("composition", "reversibility") if name in means}
+    outside = {name: means.pop(name) for name in ("composition", "reversibility", "spread") if name in means}
+    if outside.get("spread", 1) < 1e-7:  # of the intensity range: rounding
+        del outside["spread"]
     return {**outside, "realism": means}
 
 

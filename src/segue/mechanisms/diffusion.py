@@ -163,9 +163,9 @@ class Diffusion(nn.Module):
         alpha = alpha if alpha.ndim == 0 else alpha.reshape(-1, *[1] * (like.ndim - 1))
         return alpha.sqrt(), (1 - alpha).sqrt()
 
-    def times(self, depth: float) -> list[int]:
-        """The times of DDIM from 0 up to a share of all, one more than there are steps."""
-        steps = self.model.steps
+    def times(self, depth: float, steps: int = 0) -> list[int]:
+        """The times of DDIM from 0 up to a share of all, one more than there are steps (0: those of the network)."""
+        steps = steps or self.model.steps
         return [round(depth * TIMES * i / steps) for i in range(steps + 1)]
 
     def invert(self, image: Tensor, maps: Tensor | None, depth: float) -> Tensor:

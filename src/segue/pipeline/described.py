@@ -1,6 +1,9 @@
 """The study's own methods in a sentence each, from their settings."""
 
-from segue.baselines import BASELINES
+from collections.abc import Mapping
+from typing import Any
+
+from segue.baselines import BASELINES, baseline_kind
 from segue.study.schema import Study, Variant
 
 GUIDED = {
@@ -20,7 +23,18 @@ def described(study: Study) -> dict[str, str]:
     'Fine-tuned with the area of each structure in each region as the guide measures it, ...'
     """
     variants = {name: variant_sentence(variant) for name, variant in study.finetune.variants.items()}
-    return variants | {name: first_sentence(BASELINES[name].__doc__ or "") for name in study.baselines}
+    return variants | {name: baseline_sentence(name, given) for name, given in study.baselines.items()}
+
+
+def baseline_sentence(name: str, given: Mapping[str, Any]) -> str:
+    """A baseline, and its settings.
+
+    >>> baseline_sentence("nothing", {})
+    'The method that changes nothing.'
+    """
+    said = first_sentence(BASELINES[baseline_kind(name, given)].__doc__ or "")
+    settings = ", ".join(f"{key}: {value}" for key, value in given.items() if key != "kind")
+    return f"{said.removesuffix('.')} ({settings})." if settings else said
 
 
 def variant_sentence(variant: Variant) -> str:

@@ -1,7 +1,7 @@
 """Every method, and the oracle where there is one, on what was asked: the numbers of metrics.json."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,21 +12,23 @@ import torch
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from segue.baselines import BASELINES, BaselineParts
 from segue.engine.method import Method, of_mechanism
-from segue.evaluation.asked import Asked, translated
+from segue.evaluation.asked import Asked, translated, turn
 from segue.evaluation.bootstrap import Bootstrap
 from segue.evaluation.comparison import IDEAL, compare
 from segue.evaluation.effect import distance_rows
 from segue.evaluation.judge import Judge, Judged, axioms_of, factual_crops, factual_features, judged
 from segue.evaluation.local_realism import LocalTest, draw_pairs
 from segue.evaluation.metrics import summarise
+from segue.evaluation.minimality import latent_divergence
 from segue.evaluation.truth import summarise_distances
 from segue.evaluation.two_sample import FEWEST, realism
 from segue.files import whole_file
 from segue.mechanisms.base import ImageMechanism
 from segue.pipeline.asking import Examination
-from segue.pipeline.common import device, grid_of, open_store
+from segue.pipeline.baselines import baseline_method, baseline_stages
+from segue.pipeline.common import device
+from segue.pipeline.costs import answering_cost, training_seconds
 from segue.pipeline.recipes import Recipe, Workshop, recipes
 from segue.study.schema import Study
 
@@ -54,6 +56,9 @@ class Scores:
 def candidates(study: Study, workshop: Workshop) -> dict[str, Candidate]:
     """The study's own methods, and its baselines."""
 
+    def trained_for(stages: Sequence[str]) -> dict[str, float]:
+        return {"training_seconds": training_seconds(study.directory, stages)}
+
     def opened(recipe: Recipe) -> tuple[Method, ImageMechanism]:
         made, pretrained = (
             workshop.mechanism(recipe, weights).to(device()).eval().requires_grad_(False)
@@ -62,19 +67,25 @@ def candidates(study: Study, workshop: Workshop) -> dict[str, Candidate]:
         settings = study.evaluate
         return of_mechanism(made, particles=settings.particles, sample=settings.sample), pretrained
 
-    def baseline(name: str) -> tuple[Method, None]:
-        loads = {"pretrained": workshop.pretrained, "diffusion": lambda: workshop.pretrained("diffusion")}
-        parts = BaselineParts(workshop.parents.to(device()), grid_of(study, open_store(study)), **loads)
-        return BASELINES[name](parts, **study.baselines[name]), None
-
     own = {
         name: Candidate(
             lambda recipe=recipe: opened(recipe),  # type: ignore[misc]
-            fit_of(recipe.directory),
+            fit_of(recipe.directory) | trained_for(method_stages(study, recipe)),
         )
         for name, recipe in recipes(study).items()
     }
-    return own | {name: Candidate(lambda name=name: baseline(name), {}) for name in study.baselines}  # type: ignore[misc]
+    return own | {
+        name: Candidate(
+            lambda name=name: (baseline_method(study, workshop, name), None),  # type: ignore[misc]
+            trained_for(baseline_stages(study, name)),
+        )
+        for name in study.baselines
+    }
+
+
+def method_stages(study: Study, recipe: Recipe) -> list[str]:
+    """The stages that trained a method and its ensemble."""
+    return [str(folder.relative_to(study.directory)) for folder in (recipe.directory, *recipe.ensemble)]
 
 
 def fit_of(directory: Path) -> dict[str, Any]:
@@ -97,12 +108,17 @@ def score(
         results[name] = summary(study, asked, judge, outcomes[name])
         results[name] |= from_truth(study, asked, outcomes[name].effects)
         results[name] |= axioms_of(outcomes[name].checks) | candidate.training
+        opened = lambda candidate=candidate: candidate.open()[0]  # noqa: E731
+        results[name] |= answering_cost(directory / f"costs-{name}.json", asked, judge, opened)
     if asked.truth is not None:
         oracle = Candidate(lambda: (asked.oracle(), None), {})
         outcomes[IDEAL] = cached(directory, IDEAL, lambda: judge_one(study, asked, judge, oracle, IDEAL))
         results[IDEAL] = summary(study, asked, judge, outcomes[IDEAL]) | {"realism": {}}
+    features = factual_features(judge.segmentor, asked(title="features"))
+    for name, divergence in divergences(asked, features, outcomes).items():
+        results[name]["cld"] = divergence
     tests, facts = realism(
-        factual_features(judge.segmentor, asked(title="features")),
+        features,
         {name: outcome.features for name, outcome in outcomes.items()},
         baseline=pretrained_of(study),
         subjects=[asked.subjects[i] for i in asked.places],
@@ -131,6 +147,19 @@ def in_judged_regions(study: Study, judge: Judge) -> Judge:
 def in_own_regions(asked: Asked, method: Method) -> Asked:
     """The questions in the regions that a mechanism was trained with, where it is judged in others."""
     return asked if method.mechanism is None else translated(asked, method.mechanism.parents)
+
+
+def divergences(
+    asked: Examination, features: np.ndarray, outcomes: Mapping[str, Judged]
+) -> dict[str, float | None]:
+    """The counterfactual latent divergence of every method, one variable of each image requested in turn."""
+    requests = {
+        "values": asked.pa.cpu().double().numpy(),
+        "requested": asked.values.cpu().double().numpy(),
+        "turns": np.concatenate([turn(one).numpy() for one in asked(title="turns")]),
+        "subjects": [asked.subjects[i] for i in asked.places],
+    }
+    return {name: latent_divergence(features, found.features, **requests) for name, found in outcomes.items()}
 
 
 def local_test(asked: Examination, judge: Judge) -> LocalTest | None:

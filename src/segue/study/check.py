@@ -2,10 +2,10 @@
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
-from segue.baselines import BASELINES, baseline_settings
+from segue.baselines import ANSWERS_WITH, baseline_kind, baseline_settings
 from segue.causal.graph import causal_graph
 from segue.cohort.intensity import asked_intensity
 from segue.cohort.placement import check_axes
@@ -85,10 +85,13 @@ def check_names(study: Study, where: str) -> None:
             raise InputError(f"{where}: variables.{structure} is no structure{nearest(structure, cohort.structures)}")
         if name not in study.partitions:
             raise InputError(f"{where}: variables.{structure}: {name} is no partition{nearest(name, study.partitions)}")
-    for key, named in (("panel", study.panel), ("finetune.variants", study.finetune.variants)):
+    own: dict[str, Iterable[str]] = {"panel": study.panel, "finetune.variants": study.finetune.variants}
+    for key, named in (own | {"baselines": study.baselines}).items():
         for name in named:
             if not re.fullmatch(r"[\w-]+", name):
                 raise InputError(f"{where}: {key}: {name!r} names a folder: give letters, digits, _ and -")
+    if both := study.baselines.keys() & study.finetune.variants.keys():
+        raise InputError(f"{where}: baselines: {min(both)} is a variant too; give one of them another name")
 
 
 def check_pretraining(study: Study, where: str) -> None:
@@ -160,12 +163,13 @@ def check_variants(study: Study, where: str) -> None:
         raise InputError(f"{where}: mechanism: give the study a section {study.mechanism}, with its settings")
     check_further(study, where)
     for name, settings in study.baselines.items():
-        if name not in BASELINES:
-            raise InputError(f"{where}: baselines: {name} is no baseline{nearest(name, BASELINES)}")
         try:
             baseline_settings(name, settings)
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
+        needs = ANSWERS_WITH.get(baseline_kind(name, settings), ())
+        if "diffusion" in needs and study.diffusion is None:
+            raise InputError(f"{where}: baselines: {name} needs a diffusion model; give the study a section diffusion")
     named = [(f"variants.{name}.guide", variant.guide) for name, variant in study.finetune.variants.items()]
     named += [("guides", guide) for guide in study.finetune.guides]
     for key, guide in named:

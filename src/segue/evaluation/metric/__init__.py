@@ -17,8 +17,10 @@ from segue.evaluation.metric.base import (
     look_up,
 )
 from segue.evaluation.metric.comparison import COMPARISON
+from segue.evaluation.metric.cost import COST
 from segue.evaluation.metric.effects import EFFECTS
 from segue.evaluation.metric.measurement_error import MEASUREMENT_ERROR
+from segue.evaluation.metric.minimality import MINIMALITY
 from segue.evaluation.metric.overfitting import OVERFITTING
 from segue.evaluation.metric.realism import REALISM
 from segue.evaluation.metric.truth import TRUTH
@@ -45,6 +47,8 @@ FAMILIES = {
     "axioms": AXIOMS,
     "truth": TRUTH,
     "realism": REALISM,
+    "minimality": MINIMALITY,
+    "cost": COST,
     "overfitting": OVERFITTING,
     "measurement_error": MEASUREMENT_ERROR,
 }

@@ -1,0 +1,71 @@
+"""What an answer costs: seconds, and floating-point operations, of one image and one request on one thread."""
+
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.module_tracker import ModuleTracker
+
+from segue.engine.method import Method, Questions
+
+RUNS = 3
+
+
+class Untold(ModuleTracker):
+    """Does not tell modules apart: the hooks for it do not go with gradients to the image alone."""
+
+    def __enter__(self) -> "Untold":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        return None
+
+
+def cost_of_answer(method: Method, one: Questions) -> dict[str, float]:
+    """`seconds_per_image`, the median of three runs after a first one, and `flops_per_image`; {} for images on disk.
+
+    Operations are those of convolutions, matrix products and attention, forward and backward, as PyTorch counts them:
+    a multiplication with its addition is two. Interpolation and all that is done element by element are not counted.
+
+    Args:
+        one: image, with one request.
+
+    >>> from segue.causal.facts import Facts
+    >>> from segue.engine.method import of_function
+    >>> facts = Facts(torch.ones(1, 1, 4, 4), torch.ones(1, 2), torch.ones(1, 2, 4, 4), torch.ones(1))
+    >>> product = of_function(lambda facts, requested: facts.image @ facts.image)
+    >>> cost_of_answer(product, Questions(("a",), facts, [facts.pa + 1]))["flops_per_image"]
+    128.0
+    """
+    if not method.open_ended:
+        return {}
+    with one_thread():
+        counter = FlopCounterMode(display=False)
+        counter.mod_tracker = Untold()
+        with counter:
+            method.respond(one)
+        seconds = statistics.median(seconds_of(method, one) for _ in range(RUNS))
+    return {"seconds_per_image": seconds, "flops_per_image": float(counter.get_total_flops())}
+
+
+def seconds_of(method: Method, one: Questions) -> float:
+    """How long an answer takes."""
+    before = time.perf_counter()
+    method.respond(one)
+    if one.facts.image.is_cuda:
+        torch.cuda.synchronize()
+    return time.perf_counter() - before
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One thread, and afterwards as many as before."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,53 @@
+"""What methods cost: seconds of the stages that trained them, and of an answer."""
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from segue.engine.method import Method
+from segue.evaluation.cost import cost_of_answer
+from segue.evaluation.judge import Judge
+from segue.files import write_text
+from segue.pipeline.asking import Examination
+
+UNTRAINED = {"prepare"}
+
+
+def training_seconds(root: Path, stages: Iterable[str]) -> float:
+    """Seconds of some stages of a run, and of all that they rest on, each once; but for reading the images.
+
+    >>> import tempfile
+    >>> root = Path(tempfile.mkdtemp())
+    >>> for name, needs in (("segmentor", {}), ("tuned", {"segmentor": "..."})):
+    ...     (root / name).mkdir()
+    ...     _ = (root / name / "done.json").write_text(json.dumps({"seconds": 2.0, "needs": needs}))
+    >>> training_seconds(root, ["tuned", "segmentor"])
+    4.0
+    """
+    seconds: dict[str, float] = {}
+    frontier = list(stages)
+    while frontier:
+        name = frontier.pop()
+        if name in seconds or name in UNTRAINED:
+            continue
+        done = json.loads((root / name / "done.json").read_text())
+        seconds[name] = done["seconds"]
+        frontier += done.get("needs", ())
+    return round(sum(seconds.values()), 1)
+
+
+def answering_cost(
+    path: Path, asked: Examination, judge: Judge, open_method: Callable[[], Method]
+) -> dict[str, float]:
+    """The cost of an answer of a method, measured once and written to `path`."""
+    if not path.exists():
+        method = open_method()
+        one = judge.translate(asked.chosen(np.array([0]), title=path.stem), method).questions
+        with torch.inference_mode():
+            measured = cost_of_answer(method, one._replace(requests=one.requests[:1]))
+        write_text(path, json.dumps(measured))
+    found: dict[str, float] = json.loads(path.read_text())
+    return found
