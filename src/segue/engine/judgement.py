@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from segue.anatomy.reach import FAR, reach
+from segue.causal.facts import Facts
 from segue.causal.support import QUANTILE, unusual
 from segue.engine.verdict import (
     AREA_ERROR,
@@ -57,15 +58,14 @@ class Evidence:
 
 
 def evidence_on(
-    model: "Model", known: "Abducted", owner: Tensor, asked: Tensor, found: "Predicted", draws: Sequence[Tensor]
+    model: "Model", facts: Facts, soft: Tensor, asked: Tensor, found: "Predicted", draws: Sequence[Tensor]
 ) -> Evidence:
-    """The evidence on some answers.
+    """The evidence on some answers, one row a request.
 
     Args:
-        owner: the image of each request. asked: before areas are clamped.
+        facts, soft: of the factual images, and the guide's masks of them. asked: before areas are clamped.
         draws: the answer of each posterior sample, of which the answer is the mean.
     """
-    facts = known.facts.rows(owner)
     changed = asked_to_change(model, facts.pa, model.space.bounded(asked))
     structures = changed.new_zeros(len(changed), found.soft.shape[1])
     for v, structure in enumerate(model.parents.structure_of.tolist()):
@@ -80,7 +80,7 @@ def evidence_on(
         asked=asked,
         members=torch.cat([found.achieved[None], facts.pa[:, : facts.measured] + by_ensemble]),
         draws=torch.cat([none, *by_guide]),
-        reach=reach(facts.image, found.image, (known.soft[owner], found.soft), structures),
+        reach=reach(facts.image, found.image, (soft, found.soft), structures),
     )
 
 

@@ -1,7 +1,7 @@
 """The page: its layout, and which event changes which part. `handlers` says what the events do."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import wraps
 from typing import Any
 
@@ -18,6 +18,8 @@ from segue.explorer.panel import title
 from segue.explorer.planes import slice_sliders
 from segue.report.columns import method_title
 
+Handler = Callable[..., Any]
+"""Gives what changes by name (`Changed`), or gives it step by step."""
 LIFE = 3600  # seconds until a session's image and an upload are deleted
 FRAMES, IMAGES = 9, 24
 QUEUE = 64  # requests that may wait; the next one is refused
@@ -26,8 +28,8 @@ NETWORKS: dict[str, Any] = {"concurrency_id": "networks", "concurrency_limit": 1
 LIVE: dict[str, Any] = NETWORKS | {"trigger_mode": "always_last", "show_progress": "hidden"}
 QUIET: dict[str, Any] = NETWORKS | {"show_progress": "hidden"}
 WAIT = "(...inputs) => { document.documentElement.dataset.sgBusy = 'on'; return inputs; }"
-NEW = ["chosen", "request", "shown", "table", "depth", "picked", "told", "swept", "swept_told", "files", "files_told",
-       "code"]  # fmt: skip
+NEW = ["chosen", "request", "shown", "verdicts", "table", "depth", "picked", "told", "swept", "swept_told", "files",
+       "files_told", "code"]  # fmt: skip
 """What a new image changes."""
 
 
@@ -52,18 +54,13 @@ class Page:
         self.covariates: list[Any] = []
 
     def on(
-        self, event: Any, work: Callable[..., Changed], inputs: Sequence[str], outputs: Sequence[str], *more: Any,
+        self, event: Any, work: Handler, inputs: Sequence[str], outputs: Sequence[str], *more: Any,
         wait: bool = False, **settings: Any,
     ) -> None:  # fmt: skip
         """An event with its handler. `more`: inputs without a name. `wait`: the page says that it computes."""
-
-        @wraps(work)
-        def changed(*values: Any, **given: Any) -> dict[Any, Any]:
-            return {self.parts[name]: value for name, value in work(*values, **given).items() if name in outputs}
-
-        changed.__signature__ = inspect.signature(work)  # type: ignore[attr-defined]
+        answers = by_part(work, {name: self.parts[name] for name in outputs})
         given, out = [*(self.parts[name] for name in inputs), *more], [self.parts[name] for name in outputs]
-        started = event(changed, given, out, **settings, **({"js": WAIT} if wait else {}))
+        started = event(answers, given, out, **settings, **({"js": WAIT} if wait else {}))
         if wait:
             link = [self.parts[name] for name in ("request", "methods", "follow")]
             started.then(None, link, None, js=asset("done.js"), api_visibility="private")
@@ -86,6 +83,7 @@ class Page:
                     gr.HTML(asset("toolbar.html"), js_on_load=asset("toolbar.js"), elem_id="sg-toolbar")
                     parts["told"], parts["depth"] = gr.HTML(elem_id="sg-message"), slice_sliders(explored)
                     parts["shown"] = gr.HTML(js_on_load=asset("viewer.js"), elem_id="sg-shown")
+                    parts["verdicts"] = gr.HTML(elem_id="sg-verdicts")
                 with gr.Column(elem_id="sg-more", min_width=0):
                     parts["table"] = gr.HTML(elem_id="sg-values")
                     self.sweep_box()
@@ -99,7 +97,7 @@ class Page:
         names = [name for name in NEW if name in parts]
         changes = [parts[name].input for name in ("request", "methods", "follow", "depth")]
         asked = ["chosen", "request", "methods", "follow", "depth"]
-        answered = ["shown", "table", "told"]
+        answered = ["shown", "verdicts", "table", "told"]
         self.on(lambda *a, **k: gr.on(changes, *a, **k), handlers.answer, asked, answered, wait=True, **LIVE)
         if self.explored.source is not None:
             self.on(parts["picked"].click, handlers.pick, ["picked", "methods", "follow"], names, wait=True, **QUIET)
@@ -202,6 +200,25 @@ class Page:
             )  # fmt: skip
         asked, made = ["chosen", "request", "methods", "follow"], ["files", "code", "files_told"]
         self.on(button.click, self.handlers.download, asked, made, **NETWORKS)
+
+
+def by_part(work: Handler, parts: Mapping[str, Any]) -> Callable[..., Any]:
+    """A handler that gives what changes by gradio's parts, not by their names; step by step where the handler does."""
+
+    def renamed(found: Changed) -> dict[Any, Any]:
+        return {parts[name]: value for name, value in found.items() if name in parts}
+
+    @wraps(work)
+    def once(*values: Any, **given: Any) -> dict[Any, Any]:
+        return renamed(work(*values, **given))
+
+    @wraps(work)
+    def stepwise(*values: Any, **given: Any) -> Iterator[dict[Any, Any]]:
+        yield from map(renamed, work(*values, **given))
+
+    chosen = stepwise if inspect.isgeneratorfunction(work) else once
+    chosen.__signature__ = inspect.signature(work)  # type: ignore[attr-defined]
+    return chosen
 
 
 def graph_switch(explored: Explored) -> gr.Radio:
