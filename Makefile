@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 RUNS ?= runs
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow lint types results full baselines tuning ablations models bench scm coupled screenshots explore clean
+.PHONY: help demo test slow lint types results full baselines tuning ablations models leaderboard use rank bench scm coupled \
+  screenshots explore clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -132,7 +133,20 @@ models: $(VENV)/ready ## the models that the package ships, from their runs (RUN
 	  $(BIN)/segue export $(RUNS)/$(RUN_$(name)) --out $(RUNS)/export/$(name) \
 	    --notes studies/$(RUN_$(name)).md $(EXPORT_$(name)); \
 	  rm -rf $(MODELS)/$(name); mv $(RUNS)/export/$(name) $(MODELS)/$(name);)
+	$(BIN)/python -m benchmarks.pack_judge $(RUNS)/$(FULL)
 	du -sh $(MODELS)/*
+
+BOARD := results/leaderboard/leaderboard.json
+leaderboard: $(VENV)/ready-dev ## the rows of docs/benchmark.md, from the run of `make full`
+	$(BIN)/segue benchmark nothing untrained_warp truth coronary-phantom --out $(BOARD)
+	set -e; $(foreach name,no_cft reg_cft pos_seg_cft segue_move_only,\
+	  $(BIN)/segue benchmark $(RUNS)/$(FULL) --method $(name) --out $(BOARD);)
+
+use: $(VENV)/ready-dev ## is it of use? augmentation, bias, progression (docs/use.md), from the runs chest-small and coronary-phantom-full
+	@set -e; for name in augmentation bias progression; do $(BIN)/python -m benchmarks.use.$$name --runs $(RUNS); done
+
+rank: $(VENV)/ready-dev ## the mini-benchmark: trains four tiny studies, fails if the ranking of methods regresses
+	$(BIN)/python -m pytest -m bench -s
 
 # Each takes --quick, --out and its own scale: .venv/bin/python -m benchmarks.step --help
 BENCHMARKS := step finetuning requests reference backends growth cohort coverage precision generation explorer

@@ -74,7 +74,7 @@ class Predicted(NamedTuple):
     Attributes:
         raw: x* in the source's units. image: x* scaled. soft: the guide's masks of x*, and `achieved` their areas.
         verdicts: one a request.
-        displacement: in pixels, as of `segue.mechanisms.base.Moves`; None where the mechanism does not move.
+        displacement: in pixels, as of `segue.mechanisms.base.Moved`; None where the mechanism does not move.
 
     >>> import segue
     >>> model = segue.load("coronary-phantom")

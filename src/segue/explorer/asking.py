@@ -35,7 +35,7 @@ class Reading:
         off_target: mean |change| of the variables that were not to move, in training sd, by the judge (the guide,
             without one); None where all were to move.
         verdict: of this answer, by the engine.
-        displacement: in pixels (`segue.mechanisms.base.Moves`); None where the method does not move.
+        displacement: in pixels (`segue.mechanisms.base.Moved`); None where the method does not move.
     """
 
     method: str
