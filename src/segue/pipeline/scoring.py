@@ -153,7 +153,7 @@ def divergences(
     asked: Examination, features: np.ndarray, outcomes: Mapping[str, Judged]
 ) -> dict[str, float | None]:
     """The counterfactual latent divergence of every method, one variable of each image requested in turn."""
-    requests = {
+    requests: dict[str, Any] = {
         "values": asked.pa.cpu().double().numpy(),
         "requested": asked.values.cpu().double().numpy(),
         "turns": np.concatenate([turn(one).numpy() for one in asked(title="turns")]),
