@@ -65,7 +65,8 @@ def test_masks_of_a_painted_image_are_what_the_guide_sees_there():
 
 def test_a_batch_has_counterfactuals_of_the_same_subjects_only():
     real = augmentation.Pairs(torch.arange(5.0).reshape(5, 1, 1, 1), torch.zeros(5, 1, 1, 1))
-    made = augmentation.Pairs(real.image[:, None] + torch.tensor([0.25, 0.5]).reshape(1, 2, 1, 1, 1), torch.ones(5, 2, 1, 1, 1))
+    two = real.image[:, None] + torch.tensor([0.25, 0.5]).reshape(1, 2, 1, 1, 1)
+    made = augmentation.Pairs(two, torch.ones_like(two))
     settings = SETTINGS | {"training": {"batch_size": 400}}
     batch = augmentation.Stream(real, made, settings, seed=0).at(0)
     part, is_made = batch["image"].flatten() % 1, batch["fractions"].flatten() == 1
@@ -88,7 +89,8 @@ def test_the_confounder_is_as_the_label_in_the_stated_share(small, confounder):
     assert int((chosen.label == chosen.confounder).sum()) == 36
     plaque = areas(chosen.noise)[:, VARIABLES.index("calcified_plaque@distal")]
     assert (plaque[:20] < 2.5).all() and (plaque[20:] > 4.5).all()
-    value = areas(chosen.noise)[:, VARIABLES.index("lumen@distal")] if confounder == "calibre" else chosen.noise.lumen_hu
+    calibre = areas(chosen.noise)[:, VARIABLES.index("lumen@distal")]
+    value = calibre if confounder == "calibre" else chosen.noise.lumen_hu
     assert value[chosen.confounder == 1].min() > value[chosen.confounder == 0].max()
     weights = bias.inverse(chosen)
     groups = [weights[(chosen.label == a) & (chosen.confounder == b)].sum() for a in (0, 1) for b in (0, 1)]
