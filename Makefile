@@ -143,7 +143,7 @@ leaderboard: $(VENV)/ready-dev ## the rows of docs/benchmark.md, from the run of
 	  $(BIN)/segue benchmark $(RUNS)/$(FULL) --method $(name) --out $(BOARD);)
 
 use: $(VENV)/ready-dev ## is it of use? augmentation, bias, progression (docs/use.md), from the runs chest-small and coronary-phantom-full
-	@set -e; for name in augmentation bias progression; do $(BIN)/python -m benchmarks.use.$$name --runs $(RUNS); done
+	@set -e; for name in augmentation bias progression; do $(BIN)/python -m benchmarks.use.$$name --runs $(RUNS); done; $(BIN)/python -m benchmarks.use.figures
 
 rank: $(VENV)/ready-dev ## the mini-benchmark: trains four tiny studies, fails if the ranking of methods regresses
 	$(BIN)/python -m pytest -m bench -s

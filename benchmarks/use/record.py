@@ -38,8 +38,11 @@ class Rows:
     def __init__(self, path: Path, keys: Sequence[str]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path, self.keys = path, keys
-        lines = path.read_text().splitlines() if path.exists() else []
-        self.rows: list[Row] = [json.loads(line) for line in lines]
+        text = path.read_text() if path.exists() else ""
+        whole = text[: text.rfind("\n") + 1]
+        if whole != text:  # a process was killed while it wrote
+            write_text(path, whole)
+        self.rows: list[Row] = [json.loads(line) for line in whole.splitlines()]
 
     def add(self, key: Mapping[str, Any], make: Callable[[], Row]) -> None:
         """The row of a key: as it was written, or made and written now."""

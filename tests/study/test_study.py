@@ -11,12 +11,22 @@ from small_study import CHEST, STUDY, VARIABLES, write_study
 
 from segue.anatomy import partition_settings
 from segue.errors import InputError
-from segue.pipeline import stages
+from segue.pipeline import fingerprint, stages
 from segue.study.derived import asked, to_yaml, variables
 from segue.study.networks import Augment, Budget
 from segue.study.read import load_study
+from segue.study.schema import Study
 
 STUDIES = sorted((Path(__file__).parents[2] / "studies").glob("*.yaml"))
+BASELINES = sorted((STUDIES[0].parent / "baselines").glob("*.yaml"))
+
+
+def marks(study: Study) -> dict[str, str]:
+    """The fingerprint of every stage."""
+    found: dict[str, str] = {}
+    for name, stage in stages(study).items():
+        found[name] = fingerprint([name, stage.settings, [found[need] for need in stage.needs]])
+    return found
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
@@ -24,6 +34,34 @@ def test_the_studies_that_come_with_segue_are_valid(path):
     study = load_study(path)
     assert study.name == path.stem
     assert study.segmentor.arch != study.judge.arch and study.segmentor.budget.seed != study.judge.budget.seed
+
+
+@pytest.mark.parametrize("path", BASELINES, ids=lambda path: path.stem)
+def test_the_studies_of_baselines_are_valid(path):
+    assert load_study(path).name == f"baselines-{path.stem}"
+
+
+def test_the_baselines_of_the_phantom_rest_on_what_its_study_has_trained():
+    base, compared = (marks(load_study(STUDIES[0].parent / name)) for name in (
+        "coronary-phantom-full.yaml", "baselines/phantom.yaml"
+    ))  # fmt: skip
+    trained = [name for name in compared if name.startswith(("segmentor", "judge", "panel", "pretrain", "finetune"))]
+    own = {name for name in trained if compared[name] != base.get(name)}
+    assert own == {name for name in trained if "diffusion" in name} and len(trained) > len(own) > 0
+
+
+@pytest.mark.parametrize(
+    ("baselines", "said"),
+    [
+        ("{guided_diffusion: {}}", "guided_diffusion needs a diffusion model; give the study a section diffusion"),
+        ("{held: {kind: mask_inpainting}}", "held needs a diffusion model"),
+        ("{held: {kind: guided}}", "held.kind: guided is no baseline"),
+        ("{segue: {kind: nothing}}", "segue is a variant too"),
+    ],
+)
+def test_baselines_are_checked(tmp_path, baselines, said):
+    with pytest.raises(InputError, match=said):
+        load_study(write_study(tmp_path), ["--baselines", baselines])
 
 
 def test_defaults_are_filled_in_and_written_back(tmp_path):

@@ -153,7 +153,8 @@ def axioms_of(checks: Mapping[str, np.ndarray]) -> dict[str, Any]:
     {'composition': 0.0, 'realism': {'nelbo': 1.0}}
     """
     means = {name: float(values.mean()) for name, values in checks.items()}
-    outside = {name: means.pop(name) for name in ("composition", "reversibility", "spread") if name in means}
+    axioms = ("composition", "reversibility", "spread")
+    outside: dict[str, Any] = {name: means.pop(name) for name in axioms if name in means}
     if outside.get("spread", 1) < 1e-7:  # of the intensity range: rounding
         del outside["spread"]
     return {**outside, "realism": means}
