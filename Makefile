@@ -74,7 +74,8 @@ results: $(VENV)/ready ## what results/ holds, made anew (make results CHEST=fol
 	$(BIN)/segue run studies/coronary-strips.yaml --runs $(RUNS) --cohort.folder $(STRIPS)
 	$(BIN)/segue run studies/hippocampus.yaml --runs $(RUNS) --cohort.folder $(VOLUMES)
 	$(BIN)/segue evaluate studies/chest-small.yaml --runs $(RUNS) --cohort.folder $(CHEST) --shift all
-	$(BIN)/segue evaluate studies/cardiac-sectors.yaml --runs $(RUNS) --cohort.folder $(HEART) --shift all
+	$(BIN)/segue evaluate studies/cardiac-sectors.yaml --runs $(RUNS) --cohort.folder $(HEART) --shift all \
+	  --finetune.guides "[none, region]" --finetune.variants "{segue: {}, segue_move_only: {}}"
 	$(BIN)/segue ablate studies/ablations/real/small-data.yaml --runs $(RUNS) --cohort.folder $(CHEST)
 	set -e; $(foreach name,$(MOVING),$(BIN)/segue ablate studies/ablations/moving/$(name).yaml --runs $(RUNS) --cohort.folder $(CHEST);)
 	set -e; $(foreach name,$(CHOSEN),$(BIN)/segue ablate studies/ablations/validation/$(name).yaml --runs $(RUNS) $(FOLDER_$(name));)
