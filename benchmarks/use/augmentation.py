@@ -25,6 +25,7 @@ from segue.causal.parents import Parents
 from segue.cohort.grid import Grid
 from segue.engine.method import Method, Questions, of_mechanism
 from segue.evaluation.shift import SHIFTS, shifted
+from segue.hardware import channels_last
 from segue.hub.load import study_at
 from segue.mechanisms.diffeomorphism import resample
 from segue.nets.segmentor import Segmentor
@@ -160,7 +161,7 @@ def trained(real: Pairs, made: Pairs | None, augment: Augmentation, settings: Se
     """A segmentor of some images, and a share of counterfactuals of them."""
     torch.manual_seed(seed)
     net = Segmentor(spatial_dims=2, structures=real.fractions.shape[1], **settings["segmentor"])
-    net.to(memory_format=torch.channels_last)
+    channels_last(net, dims=2)
     budget = {key: value for key, value in settings["training"].items() if key != "batch_size"}
     how = TrainingSettings(**budget, seed=seed, precision="no")
     with tempfile.TemporaryDirectory() as folder:

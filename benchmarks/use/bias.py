@@ -22,6 +22,7 @@ from benchmarks.use.record import Rows, interval, paired, parser, settings_of, w
 from segue.engine.answer import abduct_images, check_inputs
 from segue.engine.method import Questions, of_mechanism, set_one
 from segue.engine.model import Model
+from segue.hardware import channels_last
 from segue.hub.load import load
 from segue.mechanisms.base import Loss
 from segue.nets.segmentor import Regressor
@@ -166,7 +167,7 @@ def trained(stream: Any, settings: Settings, seed: int) -> Regressor:
     """A classifier."""
     torch.manual_seed(seed)
     net = Regressor(size=(SIZE[0] // 2, SIZE[1] // 2), outputs=1, **settings["classifier"])
-    net.to(memory_format=torch.channels_last)
+    channels_last(net, dims=2)
     budget = {key: value for key, value in settings["training"].items() if key != "batch_size"}
     with tempfile.TemporaryDirectory() as folder:
         how = TrainingSettings(**budget, seed=seed, precision="no")

@@ -38,8 +38,13 @@ def augmentation() -> Figure:
 def points(axis: Any, places: list[float], found: list[dict[str, Any]], name: str) -> None:
     """Means over seeds with their intervals."""
     mean = np.array([one["mean"] for one in found])
-    half = np.array([one["ci95"][1] for one in found]) - mean
+    half = np.array([half_width(one) for one in found])
     axis.errorbar(places, mean, yerr=half, marker="o", markersize=3, linewidth=1, capsize=2, label=name)
+
+
+def half_width(one: dict[str, Any]) -> float:
+    """Of an interval; 0 where there is none."""
+    return one["ci95"][1] - one["mean"] if one["ci95"] else 0.0
 
 
 def bias() -> Figure:
@@ -50,7 +55,7 @@ def bias() -> Figure:
     for axis, confounder in zip(axes, confounders, strict=True):
         own = [arm for arm in arms if arm["confounder"] == confounder][::-1]
         mean = np.array([arm["accuracy_against"]["mean"] for arm in own])
-        half = np.array([arm["accuracy_against"]["ci95"][1] for arm in own]) - mean
+        half = np.array([half_width(arm["accuracy_against"]) for arm in own])
         axis.barh([arm["arm"] for arm in own], mean, xerr=half, color="0.7", capsize=2)
         axis.set(xlim=(0.5, 1), title=f"confounded with {confounder}", xlabel="accuracy against the confounder")
     return figure

@@ -56,14 +56,16 @@ class Rows:
 
 
 def interval(values: Iterable[float]) -> dict[str, Any]:
-    """Mean over seeds and its 95% interval by Student's t.
+    """Mean over seeds and its 95% interval by Student's t; no interval of a single seed.
 
     >>> interval([1.0, 1.0, 1.0])
     {'mean': 1.0, 'ci95': [1.0, 1.0], 'seeds': 3}
     """
     found = np.array(list(values), float)
     mean, count = float(found.mean()), len(found)
-    half = float(stats.t.ppf(0.975, count - 1) * found.std(ddof=1) / math.sqrt(count)) if count > 1 else math.nan
+    if count < 2:
+        return {"mean": mean, "ci95": None, "seeds": count}
+    half = float(stats.t.ppf(0.975, count - 1) * found.std(ddof=1) / math.sqrt(count))
     return {"mean": mean, "ci95": [mean - half, mean + half], "seeds": count}
 
 
