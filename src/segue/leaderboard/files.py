@@ -14,8 +14,8 @@ def export_task(task: Task, out: Path) -> Path:
     Raises:
         InputError: `out` exists.
     """
-    about: dict[str, Any] = {"study": "segue benchmark", "unit": GRID.unit, "size": list(GRID.size), "variables": list(VARIABLES)}
-    about |= {"intensity": GRID.intensity.settings(), "images_sha256": task.images_hash}
+    about: dict[str, Any] = {"study": "segue benchmark", "unit": GRID.unit, "size": list(GRID.size)}
+    about |= {"variables": list(VARIABLES), "intensity": GRID.intensity.settings(), "images_sha256": task.images_hash}
     about |= {"requests_sha256": task.requests_hash}
     one = task.regions.numpy()
     cases = Exported(task.ids, task.raw.numpy(), (one for _ in task.ids), [TASK_SPACING] * len(task.ids))
