@@ -17,7 +17,7 @@ from monai.metrics import compute_dice
 from safetensors.torch import load_file
 from torch import Tensor
 
-from benchmarks.use.record import Rows, interval, paired, parser, settings_of, write_results
+from benchmarks.use.record import Rows, by_name, interval, paired, parser, settings_of, write_results
 from segue.anatomy import hard
 from segue.baselines import BASELINES, BaselineParts
 from segue.causal.facts import Facts
@@ -227,7 +227,7 @@ def summary(rows: Rows, settings: Settings) -> list[dict[str, Any]]:
     found = []
     for fraction in settings["fractions"]:
         at = [row for row in rows.rows if row["fraction"] == fraction]
-        by_arm = {arm: [row for row in at if row["arm"] == arm] for arm in dict.fromkeys(row["arm"] for row in at)}
+        by_arm = by_name(at)
         for arm, own in by_arm.items():
             entry: dict[str, Any] = {"fraction": fraction, "subjects": own[0]["subjects"], "arm": arm}
             for number in numbers:
@@ -244,10 +244,10 @@ def main() -> None:
     cache = options.cache or options.runs / "use"
     rows = Rows(cache / "augmentation.jsonl", ("fraction", "seed", "arm"))
     cohort = Cohort(options.runs / settings["run"], settings)
-    for seed in options.seeds or settings["seeds"]:
+    for seed in settings["seeds"] if options.seeds is None else options.seeds:
         for fraction in settings["fractions"]:
             cell(cohort, rows, fraction, seed, cache)
-        write_results("augmentation", {"settings": settings, "arms": summary(rows, settings)})
+    write_results("augmentation", {"settings": settings, "arms": summary(rows.anew(), settings)})
 
 
 if __name__ == "__main__":
