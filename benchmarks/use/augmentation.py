@@ -17,7 +17,7 @@ from monai.metrics import compute_dice
 from safetensors.torch import load_file
 from torch import Tensor
 
-from benchmarks.use.record import Rows, interval, paired, parser, settings_of, write_results
+from benchmarks.use.record import Rows, by_name, interval, paired, parser, settings_of, write_results
 from segue.anatomy import hard
 from segue.baselines import BASELINES, BaselineParts
 from segue.causal.facts import Facts
@@ -25,6 +25,7 @@ from segue.causal.parents import Parents
 from segue.cohort.grid import Grid
 from segue.engine.method import Method, Questions, of_mechanism
 from segue.evaluation.shift import SHIFTS, shifted
+from segue.hardware import channels_last
 from segue.hub.load import study_at
 from segue.mechanisms.diffeomorphism import resample
 from segue.nets.segmentor import Segmentor
@@ -160,7 +161,7 @@ def trained(real: Pairs, made: Pairs | None, augment: Augmentation, settings: Se
     """A segmentor of some images, and a share of counterfactuals of them."""
     torch.manual_seed(seed)
     net = Segmentor(spatial_dims=2, structures=real.fractions.shape[1], **settings["segmentor"])
-    net.to(memory_format=torch.channels_last)
+    channels_last(net, dims=2)
     budget = {key: value for key, value in settings["training"].items() if key != "batch_size"}
     how = TrainingSettings(**budget, seed=seed, precision="no")
     with tempfile.TemporaryDirectory() as folder:
@@ -226,7 +227,7 @@ def summary(rows: Rows, settings: Settings) -> list[dict[str, Any]]:
     found = []
     for fraction in settings["fractions"]:
         at = [row for row in rows.rows if row["fraction"] == fraction]
-        by_arm = {arm: [row for row in at if row["arm"] == arm] for arm in dict.fromkeys(row["arm"] for row in at)}
+        by_arm = by_name(at)
         for arm, own in by_arm.items():
             entry: dict[str, Any] = {"fraction": fraction, "subjects": own[0]["subjects"], "arm": arm}
             for number in numbers:
@@ -243,10 +244,10 @@ def main() -> None:
     cache = options.cache or options.runs / "use"
     rows = Rows(cache / "augmentation.jsonl", ("fraction", "seed", "arm"))
     cohort = Cohort(options.runs / settings["run"], settings)
-    for seed in options.seeds or settings["seeds"]:
+    for seed in settings["seeds"] if options.seeds is None else options.seeds:
         for fraction in settings["fractions"]:
             cell(cohort, rows, fraction, seed, cache)
-        write_results("augmentation", {"settings": settings, "arms": summary(rows, settings)})
+    write_results("augmentation", {"settings": settings, "arms": summary(rows.anew(), settings)})
 
 
 if __name__ == "__main__":

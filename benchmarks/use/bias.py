@@ -8,6 +8,7 @@ often. The two bounds are the phantom's own counterfactuals, and training images
 
 import tempfile
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,10 +19,11 @@ from safetensors.torch import load_file
 from scipy.stats import mannwhitneyu
 from torch import Tensor, nn
 
-from benchmarks.use.record import Rows, interval, paired, parser, settings_of, write_results
+from benchmarks.use.record import Rows, by_name, interval, paired, parser, settings_of, write_results
 from segue.engine.answer import abduct_images, check_inputs
 from segue.engine.method import Questions, of_mechanism, set_one
 from segue.engine.model import Model
+from segue.hardware import channels_last
 from segue.hub.load import load
 from segue.mechanisms.base import Loss
 from segue.nets.segmentor import Regressor
@@ -166,7 +168,7 @@ def trained(stream: Any, settings: Settings, seed: int) -> Regressor:
     """A classifier."""
     torch.manual_seed(seed)
     net = Regressor(size=(SIZE[0] // 2, SIZE[1] // 2), outputs=1, **settings["classifier"])
-    net.to(memory_format=torch.channels_last)
+    channels_last(net, dims=2)
     budget = {key: value for key, value in settings["training"].items() if key != "batch_size"}
     with tempfile.TemporaryDirectory() as folder:
         how = TrainingSettings(**budget, seed=seed, precision="no")
@@ -194,7 +196,11 @@ class Bench:
 
     def __init__(self, runs: Path, cache: Path, settings: Settings, confounder: str) -> None:
         self.runs, self.cache, self.settings, self.confounder = runs, cache, settings, confounder
-        self.test = choose(settings, confounder, "test", 0.5, seed=0)
+
+    @cached_property
+    def test(self) -> Chosen:
+        """Images of other subjects, whose confounder is as the label in a half."""
+        return choose(self.settings, self.confounder, "test", 0.5, seed=0)
 
     def made(self, method: str, chosen: Chosen, seed: int) -> Made:
         """Counterfactuals of the training images of a seed."""
@@ -239,7 +245,7 @@ def summary(rows: Rows, settings: Settings) -> list[dict[str, Any]]:
     found = []
     for confounder in settings["confounders"]:
         at = [row for row in rows.rows if row["confounder"] == confounder]
-        by_arm = {arm: [row for row in at if row["arm"] == arm] for arm in dict.fromkeys(row["arm"] for row in at)}
+        by_arm = by_name(at)
         for arm, own in by_arm.items():
             entry: dict[str, Any] = {"confounder": confounder, "arm": arm}
             for number in ("accuracy", "accuracy_as_confounded", "accuracy_against", "auc"):
@@ -256,10 +262,10 @@ def main() -> None:
     cache = options.cache or options.runs / "use"
     rows = Rows(cache / "bias.jsonl", ("confounder", "seed", "arm"))
     benches = [Bench(options.runs, cache, settings, one) for one in settings["confounders"]]
-    for seed in options.seeds or settings["seeds"]:
+    for seed in settings["seeds"] if options.seeds is None else options.seeds:
         for bench in benches:
             bench.arms(rows, seed)
-        write_results("bias", {"settings": settings, "arms": summary(rows, settings)})
+    write_results("bias", {"settings": settings, "arms": summary(rows.anew(), settings)})
 
 
 if __name__ == "__main__":

@@ -28,7 +28,8 @@ def parser(name: str, about: str | None) -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog=f"python -m benchmarks.use.{name}", description=about)
     made.add_argument("--runs", type=Path, default=ROOT / "runs", help="folder of the trained runs")
     made.add_argument("--cache", type=Path, help="counterfactuals and rows of an interrupted run; default: RUNS/use")
-    made.add_argument("--seeds", type=int, nargs="+", help="only these, so that processes can share the work")
+    seeds = "only these, so that processes can share the work; without any, what is there is written"
+    made.add_argument("--seeds", type=int, nargs="*", help=seeds)
     return made
 
 
@@ -44,6 +45,10 @@ class Rows:
             write_text(path, whole)
         self.rows: list[Row] = [json.loads(line) for line in whole.splitlines()]
 
+    def anew(self) -> "Rows":
+        """As the file is now, with the rows of other processes."""
+        return Rows(self.path, self.keys)
+
     def add(self, key: Mapping[str, Any], make: Callable[[], Row]) -> None:
         """The row of a key: as it was written, or made and written now."""
         if any(all(row[name] == key[name] for name in self.keys) for row in self.rows):
@@ -56,15 +61,22 @@ class Rows:
 
 
 def interval(values: Iterable[float]) -> dict[str, Any]:
-    """Mean over seeds and its 95% interval by Student's t.
+    """Mean over seeds and its 95% interval by Student's t; no interval of a single seed.
 
     >>> interval([1.0, 1.0, 1.0])
     {'mean': 1.0, 'ci95': [1.0, 1.0], 'seeds': 3}
     """
     found = np.array(list(values), float)
     mean, count = float(found.mean()), len(found)
-    half = float(stats.t.ppf(0.975, count - 1) * found.std(ddof=1) / math.sqrt(count)) if count > 1 else math.nan
+    if count < 2:
+        return {"mean": mean, "ci95": None, "seeds": count}
+    half = float(stats.t.ppf(0.975, count - 1) * found.std(ddof=1) / math.sqrt(count))
     return {"mean": mean, "ci95": [mean - half, mean + half], "seeds": count}
+
+
+def by_name(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """Rows by their arm, in the order in which arms appear first."""
+    return {arm: [row for row in rows if row["arm"] == arm] for arm in dict.fromkeys(row["arm"] for row in rows)}
 
 
 def paired(rows: Sequence[Row], base: Sequence[Row], number: str) -> dict[str, Any]:

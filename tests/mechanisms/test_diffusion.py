@@ -1,5 +1,6 @@
 """DDIM against MONAI's, inversion and its exact return, guidance where it is known what it must give, and gradients."""
 
+import math
 from itertools import pairwise
 
 import pytest
@@ -163,11 +164,11 @@ def test_loss_and_fidelity_are_errors_of_v_with_gradients(diffusion, factual):
     assert torch.equal(loss, terms["denoising"]) and bool(loss > 0)
     assert all(p.grad is not None and p.grad.isfinite().all() for p in diffusion.model.parameters())
     fidelity = diffusion.fidelity(factual, None)
-    assert fidelity.shape == (6,) and (fidelity < 0).all() and fidelity.requires_grad
+    assert fidelity.shape == (6,) and fidelity.isfinite().all() and fidelity.requires_grad
 
 
 def test_the_exact_denoiser_has_the_smallest_loss(parents):
-    """E of the squared error of v is least for the posterior mean: of Gaussian images, the closed form."""
+    """The error of v is least for the posterior mean, and fidelity largest: of Gaussian images, the closed form."""
     diffusion = made(parents)
     x = -0.5 + 0.3 * torch.randn(512, 1, *tiny.SIZE)
     facts = Facts(x, torch.ones(512, 2), torch.ones(512, 2, *tiny.SIZE), torch.ones(512))
@@ -177,6 +178,14 @@ def test_the_exact_denoiser_has_the_smallest_loss(parents):
         exact = with_net(diffusion, Gaussian(diffusion.alphas, mean, sd))
         losses[mean, sd] = float(-exact.fidelity(facts, None).mean())
     assert min(losses, key=losses.__getitem__) == (-0.5, 0.3)
+
+
+def test_fidelity_falls_by_the_nats_of_an_error_that_doubles(diffusion, factual, monkeypatch):
+    known = torch.full((6,), 0.1)
+    monkeypatch.setattr(Diffusion, "denoising", lambda self, image, maps: known)
+    before = diffusion.fidelity(factual, None)
+    known *= 2
+    torch.testing.assert_close(before - diffusion.fidelity(factual, None), torch.full((6,), 0.5 * math.log(2)))
 
 
 def test_the_gradient_of_fine_tuning_flows_through_the_last_steps_alone(parents, factual):

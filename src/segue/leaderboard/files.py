@@ -1,6 +1,7 @@
 """The task as files, for a method outside segue: the format of `segue requests` (docs/judge-your-method.md)."""
 
 from pathlib import Path
+from typing import Any
 
 from segue.leaderboard.task import GRID, TASK_SPACING, Task
 from segue.phantom import VARIABLES
@@ -13,8 +14,8 @@ def export_task(task: Task, out: Path) -> Path:
     Raises:
         InputError: `out` exists.
     """
-    about = {"study": "segue benchmark", "unit": GRID.unit, "size": list(GRID.size), "variables": list(VARIABLES)}
-    about |= {"intensity": GRID.intensity.settings(), "images_sha256": task.images_hash}
+    about: dict[str, Any] = {"study": "segue benchmark", "unit": GRID.unit, "size": list(GRID.size)}
+    about |= {"variables": list(VARIABLES), "intensity": GRID.intensity.settings(), "images_sha256": task.images_hash}
     about |= {"requests_sha256": task.requests_hash}
     one = task.regions.numpy()
     cases = Exported(task.ids, task.raw.numpy(), (one for _ in task.ids), [TASK_SPACING] * len(task.ids))

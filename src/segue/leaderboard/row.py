@@ -101,7 +101,7 @@ def numbers_of(task: Task, effects: pl.DataFrame, still: pl.DataFrame) -> Row:
     truth = summarise_distances(effects, span=GRID.span, subjects=task.ids, bootstrap=DRAWS, seed=0)
     mean = summarise(effects, sd=task.sd, subjects=task.ids, bootstrap=DRAWS, seed=0)["mean"]
     return {
-        "distance": float(posed["truth_mae"].sum() / posed["nothing"].sum()),
+        "distance": float(posed["truth_mae"].to_numpy().sum() / posed["nothing"].to_numpy().sum()),
         "distance_ci95": list(percentiles(draws.ratio(posed, "truth_mae", "nothing"))),
         "well_posed": truth["n_requests"],
         "mae_hu": truth["mae"],

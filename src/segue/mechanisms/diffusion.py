@@ -239,8 +239,8 @@ class Diffusion(nn.Module):
         return loss, {"denoising": loss}
 
     def fidelity(self, facts: Facts, posterior: Any) -> Float[Tensor, " batch"]:
-        """Minus the squared error of v given all parents: an ELBO up to the times' weights (Ho et al. 2020)."""
-        return -self.denoising(facts.image, self.maps(facts, facts.pa))
+        """-log(error of v) / 2, given all parents: nats per pixel of a Gaussian of the best variance."""
+        return -self.denoising(facts.image, self.maps(facts, facts.pa)).log() / 2
 
     def tuned(self) -> Sequence[nn.Module]:
         """The network: the one that predicts also abducts."""

@@ -11,7 +11,8 @@ COST_METRICS = (
     ),
     Metric(
         "seconds_per_image", "seconds an image", "low", "s",
-        "seconds of an answer to one request of one image, on one thread (or one GPU)", path="seconds_per_image",
+        "processor seconds of an answer to one request of one image, on one thread (or seconds on one GPU)",
+        path="seconds_per_image",
     ),
     Metric(
         "flops_per_image", "operations an image", "low", "FLOP",
