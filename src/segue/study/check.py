@@ -199,9 +199,8 @@ def check_further(study: Study, where: str) -> None:
         if variant.mechanism and variant.mechanism not in further(study):
             mend = "leave it out for the study's own mechanism, or give the study a section for this one"
             raise InputError(f"{key}.mechanism is {variant.mechanism}: {mend}")
-        if variant.moves and (variant.mechanism or variant.guide == "none"):
-            mend = "moves is of the study's own mechanism, fine-tuned; leave out mechanism, and give a guide"
-            raise InputError(f"{key}: {mend}")
+        if variant.moves and (variant.guide == "none" or "diffusion" in (variant.mechanism, study.mechanism)):
+            raise InputError(f"{key}: moves needs a guide, and no diffusion model moves anatomy: leave moves out")
         begun = study.finetune.variants.get(variant.start)
         if begun is not None and (begun.mechanism != variant.mechanism or "none" in (begun.guide, variant.guide)):
             raise InputError(f"{key}.start: {variant.start} and {name} must be of one mechanism, and have guides")
