@@ -21,10 +21,10 @@ $(VENV)/ready-dev: $(VENV)/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	@touch $@
 
-# The papers' four methods and segue's own without its ensemble, at smaller budgets than `make results`.
+# The papers' four methods, segue's own without its ensemble and without paint, at smaller budgets than `make results`.
 DEMO := --name coronary-demo --hvae.budget.steps 360 --finetune.budget.steps 170 --finetune.variants "{ \
   segue_move_only: {panel: false, budget: {steps: 180}}, segue: {panel: false, budget: {steps: 100}}}"
-demo: $(VENV)/ready ## train and judge five methods on the coronary phantom, to runs/coronary-demo/report
+demo: $(VENV)/ready ## train and judge six methods on the coronary phantom, to runs/coronary-demo/report
 	$(BIN)/segue run studies/coronary-phantom.yaml --runs $(RUNS) $(DEMO)
 
 test: $(VENV)/ready-dev ## the tests, a tiny training from end to end among them
