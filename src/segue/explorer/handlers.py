@@ -13,7 +13,7 @@ from segue.errors import InputError
 from segue.explorer import download, upload
 from segue.explorer.api import JSON
 from segue.explorer.asking import MOST_METHODS, Answer, answer_pictures, ask, measured, sweep
-from segue.explorer.cohort_table import CohortRequest, answer_cohort, columns_of
+from segue.explorer.cohort_table import CohortRequest, answer_cohort, cohort_html, columns_of
 from segue.explorer.gallery import Gallery
 from segue.explorer.markup import filled
 from segue.explorer.models import Chosen, Explored
@@ -192,14 +192,14 @@ class Handlers:
         """One request of many images of the cohort, as a table."""
         asked = CohortRequest.read(written, first_of(methods), follow, int(images))
         rows = answer_cohort(self.explored, asked)
-        return {"cohort": gr.Dataframe(value=rows, headers=columns_of(self.explored), visible=True)}
+        return {"cohort": gr.HTML(rows=cohort_html(columns_of(self.explored), rows))}
 
     @or_message("cohort_told")
-    def open_row(self, written: str, methods: list[str], follow: bool, event: gr.SelectData) -> Changed:
+    def open_row(self, written: str, picked: Mapping[str, str], methods: list[str], follow: bool) -> Changed:
         """The image of the row that was clicked, with the table's request."""
         assert self.explored.source is not None
         do = CohortRequest.read(written, first_of(methods), follow, 1).do
-        place = self.explored.source.ids.index(str(event.row_value[0]))
+        place = self.explored.source.ids.index(picked["image"])
         return self.show(self.explored.choose(place), methods, follow, None, do=dict(do))
 
 

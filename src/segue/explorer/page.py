@@ -10,7 +10,7 @@ import gradio as gr
 from segue.explorer import upload
 from segue.explorer.api import endpoints
 from segue.explorer.asking import MOST_METHODS
-from segue.explorer.cohort_table import MOST_IMAGES, columns_of
+from segue.explorer.cohort_table import MOST_IMAGES
 from segue.explorer.handlers import Changed, Handlers
 from segue.explorer.markup import asset, filled
 from segue.explorer.models import Explored
@@ -105,7 +105,7 @@ class Page:
             started = [*names, "methods", "follow"]
             self.on(loaded.then, handlers.start, ["link"], started, wait=True, **QUIET)
             self.on(
-                parts["cohort"].select, handlers.open_row, ["cohort_request", "methods", "follow"],
+                parts["cohort"].click, handlers.open_row, ["cohort_request", "cohort", "methods", "follow"],
                 [*names, "cohort_told"], wait=True, **QUIET,
             )  # fmt: skip
         self.on(
@@ -130,7 +130,7 @@ class Page:
         parts = self.parts
         with gr.Tab("Upload"):
             gr.HTML(filled("hint.html.j2", lines=upload.hint(self.explored.first.grid)))
-            parts["file"] = gr.File(label="File", type="filepath", file_count="single", height=110)
+            parts["file"] = gr.File(label="File", type="filepath", file_count="single", height=140)
             parts["upload_told"] = gr.HTML(elem_id="sg-upload-message")
             parts["slice"] = gr.Slider(1, 2, value=1, step=1, label="Slice, along the last axis", visible=False)
             names = self.explored.covariates
@@ -179,10 +179,8 @@ class Page:
                 parts["images"] = gr.Number(min(IMAGES, most), label="Images", precision=0, minimum=1, maximum=most)
             button = gr.Button("Answer all")
             parts["cohort_told"] = gr.HTML()
-            parts["cohort"] = gr.Dataframe(
-                headers=columns_of(self.explored), interactive=False, visible=False, max_height=420,
-                label="Click a heading to sort, a row to open its image", elem_id="sg-table",
-            )  # fmt: skip
+            script = asset("cohort.js")
+            parts["cohort"] = gr.HTML({}, rows="", html_template="${rows}", js_on_load=script, elem_id="sg-table")
         request, written = parts["request"], parts["cohort_request"]
         request.input(None, [request, written], written, js=asset("percent.js"), **LIGHT)
         asked = ["cohort_request", "methods", "follow", "images"]
