@@ -15,6 +15,7 @@ from segue.engine.answer import abduct_images, check_inputs, predictions
 from segue.engine.asked import requested_parents
 from segue.engine.model import Model
 from segue.errors import InputError
+from segue.mechanisms.base import Moves, offered
 
 __all__ = [
     "DrawnRequests",

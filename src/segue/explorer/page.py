@@ -214,8 +214,8 @@ def by_part(work: Handler, parts: Mapping[str, Any]) -> Callable[..., Any]:
     def stepwise(*values: Any, **given: Any) -> Iterator[dict[Any, Any]]:
         yield from map(renamed, work(*values, **given))
 
-    chosen = stepwise if inspect.isgeneratorfunction(work) else once
-    chosen.__signature__ = inspect.signature(work)  # type: ignore[attr-defined]
+    chosen: Any = stepwise if inspect.isgeneratorfunction(work) else once
+    chosen.__signature__ = inspect.signature(work)
     return chosen
 
 

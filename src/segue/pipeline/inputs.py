@@ -74,9 +74,11 @@ def typical_of(model: Model, store: Store, layout: ThumbnailModel | None = None)
         known = infer_images(model, inputs)
         found = image_statistics(known.raw, model.grid, layout) | model_statistics(known, model.mechanism)
         rows.append({name: column.cpu() for name, column in found.items()})
-    found = calibrate(layout, {name: torch.cat([row[name] for row in rows]) for name in rows[0]})
+    typical = calibrate(layout, {name: torch.cat([row[name] for row in rows]) for name in rows[0]})
     validation = spaced(np.sort(store.indices("validation")), ASKED)
-    return replace(found, answers=usual_answers(model, store, validation)) if len(validation) else found
+    if not len(validation):
+        return typical
+    return replace(typical, answers=usual_answers(model, store, validation))
 
 
 def held_out(store: Store) -> Int[np.ndarray, " image"]:
