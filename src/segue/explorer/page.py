@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import wraps
-from typing import Any
+from typing import Any, no_type_check
 
 import gradio as gr
 
@@ -210,11 +210,12 @@ def by_part(work: Handler, parts: Mapping[str, Any]) -> Callable[..., Any]:
     def once(*values: Any, **given: Any) -> dict[Any, Any]:
         return renamed(work(*values, **given))
 
+    @no_type_check  # gradio must see that it is a generator, also where the tests check types
     @wraps(work)
     def stepwise(*values: Any, **given: Any) -> Iterator[dict[Any, Any]]:
         yield from map(renamed, work(*values, **given))
 
-    chosen: Any = stepwise if inspect.isgeneratorfunction(work) else once
+    chosen: Any = stepwise if inspect.isgeneratorfunction(inspect.unwrap(work)) else once
     chosen.__signature__ = inspect.signature(work)
     return chosen
 
