@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 RUNS ?= runs
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test slow lint types results full baselines tuning ablations models bench scm coupled screenshots explore clean
+.PHONY: help demo test slow lint types results full baselines tuning ablations models leaderboard use rank bench scm coupled \
+  screenshots explore clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -20,10 +21,10 @@ $(VENV)/ready-dev: $(VENV)/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	@touch $@
 
-# The papers' four methods and segue's own without its ensemble, at smaller budgets than `make results`.
+# The papers' four methods, segue's own without its ensemble and without paint, at smaller budgets than `make results`.
 DEMO := --name coronary-demo --hvae.budget.steps 360 --finetune.budget.steps 170 --finetune.variants "{ \
   segue_move_only: {panel: false, budget: {steps: 180}}, segue: {panel: false, budget: {steps: 100}}}"
-demo: $(VENV)/ready ## train and judge five methods on the coronary phantom, to runs/coronary-demo/report
+demo: $(VENV)/ready ## train and judge six methods on the coronary phantom, to runs/coronary-demo/report
 	$(BIN)/segue run studies/coronary-phantom.yaml --runs $(RUNS) $(DEMO)
 
 test: $(VENV)/ready-dev ## the tests, a tiny training from end to end among them
@@ -57,11 +58,15 @@ PARTS := {segue: {}, segue_move_only: {}, segue_paint_only: {}, \
   segue_without_corrections: {$(MOVES), budget: {steps: 200, lr: 0.001}}, \
   pos_seg_cft_corrected: {corrections: 2}}
 
-MOVING := painting smoothness resolution carried
+MOVING := painting smoothness resolution
+# Settings that were chosen on validation subjects.
+CHOSEN := carried-phantom carried-chest carried-heart carried-strips outside-heart
+FOLDER_carried-chest = --cohort.folder $(CHEST)
+FOLDER_carried-heart = --cohort.folder $(HEART)
+FOLDER_carried-strips = --cohort.folder $(STRIPS)
+FOLDER_outside-heart = --cohort.folder $(HEART)
 results: $(VENV)/ready ## what results/ holds, made anew (make results CHEST=folder HEART=folder STRIPS=folder VOLUMES=folder)
 	$(BIN)/segue run studies/coronary-phantom.yaml --runs $(RUNS) --finetune.variants "$(PARTS)"
-	$(BIN)/segue run studies/coronary-phantom.yaml --runs $(RUNS) --name coronary-carried --deformation.carried image \
-	  --finetune.guides "[none]" --finetune.variants "{segue: {}, segue_move_only: {}}"
 	$(BIN)/segue run studies/coronary-phantom.yaml --runs $(RUNS) --name coronary-broadcast --hvae.conditioning "[broadcast]"
 	$(BIN)/segue run studies/chest-zones.yaml --runs $(RUNS) --cohort.folder $(CHEST)
 	$(BIN)/segue run studies/chest-small.yaml --runs $(RUNS) --cohort.folder $(CHEST)
@@ -69,12 +74,13 @@ results: $(VENV)/ready ## what results/ holds, made anew (make results CHEST=fol
 	$(BIN)/segue run studies/coronary-strips.yaml --runs $(RUNS) --cohort.folder $(STRIPS)
 	$(BIN)/segue run studies/hippocampus.yaml --runs $(RUNS) --cohort.folder $(VOLUMES)
 	$(BIN)/segue evaluate studies/chest-small.yaml --runs $(RUNS) --cohort.folder $(CHEST) --shift all
-	$(BIN)/segue evaluate studies/cardiac-sectors.yaml --runs $(RUNS) --cohort.folder $(HEART) --shift all
+	$(BIN)/segue evaluate studies/cardiac-sectors.yaml --runs $(RUNS) --cohort.folder $(HEART) --shift all \
+	  --finetune.guides "[none, region]" --finetune.variants "{segue: {}, segue_move_only: {}}"
 	$(BIN)/segue ablate studies/ablations/real/small-data.yaml --runs $(RUNS) --cohort.folder $(CHEST)
 	set -e; $(foreach name,$(MOVING),$(BIN)/segue ablate studies/ablations/moving/$(name).yaml --runs $(RUNS) --cohort.folder $(CHEST);)
+	set -e; $(foreach name,$(CHOSEN),$(BIN)/segue ablate studies/ablations/validation/$(name).yaml --runs $(RUNS) $(FOLDER_$(name));)
 	$(call keep,coronary-phantom)
 	$(call keep,coronary-broadcast)
-	$(call keep,coronary-carried)
 	$(call keep,chest-zones)
 	$(call keep,chest-small)
 	$(call keep,cardiac-sectors)
@@ -82,7 +88,7 @@ results: $(VENV)/ready ## what results/ holds, made anew (make results CHEST=fol
 	$(call keep,hippocampus)
 	cp $(RUNS)/hippocampus/evaluate/slices.png results/hippocampus/
 	$(call keep_ablation,small-data)
-	$(foreach name,$(MOVING),$(call keep_ablation,$(name));)
+	$(foreach name,$(MOVING) $(CHOSEN),$(call keep_ablation,$(name));)
 	cp $(RUNS)/chest-small/shifted/shifts.* results/chest-small/
 	cp $(RUNS)/cardiac-sectors/shifted/shifts.* results/cardiac-sectors/
 
@@ -126,7 +132,20 @@ models: $(VENV)/ready ## the models that the package ships, from their runs (RUN
 	  $(BIN)/segue export $(RUNS)/$(RUN_$(name)) --out $(RUNS)/export/$(name) \
 	    --notes studies/$(RUN_$(name)).md $(EXPORT_$(name)); \
 	  rm -rf $(MODELS)/$(name); mv $(RUNS)/export/$(name) $(MODELS)/$(name);)
+	$(BIN)/python -m benchmarks.pack_judge $(RUNS)/$(FULL)
 	du -sh $(MODELS)/*
+
+BOARD := results/leaderboard/leaderboard.json
+leaderboard: $(VENV)/ready-dev ## the rows of docs/benchmark.md, from the run of `make full`
+	$(BIN)/segue benchmark nothing untrained_warp truth coronary-phantom --out $(BOARD)
+	set -e; $(foreach name,no_cft reg_cft pos_seg_cft segue_move_only,\
+	  $(BIN)/segue benchmark $(RUNS)/$(FULL) --method $(name) --out $(BOARD);)
+
+use: $(VENV)/ready-dev ## is it of use? augmentation, bias, progression (docs/use.md), from the runs chest-small and coronary-phantom-full
+	@set -e; for name in augmentation bias progression; do $(BIN)/python -m benchmarks.use.$$name --runs $(RUNS); done; $(BIN)/python -m benchmarks.use.figures
+
+rank: $(VENV)/ready-dev ## the mini-benchmark: trains four tiny studies, fails if the ranking of methods regresses
+	$(BIN)/python -m pytest -m bench -s
 
 # Each takes --quick, --out and its own scale: .venv/bin/python -m benchmarks.step --help
 BENCHMARKS := step finetuning requests reference backends growth cohort coverage precision generation explorer

@@ -113,8 +113,8 @@ def together(opened: Sequence[Any], label: str, values: Iterator[float], rounds:
 
 
 @contextmanager
-def pages(address: str, users: int) -> Iterator[list[Any]]:
-    """So many users' pages in one browser, each with an image of its own."""
+def in_browser() -> Iterator[Any]:
+    """A browser, closed in the end."""
     from playwright.sync_api import sync_playwright
 
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -122,6 +122,14 @@ def pages(address: str, users: int) -> Iterator[list[Any]]:
         raise InputError("no Chromium is found: apt-get install chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def pages(address: str, users: int) -> Iterator[list[Any]]:
+    """So many users' pages in one browser, each with an image of its own."""
+    with in_browser() as browser:
         opened = []
         for user in range(users):
             page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
@@ -130,7 +138,6 @@ def pages(address: str, users: int) -> Iterator[list[Any]]:
             page.get_by_alt_text(f"Factual image, image {user}").wait_for()
             opened.append(page)
         yield opened
-        browser.close()
 
 
 @contextmanager
@@ -150,13 +157,17 @@ def served(networks: Networks, size: tuple[int, int], threads: int) -> Iterator[
 def serve_here(pipe: Connection, networks: Networks, size: tuple[int, int], threads: int) -> None:
     """Serve untrained networks, with a judge, until told to end."""
     torch.set_num_threads(threads)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    address, close = serve(untrained(networks, size), port=port)
+    address, close = serve(untrained(networks, size), port=free_port())
     pipe.send(address)
     pipe.recv()
     close()
+
+
+def free_port() -> int:
+    """A port that nothing uses."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def untrained(networks: Networks, size: tuple[int, int]) -> Explored:

@@ -22,7 +22,7 @@ LAYERS = [
     {"study"},
     {"pipeline"},
     {"hub"},
-    {"bridges"},
+    {"bridges", "leaderboard"},
     {"generation"},
     {"explorer"},
     {"cli"},

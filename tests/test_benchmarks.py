@@ -259,9 +259,17 @@ def test_the_table_shows_all_results_of_a_folder(tmp_path):
 
 
 def test_the_interval_contains_the_truth_of_fresh_phantoms_about_as_often_as_it_says(tmp_path):
-    scale = {"images": 27, "seed": 5}
+    scale = {"images": 27, "seed": 5, "calibration": 6}
     run("coverage", coverage.measure, full=scale, quick=scale, arguments=["--out", str(tmp_path)])
-    rows = {row["image"]: row for row in checked(tmp_path, "coverage")["rows"]}
-    assert rows.keys() == {"true counterfactual", "answer"}
-    for row in rows.values():
-        assert row["requests"] > 15 and row["coverage"] > 0.7 and 0.02 < row["median_width_sd"] < 1.5
+    rows = {(row["image"], row["interval"]): row for row in checked(tmp_path, "coverage")["rows"]}
+    for image in ("true counterfactual", "answer"):
+        alone, wide = rows[image, "spread alone"], rows[image, "with the measurement error"]
+        assert alone["requests"] > 15 and alone["coverage"] > 0.7 and wide["coverage"] > 0.85
+        assert 0.02 < alone["median_width_sd"] < wide["median_width_sd"] < 1.5
+
+
+def test_the_share_of_the_error_that_is_needed_is_a_quantile_of_what_each_request_needs():
+    """Guide and one member that agree, a unit error, and truths that are missed by 1, 2, ..., 39."""
+    missed = torch.arange(1.0, 40)
+    changes = coverage.Changes(torch.zeros(2, 39), missed, torch.ones(39), torch.ones(39))
+    assert coverage.needed(changes) == pytest.approx(38 / 1.959964, rel=1e-4)

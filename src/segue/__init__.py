@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from segue.hub.load import load
     from segue.hub.locate import shipped
     from segue.hub.remote import push_to_hub
+    from segue.leaderboard.row import benchmark
     from segue.straightening import Centreline, Straightened, VesselSection, read_centreline, straighten
 
 __version__ = "0.1.0"
@@ -24,6 +25,7 @@ __all__ = [
     "Population",
     "Straightened",
     "VesselSection",
+    "benchmark",
     "effects",
     "load",
     "push_to_hub",
@@ -44,6 +46,7 @@ _HOME = {
     "sample": "segue.engine.population",
     "shipped": "segue.hub.locate",
     "push_to_hub": "segue.hub.remote",
+    "benchmark": "segue.leaderboard.row",
     "Centreline": "segue.straightening",
     "VesselSection": "segue.straightening",
     "Straightened": "segue.straightening",

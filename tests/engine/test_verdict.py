@@ -1,6 +1,7 @@
 """Verdicts: shares against arithmetic, intervals against scipy, and each kind of doubt on a model that is known."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from segue.cohort.grid import Grid
 from segue.cohort.intensity import Intensity
 from segue.engine.answer import answer
 from segue.engine.model import Model
+from segue.engine.typical import UsualAnswers
 from segue.engine.verdict import Doubt, Verdict, achieved_interval, is_met, refuse_unmet, share_of
 from segue.errors import InputError
 from segue.mechanisms.refined import Refined
@@ -64,6 +66,13 @@ def images() -> torch.Tensor:
     image[..., :3, 4:12] = 0.5
     image[..., :4, 20:28] = 0.5
     return image
+
+
+def usually(found: Model, *, error: float = 0.0, reach: float = 0.0) -> Model:
+    """The model, with what is usual of its answers."""
+    answers = UsualAnswers(torch.full((2,), error), torch.full((2,), reach))
+    found.input_check = SimpleNamespace(typical=SimpleNamespace(answers=answers), doubts=lambda known: [()])
+    return found
 
 
 def kinds(verdict: Verdict) -> list[str]:
@@ -135,6 +144,18 @@ def test_the_interval_is_students_prediction_interval():
     assert high - low == pytest.approx(np.mean(values) + np.hypot(half, more))  # the lower end is 0: no area is less
 
 
+def test_the_measurement_error_that_segmentors_share_widens_the_interval(images):
+    values = [9.0, 10.0, 10.5, 12.0]
+    low, high = achieved_interval(values, [])
+    wide = achieved_interval(values, [], error=2.0)
+    half = np.hypot((high - low) / 2, 1.96 * 0.7 * 2)
+    assert wide == pytest.approx((np.mean(values) - half, np.mean(values) + half), abs=1e-3)
+    (said,) = usually(model(), error=20.0).counterfactual(images, {"bar@left": 56}).verdict
+    (one,) = said.reached
+    assert one.interval == pytest.approx((one.achieved - 1.96 * 14, one.achieved + 1.96 * 14), rel=1e-3)
+    assert one.spread is None and one.interval[0] < 32 and said.ok  # the factual value has the same error
+
+
 def test_the_ensemble_and_its_spread_stand_beside_the_guide(images):
     members = [tiny.Tones(0.5, width=width) for width in (0.2, 0.4)]
     (said,) = model(ensemble=members).counterfactual(images, {"bar@left": 56}).verdict
@@ -161,7 +182,8 @@ def test_posterior_samples_have_a_spread_of_their_own():
     torch.manual_seed(0)
     asked = {"lumen@mid": "+1sd"}
     one, many = (known.counterfactual(known.examples()[:1], asked, particles=n).verdict[0].reached[0] for n in (1, 4))
-    assert one.interval is None and many.interval[0] < many.achieved < many.interval[1]
+    assert one.spread is None and many.spread[0] < many.achieved < many.spread[1]
+    assert many.interval[0] < many.spread[0] and many.spread[1] < many.interval[1]
 
 
 # ---- the request -------------------------------------------------------------------------------------------------
@@ -198,10 +220,17 @@ def test_change_far_from_the_outlines_is_said(images):
     (far,) = model(haze=0.3).counterfactual(images, {"bar@left": 32}).verdict
     assert near.reach < 0.3 < 0.5 < far.reach and kinds(near) == []
     assert kinds(far)[-1] == "locality" and "outlines of bar" in far.doubts[-1].text
+    for most, doubted in ((0.2, True), (0.99, False)):
+        (said,) = usually(model(haze=0.3), reach=most).counterfactual(images, {"bar@left": 32}).verdict
+        text = said.doubts[-1].text if doubted else said.notes[-1]
+        assert ("locality" in kinds(said)) == doubted and said.reach == far.reach
+        assert f"usual for this model is up to {most:.0%}" in text and f"{far.reach:.0%} of the change" in text
 
 
 class Checked:
     """Says of every image which one it is."""
+
+    typical = SimpleNamespace(answers=None)
 
     def doubts(self, known):
         return [(f"image {i} is black",) for i in range(len(known.raw))]

@@ -364,8 +364,13 @@ def test_one_request_of_many_images_as_a_table_that_sorts_and_opens(visit, opene
     page.get_by_role("button", name="Answer all").click()
     table = page.locator("#sg-table")
     for id in opened.source.ids[:3]:
-        expect(table.get_by_text(id, exact=True).locator("visible=true").first).to_be_visible()
-    table.get_by_text(opened.source.ids[2], exact=True).locator("visible=true").first.click()
+        expect(table.get_by_role("button", name=id, exact=True)).to_be_visible()
+    for order in (1, -1):
+        table.get_by_role("button", name="factual").click()
+        cells = table.locator("td:nth-child(3)").evaluate_all("all => all.map((one) => one.dataset.value)")
+        values = [float(one) for one in cells]
+        assert values == sorted(values)[::order] and len(set(values)) > 1
+    table.get_by_role("button", name=opened.source.ids[2], exact=True).click()
     expect(page.get_by_alt_text(f"Factual image, {opened.source.ids[2]}")).to_be_visible()
     expect(asked_row(page)).to_have_count(1)
 

@@ -5,7 +5,7 @@ import small_study
 
 from segue.errors import InputError
 from segue.explorer.asking import ask
-from segue.explorer.cohort_table import CohortRequest, answer_cohort, columns_of
+from segue.explorer.cohort_table import CohortRequest, answer_cohort, cohort_html, columns_of
 from segue.explorer.models import explored
 
 pytestmark = pytest.mark.xdist_group("explorer")
@@ -27,6 +27,8 @@ def test_a_row_is_the_answer_to_its_image(opened):
     assert row["achieved (judge)"] == pytest.approx(one.judge[MID], rel=1e-3)
     error = (one.judge[MID] - answer.requested[MID]) / answer.sd[MID]
     assert row["error (sd)"] == pytest.approx(error, rel=1e-3, abs=1e-3)
+    html = cohort_html(columns_of(opened), answer_cohort(opened, asked))
+    assert html.count("<tr>") == 1 + len(rows) and f'data-image="{row["image"]}"' in html and one.verdict.word in html
     assert row["verdict"] == one.verdict.word and row["reach (%)"] == pytest.approx(100 * one.verdict.reach, abs=0.06)
 
 

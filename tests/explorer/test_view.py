@@ -17,9 +17,10 @@ from segue.engine.model import Model
 from segue.errors import InputError
 from segue.explorer import download
 from segue.explorer.asking import ask
+from segue.explorer.handlers import Handlers
 from segue.explorer.models import Chosen, Explored, explored
 from segue.explorer.panel import panel, sliders
-from segue.explorer.view import table, table_rows, view
+from segue.explorer.view import table, table_rows, verdicts_shown, view
 from segue.mechanisms.hvae import HVAEMechanism
 from segue.text import in_digits, typeset
 
@@ -133,6 +134,18 @@ def test_more_than_the_image_holds_gets_a_sentence(value):
 def test_every_variable_that_was_asked_has_a_verdict_in_words():
     opened, chosen = volumes(), a_volume()
     answer = ask(opened, chosen.case, {"bar@left": "+50%"}, ["no_cft"])
-    page = Page(view(opened, chosen, answer))
+    page, waiting = Page(verdicts_shown(answer)), Page(verdicts_shown(answer, measuring=True))
     (reached,) = answer.readings[0].verdict.reached
     assert not reached.met and "bar, left: factual" in page.text and "NOT MET" in page.text
+    assert "measuring" in waiting.text and "met" not in waiting.text
+
+
+def test_pictures_come_first_and_what_is_measured_on_them_after():
+    opened, chosen = volumes(), a_volume()
+    do = {"bar@left": 300.0}
+    first, then = Handlers(opened).answer(chosen, {"key": chosen.key, "do": do}, ["no_cft"], True, None)
+    whole = ask(opened, chosen.case, do, ["no_cft"])
+    assert first["shown"] == view(opened, chosen, whole) and "measuring" in first["verdicts"] and "table" not in first
+    assert then["verdicts"] == verdicts_shown(whole) and then["table"] == table(opened, whole) and "shown" not in then
+    (wrong,) = Handlers(opened).answer(chosen, {"key": chosen.key, "do": {"foo": 1.0}}, ["no_cft"], True, None)
+    assert "foo" in wrong["told"] and len(wrong) == 1

@@ -36,7 +36,7 @@ def test_nothing_moves_where_nothing_is_asked(mechanism, factual, carried):
     null, changed = mover.predict(factual, mover.abduct(factual), [factual.pa, asked(factual)])
     assert torch.equal(null, factual.image)
     assert not torch.equal(changed, factual.image)
-    (displacement,) = mover.displacements(factual, mover.abduct(factual), [factual.pa])
+    ((_, displacement),) = mover.moved(factual, mover.abduct(factual), [factual.pa])
     assert not displacement.any()
 
 

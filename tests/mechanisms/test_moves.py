@@ -7,7 +7,7 @@ from torch import nn
 
 from segue.causal.facts import Facts
 from segue.engine.method import Questions, of_function, of_mechanism
-from segue.mechanisms.base import Moves, offered
+from segue.mechanisms.base import Moved, Moves, offered
 from segue.mechanisms.refined import Refined
 
 
@@ -21,9 +21,11 @@ class Stretch(nn.Module):
     def abduct(self, facts, *, sample=False):
         return None
 
-    def displacements(self, facts, posterior, requests):
+    def moved(self, facts, posterior, requests):
+        self.aims = requests
         zero = torch.zeros(len(facts.image), 2, *facts.image.shape[2:])
-        return [zero + self.parents.standardise(pa)[:, :1, None, None] for pa in requests]
+        shifts = [zero + self.parents.standardise(pa)[:, :1, None, None] for pa in requests]
+        return [Moved(facts.image, shift) for shift in shifts]
 
     def predict(self, facts, posterior, requests):
         return [facts.image for _ in requests]
@@ -47,11 +49,12 @@ def test_a_method_hands_on_what_its_mechanism_moves_and_nothing_where_nothing_is
 @pytest.mark.parametrize("corrections", [0, 2])
 def test_a_refined_mechanism_moves_for_the_aims_of_its_answers(parents, corrections):
     questions = asked(parents)
-    refined = Refined(Stretch(parents), corrections=corrections)
+    stretch = Stretch(parents)
+    refined = Refined(stretch, corrections=corrections)
     assert isinstance(refined, Moves) and offered(refined, Moves) is refined
-    aims, _ = refined.corrected(questions.facts, None, questions.requests)
-    found = refined.displacements(questions.facts, None, questions.requests)
-    torch.testing.assert_close(found[1][:, 0, 0, 0], parents.standardise(aims[1])[:, 0])
+    found = refined.moved(questions.facts, None, questions.requests)
+    aims = stretch.aims
+    torch.testing.assert_close(found[1].displacement[:, 0, 0, 0], parents.standardise(aims[1])[:, 0])
     assert torch.equal(aims[1], questions.requests[1]) == (corrections == 0)  # it never moves the image: aims go on
 
 

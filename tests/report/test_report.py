@@ -11,6 +11,7 @@ from PIL import Image
 from segue.errors import InputError
 from segue.report.columns import method_title
 from segue.report.page import WIDEST, ReportContent, duration, write_report
+from segue.report.verdict_text import verdict_text
 
 VOID = {"meta", "img", "br", "link", "hr", "input"}
 
@@ -176,3 +177,10 @@ def test_a_missing_extra_figure_is_named(tmp_path, figure):
 )
 def test_durations(seconds, text):
     assert duration(seconds) == text
+
+
+def test_report_and_verdict_say_whose_images_were_judged(tmp_path):
+    metrics = fake_metrics() | {"split": "validation"}
+    assert "validation images" in str(verdict_text(metrics)) and "test images" not in str(verdict_text(metrics))
+    write_report(tmp_path / "report.html", ReportContent(metrics, tmp_path / "none.png", ""))
+    assert "For every validation image" in (tmp_path / "report.html").read_text()

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from segue.anatomy import hard
 from segue.causal.request import Request, check_request
-from segue.engine.answer import Abducted, abduct_images, check_inputs, predictions
+from segue.engine.answer import abduct_images, check_inputs, predictions
 from segue.engine.asked import requested_parents
 from segue.engine.model import Model
 from segue.errors import InputError
@@ -130,16 +130,8 @@ def answer_one(
     asked = requested_parents(model, [Request(dict(do))], known.facts.pa, known.facts.pixel_area)
     (found,) = predictions(model, known, torch.zeros(1, dtype=torch.long, device=model.device), asked)
     labels = hard(found.soft)[0].argmax(0, keepdim=True)
-    moved = displacement_of(model, known, asked)
+    moved = None if found.displacement is None else found.displacement[0].cpu()
     return AnsweredImage(found.raw[0].cpu(), labels.cpu(), moved, found.verdicts[0].word)
-
-
-def displacement_of(model: Model, known: Abducted, asked: Tensor) -> Float[Tensor, "dims *space"] | None:
-    """How the mechanism moves the image, where it does."""
-    mover = offered(model.mechanism, Moves)
-    if mover is None:
-        return None
-    return mover.displacements(known.facts, known.posteriors[0], [model.space.bounded(asked)])[0][0].cpu()
 
 
 def changed_labels(answered: AnsweredImage, labels: Tensor, source: str) -> Tensor:

@@ -26,6 +26,9 @@ def explore_command(rest: list[str]) -> None:
         port = page.server_port
         print(f"http://{options.host}:{port}/ shows how far it is", flush=True)
         page.say("Importing torch, MONAI and gradio")
+        from segue.explorer.lean_imports import import_monai, settle
+
+        import_monai()
         from segue.explorer.models import explored
         from segue.explorer.serve import prepared, serve_page
 
@@ -33,6 +36,7 @@ def explore_command(rest: list[str]) -> None:
         opened = explored(options.model, methods=options.methods, cohort=options.cohort)
         page.say("Building the page")
         ready = prepared(opened)
+        settle()
     address, close = serve_page(ready, host=options.host, port=port, users=users)
     print(f"{address}  (stop with Ctrl-C)", flush=True)
     try:

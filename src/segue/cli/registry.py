@@ -65,6 +65,11 @@ MODEL = {
     ),
 }
 DATA = {
+    "benchmark": Command(
+        "[MODEL ...]",
+        "a row of the phantom's leaderboard: MODEL, or --answers NAME=FOLDER, or --export FOLDER",
+        "segue.cli.benchmark:benchmark_command",
+    ),
     "init": Command(
         "FOLDER",
         "look at a folder of images and masks, and write a study of it: -o study.yaml",

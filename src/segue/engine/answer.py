@@ -27,13 +27,16 @@ from segue.mechanisms.correction import areas_of_each
 
 __all__ = [
     "CaseAnswer",
+    "Drawn",
     "Inputs",
     "Predicted",
     "abduct_images",
     "answer",
     "check_inputs",
+    "drawn",
     "infer_images",
     "predictions",
+    "with_verdicts",
 ]
 
 if TYPE_CHECKING:
@@ -71,7 +74,7 @@ class Predicted(NamedTuple):
     Attributes:
         raw: x* in the source's units. image: x* scaled. soft: the guide's masks of x*, and `achieved` their areas.
         verdicts: one a request.
-        displacement: in pixels, as of `segue.mechanisms.base.Moves`; None where the mechanism does not move.
+        displacement: in pixels, as of `segue.mechanisms.base.Moved`; None where the mechanism does not move.
 
     >>> import segue
     >>> model = segue.load("coronary-phantom")
@@ -87,6 +90,28 @@ class Predicted(NamedTuple):
     achieved: Float[Tensor, "request measured"]
     verdicts: tuple[Verdict, ...]
     displacement: Float[Tensor, "request dims *space"] | None = None
+
+
+class Drawn(NamedTuple):
+    """Counterfactuals before their verdicts.
+
+    Attributes:
+        owner: the image of each request. facts: of these images, one row a request. asked: pa* as it was asked.
+        found: without verdicts. draws: the answer of each posterior sample, scaled; `found` is their mean.
+
+    >>> import segue
+    >>> model = segue.load("coronary-phantom")
+    >>> known = abduct_images(model, check_inputs(model, model.examples()[:1]))
+    >>> (one,) = drawn(model, known, torch.tensor([0]), known.facts.pa)
+    >>> one.found.verdicts, len(with_verdicts(model, known, one).verdicts)
+    ((), 1)
+    """
+
+    owner: Int[Tensor, " request"]
+    facts: Facts
+    asked: Float[Tensor, "request variable"]
+    found: Predicted
+    draws: list[Tensor]
 
 
 def batch_length(model: "Model") -> int:
@@ -144,7 +169,6 @@ def measure_images(model: "Model", inputs: Inputs) -> MeasuredImages:
     return MeasuredImages(window, facts, soft)
 
 
-@torch.inference_mode()
 def predictions(
     model: "Model", known: Abducted, owner: Int[Tensor, " request"], asked: Float[Tensor, "request variable"]
 ) -> Iterator[Predicted]:
@@ -160,6 +184,14 @@ def predictions(
     >>> torch.equal(null.raw, model.examples()[:1])
     True
     """
+    return (with_verdicts(model, known, one) for one in drawn(model, known, owner, asked))
+
+
+@torch.inference_mode()
+def drawn(
+    model: "Model", known: Abducted, owner: Int[Tensor, " request"], asked: Float[Tensor, "request variable"]
+) -> Iterator[Drawn]:
+    """`predictions` before their verdicts, which need further measurements: a picture can be shown before them."""
     length = batch_length(model)
     for i, part in zip(owner.split(length), asked.split(length), strict=True):
         facts, target = known.facts.rows(i), model.space.bounded(part)
@@ -171,7 +203,14 @@ def predictions(
         achieved = measure(soft, facts.weights, model.parents.structure_of, facts.pixel_area)
         raw = unless_null(null, known.raw[i], model.grid.unscale(image, known.window[i]))
         found = Predicted(raw, image, soft, achieved, (), None if moved[0] is None else mean_image(moved))
-        yield found._replace(verdicts=verdicts(model, known, i, evidence_on(model, known, i, part, found, list(each))))
+        yield Drawn(i, facts, part, found, list(each))
+
+
+@torch.inference_mode()
+def with_verdicts(model: "Model", known: Abducted, one: Drawn) -> Predicted:
+    """Counterfactuals with their verdicts."""
+    evidence = evidence_on(model, one.facts, known.soft[one.owner], one.asked, one.found, one.draws)
+    return one.found._replace(verdicts=verdicts(model, known, one.owner, evidence))
 
 
 def predict_all(model: "Model", known: Abducted, owner: Tensor, asked: Tensor) -> Predicted:

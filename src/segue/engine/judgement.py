@@ -9,7 +9,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from segue.anatomy.reach import FAR, reach
+from segue.causal.facts import Facts
 from segue.causal.support import QUANTILE, unusual
+from segue.engine.typical import UsualAnswers
 from segue.engine.verdict import (
     AREA_ERROR,
     FAR_SHARE,
@@ -57,15 +59,14 @@ class Evidence:
 
 
 def evidence_on(
-    model: "Model", known: "Abducted", owner: Tensor, asked: Tensor, found: "Predicted", draws: Sequence[Tensor]
+    model: "Model", facts: Facts, soft: Tensor, asked: Tensor, found: "Predicted", draws: Sequence[Tensor]
 ) -> Evidence:
-    """The evidence on some answers.
+    """The evidence on some answers, one row a request.
 
     Args:
-        owner: the image of each request. asked: before areas are clamped.
+        facts, soft: of the factual images, and the guide's masks of them. asked: before areas are clamped.
         draws: the answer of each posterior sample, of which the answer is the mean.
     """
-    facts = known.facts.rows(owner)
     changed = asked_to_change(model, facts.pa, model.space.bounded(asked))
     structures = changed.new_zeros(len(changed), found.soft.shape[1])
     for v, structure in enumerate(model.parents.structure_of.tolist()):
@@ -80,7 +81,7 @@ def evidence_on(
         asked=asked,
         members=torch.cat([found.achieved[None], facts.pa[:, : facts.measured] + by_ensemble]),
         draws=torch.cat([none, *by_guide]),
-        reach=reach(facts.image, found.image, (known.soft[owner], found.soft), structures),
+        reach=reach(facts.image, found.image, (soft, found.soft), structures),
     )
 
 
@@ -120,8 +121,10 @@ def verdicts(model: "Model", known: "Abducted", owner: Tensor, found: Evidence) 
             doubts.append(Doubt("request", UNSEEN))
         doubts += [doubt for v, one in reached for doubt in result_doubts(one, float(model.space.sd[v]))]
         far = float(found.reach[row]) if reached else None
-        doubts += [] if far is None or far <= FAR_SHARE else [Doubt("locality", far_text(far, reached))]
-        said.append(Verdict(tuple(one for _, one in reached), tuple(doubts), notes, far))
+        beyond, mention = far_text(model, far or 0.0, reached)
+        doubts += [Doubt("locality", beyond)] if beyond else []
+        seen = (*notes, mention) if mention else notes
+        said.append(Verdict(tuple(one for _, one in reached), tuple(doubts), seen, far))
     return tuple(said)
 
 
@@ -137,8 +140,10 @@ def reached_by(
         mean = sum(members) / len(members) if len(members) > 1 else None
         judged = members[:1] if mean is None else [members[0], mean]
         met = all(is_met(factual, wanted, value, sd=sd) for value in judged)
-        interval, share = achieved_interval(members, draws), share_of(factual, wanted, members[0])
-        entries.append((v, Reached(name, model.grid.unit, factual, wanted, members[0], mean, interval, share, met)))
+        error = 0.0 if (usual := usual_of(model)) is None else float(usual.error[v])
+        spans = achieved_interval(members, draws), achieved_interval(members, draws, error)
+        share = share_of(factual, wanted, members[0])
+        entries.append((v, Reached(name, model.grid.unit, factual, wanted, members[0], mean, *spans, share, met)))
     return entries
 
 
@@ -178,14 +183,26 @@ def result_doubts(one: Reached, sd: float) -> list[Doubt]:
     if abs(one.requested - one.factual) <= AREA_ERROR * sd:
         text = f"the change asked of {one.variable} is below the measurement error ({one.say(AREA_ERROR * sd)})"
         doubts.append(Doubt("uncertain", f"{text}; ask for a larger change"))
-    elif one.interval is not None and one.interval[0] <= one.factual <= one.interval[1]:
-        text = f"what {one.variable} achieved ({span(one.interval)} {one.unit}) may be its factual value"
+    elif one.spread is not None and one.spread[0] <= one.factual <= one.spread[1]:
+        text = f"what {one.variable} achieved ({span(one.spread)} {one.unit}) may be its factual value"
         doubts.append(Doubt("uncertain", f"{text}; ask for a larger change"))
     return doubts
 
 
-def far_text(far: float, reached: Sequence[tuple[int, Reached]]) -> str:
-    """Why locality is in doubt."""
+def usual_of(model: "Model") -> UsualAnswers | None:
+    """What is usual of the model's measurements and answers; None where nobody has measured it."""
+    return None if model.input_check is None else model.input_check.typical.answers
+
+
+def far_text(model: "Model", far: float, reached: Sequence[tuple[int, Reached]]) -> tuple[str, str]:
+    """Of a change that is far from the outlines: why locality is in doubt, or what is noted where that is usual."""
+    if far <= FAR_SHARE:
+        return "", ""
     structures = dict.fromkeys(in_words(one.variable.split("@")[0]) for _, one in reached)
     place = f"farther than {FAR:.0%} of the image from the outlines of {', '.join(structures)}"
-    return f"{far:.0%} of the change of the image is {place}; look at the difference image"
+    text = f"{far:.0%} of the change of the image is {place}"
+    if (usual := usual_of(model)) is None:
+        return f"{text}; look at the difference image", ""
+    most = max(float(usual.reach[v]) for v, _ in reached)
+    text = f"{text}; usual for this model is up to {most:.0%}"
+    return ("", text) if far <= most else (f"{text}; look at the difference image", "")

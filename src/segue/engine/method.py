@@ -49,7 +49,7 @@ class Method:
             were exported.
         mechanism: the image mechanism, if it is one; a likelihood and regions of its own come from there.
         displacements: for a method that moves what is in the image, from questions to the displacement of each request
-            in pixels (see `segue.mechanisms.base.Moves`).
+            in pixels (see `segue.mechanisms.base.Moved`).
         draw: for a method that abducts, from questions to x* of one posterior sample.
 
     >>> import torch
@@ -100,7 +100,7 @@ def of_mechanism(mechanism: ImageMechanism, *, particles: int = 1, sample: bool 
     def displacements(questions: Questions) -> Fields:
         facts = questions.facts
         (posterior,) = abduct(mechanism, facts, sample=sample)
-        fields = moves.displacements(facts, posterior, questions.requests)
+        fields = [one.displacement for one in moves.moved(facts, posterior, questions.requests)]
         each = zip(questions.requests, fields, strict=True)
         return [unless_null(is_null(facts, pa_star), torch.zeros_like(field), field) for pa_star, field in each]
 

@@ -109,7 +109,7 @@ def change_on_file(
 
     Args:
         pixels: f, in the study's axes. x, x_star: on the study's grid.
-        displacement: in pixels of the study's grid (`segue.mechanisms.base.Moves`); None where nothing moves.
+        displacement: in pixels of the study's grid (`segue.mechanisms.base.Moved`); None where nothing moves.
         window: (black, white) of the image.
 
     >>> file, x = np.ones((8, 8)), np.ones((4, 4))

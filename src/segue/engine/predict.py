@@ -8,8 +8,7 @@ from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from segue.causal.facts import Facts
-from segue.mechanisms.base import ImageMechanism, Moves, offered
-from segue.mechanisms.refined import Refined
+from segue.mechanisms.base import ImageMechanism, Moved, Moves
 
 __all__ = ["abduct", "is_null", "mean_image", "predict", "predict_moved", "unless_null"]
 
@@ -44,10 +43,8 @@ def predict(
     return [mean_image(each) for each in zip(*answers, strict=True)]
 
 
-def predict_moved(
-    mechanism: ImageMechanism, facts: Facts, posterior: Any, requested: Tensor
-) -> tuple[Float[Tensor, "batch channel *space"], Float[Tensor, "batch dims *space"] | None]:
-    """x* under pa*, and its displacement; None for a mechanism that does not move.
+def predict_moved(mechanism: ImageMechanism, facts: Facts, posterior: Any, requested: Tensor) -> Moved:
+    """x* under pa*, with its displacement; None for a mechanism that does not move.
 
     >>> import segue
     >>> model = segue.load("coronary-phantom")
@@ -57,13 +54,9 @@ def predict_moved(
     >>> bool(moved.any())
     False
     """
-    if (mover := offered(mechanism, Moves)) is None:
-        return mechanism.predict(facts, posterior, [requested])[0], None
-    if not isinstance(mechanism, Refined):
-        (image,), (moved,) = (say(facts, posterior, [requested]) for say in (mechanism.predict, mover.displacements))
-        return image, moved
-    aims, (image,) = mechanism.corrected(facts, posterior, [requested])
-    return image, offered(mechanism.inner, Moves).displacements(facts, posterior, aims)[0]
+    if isinstance(mechanism, Moves):
+        return mechanism.moved(facts, posterior, [requested])[0]
+    return Moved(mechanism.predict(facts, posterior, [requested])[0], None)
 
 
 def mean_image(images: Sequence[Float[Tensor, "batch channel *space"]]) -> Float[Tensor, "batch channel *space"]:

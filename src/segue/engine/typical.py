@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -10,7 +11,7 @@ from torch import Tensor
 from segue.engine.image_statistics import AREA, POSE
 from segue.engine.thumbnails import ThumbnailModel
 
-__all__ = ["FEWEST_HELD_OUT", "Typical", "calibrate"]
+__all__ = ["FEWEST_HELD_OUT", "Typical", "UsualAnswers", "calibrate"]
 
 FALSE_ALARM = 0.02  # share of images like the training images that may be doubted
 FEWEST_HELD_OUT = 10  # held-out images that a check needs
@@ -20,8 +21,23 @@ ONE_SIDED = ("even", "layout", "disagreement", POSE)  # a low value is no reason
 LEAST_WIDTH = {"sharpness": 0.05, "uncertainty": 0.05, "layout": 0.05, "disagreement": 0.05, AREA: 0.3, POSE: 0.5}
 """What the usual range counts as reaching from its middle to either side, at least; `ELSE` for other statistics."""
 ELSE = 0.02
-LAYOUT, DISCRIMINANT, USUAL_RANGE, CALIBRATION = "layout.", "pose.", "usual.", "calibration"
+LAYOUT, DISCRIMINANT, USUAL_RANGE, CALIBRATION, USUAL_ANSWERS = "layout.", "pose.", "usual.", "calibration", "answers."
 """Names of tensors."""
+
+
+class UsualAnswers(NamedTuple):
+    """What is usual of a model's measurements and answers, found on validation images.
+
+    Attributes:
+        error: root mean square difference of the guide's areas from those of the masks, by variable, in the unit.
+        reach: the 95% quantile of the reach of answers that were met, by variable (`segue.anatomy.reach`).
+
+    >>> UsualAnswers(torch.ones(2), torch.tensor([0.3, 0.6])).reach.max()
+    tensor(0.6000)
+    """
+
+    error: Float[Tensor, " measured"]
+    reach: Float[Tensor, " measured"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +50,7 @@ class Typical:
         limit: how far a value may be from the middle, the usual range being 1 to either side.
         false_alarm: the share of images like the training images that has a value beyond the limit, as calibrated.
         images: held-out images that this was calibrated on.
+        answers: what answers usually are; None in models from before this was measured.
 
     >>> import segue
     >>> segue.load("coronary-phantom").input_check.typical.false_alarm <= 0.05
@@ -45,6 +62,7 @@ class Typical:
     limit: float
     false_alarm: float
     images: int
+    answers: UsualAnswers | None = None
 
     def excess(self, statistics: Mapping[str, Float[Tensor, " batch"]]) -> dict[str, Float[Tensor, " batch"]]:
         """How far each value is beyond its limit: above 1 it is unlike the training images."""
@@ -60,6 +78,8 @@ class Typical:
         found = {LAYOUT + name: tensor for name, tensor in layout.items()}
         found |= {DISCRIMINANT + pose: tensor for pose, tensor in discriminants.items()}
         found |= {USUAL_RANGE + name: torch.tensor(three, dtype=torch.float64) for name, three in self.usual.items()}
+        answers = {} if self.answers is None else self.answers._asdict()
+        found |= {USUAL_ANSWERS + name: tensor for name, tensor in answers.items()}
         return found | {CALIBRATION: torch.tensor([self.limit, self.false_alarm, self.images], dtype=torch.float64)}
 
     @classmethod
@@ -75,7 +95,9 @@ class Typical:
         ranges = ((name, three.tolist()) for name, three in parts[USUAL_RANGE].items())
         usual = {name: (low, middle, high) for name, (low, middle, high) in ranges}
         layout = ThumbnailModel(**parts[LAYOUT], discriminants=parts[DISCRIMINANT])
-        return cls(layout, usual, limit, false_alarm, round(images))
+        names = [USUAL_ANSWERS + name for name in UsualAnswers._fields]  # older models have none
+        answers = UsualAnswers(*(tensors[name] for name in names)) if names[0] in tensors else None
+        return cls(layout, usual, limit, false_alarm, round(images), answers)
 
 
 def calibrate(layout: ThumbnailModel, statistics: Mapping[str, Float[Tensor, " image"]]) -> Typical:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from scipy.stats import norm
 from scipy.stats import t as student
 
 from segue.errors import InputError
@@ -26,6 +27,9 @@ FAR_SHARE = 0.5
 """Locality is in doubt if more than this share of the change of the image is far from the outlines."""
 CONFIDENCE = 0.95
 """Of the interval beside what was achieved."""
+NORMAL = float(norm.ppf((1 + CONFIDENCE) / 2))
+CHANGE_ERROR = 0.7
+"""The error of a measured change, as a share of the guide's area error against masks: calibrated on phantoms."""
 
 Kind = Literal["input", "request", "not met", "uncertain", "locality"]
 
@@ -37,11 +41,12 @@ class Reached:
     Attributes:
         factual, requested, achieved: in `unit`; achieved is measured by the guide.
         ensemble: achieved, by the mean of guide and ensemble; None without an ensemble.
-        interval: of achieved, over ensemble members and posterior samples (see `achieved_interval`); None without.
+        spread: of achieved, over ensemble members and posterior samples (see `achieved_interval`); None without.
+        interval: the same with the guide's measurement error, where it is known.
         share: (achieved - factual) / (requested - factual).
         met: whether guide, and ensemble if there is one, say that the request was met (see `is_met`).
 
-    >>> Reached("heart@whole", "px", 800.0, 1000.0, 950.0, None, None, 0.75, True).line
+    >>> Reached("heart@whole", "px", 800.0, 1000.0, 950.0, None, None, None, 0.75, True).line
     'heart@whole: factual 800 px, requested 1,000 px, achieved 950 px (75% of the change): met'
     """
 
@@ -51,6 +56,7 @@ class Reached:
     requested: float
     achieved: float
     ensemble: float | None
+    spread: tuple[float, float] | None
     interval: tuple[float, float] | None
     share: float
     met: bool
@@ -153,21 +159,28 @@ def is_met(factual: float, requested: float, achieved: float, *, sd: float) -> b
     return within or SHARES[0] <= share_of(factual, requested, achieved) <= SHARES[1]
 
 
-def achieved_interval(members: Sequence[float], draws: Sequence[float]) -> tuple[float, float] | None:
-    """An interval for what one more segmentor, trained alike, would measure on one more answer; None without a spread.
+def achieved_interval(
+    members: Sequence[float], draws: Sequence[float], error: float = 0.0
+) -> tuple[float, float] | None:
+    """An interval for what was achieved; None where nothing says how certain it is.
 
-    Student's t prediction interval over the members, sqrt(1 + 1/n) s t, and over the posterior samples; the half-widths
-    add as squares.
+    Student's t prediction interval over the members, sqrt(1 + 1/n) s t, for what one more segmentor, trained alike,
+    would measure; the same over the posterior samples; and what segmentors that are trained alike err alike,
+    `CHANGE_ERROR` times their area error. The half-widths add as squares.
 
     Args:
         members: achieved by the guide and each ensemble member. draws: by the guide, on each posterior sample's answer.
+        error: of the guide's areas against masks, root mean square.
 
     >>> achieved_interval([9.0, 10.0, 11.0], [])
     (5.03..., 14.96...)
     >>> achieved_interval([9.0], []) is None
     True
+    >>> achieved_interval([9.0], [], error=1.0)
+    (7.6..., 10.3...)
     """
     halves = [half_width(values) for values in (members, draws) if len(values) > 1]
+    halves += [NORMAL * CHANGE_ERROR * error] if error else []
     if not halves:
         return None
     centre, half = sum(members) / len(members), math.hypot(*halves)

@@ -1,7 +1,7 @@
 """Answers, of an image and a request alone: counterfactuals by several methods, measured by guide and judge."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from segue.causal.request import Do, Request
 from segue.cohort.case import Case
-from segue.engine.answer import Abducted, predict_all
+from segue.engine.answer import Abducted, Drawn, drawn, predict_all, with_verdicts
 from segue.engine.asked import requested_parents
 from segue.engine.model import Model
 from segue.engine.verdict import Verdict
@@ -26,27 +26,28 @@ MOST_METHODS = 3
 
 @dataclass(frozen=True)
 class Reading:
-    """One method's answer.
+    """One method's answer. What follows `drawn` is measured after the picture is drawn, by `measured`.
 
     Attributes:
         image: x* in the source's units, first channel. outlines: by structure, the guide's soft masks of x*.
-        guide, judge: measured on x*, by variable (judge: {} where there is none).
+        guide: measured on x*, by variable. drawn: what the engine judges. judge: as guide; {} where there is none.
         leakage: share of |x* - x| outside the regions of what was to move; None where nothing changed or was to move.
         off_target: mean |change| of the variables that were not to move, in training sd, by the judge (the guide,
             without one); None where all were to move.
         verdict: of this answer, by the engine.
-        displacement: in pixels (`segue.mechanisms.base.Moves`); None where the method does not move.
+        displacement: in pixels (`segue.mechanisms.base.Moved`); None where the method does not move.
     """
 
     method: str
     image: Array
     outlines: dict[str, Array]
     guide: Areas
-    judge: Areas
-    leakage: float | None
-    off_target: float | None
-    verdict: Verdict
-    displacement: Float[np.ndarray, "dims *space"] | None = None
+    displacement: Float[np.ndarray, "dims *space"] | None
+    drawn: Drawn = field(repr=False)
+    judge: Areas = field(default_factory=dict)
+    leakage: float | None = None
+    off_target: float | None = None
+    verdict: Verdict = field(default_factory=lambda: Verdict((), ()))
 
 
 @dataclass(frozen=True)
@@ -108,24 +109,42 @@ def ask(
     Raises:
         InputError: an unknown variable or method, a malformed request, or an image that does not fit.
     """
+    return measured(explored, case, answer_pictures(explored, case, Request(do, propagate, tuple(hold)), methods))
+
+
+@torch.inference_mode()
+def answer_pictures(explored: Explored, case: Case, request: Request, methods: Sequence[str]) -> Answer:
+    """`ask`, as far as it is seen: what is measured besides, and the verdicts, are left to `measured`."""
     methods = check_methods(explored, methods)
     with threads_for(explored.first.grid.pixels):
-        return answered(explored, case, Request(do, propagate, tuple(hold)), methods)
+        target, asked = asked_of_case(explored, case, request, methods[0])
+        return replace(asked, readings=tuple(read_method(explored, method, case, target) for method in methods))
 
 
-def answered(explored: Explored, case: Case, request: Request, methods: Sequence[str]) -> Answer:
-    """`ask`, of methods that exist."""
-    model, known = explored.models[methods[0]], explored.known(methods[0], case)
+@torch.inference_mode()
+def measured(explored: Explored, case: Case, answer: Answer) -> Answer:
+    """The answer with what the judge measures, and its verdicts."""
+    with threads_for(explored.first.grid.pixels):
+        by_judge = explored.judged_factual(explored.known(answer.readings[0].method, case), case)
+        names = explored.first.space.areas
+        answer = replace(answer, judge={} if by_judge is None else by_name(names, by_judge))
+        return replace(answer, readings=tuple(judge_method(explored, case, answer, one) for one in answer.readings))
+
+
+def asked_of_case(
+    explored: Explored, case: Case, request: Request, method: str
+) -> tuple[Float[Tensor, "1 variable"], Answer]:
+    """pa* as it is written (the methods share guide and graph), and the answer before any method gave one."""
+    model, known = explored.models[method], explored.known(method, case)
     target = requested_parents(model, [request], known.facts.pa, known.facts.pixel_area)
     requested, names = model.space.bounded(target), model.space.areas
-    judged = explored.judged_factual(known, case)
-    asked = Answer(
+    return target, Answer(
         image=known.raw[0, 0].cpu().numpy(),
         window=model.grid.limits(case.image),
         outlines=masks(model, known.soft[0]),
         regions=dict(zip(names, known.facts.weights[0].cpu().numpy(), strict=True)),
         factual=by_name(model.variables, known.facts.pa[0]),
-        judge={} if judged is None else by_name(names, judged),
+        judge={},
         requested=by_name(model.variables, requested[0]),
         do={name: float(requested[0, model.variables.index(name)]) for name in request.do},
         propagate=request.propagate,
@@ -134,32 +153,37 @@ def answered(explored: Explored, case: Case, request: Request, methods: Sequence
         unit=model.grid.unit,
         readings=(),
     )
-    return replace(asked, readings=tuple(read_method(explored, method, case, target, asked) for method in methods))
 
 
-def read_method(
-    explored: Explored, method: str, case: Case, target: Float[Tensor, "1 variable"], asked: Answer
-) -> Reading:
-    """One method's answer to `target`, pa* as it is written (the methods share guide and graph)."""
-    model, known = explored.models[method], explored.known(method, case)
-    predicted = predict_all(model, known, owner_zero(target), target)
-    names, moving = model.space.areas, asked.moving
-    guide = by_name(names, predicted.achieved[0])
-    by_judge = explored.judged(known, predicted.image)
-    judge = {} if by_judge is None else by_name(names, by_judge)
-    sd = by_name(names, model.parents.sd)
-    factual, measured = (asked.judge, judge) if judge else (asked.factual, guide)
-    others = [abs(measured[name] - factual[name]) / sd[name] for name in names if name not in moving]
+def read_method(explored: Explored, method: str, case: Case, target: Float[Tensor, "1 variable"]) -> Reading:
+    """One method's picture for pa*."""
+    model = explored.models[method]
+    (one,) = drawn(model, explored.known(method, case), owner_zero(target), target)
+    found = one.found
     return Reading(
         method=method,
-        image=predicted.raw[0, 0].cpu().numpy(),
-        outlines=masks(model, predicted.soft[0]),
-        guide=guide,
+        image=found.raw[0, 0].cpu().numpy(),
+        outlines=masks(model, found.soft[0]),
+        guide=by_name(model.space.areas, found.achieved[0]),
+        displacement=None if found.displacement is None else found.displacement[0].cpu().numpy(),
+        drawn=one,
+    )
+
+
+def judge_method(explored: Explored, case: Case, answer: Answer, one: Reading) -> Reading:
+    """One method's answer, measured and judged."""
+    model, known = explored.models[one.method], explored.known(one.method, case)
+    names, moving, image = model.space.areas, answer.moving, one.drawn.found.image
+    by_judge = explored.judged(known, image)
+    judge = {} if by_judge is None else by_name(names, by_judge)
+    factual, found = (answer.judge, judge) if judge else (answer.factual, one.guide)
+    others = [abs(found[name] - factual[name]) / answer.sd[name] for name in names if name not in moving]
+    return replace(
+        one,
         judge=judge,
-        leakage=leakage(known, predicted.image, [names.index(name) for name in moving if name in names]),
+        leakage=leakage(known, image, [names.index(name) for name in moving if name in names]),
         off_target=sum(others) / len(others) if others else None,
-        verdict=predicted.verdicts[0],
-        displacement=None if predicted.displacement is None else predicted.displacement[0].cpu().numpy(),
+        verdict=with_verdicts(model, known, one.drawn).verdicts[0],
     )
 
 

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from segue.causal.request import Do
 from segue.errors import InputError
 from segue.explorer.asking import Answer, ask
+from segue.explorer.markup import filled
 from segue.explorer.models import Explored
 from segue.explorer.panel import title
+from segue.text import in_digits, typeset
 
 MOST_IMAGES = 500
 CohortCell = str | float | None
@@ -60,6 +62,11 @@ def answer_cohort(explored: Explored, asked: CohortRequest) -> list[list[CohortC
         answer = ask(explored, case, asked.do, [asked.method], propagate=asked.propagate)
         rows += [row_of(case.id, answer, name) for name in asked.do]
     return rows
+
+
+def cohort_html(columns: list[str], rows: list[list[CohortCell]]) -> str:
+    """The table as HTML; the browser sorts it."""
+    return filled("cohort.html.j2", columns=columns, rows=rows, said=lambda value: typeset(in_digits(value)))
 
 
 def row_of(image: str, answer: Answer, name: str) -> list[CohortCell]:

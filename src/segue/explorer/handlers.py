@@ -1,25 +1,26 @@
 """What each event of the page does. Every function returns the parts of the page that change, by name."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
+from segue.causal.request import Request
 from segue.errors import InputError
 from segue.explorer import download, upload
 from segue.explorer.api import JSON
-from segue.explorer.asking import MOST_METHODS, ask, sweep
-from segue.explorer.cohort_table import CohortRequest, answer_cohort, columns_of
+from segue.explorer.asking import MOST_METHODS, Answer, answer_pictures, ask, measured, sweep
+from segue.explorer.cohort_table import CohortRequest, answer_cohort, cohort_html, columns_of
 from segue.explorer.gallery import Gallery
 from segue.explorer.markup import filled
 from segue.explorer.models import Chosen, Explored
 from segue.explorer.panel import panel, sliders
 from segue.explorer.planes import place_of
 from segue.explorer.strip import strip
-from segue.explorer.view import aspect, table, view
+from segue.explorer.view import aspect, table, verdicts_shown, view
 
 Changed = dict[str, Any]
 EMPTY: Changed = {"swept": "", "files": "", "code": None, "swept_told": "", "files_told": "", "told": ""}
@@ -29,6 +30,22 @@ EMPTY: Changed = {"swept": "", "files": "", "code": None, "swept_told": "", "fil
 def message_html(*lines: str, kind: str = "alert") -> str:
     """Sentences for the user, as HTML."""
     return filled("note.html.j2", lines=lines, kind=kind) if lines else ""
+
+
+def or_message_after(part: str) -> Callable[[Callable[..., Iterator[Changed]]], Callable[..., Iterator[Changed]]]:
+    """`or_message`, of what changes the page in several steps."""
+
+    def decorate(work: Callable[..., Iterator[Changed]]) -> Callable[..., Iterator[Changed]]:
+        @wraps(work)
+        def guarded(*inputs: Any) -> Iterator[Changed]:
+            try:
+                yield from ({part: "", **step} for step in work(*inputs))
+            except InputError as error:
+                yield {part: message_html(str(error))}
+
+        return guarded
+
+    return decorate
 
 
 def or_message(part: str) -> Callable[[Callable[..., Changed]], Callable[..., Changed]]:
@@ -109,18 +126,23 @@ class Handlers:
         answer = ask(self.explored, chosen.case, do or {}, methods, propagate=follow)
         request = gr.HTML(value={"key": chosen.key, "do": answer.do}, grid=panel(self.explored.first, chosen, answer))
         seen = view(self.explored, chosen, answer, place=place_of(self.explored, depth))
-        new = {"chosen": chosen, "request": request, "shown": seen, "table": table(self.explored, answer), "depth": {}}
-        return EMPTY | new | {"picked": {"index": -1 if chosen.index is None else chosen.index}}
+        new = {"chosen": chosen, "request": request, "shown": seen, "depth": {}}
+        return EMPTY | new | self.numbers(answer) | {"picked": {"index": -1 if chosen.index is None else chosen.index}}
 
-    @or_message("told")
+    @or_message_after("told")
     def answer(
         self, chosen: Chosen | None, request: JSON, methods: list[str], follow: bool, depth: JSON | None
-    ) -> Changed:
-        """The counterfactuals of the current request."""
+    ) -> Iterator[Changed]:
+        """The counterfactuals of the current request: first the pictures, then what is measured on them."""
         here = present(chosen)
-        answer = ask(self.explored, here.case, asked_of(here, request), methods, propagate=follow)
+        answer = answer_pictures(self.explored, here.case, Request(asked_of(here, request), follow), methods)
         seen = view(self.explored, here, answer, place=place_of(self.explored, depth))
-        return {"shown": seen, "table": table(self.explored, answer)}
+        yield {"shown": seen, "verdicts": verdicts_shown(answer, measuring=True)}
+        yield self.numbers(measured(self.explored, here.case, answer))
+
+    def numbers(self, answer: Answer) -> Changed:
+        """Verdicts and values of an answer."""
+        return {"verdicts": verdicts_shown(answer), "table": table(self.explored, answer)}
 
     @or_message("upload_told")
     def receive(self, path: str | None) -> Changed:
@@ -170,14 +192,14 @@ class Handlers:
         """One request of many images of the cohort, as a table."""
         asked = CohortRequest.read(written, first_of(methods), follow, int(images))
         rows = answer_cohort(self.explored, asked)
-        return {"cohort": gr.Dataframe(value=rows, headers=columns_of(self.explored), visible=True)}
+        return {"cohort": gr.HTML(rows=cohort_html(columns_of(self.explored), rows))}
 
     @or_message("cohort_told")
-    def open_row(self, written: str, methods: list[str], follow: bool, event: gr.SelectData) -> Changed:
+    def open_row(self, written: str, picked: Mapping[str, str], methods: list[str], follow: bool) -> Changed:
         """The image of the row that was clicked, with the table's request."""
         assert self.explored.source is not None
         do = CohortRequest.read(written, first_of(methods), follow, 1).do
-        place = self.explored.source.ids.index(str(event.row_value[0]))
+        place = self.explored.source.ids.index(picked["image"])
         return self.show(self.explored.choose(place), methods, follow, None, do=dict(do))
 
 

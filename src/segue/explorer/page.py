@@ -1,16 +1,16 @@
 """The page: its layout, and which event changes which part. `handlers` says what the events do."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import wraps
-from typing import Any
+from typing import Any, no_type_check
 
 import gradio as gr
 
 from segue.explorer import upload
 from segue.explorer.api import endpoints
 from segue.explorer.asking import MOST_METHODS
-from segue.explorer.cohort_table import MOST_IMAGES, columns_of
+from segue.explorer.cohort_table import MOST_IMAGES
 from segue.explorer.handlers import Changed, Handlers
 from segue.explorer.markup import asset, filled
 from segue.explorer.models import Explored
@@ -18,6 +18,8 @@ from segue.explorer.panel import title
 from segue.explorer.planes import slice_sliders
 from segue.report.columns import method_title
 
+Handler = Callable[..., Any]
+"""Gives what changes by name (`Changed`), or gives it step by step."""
 LIFE = 3600  # seconds until a session's image and an upload are deleted
 FRAMES, IMAGES = 9, 24
 QUEUE = 64  # requests that may wait; the next one is refused
@@ -26,8 +28,8 @@ NETWORKS: dict[str, Any] = {"concurrency_id": "networks", "concurrency_limit": 1
 LIVE: dict[str, Any] = NETWORKS | {"trigger_mode": "always_last", "show_progress": "hidden"}
 QUIET: dict[str, Any] = NETWORKS | {"show_progress": "hidden"}
 WAIT = "(...inputs) => { document.documentElement.dataset.sgBusy = 'on'; return inputs; }"
-NEW = ["chosen", "request", "shown", "table", "depth", "picked", "told", "swept", "swept_told", "files", "files_told",
-       "code"]  # fmt: skip
+NEW = ["chosen", "request", "shown", "verdicts", "table", "depth", "picked", "told", "swept", "swept_told", "files",
+       "files_told", "code"]  # fmt: skip
 """What a new image changes."""
 
 
@@ -52,18 +54,13 @@ class Page:
         self.covariates: list[Any] = []
 
     def on(
-        self, event: Any, work: Callable[..., Changed], inputs: Sequence[str], outputs: Sequence[str], *more: Any,
+        self, event: Any, work: Handler, inputs: Sequence[str], outputs: Sequence[str], *more: Any,
         wait: bool = False, **settings: Any,
     ) -> None:  # fmt: skip
         """An event with its handler. `more`: inputs without a name. `wait`: the page says that it computes."""
-
-        @wraps(work)
-        def changed(*values: Any, **given: Any) -> dict[Any, Any]:
-            return {self.parts[name]: value for name, value in work(*values, **given).items() if name in outputs}
-
-        changed.__signature__ = inspect.signature(work)  # type: ignore[attr-defined]
+        answers = by_part(work, {name: self.parts[name] for name in outputs})
         given, out = [*(self.parts[name] for name in inputs), *more], [self.parts[name] for name in outputs]
-        started = event(changed, given, out, **settings, **({"js": WAIT} if wait else {}))
+        started = event(answers, given, out, **settings, **({"js": WAIT} if wait else {}))
         if wait:
             link = [self.parts[name] for name in ("request", "methods", "follow")]
             started.then(None, link, None, js=asset("done.js"), api_visibility="private")
@@ -86,6 +83,7 @@ class Page:
                     gr.HTML(asset("toolbar.html"), js_on_load=asset("toolbar.js"), elem_id="sg-toolbar")
                     parts["told"], parts["depth"] = gr.HTML(elem_id="sg-message"), slice_sliders(explored)
                     parts["shown"] = gr.HTML(js_on_load=asset("viewer.js"), elem_id="sg-shown")
+                    parts["verdicts"] = gr.HTML(elem_id="sg-verdicts")
                 with gr.Column(elem_id="sg-more", min_width=0):
                     parts["table"] = gr.HTML(elem_id="sg-values")
                     self.sweep_box()
@@ -99,7 +97,7 @@ class Page:
         names = [name for name in NEW if name in parts]
         changes = [parts[name].input for name in ("request", "methods", "follow", "depth")]
         asked = ["chosen", "request", "methods", "follow", "depth"]
-        answered = ["shown", "table", "told"]
+        answered = ["shown", "verdicts", "table", "told"]
         self.on(lambda *a, **k: gr.on(changes, *a, **k), handlers.answer, asked, answered, wait=True, **LIVE)
         if self.explored.source is not None:
             self.on(parts["picked"].click, handlers.pick, ["picked", "methods", "follow"], names, wait=True, **QUIET)
@@ -107,7 +105,7 @@ class Page:
             started = [*names, "methods", "follow"]
             self.on(loaded.then, handlers.start, ["link"], started, wait=True, **QUIET)
             self.on(
-                parts["cohort"].select, handlers.open_row, ["cohort_request", "methods", "follow"],
+                parts["cohort"].click, handlers.open_row, ["cohort_request", "cohort", "methods", "follow"],
                 [*names, "cohort_told"], wait=True, **QUIET,
             )  # fmt: skip
         self.on(
@@ -132,7 +130,7 @@ class Page:
         parts = self.parts
         with gr.Tab("Upload"):
             gr.HTML(filled("hint.html.j2", lines=upload.hint(self.explored.first.grid)))
-            parts["file"] = gr.File(label="File", type="filepath", file_count="single", height=110)
+            parts["file"] = gr.File(label="File", type="filepath", file_count="single", height=140)
             parts["upload_told"] = gr.HTML(elem_id="sg-upload-message")
             parts["slice"] = gr.Slider(1, 2, value=1, step=1, label="Slice, along the last axis", visible=False)
             names = self.explored.covariates
@@ -181,10 +179,8 @@ class Page:
                 parts["images"] = gr.Number(min(IMAGES, most), label="Images", precision=0, minimum=1, maximum=most)
             button = gr.Button("Answer all")
             parts["cohort_told"] = gr.HTML()
-            parts["cohort"] = gr.Dataframe(
-                headers=columns_of(self.explored), interactive=False, visible=False, max_height=420,
-                label="Click a heading to sort, a row to open its image", elem_id="sg-table",
-            )  # fmt: skip
+            script = asset("cohort.js")
+            parts["cohort"] = gr.HTML({}, rows="", html_template="${rows}", js_on_load=script, elem_id="sg-table")
         request, written = parts["request"], parts["cohort_request"]
         request.input(None, [request, written], written, js=asset("percent.js"), **LIGHT)
         asked = ["cohort_request", "methods", "follow", "images"]
@@ -202,6 +198,26 @@ class Page:
             )  # fmt: skip
         asked, made = ["chosen", "request", "methods", "follow"], ["files", "code", "files_told"]
         self.on(button.click, self.handlers.download, asked, made, **NETWORKS)
+
+
+def by_part(work: Handler, parts: Mapping[str, Any]) -> Callable[..., Any]:
+    """A handler that gives what changes by gradio's parts, not by their names; step by step where the handler does."""
+
+    def renamed(found: Changed) -> dict[Any, Any]:
+        return {parts[name]: value for name, value in found.items() if name in parts}
+
+    @wraps(work)
+    def once(*values: Any, **given: Any) -> dict[Any, Any]:
+        return renamed(work(*values, **given))
+
+    @no_type_check  # gradio must see that it is a generator, also where the tests check types
+    @wraps(work)
+    def stepwise(*values: Any, **given: Any) -> Iterator[dict[Any, Any]]:
+        yield from map(renamed, work(*values, **given))
+
+    chosen: Any = stepwise if inspect.isgeneratorfunction(inspect.unwrap(work)) else once
+    chosen.__signature__ = inspect.signature(work)
+    return chosen
 
 
 def graph_switch(explored: Explored) -> gr.Radio:

@@ -1,4 +1,4 @@
-"""An answer as HTML: pictures with outlines and pixel values, the verdict, requested and achieved values."""
+"""An answer as HTML: pictures with outlines and pixel values, the verdicts, requested and achieved values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -62,7 +62,7 @@ class VariableRow:
 
 
 def view(explored: Explored, chosen: Chosen, answer: Answer, *, place: Voxel | None = None) -> str:
-    """The pictures of an answer, and its verdicts.
+    """The pictures of an answer.
 
     Args:
         place: of a volume, where the planes that are shown meet; by default where it changed most.
@@ -83,14 +83,23 @@ def view(explored: Explored, chosen: Chosen, answer: Answer, *, place: Voxel | N
         borders=borders(answer, shown),
         factual=picture(answer.image, answer.outlines, shown, answer.window, name="Factual", alt=factual),
         methods=[
-            method(one, change, limit, shown, answer)
+            seen_by(one, change, limit, shown, answer)
             for one, change in zip(answer.readings, changes, strict=True)
         ],
         ticks=[typeset(f"{share * limit:+.3g}") if share else "0" for share in TICKS],
         structures=list(zip(map(in_words, answer.outlines), STRUCTURES * len(answer.outlines), strict=False)),
         unit=unit_in_words(explored.first.grid),
         asked=asked_in_words(answer),
-        notes=dict.fromkeys(note for one in answer.readings for note in one.verdict.notes),
+    )
+
+
+def verdicts_shown(answer: Answer, *, measuring: bool = False) -> str:
+    """The verdicts of an answer; with `measuring`, that they follow."""
+    return filled(
+        "verdicts.html.j2",
+        measuring=measuring and bool(answer.do),
+        methods=[said_of(one, answer) for one in answer.readings],
+        notes=[] if measuring else dict.fromkeys(note for one in answer.readings for note in one.verdict.notes),
     )
 
 
@@ -105,8 +114,20 @@ def table(explored: Explored, answer: Answer) -> str:
     )
 
 
-def method(one: Reading, change: Plane, limit: float, shown: Shown, answer: Answer) -> dict[str, object]:
-    """A method's pictures, verdict, leakage and off-target change."""
+def said_of(one: Reading, answer: Answer) -> dict[str, object]:
+    """A method's verdict, leakage, reach and off-target change."""
+    return {
+        "title": method_title(one.method),
+        "verdict": verdict_items(one.verdict) if answer.do else [],
+        "word": one.verdict.word,
+        "leakage": one.leakage,
+        "reach": one.verdict.reach,
+        "off_target": one.off_target,
+    }
+
+
+def seen_by(one: Reading, change: Plane, limit: float, shown: Shown, answer: Answer) -> dict[str, object]:
+    """A method's pictures."""
     name = method_title(one.method)
     difference = data_uri(png(signed(change, limit)))
     alt = f"Counterfactual by {name}"
@@ -114,11 +135,6 @@ def method(one: Reading, change: Plane, limit: float, shown: Shown, answer: Answ
         "title": name,
         "counterfactual": picture(one.image, one.outlines, shown, answer.window, name="Counterfactual", alt=alt),
         "difference": Picture("Difference", f"Counterfactual minus factual, {name}", difference, [], None),
-        "verdict": verdict_items(one.verdict) if answer.do else [],
-        "word": one.verdict.word,
-        "leakage": one.leakage,
-        "reach": one.verdict.reach,
-        "off_target": one.off_target,
     }
 
 

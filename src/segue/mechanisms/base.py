@@ -5,7 +5,7 @@ images, and predicts images under other parents from that posterior. Nobody else
 """
 
 from collections.abc import Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ __all__ = [
     "Ensembled",
     "ImageMechanism",
     "Likelihood",
+    "Moved",
     "Moves",
     "Posterior",
     "Samples",
@@ -130,6 +131,20 @@ class Samples(Protocol):
         ...
 
 
+class Moved(NamedTuple):
+    """x*, and how the image was moved: x* at p shows what x shows at p + displacement(p), but for what is painted.
+
+    The displacement is in pixels; None of a mechanism that does not move.
+
+    >>> import torch
+    >>> Moved(torch.zeros(1, 1, 4, 4), None).displacement is None
+    True
+    """
+
+    image: Float[Tensor, "batch channel *space"]
+    displacement: Float[Tensor, "batch dims *space"] | None
+
+
 @runtime_checkable
 class Moves(Protocol):
     """A mechanism that moves what is in the image: part of its answer is the image, resampled.
@@ -139,10 +154,10 @@ class Moves(Protocol):
     False
     """
 
-    def displacements(
+    def moved(
         self, facts: Facts, posterior: Any, requests: Sequence[Float[Tensor, "batch variable"]]
-    ) -> list[Float[Tensor, "batch dims *space"]]:
-        """For each of several parents pa*, in pixels: x* at p shows what x shows at p + displacement(p)."""
+    ) -> list[Moved]:
+        """What `predict` answers under each of several parents pa*, with the displacements."""
         ...
 
 

@@ -20,6 +20,7 @@ from segue.mechanisms.base import (
     ImageMechanism,
     Likelihood,
     Loss,
+    Moved,
     Samples,
     Shapes,
     Smooths,
@@ -155,11 +156,9 @@ class Deformation(nn.Module):
         """x* = W(x; exp(v)) + r under each of several parents pa*."""
         return [edit.image for edit in self.edits(facts, posterior, requests)]
 
-    def displacements(
-        self, facts: Facts, posterior: DeformationPosterior, requests: Sequence[Tensor]
-    ) -> list[Float[Tensor, "batch dims *space"]]:
-        """exp(v) under each of several parents pa*, in pixels."""
-        return [exponential(self.field(facts, posterior, pa), self.squarings) for pa in requests]
+    def moved(self, facts: Facts, posterior: DeformationPosterior, requests: Sequence[Tensor]) -> list[Moved]:
+        """x* with exp(v) under each of several parents pa*."""
+        return [Moved(edit.image, edit.displacement) for edit in self.edits(facts, posterior, requests)]
 
     def edits(self, facts: Facts, posterior: DeformationPosterior, requests: Sequence[Tensor]) -> list[Edit]:
         """The answers with what they are made of."""

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from segue.causal.facts import Facts
 from segue.causal.parents import SoftMasks
-from segue.mechanisms.base import ImageMechanism, Moves, offered
+from segue.mechanisms.base import ImageMechanism, Moved, Moves
 from segue.mechanisms.correction import concerned, ensemble_measure, next_aim
 from segue.nets.layers import blurred
 
@@ -18,7 +18,7 @@ __all__ = ["Refined", "refined", "shrunk"]
 class Refined(nn.Module):
     """An image mechanism whose answers are refined; its posterior is the inner mechanism's.
 
-    Around a mechanism that moves it has `displacements` (`Moves`); around any other it has none.
+    Around a mechanism that moves it has `moved` (`Moves`); around any other it has not.
 
     Args:
         inner: the mechanism.
@@ -47,8 +47,8 @@ class Refined(nn.Module):
         self.parents = inner.parents
         self.shrinkage, self.blur, self.corrections = shrinkage, blur, corrections
         self.ensemble = nn.ModuleList(member.eval().requires_grad_(False) for member in ensemble)
-        if offered(inner, Moves) is not None:
-            self.displacements = self.displaced
+        if isinstance(inner, Moves):
+            self.moved = self.corrected
 
     def extra_repr(self) -> str:
         """The settings, in the module's text."""
@@ -62,36 +62,30 @@ class Refined(nn.Module):
         self, facts: Facts, posterior: Any, requests: Sequence[Tensor]
     ) -> list[Float[Tensor, "batch channel *space"]]:
         """x* under each of several parents pa*, refined."""
-        return self.corrected(facts, posterior, requests)[1]
+        return [one.image for one in self.corrected(facts, posterior, requests)]
 
-    def displaced(
-        self, facts: Facts, posterior: Any, requests: Sequence[Tensor]
-    ) -> list[Float[Tensor, "batch dims *space"]]:
-        """The inner mechanism's displacements for the corrected aims: those of the images that `predict` gives."""
-        aims, _ = self.corrected(facts, posterior, requests)
-        return offered(self.inner, Moves).displacements(facts, posterior, aims)
-
-    def corrected(
-        self, facts: Facts, posterior: Any, requests: Sequence[Tensor]
-    ) -> tuple[Sequence[Tensor], list[Tensor]]:
-        """For each request the pa* that the inner mechanism is asked for in its place, and the answer, refined."""
-        aims, images = requests, self.shaped(facts, posterior, requests)
+    def corrected(self, facts: Facts, posterior: Any, requests: Sequence[Tensor]) -> list[Moved]:
+        """The answer to each request, refined, with its displacement: the inner mechanism's, to the corrected aim."""
+        aims, answers = requests, self.shaped(facts, posterior, requests)
         if not self.corrections:
-            return aims, images
+            return answers
         areas = ensemble_measure(self.parents, cast(list[SoftMasks], list(self.ensemble)), facts)
         concern = [concerned(facts, request) for request in requests]
         for _ in range(self.corrections):
-            each = zip(requests, concern, aims, map(areas, images), strict=True)
+            each = zip(requests, concern, aims, (areas(one.image) for one in answers), strict=True)
             aims = [next_aim(self.parents, *one) for one in each]
-            images = self.shaped(facts, posterior, aims)
-        return aims, images
+            answers = self.shaped(facts, posterior, aims)
+        return answers
 
-    def shaped(self, facts: Facts, posterior: Any, aims: Sequence[Tensor]) -> list[Tensor]:
+    def shaped(self, facts: Facts, posterior: Any, aims: Sequence[Tensor]) -> list[Moved]:
         """The inner mechanism's answers, their changes shrunk and blurred."""
-        images = self.inner.predict(facts, posterior, aims)
+        moved = isinstance(self.inner, Moves)
+        ask = self.inner.moved if moved else self.inner.predict
+        answers = [one if moved else Moved(one, None) for one in ask(facts, posterior, aims)]
         if not (self.shrinkage or self.blur):
-            return images
-        return [facts.image + self.shape(image - facts.image) for image in images]
+            return answers
+        x = facts.image
+        return [Moved(x + self.shape(image - x), displacement) for image, displacement in answers]
 
     def shape(self, change: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch channel *space"]:
         """A change shrunk, then blurred."""

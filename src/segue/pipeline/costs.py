@@ -13,7 +13,7 @@ from segue.evaluation.judge import Judge
 from segue.files import write_text
 from segue.pipeline.asking import Examination
 
-UNTRAINED = {"prepare"}
+PREPARE = "prepare"
 
 
 def training_seconds(root: Path, stages: Iterable[str]) -> float:
@@ -31,7 +31,7 @@ def training_seconds(root: Path, stages: Iterable[str]) -> float:
     frontier = list(stages)
     while frontier:
         name = frontier.pop()
-        if name in seconds or name in UNTRAINED:
+        if name in seconds or name == PREPARE:
             continue
         done = json.loads((root / name / "done.json").read_text())
         seconds[name] = done["seconds"]

@@ -6,10 +6,10 @@ image's region maps. `evaluate_folders` judges folders of answers in the same ta
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -49,25 +49,52 @@ def export_requests(study: Study, out: Path) -> Path:
     Raises:
         InputError: `out` exists, or the study is not trained.
     """
-    if out.exists():
-        raise InputError(f"{out}: exists already; name a new folder")
+    check_absent(out)
     check_trained(study)
     asked = examination(study)
-    store, names = asked.store, asked.parents.variables.names
+    store = asked.store
     read = store.read(asked.places, fractions=False)
-    affines = [scaled_axes(mm) for mm in spacings(read["spacing"], store.unit)]
+    weights = (one for batch in asked(title="export") for one in batch.facts.weights.cpu().numpy())
+    cases = Exported(asked.ids, read["image"].numpy(), weights, spacings(read["spacing"], store.unit))
+    about: dict[str, Any] = {"study": study.name, "unit": store.unit, "size": list(store.size)}
+    about |= {"variables": list(asked.parents.variables.names), "intensity": intensity_of(study).settings()}
+    return write_requests(out, cases, asked.pa, asked.values, about)
+
+
+class Exported(NamedTuple):
+    """The images that go out, in order: raw (channel, *space), region maps (variable, *space), mm per pixel."""
+
+    ids: Sequence[str]
+    images: Iterable[np.ndarray]
+    regions: Iterable[np.ndarray]
+    spacings: Sequence[tuple[float, ...] | None]
+
+
+def write_requests(out: Path, cases: Exported, pa: Tensor, values: Tensor, about: Mapping[str, Any]) -> Path:
+    """Write the files of `export_requests`.
+
+    Args:
+        pa: factual values (image, variable). values: requested. about: for about.json; `variables` and `unit` are read.
+
+    Raises:
+        InputError: `out` exists.
+    """
+    check_absent(out)
     with whole_folder(out) as folder:
         for part in (IMAGES, REGIONS):
             (folder / part).mkdir()
-        weights = (one for batch in asked(title="export") for one in batch.facts.weights.cpu().numpy())
-        for id, raw, regions, affine in zip(asked.ids, read["image"].numpy(), weights, affines, strict=True):
-            write_nifti(folder / IMAGES / image_name(id), raw[0], affine)
-            write_nifti(folder / REGIONS / image_name(id), np.moveaxis(regions, 0, -1), affine)
-        request_table(asked).write_csv(folder / TABLE)
-        about: dict[str, Any] = {"study": study.name, "unit": store.unit, "size": list(store.size)}
-        about |= {"variables": list(names), "intensity": intensity_of(study).settings()}
+        for id, raw, regions, mm in zip(*cases, strict=True):
+            write_nifti(folder / IMAGES / image_name(id), raw[0], scaled_axes(mm))
+            write_nifti(folder / REGIONS / image_name(id), np.moveaxis(regions, 0, -1), scaled_axes(mm))
+        request_table(cases.ids, about["variables"], pa.cpu(), values.cpu(), about["unit"]).write_csv(folder / TABLE)
         write_text(folder / ABOUT, json.dumps(about, indent=1))
     return out
+
+
+def check_absent(out: Path) -> None:
+    """Refuse to write over a folder."""
+    if out.exists():
+        raise InputError(f"{out}: exists already; name a new folder")
 
 
 def image_name(id: str) -> str:
@@ -75,9 +102,8 @@ def image_name(id: str) -> str:
     return f"{file_stem(id)}.nii.gz"
 
 
-def request_table(asked: Examination) -> pl.DataFrame:
+def request_table(ids: Sequence[str], names: Sequence[str], pa: Tensor, values: Tensor, unit: str) -> pl.DataFrame:
     """One row a request: what is asked of which image, and the name of the file that answers it."""
-    names, values, pa = asked.parents.variables.names, asked.values.cpu(), asked.pa.cpu()
     rows = [
         {
             "request": f"{id}/{name}",
@@ -86,10 +112,10 @@ def request_table(asked: Examination) -> pl.DataFrame:
             "variable": name,
             "factual": float(pa[i, v]),
             "requested": float(values[i, v]),
-            "unit": asked.store.unit,
+            "unit": unit,
             "answer": f"{answer_name(id, name)}.nii.gz",
         }
-        for i, id in enumerate(asked.ids)
+        for i, id in enumerate(ids)
         for v, name in enumerate(names)
     ]
     return pl.DataFrame(rows)

@@ -1,6 +1,7 @@
 """Stage: what images like the training images look like to each method, for the check of its input."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,10 +28,11 @@ from segue.pipeline.common import (
     save_tensors,
 )
 from segue.pipeline.recipes import Workshop, recipes
+from segue.pipeline.usual_answers import usual_answers
 from segue.progress import track
 from segue.study.schema import Study
 
-TRAINING, HELD_OUT, BATCH = 2000, 512, 32  # images of each at most, and at once
+TRAINING, HELD_OUT, ASKED, BATCH = 2000, 512, 32, 32  # images of each at most, and at once
 
 
 def fit_input_checks(study: Study, directory: Path) -> Result:
@@ -72,7 +74,11 @@ def typical_of(model: Model, store: Store, layout: ThumbnailModel | None = None)
         known = infer_images(model, inputs)
         found = image_statistics(known.raw, model.grid, layout) | model_statistics(known, model.mechanism)
         rows.append({name: column.cpu() for name, column in found.items()})
-    return calibrate(layout, {name: torch.cat([row[name] for row in rows]) for name in rows[0]})
+    typical = calibrate(layout, {name: torch.cat([row[name] for row in rows]) for name in rows[0]})
+    validation = spaced(np.sort(store.indices("validation")), ASKED)
+    if not len(validation):
+        return typical
+    return replace(typical, answers=usual_answers(model, store, validation))
 
 
 def held_out(store: Store) -> Int[np.ndarray, " image"]:

@@ -54,7 +54,7 @@ Others = Mapping[str, Callable[[Examination], Method]]
 
 
 def evaluate(study: Study, directory: Path) -> Result:
-    """Judge on the study's own test subjects."""
+    """Judge on the study's own test subjects, or its validation subjects."""
     return judge_cohort(study, open_store(study), directory, oracle=known_oracle(study))
 
 
@@ -122,6 +122,7 @@ def judge_cohort(
     scores = score(study, asked, examiner, found, directory)
     metrics = {
         "study": study.name,
+        "split": judged_split(study),
         "n_images": len(asked.places),
         "n_subjects": len({asked.subjects[i] for i in asked.places}),
         "unit": store.unit,
@@ -145,11 +146,17 @@ def judge_cohort(
 
 
 def chosen_places(study: Study, store: Store, directory: Path) -> np.ndarray:
-    """The test images that are judged, evenly spaced among all."""
-    test = store.indices("test")
-    if len(test) < 2:
-        raise InputError(f"{directory}: {len(test)} test images; give at least 2, so that values can be exchanged")
-    return test[np.linspace(0, len(test) - 1, min(len(test), study.evaluate.images)).round().astype(int)]
+    """The test images that are judged, evenly spaced among all; where the study says so, validation images."""
+    split = judged_split(study)
+    images = store.indices(split)
+    if len(images) < 2:
+        raise InputError(f"{directory}: {len(images)} {split} images; give at least 2, so that values can be exchanged")
+    return images[np.linspace(0, len(images) - 1, min(len(images), study.evaluate.images)).round().astype(int)]
+
+
+def judged_split(study: Study) -> str:
+    """The split whose images are judged."""
+    return "validation" if study.evaluate.validation else "test"
 
 
 def measurement_errors(

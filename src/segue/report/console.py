@@ -16,7 +16,8 @@ def summary_table(metrics: Mapping[str, Any]) -> Table:
     >>> [(column.header, *column.cells) for column in table.columns[:3]]
     [('method', 'mine'), ('error (sd)', '0.250'), ('95% CI', '–')]
     """
-    table = Table(title=f"{metrics['study']}: {metrics['n_images']} test images, judged independently")
+    images = f"{metrics['n_images']} {metrics.get('split', 'test')} images"
+    table = Table(title=f"{metrics['study']}: {images}, judged independently")
     table.add_column("method", justify="left", no_wrap=True)
     for metric in shown_in("console"):
         table.add_column(metric.head(unit_of(metrics)), justify="right", no_wrap=True)

@@ -108,6 +108,7 @@ def values_of(content: ReportContent) -> dict[str, Any]:
     metrics, graph, known = content.metrics, content.graph, content.methods
     values = {
         "study": str(metrics.get("study") or "study"),
+        "split": metrics.get("split", "test"),
         "verdict": verdict_text(metrics),
         "facts": evaluation_in_figures(metrics),
         "notes": content.notes.strip(),

@@ -82,6 +82,7 @@ class StudyVerdict:
     """What can be said of a study.
 
     Attributes:
+        split: whose images are judged.
         images, subjects: judged; None where the file does not say. variables: how many can be asked for.
         methods: errors (sd) by method, smallest first; without the oracle. spans: their intervals.
         oracle: the error of the true counterfactual, where it is known.
@@ -93,6 +94,7 @@ class StudyVerdict:
     ('a', ('a',), False)
     """
 
+    split: str
     images: int | None
     subjects: int | None
     variables: int
@@ -148,6 +150,7 @@ def study_verdict(metrics: Mapping[str, Any]) -> StudyVerdict:
     spans = {name: span for name in ranked if (span := HEADLINE.ci95(methods[name])) is not None}
     guide, judge = (accuracy(metrics, name) for name in ("guide", "judge"))
     return StudyVerdict(
+        split=metrics.get("split", "test"),
         images=metrics.get("n_images"),
         subjects=metrics.get("n_subjects"),
         variables=len(variables_of(metrics)),

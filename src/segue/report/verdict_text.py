@@ -100,8 +100,8 @@ def warning(metrics: Mapping[str, Any]) -> str | None:
 
 def asked_sentences(verdict: StudyVerdict) -> str:
     """What of how many images."""
-    counts = {"test images": verdict.images, "subjects": verdict.subjects}
-    images = " of ".join(f"{n} {word}" for word, n in counts.items() if n is not None) or "the test images"
+    counts = {f"{verdict.split} images": verdict.images, "subjects": verdict.subjects}
+    images = " of ".join(f"{n} {word}" for word, n in counts.items() if n is not None) or f"the {verdict.split} images"
     asked = f"In {images}, each of {verdict.variables} variables was set, one at a time, "
     total = f": {verdict.images * verdict.variables:,} requests" if verdict.images else ""
     count = len(verdict.methods)

@@ -190,6 +190,7 @@ class Evaluate:
     Args:
         particles: posterior samples to average; 1 is the posterior's mean.
         sample: True: a single particle is a draw from the posterior too.
+        validation: True: the validation subjects are judged in place of the test subjects. Settings are chosen so.
         partitions: partitions by name that take the place of the study's own wherever answers are asked for and judged,
             with the same regions: a study that learned with misplaced or soft boundaries is judged by the true, hard
             ones. What a model is asked for is then the *change*, in what it takes for the region.
@@ -204,6 +205,7 @@ class Evaluate:
     bootstrap: int = 1000
     seed: int = 0
     sample: bool = False
+    validation: bool = False
     partitions: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 

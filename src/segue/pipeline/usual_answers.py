@@ -1,0 +1,59 @@
+"""What is usual of a model's measurements and answers, on validation images: for intervals and doubts of verdicts."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from segue.anatomy import measure
+from segue.cohort import Store
+from segue.engine.answer import Abducted, Inputs, infer_images, predictions
+from segue.engine.method import set_one
+from segue.engine.model import Model
+from segue.engine.typical import UsualAnswers
+from segue.pipeline.common import covariate_values
+
+AT_ONCE, REACH_QUANTILE = 32, 0.95
+
+
+@torch.inference_mode()
+def usual_answers(model: Model, store: Store, rows: Int[np.ndarray, " image"]) -> UsualAnswers:
+    """Measured on images of a store: the guide's error, and the reach of plain requests that are met.
+
+    Each variable of each image is asked to be one standard deviation larger, or smaller on every second image.
+
+    Args:
+        rows: validation images.
+    """
+    errors, reaches = [], []
+    area, covariates = store.pixel_area(), covariate_values(store, model.space.covariates)
+    for part in np.array_split(rows, -(-len(rows) // AT_ONCE)):
+        read = store.read(part)
+        columns = (read["image"], area[part], covariates[part])
+        known = infer_images(model, Inputs(*(column.to(model.device) for column in columns)))
+        errors.append(errors_of(model, known, read["fractions"].to(known.soft)))
+        reaches.append(torch.stack(list(reach_of_each(model, known)), dim=1))
+    squared, reach = torch.cat(errors).square().mean(0), torch.cat(reaches)
+    return UsualAnswers(squared.sqrt().cpu(), reach.nanquantile(REACH_QUANTILE, dim=0).nan_to_num(0.0).cpu())
+
+
+def errors_of(
+    model: Model, known: Abducted, fractions: Float[Tensor, "batch structure *space"]
+) -> Float[Tensor, "batch measured"]:
+    """The guide's areas less those of the masks, each in regions of its own."""
+    parents, facts = model.parents, known.facts
+    regions = parents.weights(parents.variables.frames(fractions), model.grid.size)
+    truth = measure(fractions, regions, parents.structure_of, facts.pixel_area)
+    return facts.pa[:, : facts.measured] - truth
+
+
+def reach_of_each(model: Model, known: Abducted) -> Iterator[Float[Tensor, " batch"]]:
+    """For each variable the reach of the answers; NaN where one is not met."""
+    facts, everyone = known.facts, torch.arange(len(known.raw), device=model.device)
+    sign = 1.0 - 2.0 * (everyone % 2)
+    for v in range(facts.measured):
+        asked = set_one(facts.pa, v, facts.pa[:, v] + sign * model.space.sd[v])
+        said = [one for found in predictions(model, known, everyone, asked) for one in found.verdicts]
+        yield torch.tensor([one.reach if one.met and one.reach is not None else torch.nan for one in said])
