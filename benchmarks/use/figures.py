@@ -32,7 +32,7 @@ def augmentation() -> Figure:
             axis.minorticks_off()
     axes[1, 0].set_xlabel("training subjects")
     axes[1, 1].set_xlabel("training subjects")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     return figure
 
 

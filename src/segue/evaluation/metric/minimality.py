@@ -7,12 +7,12 @@ MINIMALITY_METRICS = (
         "cld", "CLD", "low", "",
         "counterfactual latent divergence (Sanchez & Tsaftaris, arXiv 2202.10166; Melistas et al., arXiv 2403.20287) "
         "in the judge's features: 1 if the counterfactual is farther from its factual image than all images with the "
-        "requested value and nearer than all with its own", path="cld",
+        "requested value and nearer than all with its own", path="cld", group="",
     ),
     Metric(
         "spread", "spread", None, "share of the intensity range",
         "standard deviation of the answers of several posterior samples, in the mean over pixels; missing for methods "
-        "that answer alike each time", path="spread",
+        "that answer alike each time", path="spread", group="",
     ),
 )  # fmt: skip
 
