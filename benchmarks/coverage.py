@@ -18,7 +18,7 @@ from torch import Tensor
 import segue
 from benchmarks.record import Findings, Row, Statement, run, together
 from segue.engine.answer import check_inputs, measure_images
-from segue.engine.judgement import ensemble_of, usual_of
+from segue.engine.judgement import ensemble_of, usual_answers_of
 from segue.engine.model import Model
 from segue.engine.verdict import CHANGE_ERROR, CONFIDENCE, NORMAL, achieved_interval
 from segue.errors import InputError
@@ -57,7 +57,7 @@ class Changes:
 def measure(*, images: int, seed: int, calibration: int) -> Findings:
     """How often intervals contain the true change: on true counterfactuals, and on answers of the shipped model."""
     model = segue.load("coronary-phantom")
-    if usual_of(model) is None:
+    if usual_answers_of(model) is None:
         raise InputError("coronary-phantom: does not hold the guide's measurement error; segue export --add-check")
     best = max(needed(changes) for changes in changes_by_kind(model, images, calibration).values())
     parts = [compared(kind, changes) for kind, changes in changes_by_kind(model, images, seed).items()]
@@ -78,7 +78,7 @@ def changes_by_kind(model: Model, images: int, seed: int) -> dict[str, Changes]:
         truth[turn == v], kept[turn == v] = image[turn == v], posed[turn == v]
     pa = torch.stack(list(model.measure(factual).values()), dim=1)
     asked = {name: torch.where(turn == v, pa[:, v] + change, pa[:, v]) for v, name in enumerate(model.variables)}
-    usual, found = usual_of(model), {}
+    usual, found = usual_answers_of(model), {}
     assert usual is not None
     answers = model.counterfactual(factual, asked).image
     for kind, image in {"true counterfactual": truth, "answer": answers}.items():

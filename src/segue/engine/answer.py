@@ -33,7 +33,7 @@ __all__ = [
     "abduct_images",
     "answer",
     "check_inputs",
-    "drawn",
+    "draw_answers",
     "infer_images",
     "predictions",
     "with_verdicts",
@@ -102,7 +102,7 @@ class Drawn(NamedTuple):
     >>> import segue
     >>> model = segue.load("coronary-phantom")
     >>> known = abduct_images(model, check_inputs(model, model.examples()[:1]))
-    >>> (one,) = drawn(model, known, torch.tensor([0]), known.facts.pa)
+    >>> (one,) = draw_answers(model, known, torch.tensor([0]), known.facts.pa)
     >>> one.found.verdicts, len(with_verdicts(model, known, one).verdicts)
     ((), 1)
     """
@@ -184,11 +184,11 @@ def predictions(
     >>> torch.equal(null.raw, model.examples()[:1])
     True
     """
-    return (with_verdicts(model, known, one) for one in drawn(model, known, owner, asked))
+    return (with_verdicts(model, known, one) for one in draw_answers(model, known, owner, asked))
 
 
 @torch.inference_mode()
-def drawn(
+def draw_answers(
     model: "Model", known: Abducted, owner: Int[Tensor, " request"], asked: Float[Tensor, "request variable"]
 ) -> Iterator[Drawn]:
     """`predictions` before their verdicts, which need further measurements: a picture can be shown before them."""

@@ -140,7 +140,7 @@ def reached_by(
         mean = sum(members) / len(members) if len(members) > 1 else None
         judged = members[:1] if mean is None else [members[0], mean]
         met = all(is_met(factual, wanted, value, sd=sd) for value in judged)
-        error = 0.0 if (usual := usual_of(model)) is None else float(usual.error[v])
+        error = 0.0 if (usual := usual_answers_of(model)) is None else float(usual.error[v])
         spans = achieved_interval(members, draws), achieved_interval(members, draws, error)
         share = share_of(factual, wanted, members[0])
         entries.append((v, Reached(name, model.grid.unit, factual, wanted, members[0], mean, *spans, share, met)))
@@ -189,7 +189,7 @@ def result_doubts(one: Reached, sd: float) -> list[Doubt]:
     return doubts
 
 
-def usual_of(model: "Model") -> UsualAnswers | None:
+def usual_answers_of(model: "Model") -> UsualAnswers | None:
     """What is usual of the model's measurements and answers; None where nobody has measured it."""
     return None if model.input_check is None else model.input_check.typical.answers
 
@@ -201,7 +201,7 @@ def far_text(model: "Model", far: float, reached: Sequence[tuple[int, Reached]])
     structures = dict.fromkeys(in_words(one.variable.split("@")[0]) for _, one in reached)
     place = f"farther than {FAR:.0%} of the image from the outlines of {', '.join(structures)}"
     text = f"{far:.0%} of the change of the image is {place}"
-    if (usual := usual_of(model)) is None:
+    if (usual := usual_answers_of(model)) is None:
         return f"{text}; look at the difference image", ""
     most = max(float(usual.reach[v]) for v, _ in reached)
     text = f"{text}; usual for this model is up to {most:.0%}"

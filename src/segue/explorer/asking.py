@@ -10,7 +10,7 @@ from torch import Tensor
 
 from segue.causal.request import Do, Request
 from segue.cohort.case import Case
-from segue.engine.answer import Abducted, Drawn, drawn, predict_all, with_verdicts
+from segue.engine.answer import Abducted, Drawn, draw_answers, predict_all, with_verdicts
 from segue.engine.asked import requested_parents
 from segue.engine.model import Model
 from segue.engine.verdict import Verdict
@@ -158,7 +158,7 @@ def asked_of_case(
 def read_method(explored: Explored, method: str, case: Case, target: Float[Tensor, "1 variable"]) -> Reading:
     """One method's picture for pa*."""
     model = explored.models[method]
-    (one,) = drawn(model, explored.known(method, case), owner_zero(target), target)
+    (one,) = draw_answers(model, explored.known(method, case), owner_zero(target), target)
     found = one.found
     return Reading(
         method=method,
