@@ -1,7 +1,8 @@
 """The mini-benchmark: does the order of the methods still hold? Two laws of the phantom, two seeds, tiny budgets.
 
-Every cell is studies/rank.yaml trained from nothing: error by the judge (sd), and distance to the true counterfactual
-over that of doing nothing. The other metrics of an evaluation take longer than the training, so they are left out.
+Every cell is benchmarks/rank.yaml trained from nothing: error by the judge (sd), and distance to the true
+counterfactual over that of doing nothing. The other metrics of an evaluation take longer than the training, so they
+are left out.
 `tests/test_rank.py` asserts the orders that are robust at this budget.
 """
 
@@ -34,7 +35,7 @@ from segue.report.table import pipe_table
 from segue.study.read import load_study
 from segue.study.schema import Study
 
-STUDY = ROOT / "studies" / "rank.yaml"
+STUDY = ROOT / "benchmarks" / "rank.yaml"
 LAWS, SEEDS = ("independent", "coupled"), (0, 1)
 METHODS = ("no_cft", "reg_cft", "pos_seg_cft", "segue")
 NUMBERS = ("error_sd", "distance")

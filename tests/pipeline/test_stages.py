@@ -84,11 +84,11 @@ TESTS = {"frechet", "kernel"}
 def test_metrics_follow_the_contract():
     metrics = metrics_of(trained()[1])
     assert set(metrics) == {
-        "study", "n_images", "n_subjects", "unit", "variables", "sd", "methods", "segmentors", "well_posed",
+        "study", "split", "n_images", "n_subjects", "unit", "variables", "sd", "methods", "segmentors", "well_posed",
         "truth_of_doing_nothing", "realism_of_facts", "seconds", "commit", "command",
         "fallbacks", "sd_of_masks", "doing_nothing",
     }  # fmt: skip
-    assert (metrics["study"], metrics["n_images"], metrics["n_subjects"]) == ("small", 8, 8)
+    assert [metrics[key] for key in ("study", "split", "n_images", "n_subjects")] == ["small", "test", 8, 8]
     assert metrics["unit"] == "mm2" and metrics["variables"] == VARIABLES and list(metrics["sd"]) == VARIABLES
     assert list(metrics["methods"]) == [*METHODS, "oracle"]
     keys = {

@@ -122,7 +122,10 @@ def test_two_processes_do_a_study_as_one_does(tmp_path):
     one, other = (json.loads((run / "evaluate" / "metrics.json").read_text()) for run in runs)
     assert list(other["methods"]) == [*METHODS, "oracle"]
     for part in ("methods", "segmentors", "sd"):
-        found, expected = (steady(numbers(content[part])) for content in (other, one))
+        found, expected = (
+            {key: value for key, value in steady(numbers(content[part])).items() if "seconds" not in key}
+            for content in (other, one)
+        )
         assert found == pytest.approx(expected, rel=2e-3, abs=1e-4)
     # the number of processes is no part of a stage's fingerprint: one process finds all stages done
     before = {path: path.stat().st_mtime_ns for path in runs[1].rglob("done.json")}

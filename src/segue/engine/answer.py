@@ -99,12 +99,8 @@ class Drawn(NamedTuple):
         owner: the image of each request. facts: of these images, one row a request. asked: pa* as it was asked.
         found: without verdicts. draws: the answer of each posterior sample, scaled; `found` is their mean.
 
-    >>> import segue
-    >>> model = segue.load("coronary-phantom")
-    >>> known = abduct_images(model, check_inputs(model, model.examples()[:1]))
-    >>> (one,) = draw_answers(model, known, torch.tensor([0]), known.facts.pa)
-    >>> one.found.verdicts, len(with_verdicts(model, known, one).verdicts)
-    ((), 1)
+    >>> Drawn._fields[-1]
+    'draws'
     """
 
     owner: Int[Tensor, " request"]
@@ -191,9 +187,16 @@ def predictions(
 def draw_answers(
     model: "Model", known: Abducted, owner: Int[Tensor, " request"], asked: Float[Tensor, "request variable"]
 ) -> Iterator[Drawn]:
-    """`predictions` before their verdicts, which need further measurements: a picture can be shown before them."""
-    length = batch_length(model)
-    for i, part in zip(owner.split(length), asked.split(length), strict=True):
+    """`predictions` before their verdicts, which need further measurements: a picture can be shown before them.
+
+    >>> import segue
+    >>> model = segue.load("coronary-phantom")
+    >>> known = abduct_images(model, check_inputs(model, model.examples()[:1]))
+    >>> (one,) = draw_answers(model, known, torch.tensor([0]), known.facts.pa)
+    >>> one.found.verdicts
+    ()
+    """
+    for i, part in zip(*(each.split(batch_length(model)) for each in (owner, asked)), strict=True):
         facts, target = known.facts.rows(i), model.space.bounded(part)
         posteriors = [posterior.rows(i) for posterior in known.posteriors]
         each, moved = zip(*(predict_moved(model.mechanism, facts, one, target) for one in posteriors), strict=True)
@@ -208,7 +211,15 @@ def draw_answers(
 
 @torch.inference_mode()
 def with_verdicts(model: "Model", known: Abducted, one: Drawn) -> Predicted:
-    """Counterfactuals with their verdicts."""
+    """Counterfactuals with their verdicts.
+
+    >>> import segue
+    >>> model = segue.load("coronary-phantom")
+    >>> known = abduct_images(model, check_inputs(model, model.examples()[:1]))
+    >>> (one,) = draw_answers(model, known, torch.tensor([0]), known.facts.pa)
+    >>> len(with_verdicts(model, known, one).verdicts)
+    1
+    """
     evidence = evidence_on(model, one.facts, known.soft[one.owner], one.asked, one.found, one.draws)
     return one.found._replace(verdicts=verdicts(model, known, one.owner, evidence))
 

@@ -141,7 +141,8 @@ def evaluate_folders(study: Study, folders: Mapping[str, Path]) -> Path:
         answers_in(folder, asked)
     directory = study.directory / "compared" / "-".join(folders)
     with whole_folder(directory, replace=True) as partial_folder:
-        for path in (*evaluated.glob("effects-*.parquet"), *evaluated.glob("judged-*.safetensors")):
+        kept = ("effects-*.parquet", "judged-*.safetensors", "costs-*.json")
+        for path in (path for pattern in kept for path in evaluated.glob(pattern)):
             shutil.copyfile(path, partial_folder / path.name)
         others = {name: partial(answers_in, folder) for name, folder in folders.items()}
         judge_cohort(study, open_store(study), partial_folder, oracle=known_oracle(study), others=others)
