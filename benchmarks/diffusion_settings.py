@@ -17,14 +17,13 @@ from itertools import product
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from segue.causal.facts import Facts
 from segue.hardware import resolve_precision
 from segue.mechanisms.diffusion import Diffusion, Inversion
-from segue.pipeline.common import in_order, load_measured, open_store, per_image
+from segue.pipeline.common import in_order, load_measured, open_store, per_image, spaced
 from segue.pipeline.recipes import Workshop
 from segue.study.derived import further
 from segue.study.read import load_study
@@ -40,8 +39,7 @@ Result = TypeVar("Result")
 def validation_facts(study: Study, workshop: Workshop, images: int) -> Facts:
     """The facts of validation images, evenly spaced among all."""
     store = open_store(study)
-    rows = store.indices("validation")
-    chosen = rows[np.linspace(0, len(rows) - 1, min(images, len(rows))).round().astype(int)]
+    chosen = spaced(store.indices("validation"), images)
     batches = in_order(study, store, chosen, title="validation", extras=per_image(load_measured(study)))
     made = [augmented(batch, Augmentation(), workshop.parents) for batch in batches]
     return Facts(*(torch.cat(part) for part in zip(*(facts[:4] for facts in made), strict=True)))

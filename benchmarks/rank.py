@@ -22,6 +22,7 @@ from benchmarks.machine import ROOT, description
 from segue.engine.method import of_mechanism
 from segue.evaluation.comparison import error_rows
 from segue.evaluation.effect import distance_rows, effect_rows
+from segue.evaluation.truth import posed_beside_nothing
 from segue.files import write_text
 from segue.nets.segmentor import Segmentor
 from segue.nets.weights import load_pretrained
@@ -67,10 +68,9 @@ def judged(study: Study, name: str) -> dict[str, float]:
     for one in asked(title=f"judge {name}"):
         rows.append(effect_rows(of_mechanism(mechanism).answer(one.questions), parents, judge, one))
         still.append(distance_rows([one.facts.image] * one.facts.measured, one))
-    effects = pl.concat(rows).with_columns(nothing=pl.concat(still)["truth_mae"])
+    effects = pl.concat(rows)
     error = error_rows(effects, asked.sd)["error"].to_numpy()
-    mae, nothing = effects.filter(pl.col("well_posed")).select("truth_mae", "nothing").to_numpy().sum(0)
-    return {"error_sd": float(error.mean()), "distance": float(mae / nothing)}
+    return {"error_sd": float(error.mean()), "distance": posed_beside_nothing(effects, pl.concat(still))[1]}
 
 
 def cells(runs: Path) -> Iterator[Cell]:

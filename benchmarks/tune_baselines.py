@@ -25,7 +25,7 @@ from segue.evaluation.asked import Asked
 from segue.files import write_text
 from segue.pipeline.asking import Examination
 from segue.pipeline.baselines import baseline_method
-from segue.pipeline.common import device, open_store
+from segue.pipeline.common import device, open_store, spaced
 from segue.pipeline.recipes import Workshop
 from segue.study.read import load_study
 from segue.study.schema import Study
@@ -68,8 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def examination(study: Study, images: int) -> Asked:
     """Validation images with a request for each variable, all in one batch."""
     store, parents = open_store(study), Workshop(study).parents.to(device())
-    places = store.indices("validation")
-    places = places[np.linspace(0, len(places) - 1, min(images, len(places))).round().astype(int)]
+    places = spaced(store.indices("validation"), images)
     return Examination(study, store, parents, places).chosen(np.arange(len(places)), title="validation images")
 
 

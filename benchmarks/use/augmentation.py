@@ -5,7 +5,6 @@ also where the segmentor has a tenth of them. That favours them. Those of `untra
 segmentor that was trained alone, on the same few subjects.
 """
 
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +16,7 @@ from monai.metrics import compute_dice
 from safetensors.torch import load_file
 from torch import Tensor
 
-from benchmarks.use.record import Rows, by_name, interval, paired, parser, settings_of, write_results
+from benchmarks.use.record import Rows, by_name, fitted, interval, paired, parser, settings_of, write_results
 from segue.anatomy import hard
 from segue.baselines import BASELINES, BaselineParts
 from segue.causal.facts import Facts
@@ -33,9 +32,7 @@ from segue.pipeline.common import augmentation, grid_of, open_store, save_tensor
 from segue.pipeline.recipes import Workshop, recipes
 from segue.study.derived import variables
 from segue.training.batches import Batch
-from segue.training.loop import fit
 from segue.training.objectives import Augmentation, Segmentation
-from segue.training.state import TrainingSettings
 
 Settings = Mapping[str, Any]
 ALONE, USUAL, WARP = "alone", "usual augmentation", "untrained_warp"
@@ -162,12 +159,8 @@ def trained(real: Pairs, made: Pairs | None, augment: Augmentation, settings: Se
     torch.manual_seed(seed)
     net = Segmentor(spatial_dims=2, structures=real.fractions.shape[1], **settings["segmentor"])
     channels_last(net, dims=2)
-    budget = {key: value for key, value in settings["training"].items() if key != "batch_size"}
-    how = TrainingSettings(**budget, seed=seed, precision="no")
-    with tempfile.TemporaryDirectory() as folder:
-        stream: Any = Stream(real, made, settings, seed)
-        fit(Segmentation(net, augment), stream, how, directory=Path(folder), title="segmentor")
-    return net.eval().requires_grad_(False)
+    stream = Stream(real, made, settings, seed)
+    return fitted(net, Segmentation(net, augment), stream, settings["training"], seed, title="segmentor")
 
 
 @torch.inference_mode()

@@ -6,7 +6,6 @@ label and keeps the rest, do(lumen) turns the calibre and keeps the label. Rewei
 often. The two bounds are the phantom's own counterfactuals, and training images that are not confounded.
 """
 
-import tempfile
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +18,7 @@ from safetensors.torch import load_file
 from scipy.stats import mannwhitneyu
 from torch import Tensor, nn
 
-from benchmarks.use.record import Rows, by_name, interval, paired, parser, settings_of, write_results
+from benchmarks.use.record import Rows, by_name, fitted, interval, paired, parser, settings_of, write_results
 from segue.engine.answer import abduct_images, check_inputs
 from segue.engine.method import Questions, of_mechanism, set_one
 from segue.engine.model import Model
@@ -31,8 +30,6 @@ from segue.phantom import VARIABLES, Noise, areas, counterfactual, draw, render
 from segue.phantom.noise import draw_images
 from segue.pipeline.common import save_tensors
 from segue.training.batches import Batch
-from segue.training.loop import fit
-from segue.training.state import TrainingSettings
 
 Settings = Mapping[str, Any]
 SIZE, TOGETHER = (48, 144), 20
@@ -169,11 +166,7 @@ def trained(stream: Any, settings: Settings, seed: int) -> Regressor:
     torch.manual_seed(seed)
     net = Regressor(size=(SIZE[0] // 2, SIZE[1] // 2), outputs=1, **settings["classifier"])
     channels_last(net, dims=2)
-    budget = {key: value for key, value in settings["training"].items() if key != "batch_size"}
-    with tempfile.TemporaryDirectory() as folder:
-        how = TrainingSettings(**budget, seed=seed, precision="no")
-        fit(Labelled(net), stream, how, directory=Path(folder), title="classifier")
-    return net.eval()
+    return fitted(net, Labelled(net), stream, settings["training"], seed, title="classifier")
 
 
 @torch.inference_mode()

@@ -3,19 +3,24 @@
 import argparse
 import json
 import math
+import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from scipy import stats
+from torch import nn
 
 from benchmarks.machine import ROOT, description
 from segue.files import write_text
+from segue.training.loop import fit
+from segue.training.state import TrainingSettings
 from segue.yaml_text import load_yaml
 
 RESULTS = ROOT / "results" / "use"
 Row = dict[str, Any]
+Net = TypeVar("Net", bound=nn.Module)
 
 
 def settings_of(name: str) -> dict[str, Any]:
@@ -83,6 +88,19 @@ def paired(rows: Sequence[Row], base: Sequence[Row], number: str) -> dict[str, A
     """The difference of two arms, seed by seed."""
     of_base = {row["seed"]: row[number] for row in base}
     return interval(row[number] - of_base[row["seed"]] for row in rows if row["seed"] in of_base)
+
+
+def fitted(net: Net, objective: nn.Module, stream: Any, training: Mapping[str, Any], seed: int, *, title: str) -> Net:
+    """`net`, trained by its objective on a stream of batches; nothing of the training is kept.
+
+    Args:
+        training: of the settings: batch_size, and the rest as `TrainingSettings` takes it.
+    """
+    budget = {key: value for key, value in training.items() if key != "batch_size"}
+    how = TrainingSettings(**budget, seed=seed, precision="no")
+    with tempfile.TemporaryDirectory() as folder:
+        fit(objective, stream, how, directory=Path(folder), title=title)
+    return net.eval().requires_grad_(False)
 
 
 def write_results(name: str, content: Mapping[str, Any]) -> None:

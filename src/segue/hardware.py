@@ -3,7 +3,7 @@
 import ctypes
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Literal, TypeVar
 
 import torch
@@ -57,7 +57,17 @@ def channels_last(net: _Net, dims: int) -> _Net:
 
 
 @contextmanager
-def threads_for(pixels: int) -> Iterator[None]:
+def one_thread() -> Iterator[None]:
+    """One thread of torch, and afterwards as many as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def threads_for(pixels: int) -> AbstractContextManager[None]:
     """One thread of torch for work on up to `FEW_PIXELS` pixels, as many as before for more, and afterwards.
 
     Threads wait for each other after every layer. With small layers this takes longer than the work, in particular on a
@@ -70,13 +80,7 @@ def threads_for(pixels: int) -> Iterator[None]:
     >>> torch.get_num_threads() == before
     True
     """
-    before = torch.get_num_threads()
-    if pixels <= FEW_PIXELS:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    return one_thread() if pixels <= FEW_PIXELS else nullcontext()
 
 
 def keep_memory() -> None:

@@ -1,7 +1,5 @@
 """Guided diffusion: a diffusion model draws the image anew from its noise, drawn towards what was asked."""
 
-from itertools import pairwise
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -83,9 +81,7 @@ def guided_diffusion(
     @torch.no_grad()
     def answers(questions: Questions) -> list[Tensor]:
         facts = ordinary(questions.facts)
-        states, noises = diffusion.ascend(facts.image, None, times)
-        steps = zip(pairwise(times), states[1:], noises[1:], strict=True)
-        lost = [x - diffusion.step(x_t, e, t, s) for x, ((s, t), x_t, e) in zip(states[:-1], steps, strict=True)]
+        states, lost = diffusion.invert(facts.image, None, times)
         return [descended(facts, states, lost, requested.clone()) for requested in questions.requests]
 
     def respond(questions: Questions) -> list[Tensor]:

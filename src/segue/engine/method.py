@@ -5,6 +5,7 @@ Evaluation, report and explorer know methods only.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -89,12 +90,8 @@ def of_mechanism(mechanism: ImageMechanism, *, particles: int = 1, sample: bool 
     True
     """
 
-    def respond(questions: Questions) -> Images:
+    def answers(questions: Questions, *, particles: int, sample: bool) -> Images:
         posteriors = abduct(mechanism, questions.facts, particles=particles, sample=sample)
-        return predict(mechanism, questions.facts, posteriors, questions.requests)
-
-    def draw(questions: Questions) -> Images:
-        posteriors = abduct(mechanism, questions.facts, sample=True)
         return predict(mechanism, questions.facts, posteriors, questions.requests)
 
     def displacements(questions: Questions) -> Fields:
@@ -106,6 +103,7 @@ def of_mechanism(mechanism: ImageMechanism, *, particles: int = 1, sample: bool 
 
     moves = offered(mechanism, Moves)
     fields = displacements if moves is not None else None
+    respond, draw = partial(answers, particles=particles, sample=sample), partial(answers, particles=1, sample=True)
     return Method(respond, mechanism=mechanism, displacements=fields, draw=draw)
 
 

@@ -2,14 +2,13 @@
 
 import statistics
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 from torch.utils.module_tracker import ModuleTracker
 
 from segue.engine.method import Method, Questions
+from segue.hardware import one_thread
 
 RUNS = 3
 
@@ -60,14 +59,3 @@ def seconds_of(method: Method, one: Questions) -> float:
     if on_gpu:
         torch.cuda.synchronize()
     return clock() - before
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """One thread, and afterwards as many as before."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

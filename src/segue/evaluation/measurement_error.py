@@ -34,8 +34,7 @@ def measurement_error(
         soft, size = segmentor.soft(image), tuple(image.shape[2:])
         dice.append(compute_dice(hard(soft), hard(fractions), include_background=False, ignore_empty=True))
         regions = parents.weights(parents.factual(image, pixel_area).frames, size)
-        true_regions = parents.weights(parents.variables.frames(fractions), size)
-        truth = measure(fractions, true_regions, parents.structure_of, pixel_area)
+        truth = parents.read(fractions, pixel_area).areas
         truths.append(truth)
         errors.append((measure(soft, regions, parents.structure_of, pixel_area) - truth).abs())
     by_structure = torch.cat(dice).nanmean(0).tolist()  # NaN if no image has the structure

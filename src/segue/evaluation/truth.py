@@ -28,6 +28,21 @@ class Truth(NamedTuple):
     well_posed: Bool[Tensor, "batch measured"]
 
 
+def posed_beside_nothing(effects: pl.DataFrame, still: pl.DataFrame) -> tuple[pl.DataFrame, float]:
+    """The rows of well-posed requests with `nothing`, the factual image's distance, and the ratio of both sums.
+
+    Args:
+        effects: rows with `truth_mae` and `well_posed`. still: those of the factual images, in the same order.
+
+    >>> answers = pl.DataFrame({"truth_mae": [1.0, 9.0], "well_posed": [True, False]})
+    >>> posed_beside_nothing(answers, pl.DataFrame({"truth_mae": [2.0, 9.0]}))[1]
+    0.5
+    """
+    posed = effects.with_columns(nothing=still["truth_mae"]).filter(pl.col("well_posed"))
+    answers, nothing = posed.select("truth_mae", "nothing").to_numpy().sum(0)
+    return posed, float(answers / nothing)
+
+
 def distances(
     image: Float[Tensor, "batch channel *space"],
     truth: Float[Tensor, "batch channel *space"],

@@ -15,7 +15,7 @@ from segue.engine.model import Model
 from segue.evaluation.bootstrap import Bootstrap, percentiles
 from segue.evaluation.effect import distance_rows, effect_rows
 from segue.evaluation.metrics import summarise
-from segue.evaluation.truth import summarise_distances
+from segue.evaluation.truth import posed_beside_nothing, summarise_distances
 from segue.leaderboard.entry import Entry, of_model
 from segue.leaderboard.task import GRID, OFFICIAL, Task, fixed_task, phantom_variables
 from segue.nets.segmentor import Segmentor
@@ -97,11 +97,11 @@ def numbers_of(task: Task, effects: pl.DataFrame, still: pl.DataFrame) -> Row:
         effects: of the answers. still: distances of the factual images.
     """
     draws = Bootstrap(task.ids, DRAWS, seed=0)
-    posed = effects.with_columns(nothing=still["truth_mae"]).filter(pl.col("well_posed"))
+    posed, distance = posed_beside_nothing(effects, still)
     truth = summarise_distances(effects, span=GRID.span, subjects=task.ids, bootstrap=DRAWS, seed=0)
     mean = summarise(effects, sd=task.sd, subjects=task.ids, bootstrap=DRAWS, seed=0)["mean"]
     return {
-        "distance": float(posed["truth_mae"].to_numpy().sum() / posed["nothing"].to_numpy().sum()),
+        "distance": distance,
         "distance_ci95": list(percentiles(draws.ratio(posed, "truth_mae", "nothing"))),
         "well_posed": truth["n_requests"],
         "mae_hu": truth["mae"],

@@ -168,27 +168,22 @@ class Diffusion(nn.Module):
         steps = steps or self.model.steps
         return [round(depth * TIMES * i / steps) for i in range(steps + 1)]
 
-    def invert(self, image: Tensor, maps: Tensor | None, depth: float) -> Tensor:
-        """DDIM inversion: x_t of an image at a depth, deterministic."""
-        return self.ascend(image, maps, self.times(depth))[0][-1]
-
-    def ascend(self, image: Tensor, maps: Tensor | None, times: Sequence[int]) -> tuple[States, States]:
-        """x_t at each of the times from 0 on, and the noise that is predicted in it."""
-        states, noises = [image], [self.noise(image, times[0], maps)]
+    def invert(self, image: Tensor, maps: Tensor | None, times: Sequence[int]) -> tuple[States, States]:
+        """DDIM inversion: x_t at each of the times from 0 on, and what each step down lacks that leads back to it."""
+        states, lost, noise = [image], [], self.noise(image, times[0], maps)
         for t, after in pairwise(times):
-            states.append(self.step(states[-1], noises[-1], t, after))
-            noises.append(self.noise(states[-1], after, maps))
-        return states, noises
+            x_t = self.step(states[-1], noise, t, after)
+            noise = self.noise(x_t, after, maps)
+            lost.append(states[-1] - self.step(x_t, noise, after, t))
+            states.append(x_t)
+        return states, lost
 
     def abduct(self, facts: Facts, *, sample: bool = False) -> Inversion:
         """u by DDIM inversion, given the factual parents. It follows from the image: a sample is the same."""
 
         @torch.no_grad()
         def invert() -> tuple[Tensor, States]:
-            maps, times = self.maps(facts, facts.pa), self.times(self.model.depth)
-            states, noises = self.ascend(facts.image, maps, times)
-            before = zip(states, pairwise(times), states[1:], noises[1:], strict=False)
-            lost = [x - self.step(x_t, noise, t, s) for x, (s, t), x_t, noise in before]
+            states, lost = self.invert(facts.image, self.maps(facts, facts.pa), self.times(self.model.depth))
             return states[-1], lost[::-1]
 
         return Inversion(invert)

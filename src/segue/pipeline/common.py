@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -74,6 +74,15 @@ def covariate_values(store: Store, names: Sequence[str]) -> Float[Tensor, "image
     """The covariates of every image of a store."""
     columns = [torch.from_numpy(store.table[name].to_numpy().astype(np.float32)) for name in names]
     return torch.stack(columns, dim=1) if columns else torch.zeros(len(store), 0)
+
+
+def spaced(rows: Int[np.ndarray, " image"], most: int) -> Int[np.ndarray, " chosen"]:
+    """At most so many of the rows, evenly spaced.
+
+    >>> spaced(np.arange(10), 4).tolist()
+    [0, 3, 6, 9]
+    """
+    return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).round().astype(int)]
 
 
 def ensemble_folders(study: Study) -> dict[str, Path]:

@@ -26,6 +26,7 @@ from segue.pipeline.common import (
     load_measured,
     open_store,
     save_tensors,
+    spaced,
 )
 from segue.pipeline.recipes import Workshop, recipes
 from segue.pipeline.usual_answers import usual_answers
@@ -84,15 +85,6 @@ def typical_of(model: Model, store: Store, layout: ThumbnailModel | None = None)
 def held_out(store: Store) -> Int[np.ndarray, " image"]:
     """Images that neither the guide nor the mechanism was trained on, and that nobody is tested on."""
     return spaced(np.sort(np.concatenate([store.indices("validation"), store.indices("judge")])), HELD_OUT)
-
-
-def spaced(rows: Int[np.ndarray, " image"], most: int) -> Int[np.ndarray, " chosen"]:
-    """At most so many of the rows, evenly spaced.
-
-    >>> spaced(np.arange(10), 4).tolist()
-    [0, 3, 6, 9]
-    """
-    return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).round().astype(int)]
 
 
 def layout_of(grid: Grid, store: Store) -> ThumbnailModel:

@@ -35,6 +35,7 @@ from segue.pipeline.common import (
     load_parents,
     measured_images,
     open_store,
+    spaced,
 )
 from segue.pipeline.curves import training_curves
 from segue.pipeline.described import described
@@ -151,7 +152,7 @@ def chosen_places(study: Study, store: Store, directory: Path) -> np.ndarray:
     images = store.indices(split)
     if len(images) < 2:
         raise InputError(f"{directory}: {len(images)} {split} images; give at least 2, so that values can be exchanged")
-    return images[np.linspace(0, len(images) - 1, min(len(images), study.evaluate.images)).round().astype(int)]
+    return spaced(images, study.evaluate.images)
 
 
 def judged_split(study: Study) -> str:

@@ -7,7 +7,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from segue.anatomy import measure
 from segue.cohort import Store
 from segue.engine.answer import Abducted, Inputs, infer_images, predictions
 from segue.engine.method import set_one
@@ -43,10 +42,8 @@ def errors_of(
     model: Model, known: Abducted, fractions: Float[Tensor, "batch structure *space"]
 ) -> Float[Tensor, "batch measured"]:
     """The guide's areas less those of the masks, each in regions of its own."""
-    parents, facts = model.parents, known.facts
-    regions = parents.weights(parents.variables.frames(fractions), model.grid.size)
-    truth = measure(fractions, regions, parents.structure_of, facts.pixel_area)
-    return facts.pa[:, : facts.measured] - truth
+    facts = known.facts
+    return facts.pa[:, : facts.measured] - model.parents.read(fractions, facts.pixel_area).areas
 
 
 def reach_of_each(model: Model, known: Abducted) -> Iterator[Float[Tensor, " batch"]]:
