@@ -1,0 +1,99 @@
+"""An automatic stand-in for a reader: the classifier of local realism, through the same analysis. It is no human.
+
+It sees the same 256 grey levels, but only the crop around the structure that was asked about; of a real image, around the
+structure of its match. It learns from answers to other subjects, which are in none of the kit's first part and which
+no method was trained with.
+"""
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from segue.engine.method import Questions
+from segue.errors import InputError
+from segue.evaluation.asked import Asked, in_turn, turn
+from segue.evaluation.crop_classifier import fitted
+from segue.evaluation.crops import Site, crops_of
+from segue.pipeline.asking import Examination
+from segue.pipeline.common import spaced
+from segue.readers.answers import LEVELS, SCALE
+from segue.readers.draw import Drawn, Source, put_to
+from segue.readers.key import Key
+
+UNSEEN = ("judge", "validation", "test")
+"""Splits that no method was trained with."""
+FEWEST, MOST = 20, 200  # images to learn from
+
+
+def stand_in_answers(source: Source, drawn: Drawn, key: Key, seed: int) -> dict[int, int]:
+    """By case, its level on the scale of the first part.
+
+    Raises:
+        InputError: there are too few further subjects to learn from.
+    """
+    crops, label = examples(source, {one["subject"] for one in key.cases}, seed)
+    cases = torch.cat([case_crop(source, drawn, i) for i in range(len(drawn.cases))])
+    mean, sd = crops.mean(), crops.std().clamp_min(1e-6)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = fitted((crops - mean) / sd, label)
+    with torch.no_grad():
+        logits = network((cases - mean) / sd).double().numpy()
+    return dict(enumerate(levels_of(logits).tolist()))
+
+
+def levels_of(logits: np.ndarray) -> np.ndarray:
+    """Edited where the logit is above 0; the confidence is the fifth of all |logits| in which it lies.
+
+    >>> levels_of(np.array([-9.0, -0.1, 0.2, 3.0, 8.0])).tolist()
+    [0, 4, 6, 7, 8]
+    """
+    rank = np.abs(logits).argsort(kind="stable").argsort(kind="stable")
+    confidence = 1 + rank * len(SCALE) // len(logits)
+    return np.where(logits > 0, LEVELS // 2 - 1 + confidence, LEVELS // 2 - confidence)
+
+
+def as_seen(image: Tensor) -> Tensor:
+    """A scaled image in the 256 grey levels of the pages."""
+    return ((image.clamp(-1, 1) + 1) * 127.5).round() / 127.5 - 1
+
+
+def case_crop(source: Source, drawn: Drawn, case: int) -> Tensor:
+    """The crop of a case around its variable's structure (1, channel, *crop)."""
+    one, image = drawn.cases[case], drawn.images[case : case + 1]
+    asked = source.asked.chosen(np.array([one.row]), title="readers: stand-in")
+    return crops_at(source, asked, image, [one.variable])
+
+
+def crops_at(source: Source, asked: Asked, image: Tensor, variables: Sequence[int]) -> Tensor:
+    """Crops of a batch of images as they are seen, each around the structure of one variable; on the CPU."""
+    sites: list[Site] = list(zip(asked.places.tolist(), variables, strict=True))
+    images = [as_seen(image).to(asked.facts.image)] * asked.facts.measured
+    found = crops_of(asked, images, source.asked.parents, source.judge, set(sites))
+    return torch.stack([found[site] for site in sites]).cpu()
+
+
+@torch.inference_mode()
+def examples(source: Source, shown: Collection[str], seed: int) -> tuple[Tensor, Tensor]:
+    """Crops of other subjects to learn from, and which of them are edited; as many of each kind.
+
+    Args:
+        shown: subjects of the kit's first part.
+    """
+    study, store, parents = source.asked.study, source.asked.store, source.asked.parents
+    places = [i for split in UNSEEN for i in store.indices(split) if store.table["subject"][int(i)] not in shown]
+    if len(places) < FEWEST:
+        raise InputError(f"--stand-in: {len(places)} images of other subjects to learn from; give fewer --cases")
+    asked = Examination(study, store, parents, spaced(np.array(places), MOST))
+    real, edited = [], []
+    for batch in asked(title="readers: stand-in"):
+        variables = turn(batch).tolist()
+        for method in source.methods.values():
+            put = put_to(source, batch, method)
+            (image,) = method.answer(Questions(put.ids, put.facts, [in_turn(put)]))
+            real.append(crops_at(source, batch, batch.facts.image, variables))
+            edited.append(crops_at(source, batch, image, variables))
+    label = torch.tensor([0.0, 1.0]).repeat_interleave(len(torch.cat(real)))
+    return torch.cat([*real, *edited]), label
