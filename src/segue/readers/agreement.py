@@ -1,5 +1,6 @@
 """How well two series of ratings agree: kappa with quadratic weights (Cohen, Psychol Bull 1968;70:213)."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -16,14 +17,18 @@ class Kappa(NamedTuple):
     cases: int
 
 
-def weighted_kappa(one: Float[np.ndarray, " case"], other: Float[np.ndarray, " case"]) -> float | None:
-    """1 - (mean squared disagreement) / (that expected by chance); None where all ratings are one value.
+def weighted_kappa(
+    one: Float[np.ndarray, "*draws case"], other: Float[np.ndarray, "*draws case"]
+) -> Float[np.ndarray, "*draws"]:
+    """1 - (mean squared disagreement) / (that of all pairs of cases, by chance); NaN where all ratings are one value.
 
-    >>> round(weighted_kappa(np.array([1.0, 2.0, 3.0]), np.array([1.0, 2.0, 2.0])), 4)  # 1/3 observed, 1 by chance
+    >>> kappa = weighted_kappa(np.array([1.0, 2.0, 3.0]), np.array([1.0, 2.0, 2.0]))  # 1/3 observed, 1 by chance
+    >>> round(kappa.item(), 4)
     0.6667
     """
-    observed, chance = np.square(one - other).mean(), np.square(one[:, None] - other[None]).mean()
-    return float(1 - observed / chance) if chance > 0 else None
+    observed = np.square(one - other).mean(-1)
+    chance = np.asarray(one.var(-1) + other.var(-1) + np.square(one.mean(-1) - other.mean(-1)))
+    return np.asarray(1 - np.divide(observed, chance, out=np.full(chance.shape, np.nan), where=chance > 0))
 
 
 def agreement(
@@ -38,5 +43,7 @@ def agreement(
     if not cases:
         return Kappa(None, None, 0)
     rows = np.random.default_rng(seed).integers(cases, size=(draws, cases))
-    drawn = [value for row in rows if (value := weighted_kappa(one[row], other[row])) is not None]
-    return Kappa(weighted_kappa(one, other), percentiles(np.array(drawn)) if drawn else None, cases)
+    kappa, drawn = float(weighted_kappa(one, other)), weighted_kappa(one[rows], other[rows])
+    if math.isnan(kappa):
+        return Kappa(None, None, cases)
+    return Kappa(kappa, percentiles(drawn[~np.isnan(drawn)]), cases)

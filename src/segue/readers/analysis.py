@@ -178,6 +178,6 @@ def mean_of(values: Float[np.ndarray, "reader request"]) -> Found:
     {'value': 3.0, 'ci95': [3.0, 3.0]}
     """
     rng, (readers, requests) = np.random.default_rng(SEED), values.shape
-    weights = [rng.multinomial(n, np.full(n, 1 / n), size=DRAWS) / n for n in (readers, requests)]
-    draws = np.einsum("dr,rq,dq->d", weights[0], values, weights[1])
+    counts = [rng.multinomial(n, np.full(n, 1 / n), size=DRAWS) for n in (readers, requests)]
+    draws = np.einsum("dr,rq,dq->d", counts[0], values, counts[1]) / values.size
     return {"value": float(values.mean()), "ci95": list(percentiles(draws))}

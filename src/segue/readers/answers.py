@@ -9,7 +9,7 @@ from typing import NamedTuple
 from segue.errors import InputError
 from segue.files import write_text
 from segue.readers.key import Key, Reading, Shown
-from segue.text import in_digits, one_line
+from segue.text import one_line
 
 QUESTIONS = {
     "happened": "Did what was asked happen?",
@@ -161,6 +161,6 @@ def write_answers(path: Path, key: Key, reader: str, levels: Mapping[int, int]) 
     for one in key.sheets[reader].first:
         edited = levels[one.case] >= len(SCALE)
         confidence = levels[one.case] - len(SCALE) + 1 if edited else len(SCALE) - levels[one.case]
-        cells = {"choice": CHOICES[edited], "confidence": in_digits(confidence, digits=1)}
+        cells = {"choice": CHOICES[edited], "confidence": str(confidence)}
         table.writerow({"kit": key.kit, "reader": reader, "case": one.id, **cells})
     write_text(path, text.getvalue())

@@ -156,4 +156,4 @@ def trial_order(requests: int, methods: int, rng: np.random.Generator) -> Int[np
     """
     drawn = np.array([rng.permutation(methods) for _ in range(requests)])
     blocks = [[(one, drawn[one, block]) for one in rng.permutation(requests)] for block in range(methods)]
-    return np.array(blocks).reshape(-1, 2)
+    return np.array(blocks, dtype=int).reshape(-1, 2)
