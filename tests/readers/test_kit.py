@@ -15,7 +15,7 @@ from segue.errors import InputError
 from segue.hub.load import study_at
 from segue.readers.draw import KitPlan, answers_to, check_plan, draw, opened_source
 from segue.readers.key import KEY, REAL, STAND_IN, TRUTH, read_key
-from segue.readers.stand_in import stand_in_answers
+from segue.readers.stand_in import examples, stand_in_answers
 
 OPTIONS = ["--readers", "2", "--cases", "9", "--repeats", "3", "--requests", "4"]
 PLAN = KitPlan(readers=2, cases=9, repeats=3, requests=4)
@@ -94,11 +94,18 @@ def test_the_pictures_are_what_the_method_answers(kit, source):
             assert np.abs(apart).max() <= 1
 
 
-def test_the_stand_in_learns_from_subjects_that_are_not_in_the_kit(source):
+def test_the_stand_in_learns_from_subjects_that_are_not_in_the_kit(source, monkeypatch):
+    monkeypatch.setattr("segue.evaluation.crop_classifier.MOST_STEPS", 3)
+    monkeypatch.setattr("segue.readers.stand_in.MOST", 8)
     drawn = draw(source, PLAN)
     from segue.readers.blinding import make_key
 
     key = make_key(source, drawn, replace(PLAN, stand_in=True))
+    shown = {case["subject"] for case in key.cases}
+    crops, label = examples(source, shown, seed=0)
+    assert len(crops) == len(label) == 2 * 2 * 8 and label.mean() == 0.5
+    with pytest.raises(InputError, match="--stand-in: 0 images of other subjects to learn from"):
+        examples(source, set(source.asked.subjects), seed=0)
     levels = stand_in_answers(source, drawn, key, seed=0)
     assert sorted(levels) == list(range(9)) and set(levels.values()) <= set(range(10))
     assert levels == stand_in_answers(source, drawn, key, seed=0)

@@ -19,7 +19,7 @@ from segue.evaluation.crops import Site, crops_of
 from segue.pipeline.asking import Examination
 from segue.pipeline.common import spaced
 from segue.readers.answers import LEVELS, SCALE
-from segue.readers.draw import Drawn, Source, put_to
+from segue.readers.draw import TOGETHER_ASKED, Drawn, Source, put_to
 from segue.readers.key import Key
 
 UNSEEN = ("judge", "validation", "test")
@@ -34,7 +34,7 @@ def stand_in_answers(source: Source, drawn: Drawn, key: Key, seed: int) -> dict[
         InputError: there are too few further subjects to learn from.
     """
     crops, label = examples(source, {one["subject"] for one in key.cases}, seed)
-    cases = torch.cat([case_crop(source, drawn, i) for i in range(len(drawn.cases))])
+    cases = case_crops(source, drawn)
     mean, sd = crops.mean(), crops.std().clamp_min(1e-6)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -60,11 +60,15 @@ def as_seen(image: Tensor) -> Tensor:
     return ((image.clamp(-1, 1) + 1) * 127.5).round() / 127.5 - 1
 
 
-def case_crop(source: Source, drawn: Drawn, case: int) -> Tensor:
-    """The crop of a case around its variable's structure (1, channel, *crop)."""
-    one, image = drawn.cases[case], drawn.images[case : case + 1]
-    asked = source.asked.chosen(np.array([one.row]), title="readers: stand-in")
-    return crops_at(source, asked, image, [one.variable])
+@torch.inference_mode()
+def case_crops(source: Source, drawn: Drawn) -> Tensor:
+    """The crop of each case around its variable's structure (case, channel, *crop)."""
+    found = []
+    for part in torch.arange(len(drawn.cases)).split(TOGETHER_ASKED):
+        cases = [drawn.cases[i] for i in part.tolist()]
+        asked = source.asked.chosen(np.array([one.row for one in cases]), title="readers: stand-in")
+        found.append(crops_at(source, asked, drawn.images[part], [one.variable for one in cases]))
+    return torch.cat(found)
 
 
 def crops_at(source: Source, asked: Asked, image: Tensor, variables: Sequence[int]) -> Tensor:
