@@ -66,7 +66,8 @@ def test_real_and_edited_images_are_treated_alike(source):
 
     nothing = source._replace(methods={"pos_seg_cft": of_function(lambda facts, requested: facts.image)})
     drawn = draw(nothing, replace(PLAN, cases=6))
-    for one, before, (after,) in zip(drawn.trials, drawn.before, drawn.after, strict=True):
+    assert len(drawn.before) == 4
+    for before, (after,) in zip(drawn.before, drawn.after, strict=True):
         np.testing.assert_array_equal(before, after)
     rows = [case.row for case in drawn.cases]
     facts = answers_to(nothing, REAL, rows, [0] * 6, [0.0] * 6, seed=0)

@@ -1,4 +1,4 @@
-"""Areas, their covariance and their intervals: by hand, against published numbers, and on readers whose area is known."""
+"""Areas, their covariance and intervals: by hand, against published numbers, on readers whose area is known."""
 
 import math
 
@@ -41,7 +41,7 @@ def test_the_published_analysis_of_five_readers():
 
 def test_areas_are_mann_whitneys_and_the_covariance_is_the_jackknifes():
     rng = np.random.default_rng(0)
-    edited, real = [rng.integers(0, 10, (2, n)).astype(float) for n in (9, 11)], rng.integers(0, 10, (2, 13)).astype(float)
+    *edited, real = (rng.integers(0, 10, (2, n)).astype(float) for n in (9, 11, 13))
     found = areas(edited, real)
     for m in range(2):
         for r in range(2):

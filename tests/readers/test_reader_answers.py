@@ -77,7 +77,7 @@ def test_no_file_no_text_and_no_answers(content, key, tmp_path):
     path = tmp_path / "answers.csv"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(InputError, match="answers.csv: (is not a CSV table|has no column)"):
+    with pytest.raises(InputError, match=r"answers.csv: (is not a CSV table|has no column)"):
         read_answers(path, key)
 
 

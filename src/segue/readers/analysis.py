@@ -1,4 +1,4 @@
-"""What the answers say: areas under the ROC curve by reader and method, agreement, and the ratings of the second part."""
+"""What the answers say: areas under the ROC curve by reader and method, agreement, ratings of the second part."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -74,12 +74,15 @@ def first_part(key: Key, given: Sequence[Answers]) -> Found:
     rows = {name: area_row(by_method, i, names) for i, name in enumerate(key.methods)}
     if len(key.methods) > 1:
         rows[ALL] = area_row(together, 0, names)
-    pairs = combinations(range(len(key.methods)), 2)
+    differences = {
+        f"{key.methods[a]} - {key.methods[b]}": tested(of_difference(by_method, a, b))
+        for a, b in combinations(range(len(key.methods)), 2)
+    }
     called = levels >= LEVELS // 2
     kinds = {kind: key.of_kind(kind) for kind in (REAL, *key.methods)}
     return {
         "auc": rows,
-        "differences": {f"{key.methods[a]} - {key.methods[b]}": tested(of_difference(by_method, a, b)) for a, b in pairs},
+        "differences": differences,
         "called_edited": {
             kind: {name: float(called[i, cases].mean()) for i, name in enumerate(names)}
             for kind, cases in kinds.items()

@@ -13,8 +13,8 @@ from segue.text import one_line
 
 QUESTIONS = {
     "happened": "Did what was asked happen?",
-    "only_there": "Did only that change, and nothing else?",
-    "plausible": "Could the image after the change be of a real patient?",
+    "only_there": "Did nothing else change?",
+    "plausible": "Could the result be real?",
 }
 """Of the second part, each answered from 1 to 5."""
 COLUMNS = ("kit", "reader", "case", "choice", "confidence", *QUESTIONS, "seconds")

@@ -1,7 +1,7 @@
 """The empirical area under the ROC curve (AUC) of several readers and methods, and how these areas vary together.
 
-The area is the share of pairs of an edited and a real case in which the edited one is rated higher; a tie is half a pair
-(Mann & Whitney 1947). The covariance over cases is that of DeLong, DeLong & Clarke-Pearson (Biometrics 1988;44:837).
+The area is the share of pairs of an edited and a real case in which the edited one is rated higher; a tie is half a
+pair (Mann & Whitney 1947). The covariance over cases is that of DeLong, DeLong & Clarke-Pearson (Biometrics 1988;44:837).
 """
 
 from collections.abc import Sequence

@@ -1,5 +1,6 @@
 """The cases of a reader study, drawn from the test images of a finished run, and what its methods answer."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -16,7 +17,7 @@ from segue.evaluation.asked import Asked
 from segue.nets.segmentor import Segmentor
 from segue.nets.weights import load_pretrained
 from segue.pipeline.asking import Examination
-from segue.pipeline.common import device, open_store
+from segue.pipeline.common import PIXELS_TOGETHER, TOGETHER, device, open_store
 from segue.pipeline.judging import check_trained, judged_split, judging_parents
 from segue.pipeline.pictures import COMPARED
 from segue.pipeline.recipes import NO_CFT, Workshop
@@ -25,8 +26,6 @@ from segue.readers.design import Match, Trial, draw_matches, draw_trials, slots
 from segue.readers.key import REAL
 from segue.readers.pictures import Picture, picture
 from segue.study.schema import Study
-
-TOGETHER_ASKED = 16  # images that are answered together
 
 
 @dataclass(frozen=True)
@@ -193,7 +192,7 @@ def answers_to(
     """Factual images, or what a method answers when one variable of each is set to a value; on the CPU."""
     asked, found = source.asked, []
     torch.manual_seed(seed)  # of posterior samples, if any are drawn
-    for part in torch.arange(len(rows)).split(TOGETHER_ASKED):
+    for part in in_batches(source, len(rows)):
         batch = asked.chosen(np.array(rows)[part.numpy()], title=f"readers: {kind}")
         if kind == REAL:
             found.append(batch.facts.image.cpu())
@@ -210,6 +209,12 @@ def answers_to(
     return torch.cat(found)
 
 
+def in_batches(source: Source, count: int) -> Sequence[Tensor]:
+    """Numbers from 0, in batches that memory holds."""
+    most = max(1, min(TOGETHER, PIXELS_TOGETHER // math.prod(source.asked.store.size)))
+    return torch.arange(count).split(most)
+
+
 def put_to(source: Source, asked: Asked, method: Method) -> Asked:
     """Questions as they are put to a method: in its own regions, if the study is judged in others."""
     return in_own_regions(asked, method) if source.asked.study.evaluate.partitions else asked
@@ -219,7 +224,7 @@ def put_to(source: Source, asked: Asked, method: Method) -> Asked:
 def structure_parts(source: Source, images: Tensor, rows: Sequence[int], variables: Sequence[int]) -> Tensor:
     """Each variable's structure in its region, as the judge sees it in the image (case, *space)."""
     asked, found = source.asked, []
-    for part in torch.arange(len(rows)).split(TOGETHER_ASKED):
+    for part in in_batches(source, len(rows)):
         chosen = torch.tensor(variables)[part]
         weights = asked.parents.weights(asked.frames[np.array(rows)[part.numpy()]], asked.store.size).cpu()
         soft = source.judge.soft(images[part].to(device())).cpu()

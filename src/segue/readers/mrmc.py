@@ -1,8 +1,8 @@
 """Intervals over readers and cases: the multi-reader multi-case analysis of Obuchowski and Rockette.
 
-Areas are modelled as mean + method + reader + method x reader + error, with errors that are correlated because readers read
-the same cases (Obuchowski & Rockette, Commun Stat Simul Comput 1995;24:285). Degrees of freedom are those of Hillis
-(Stat Med 2007;26:596). With one reader, intervals are over cases alone.
+Areas are modelled as mean + method + reader + method x reader + error, with errors that are correlated because readers
+read the same cases (Obuchowski & Rockette, Commun Stat Simul Comput 1995;24:285). Degrees of freedom are those of
+Hillis (Stat Med 2007;26:596). With one reader, intervals are over cases alone.
 """
 
 import math

@@ -1,7 +1,7 @@
 """An automatic stand-in for a reader: the classifier of local realism, through the same analysis. It is no human.
 
-It sees the same 256 grey levels, but only the crop around the structure that was asked about; of a real image, around the
-structure of its match. It learns from answers to other subjects, which are in none of the kit's first part and which
+It sees the same 256 grey levels, but only the crop around the structure that was asked about; of a real image, around
+the structure of its match. It learns from answers to other subjects, which are in none of the kit's first part and which
 no method was trained with.
 """
 
@@ -19,7 +19,7 @@ from segue.evaluation.crops import Site, crops_of
 from segue.pipeline.asking import Examination
 from segue.pipeline.common import spaced
 from segue.readers.answers import LEVELS, SCALE
-from segue.readers.draw import TOGETHER_ASKED, Drawn, Source, put_to
+from segue.readers.draw import Drawn, Source, in_batches, put_to
 from segue.readers.key import Key
 
 UNSEEN = ("judge", "validation", "test")
@@ -64,7 +64,7 @@ def as_seen(image: Tensor) -> Tensor:
 def case_crops(source: Source, drawn: Drawn) -> Tensor:
     """The crop of each case around its variable's structure (case, channel, *crop)."""
     found = []
-    for part in torch.arange(len(drawn.cases)).split(TOGETHER_ASKED):
+    for part in in_batches(source, len(drawn.cases)):
         cases = [drawn.cases[i] for i in part.tolist()]
         asked = source.asked.chosen(np.array([one.row for one in cases]), title="readers: stand-in")
         found.append(crops_at(source, asked, drawn.images[part], [one.variable for one in cases]))

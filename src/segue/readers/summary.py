@@ -9,14 +9,14 @@ from segue.report.table import pipe_table
 FEWEST_READERS = 3
 NO_READERS = "No human has read this kit. What stands below is not a reader study."
 NOT_HUMAN = (
-    "This is a classifier, no human. It sees the surroundings of each edit alone, and it has learned from answers of the "
-    "same methods to other images. It says nothing about what a clinician would see."
+    "This is a classifier, no human. It sees the surroundings of each edit alone, and it has learned from answers of "
+    "the same methods to other images. It says nothing about what a clinician would see."
 )
 FEW = "With {} reader(s), the intervals say little about other readers."
 LEGEND = (
     "AUC: how often an edited image is rated as more surely edited than a real one; 0.5 is chance. Intervals (95%) are "
-    "over readers and cases (Obuchowski & Rockette 1995; Hillis 2007), those of one reader over cases (DeLong et al. 1988). "
-    "An interval of width 0 means that no pair was misjudged, not that the number is exact."
+    "over readers and cases (Obuchowski & Rockette 1995; Hillis 2007), those of one reader over cases (DeLong et al. "
+    "1988). An interval of width 0 means that no pair was misjudged, not that the number is exact."
 )
 KAPPA = "Kappa has quadratic weights (Cohen 1968); its intervals are by bootstrap over cases."
 SECOND = "Mean rating from 1 to 5, and in brackets its 95% interval by bootstrap over readers and requests."
@@ -26,7 +26,8 @@ TITLES = {"happened": "it happened", "only_there": "only there", "plausible": "p
 def summary_text(found: Mapping[str, Any]) -> str:
     """`analysis.md` from the content of `analysis.json`."""
     cases = ", ".join(f"{n} {method_title(kind)}" for kind, n in found["cases"].items())
-    parts = [f"# Reader study of {found['study']}", f"Kit {found['kit']}. Cases: {cases}; {found['requests']} requests."]
+    size = f"Kit {found['kit']}. Cases: {cases}; {found['requests']} requests."
+    parts = [f"# Reader study of {found['study']}", size]
     if not found["readers"]:
         parts.append(f"**{NO_READERS}**")
     elif len(found["readers"]) < FEWEST_READERS:
@@ -57,7 +58,7 @@ def first_text(first: Mapping[str, Any]) -> list[str]:
         rows = [[paired(pair), spanned(one), f"{one['p']:.3f}"] for pair, one in first["differences"].items()]
         parts.append(pipe_table(["difference of AUC", "", "p"], rows))
     called = [
-        [method_title(kind), *(f"{100 * row[name]:.0f}%" for name in names)] for kind, row in first["called_edited"].items()
+        [method_title(kind), *(percent(row[name]) for name in names)] for kind, row in first["called_edited"].items()
     ]
     parts += [pipe_table(["called edited", *names], called), KAPPA]
     rows = [[f"{name}, twice", *kappa_cells(one)] for name, one in first["within_readers"].items()]
@@ -69,7 +70,7 @@ def second_text(second: Mapping[str, Any]) -> list[str]:
     """The tables of the second part."""
     heads = ["method", *(head for name in TITLES.values() for head in (name, "4 or 5"))]
     rows = [
-        [method_title(method), *(text for one in row.values() for text in (spanned(one), f"{100 * one['share_4_or_5']:.0f}%"))]
+        [method_title(method), *(text for one in row.values() for text in (spanned(one), percent(one["share_4_or_5"])))]
         for method, row in second["methods"].items()
     ]
     parts = [SECOND, pipe_table(heads, rows)]
@@ -97,6 +98,15 @@ def spanned(one: Mapping[str, Any]) -> str:
     """
     interval = "" if one["ci95"] is None else " [{:.2f}, {:.2f}]".format(*one["ci95"])
     return f"{one['value']:.2f}{interval}".replace("-", "−")
+
+
+def percent(share: float) -> str:
+    """A share for readers of the summary.
+
+    >>> percent(0.25)
+    '25%'
+    """
+    return f"{100 * share:.0f}%"
 
 
 def paired(pair: str) -> str:

@@ -21,7 +21,8 @@ def request_words(variable: str, before: float, after: float, unit: str, *, sd: 
     structure, region = split_name(variable)
     what = structure if region == "whole" else f"{structure}, {region}"
     nothing = sd / 20
-    verb = "Remove" if after < nothing else "Add" if before < nothing else "Make larger" if after > before else "Make smaller"
+    changed = "Make larger" if after > before else "Make smaller"
+    verb = "Remove" if after < nothing else "Add" if before < nothing else changed
     percent = 100 * (after / before - 1) if before >= nothing and after >= nothing else float("inf")
     share = f" ({percent:+.0f}%)".replace("-", "−") if abs(percent) <= MOST_PERCENT else ""
     ends = f"From {in_digits(before)} to {in_digits(after)} {typeset_unit(unit)}{share}"
