@@ -61,7 +61,7 @@ PUBLIC = [
     "segue.nets.velocity",
     "segue.phantom",
     "segue.readers.mrmc",
-    "segue.readers.areas",
+    "segue.readers.roc",
     "segue.report.study_verdict",
     "segue.study.derived",
     "segue.study.networks",

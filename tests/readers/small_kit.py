@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from segue.readers.answers import COLUMNS, QUESTIONS
+from segue.readers.answers import ANSWER_COLUMNS, QUESTIONS
 from segue.readers.blinding import make_key
 from segue.readers.design import Trial
-from segue.readers.draw import Case, Drawn, KitPlan, Source
+from segue.readers.draw import DrawnKit, KitCase, KitPlan, KitSource
 from segue.readers.key import REAL
 from segue.readers.page import reader_page, requests_in_words
 
@@ -17,7 +17,7 @@ VARIABLES = ("lumen@mid", "plaque@mid")
 SHAPE = (12, 20)
 
 
-def small_source(images: int) -> Source:
+def small_source(images: int) -> KitSource:
     """What a key needs to know of a run."""
     asked = SimpleNamespace(
         ids=[f"secret-image-{i}" for i in range(images)],
@@ -29,7 +29,7 @@ def small_source(images: int) -> Source:
         store=SimpleNamespace(unit="mm2"),
         sd=dict.fromkeys(VARIABLES, 3.0),
     )
-    return Source(asked, None, dict.fromkeys(METHODS))
+    return KitSource(asked, None, dict.fromkeys(METHODS))
 
 
 def small_kit(plan: KitPlan):
@@ -37,13 +37,13 @@ def small_kit(plan: KitPlan):
     rng = np.random.default_rng(plan.seed)
     source = small_source(plan.cases + plan.requests)
     kinds = [(REAL, *METHODS)[i % 3] for i in range(plan.cases)]
-    cases = [Case(kind, i, i % 2, 5.0) for i, kind in enumerate(kinds)]
+    cases = [KitCase(kind, i, i % 2, 5.0) for i, kind in enumerate(kinds)]
     trials = [Trial(i % 2, plan.cases + i, 0) for i in range(plan.requests)]
     noise = [rng.integers(0, 256, SHAPE, dtype=np.uint8) for _ in range(plan.cases + 3 * plan.requests)]
     pictures, rest = noise[: plan.cases], noise[plan.cases :]
     before, after = rest[: plan.requests], rest[plan.requests :]
     pairs = [after[2 * i : 2 * i + 2] for i in range(plan.requests)]
-    drawn = Drawn(cases, torch.zeros(0), pictures, trials, before, pairs)
+    drawn = DrawnKit(cases, torch.zeros(0), pictures, trials, before, pairs)
     return source, drawn, make_key(source, drawn, plan)
 
 
@@ -55,7 +55,7 @@ def small_page(plan: KitPlan, reader: str = "reader-1"):
 
 def answer_file(path, key, reader, first, second=lambda shown: (3, 3, 3)):
     """Write answers: `first` gives (choice, confidence) of a reading, `second` the ratings of an answer shown."""
-    sheet, lines = key.sheets[reader], [",".join(COLUMNS)]
+    sheet, lines = key.sheets[reader], [",".join(ANSWER_COLUMNS)]
     for one in sheet.first:
         choice, confidence = first(one)
         lines.append(f"{key.kit},{reader},{one.id},{choice},{confidence},{',' * len(QUESTIONS)}2.5")

@@ -13,7 +13,7 @@ import torch
 from segue.cli import main
 from segue.errors import InputError
 from segue.hub.load import study_at
-from segue.readers.draw import KitPlan, answers_to, check_plan, draw, opened_source
+from segue.readers.draw import KitPlan, answers_to, check_plan, draw_kit, opened_source
 from segue.readers.key import KEY, REAL, STAND_IN, TRUTH, read_key
 from segue.readers.stand_in import examples, stand_in_answers
 
@@ -65,7 +65,7 @@ def test_real_and_edited_images_are_treated_alike(source):
     from segue.engine.method import of_function
 
     nothing = source._replace(methods={"pos_seg_cft": of_function(lambda facts, requested: facts.image)})
-    drawn = draw(nothing, replace(PLAN, cases=6))
+    drawn = draw_kit(nothing, replace(PLAN, cases=6))
     assert len(drawn.before) == 4
     for before, (after,) in zip(drawn.before, drawn.after, strict=True):
         np.testing.assert_array_equal(before, after)
@@ -78,7 +78,7 @@ def test_real_and_edited_images_are_treated_alike(source):
 def test_the_pictures_are_what_the_method_answers(kit, source):
     """The engine, asked for one case of the key, gives the picture of the page."""
     import segue
-    from segue.readers.pictures import picture
+    from segue.readers.pictures import grey_picture
 
     key, run = read_key(kit / TRUTH / KEY), small_study.trained()[1]
     content = json.loads(re.search(r'id="kit">(.*?)</script>', (kit / "pages" / "reader-1.html").read_text(), re.S)[1])
@@ -90,7 +90,7 @@ def test_the_pictures_are_what_the_method_answers(kit, source):
             place = store.table["id"].to_list().index(case["image"])
             raw = store.read(np.array([place]), fractions=False)["image"]
             answer = model.counterfactual(raw, {case["variable"]: case["requested"]})
-            expected = picture(model.grid.scale(answer.image)[0], torch.zeros(raw.shape[2:]))
+            expected = grey_picture(model.grid.scale(answer.image)[0], torch.zeros(raw.shape[2:]))
             apart = np.frombuffer(bytes_of[one.id], np.uint8).astype(int) - expected.ravel()
             assert np.abs(apart).max() <= 1
 
@@ -98,7 +98,7 @@ def test_the_pictures_are_what_the_method_answers(kit, source):
 def test_the_stand_in_learns_from_subjects_that_are_not_in_the_kit(source, monkeypatch):
     monkeypatch.setattr("segue.evaluation.crop_classifier.MOST_STEPS", 3)
     monkeypatch.setattr("segue.readers.stand_in.MOST", 8)
-    drawn = draw(source, PLAN)
+    drawn = draw_kit(source, PLAN)
     from segue.readers.blinding import make_key
 
     key = make_key(source, drawn, replace(PLAN, stand_in=True))
@@ -114,12 +114,12 @@ def test_the_stand_in_learns_from_subjects_that_are_not_in_the_kit(source, monke
 
 
 def test_volumes_are_three_planes_of_one_size():
-    from segue.readers.pictures import picture
+    from segue.readers.pictures import grey_picture
 
     part = torch.zeros(6, 8, 4)
     part[3, 4, 2] = 1
-    shown = picture(torch.rand(1, 6, 8, 4) * 2 - 1, part)
-    assert shown.shape == picture(-torch.ones(1, 6, 8, 4), 0 * part).shape and shown.dtype == np.uint8
+    shown = grey_picture(torch.rand(1, 6, 8, 4) * 2 - 1, part)
+    assert shown.shape == grey_picture(-torch.ones(1, 6, 8, 4), 0 * part).shape and shown.dtype == np.uint8
 
 
 @pytest.mark.parametrize(("plan", "message"), [

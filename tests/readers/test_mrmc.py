@@ -7,8 +7,8 @@ import pytest
 from scipy.stats import mannwhitneyu, norm
 
 from segue.readers.agreement import agreement, weighted_kappa
-from segue.readers.areas import Areas, areas
 from segue.readers.mrmc import estimate, of_difference, of_one_reader, of_readers
+from segue.readers.roc import RocAreas, roc_areas
 
 VAN_DYKE = np.array([
     [0.91964573, 0.85877617, 0.90386473, 0.97310789, 0.82979066],
@@ -17,14 +17,14 @@ VAN_DYKE = np.array([
 """Two methods and five readers (Van Dyke et al. 1993), as analysed by RJafroc and OR-DBM MRMC."""
 
 
-def van_dyke() -> Areas:
+def van_dyke() -> RocAreas:
     """The areas with the published variance components."""
     covariance = np.full((2, 5, 2, 5), 0.00023902837)  # Cov3
     for method, (variance, cov2) in enumerate([(0.00101410277, 0.00048396180), (0.00059047376, 0.00020418785)]):
         covariance[method, :, method] = np.where(np.eye(5), variance, cov2)
     for reader in range(5):
         covariance[0, reader, 1, reader] = covariance[1, reader, 0, reader] = 0.00034661371  # Cov1
-    return Areas(VAN_DYKE, covariance)
+    return RocAreas(VAN_DYKE, covariance)
 
 
 def test_the_published_analysis_of_five_readers():
@@ -42,7 +42,7 @@ def test_the_published_analysis_of_five_readers():
 def test_areas_are_mann_whitneys_and_the_covariance_is_the_jackknifes():
     rng = np.random.default_rng(0)
     *edited, real = (rng.integers(0, 10, (2, n)).astype(float) for n in (9, 11, 13))
-    found = areas(edited, real)
+    found = roc_areas(edited, real)
     for m in range(2):
         for r in range(2):
             wins = mannwhitneyu(edited[m][r], real[r]).statistic
@@ -54,7 +54,7 @@ def test_areas_are_mann_whitneys_and_the_covariance_is_the_jackknifes():
         for i in range(count):
             kept = np.arange(count) != i
             parts = [one[:, kept] if which == m else one for m, one in enumerate(edited)]
-            left.append(areas(parts, real[:, kept] if which == "real" else real).auc.ravel())
+            left.append(roc_areas(parts, real[:, kept] if which == "real" else real).auc.ravel())
         apart = np.array(left) - np.mean(left, axis=0)
         return (count - 1) / count * apart.T @ apart
 
@@ -63,7 +63,7 @@ def test_areas_are_mann_whitneys_and_the_covariance_is_the_jackknifes():
 
 
 def test_a_perfect_reader_and_one_who_guesses_the_same_each_time():
-    found = areas([np.array([[9.0, 8.0], [4.0, 4.0]])], np.array([[0.0, 1.0], [4.0, 4.0]]))
+    found = roc_areas([np.array([[9.0, 8.0], [4.0, 4.0]])], np.array([[0.0, 1.0], [4.0, 4.0]]))
     assert found.auc.tolist() == [[1.0, 0.5]]
     perfect = of_one_reader(found, 0, 0)
     assert perfect.ci95 == (1.0, 1.0) and perfect.df == math.inf
@@ -105,16 +105,16 @@ def test_intervals_cover_the_known_area_of_simulated_readers(separation, spread)
     rng, truth, draws = np.random.default_rng(1), true_area(separation, spread), 400
     covered = []
     for _ in range(draws):
-        found = areas(*simulated(rng, readers=4, cases=30, separation=separation, spread=spread))
+        found = roc_areas(*simulated(rng, readers=4, cases=30, separation=separation, spread=spread))
         low, high = of_readers(found, 0).ci95
         covered.append(low <= truth <= high)
     assert 0.925 <= np.mean(covered) <= 0.985
 
 
 def test_a_difference_of_equal_methods_is_found_as_often_as_chance_says():
-    rng, draws = np.random.default_rng(2), 400
+    rng, draws, size = np.random.default_rng(2), 400, {"readers": 4, "cases": 30}
     found = [
-        of_difference(areas(*simulated(rng, readers=4, cases=30, separation=1.0, spread=0.3, method_spread=0.15)), 0, 1)
+        of_difference(roc_areas(*simulated(rng, **size, separation=1.0, spread=0.3, method_spread=0.15)), 0, 1)
         for _ in range(draws)
     ]
     covered = np.mean([one.ci95[0] <= 0 <= one.ci95[1] for one in found])
@@ -126,7 +126,7 @@ def test_one_reader_has_an_interval_over_cases():
     rng, truth = np.random.default_rng(3), true_area(1.0, 0.0)
     covered = []
     for _ in range(400):
-        found = areas(*simulated(rng, readers=1, cases=40, separation=1.0, spread=0.0))
+        found = roc_areas(*simulated(rng, readers=1, cases=40, separation=1.0, spread=0.0))
         assert of_readers(found, 0) == of_one_reader(found, 0, 0)
         low, high = of_readers(found, 0).ci95
         covered.append(low <= truth <= high)

@@ -9,7 +9,7 @@ from small_kit import METHODS, answer_file, small_kit
 from segue.cli import main
 from segue.errors import InputError
 from segue.readers.analysis import analyse, analysed
-from segue.readers.answers import Answers, level, read_all, read_answers, write_answers
+from segue.readers.answers import Answers, level, read_all, read_answers, save_answers
 from segue.readers.draw import KitPlan
 from segue.readers.key import KEY, REAL, STAND_IN, TRUTH, read_key, write_key
 
@@ -123,12 +123,12 @@ def test_the_analysis_finds_what_simulated_readers_do(kit, key, tmp_path):
     ]
     out = analyse(kit, paths, tmp_path / "out")
     found = json.loads((out / "analysis.json").read_text())
-    areas = found["first"]["auc"]
+    roc_areas = found["first"]["auc"]
     assert found["readers"] == ["reader-1", "reader-2", "reader-3"]
-    assert [areas["segue"]["readers"][name]["value"] for name in found["readers"]] == [0.5, 1, 0]
-    assert [areas["pos_seg_cft"]["readers"][name]["value"] for name in found["readers"]] == [1, 1, 0]
-    assert areas["all edited images"]["readers"]["reader-1"]["value"] == 0.75
-    assert areas["pos_seg_cft"]["value"] == pytest.approx(2 / 3)
+    assert [roc_areas["segue"]["readers"][name]["value"] for name in found["readers"]] == [0.5, 1, 0]
+    assert [roc_areas["pos_seg_cft"]["readers"][name]["value"] for name in found["readers"]] == [1, 1, 0]
+    assert roc_areas["all edited images"]["readers"]["reader-1"]["value"] == 0.75
+    assert roc_areas["pos_seg_cft"]["value"] == pytest.approx(2 / 3)
     assert found["first"]["differences"]["pos_seg_cft - segue"]["value"] == pytest.approx(1 / 6)
     assert found["first"]["called_edited"]["segue"] == {"reader-1": 0, "reader-2": 1, "reader-3": 0}
     assert {one["kappa"] for one in found["first"]["within_readers"].values()} == {1}
@@ -151,7 +151,7 @@ def test_a_reader_who_is_inconsistent_has_a_low_kappa_and_the_first_reading_coun
 
 
 def test_the_stand_in_stands_apart_and_is_named_as_such(kit, key, tmp_path, capsys):
-    write_answers(path := tmp_path / "automatic.csv", key, STAND_IN, dict.fromkeys(range(18), 7))
+    save_answers(path := tmp_path / "automatic.csv", key, STAND_IN, dict.fromkeys(range(18), 7))
     assert main(["readers", "analyse", str(kit), str(path), "--out", str(tmp_path / "out")]) == 0
     found = json.loads((tmp_path / "out" / "analysis.json").read_text())
     assert found["readers"] == [] and found["first"] is None and found["second"] is None
@@ -163,7 +163,7 @@ def test_the_stand_in_stands_apart_and_is_named_as_such(kit, key, tmp_path, caps
 
 def test_levels_that_are_written_are_read(key, tmp_path):
     levels = {case: case % 10 for case in range(18)}
-    write_answers(path := tmp_path / "automatic.csv", key, STAND_IN, levels)
+    save_answers(path := tmp_path / "automatic.csv", key, STAND_IN, levels)
     first = read_answers(path, key).first
     assert {one.case: at for one, at in first.items()} == levels
     assert not np.isnan([*first.values()]).any()

@@ -5,8 +5,8 @@ from pathlib import Path
 from segue.cli.arguments import make_parser, parse_options
 from segue.errors import InputError, nearest
 
-VERBS = ("make", "analyse")
-USAGE = """usage: segue readers make STUDY --out KIT     a kit for a reader study, from a finished run
+READERS_VERBS = ("make", "analyse")
+READERS_USAGE = """usage: segue readers make STUDY --out KIT     a kit for a reader study, from a finished run
        segue readers analyse KIT ANSWERS ...   what the readers' answers say
 
 `segue readers make --help` and `segue readers analyse --help` list the options (docs/readers.md)."""
@@ -15,10 +15,10 @@ USAGE = """usage: segue readers make STUDY --out KIT     a kit for a reader stud
 def readers_command(rest: list[str]) -> None:
     """Make a kit for readers, or analyse their answers."""
     if not rest or rest[0] in ("-h", "--help"):
-        print(USAGE)
+        print(READERS_USAGE)
         return
     verb, *given = rest
-    if verb not in VERBS:
+    if verb not in READERS_VERBS:
         raise InputError(f"segue readers {verb}: unknown{nearest(verb, VERBS)}")
     (make_readers_kit if verb == "make" else analyse_answers)(given)
 

@@ -5,6 +5,6 @@
     blinding   who sees what under which id; key: the truth, kept apart
     page, kit  one HTML file a reader; all files of a study
     answers    what a page saves, checked
-    areas, mrmc, agreement, analysis, summary   what the answers say
+    roc, mrmc, agreement, analysis, summary   what the answers say
     stand_in   a classifier as a reader, named as such
 """

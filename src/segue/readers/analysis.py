@@ -12,13 +12,13 @@ from jaxtyping import Float
 from segue.evaluation.bootstrap import percentiles
 from segue.files import whole_folder, write_text
 from segue.readers.agreement import Kappa, agreement
-from segue.readers.answers import LEVELS, QUESTIONS, Answers, read_all
-from segue.readers.areas import Areas, areas
-from segue.readers.key import KEY, REAL, STAND_IN, TRUTH, Key, read_key
+from segue.readers.answers import QUESTIONS, SCALE_LEVELS, Answers, read_all
+from segue.readers.key import KEY, REAL, STAND_IN, TRUTH, KitKey, read_key
 from segue.readers.mrmc import Estimate, of_difference, of_one_reader, of_readers
+from segue.readers.roc import RocAreas, roc_areas
 from segue.readers.summary import summary_text
 
-ALL = "all edited images"
+ALL_EDITED = "all edited images"
 DRAWS, SEED = 2000, 0
 RESULTS, SUMMARY = "analysis.json", "analysis.md"
 Found = dict[str, Any]
@@ -42,7 +42,7 @@ def analyse(kit: Path, paths: Sequence[Path], out: Path) -> Path:
     return out
 
 
-def analysed(key: Key, given: Sequence[Answers]) -> Found:
+def analysed(key: KitKey, given: Sequence[Answers]) -> Found:
     """The content of `analysis.json`: the human readers together, and the automatic stand-in apart."""
     humans = [one for one in given if one.reader != STAND_IN]
     others = [one for one in given if one.reader == STAND_IN]
@@ -64,21 +64,21 @@ def analysed(key: Key, given: Sequence[Answers]) -> Found:
 # ---- real or edited ----------------------------------------------------------------------------------------------
 
 
-def first_part(key: Key, given: Sequence[Answers]) -> Found:
+def first_part(key: KitKey, given: Sequence[Answers]) -> Found:
     """Areas by method, their differences, who is called edited, and how well readers agree."""
     levels = np.stack([case_levels(key, one) for one in given])
     real = levels[:, key.of_kind(REAL)]
-    by_method = areas([levels[:, key.of_kind(name)] for name in key.methods], real)
-    together = areas([levels[:, key.of_kind(*key.methods)]], real)
+    by_method = roc_areas([levels[:, key.of_kind(name)] for name in key.methods], real)
+    together = roc_areas([levels[:, key.of_kind(*key.methods)]], real)
     names = [one.reader for one in given]
     rows = {name: area_row(by_method, i, names) for i, name in enumerate(key.methods)}
     if len(key.methods) > 1:
-        rows[ALL] = area_row(together, 0, names)
+        rows[ALL_EDITED] = area_row(together, 0, names)
     differences = {
-        f"{key.methods[a]} - {key.methods[b]}": tested(of_difference(by_method, a, b))
+        f"{key.methods[a]} - {key.methods[b]}": tested_difference(of_difference(by_method, a, b))
         for a, b in combinations(range(len(key.methods)), 2)
     }
-    called = levels >= LEVELS // 2
+    called = levels >= SCALE_LEVELS // 2
     kinds = {kind: key.of_kind(kind) for kind in (REAL, *key.methods)}
     return {
         "auc": rows,
@@ -88,11 +88,11 @@ def first_part(key: Key, given: Sequence[Answers]) -> Found:
             for kind, cases in kinds.items()
         },
         "within_readers": {one.reader: as_dict(with_oneself(one)) for one in given},
-        "between_readers": between({name: levels[i] for i, name in enumerate(names)}),
+        "between_readers": between_pairs({name: levels[i] for i, name in enumerate(names)}),
     }
 
 
-def case_levels(key: Key, given: Answers) -> Float[np.ndarray, " case"]:
+def case_levels(key: KitKey, given: Answers) -> Float[np.ndarray, " case"]:
     """A reader's level of each case, when it was read for the first time."""
     found = np.full(len(key.cases), np.nan)
     for one, at in given.first.items():
@@ -101,7 +101,7 @@ def case_levels(key: Key, given: Answers) -> Float[np.ndarray, " case"]:
     return found
 
 
-def area_row(found: Areas, method: int, names: Sequence[str]) -> Found:
+def area_row(found: RocAreas, method: int, names: Sequence[str]) -> Found:
     """The pooled area of a method, and that of each reader."""
     by_reader = {name: shown(of_one_reader(found, method, i)) for i, name in enumerate(names)}
     return shown(of_readers(found, method)) | {"readers": by_reader}
@@ -112,7 +112,7 @@ def shown(one: Estimate) -> Found:
     return {"value": one.value, "ci95": list(one.ci95)}
 
 
-def tested(one: Estimate) -> Found:
+def tested_difference(one: Estimate) -> Found:
     """A difference as `analysis.json` has it."""
     return shown(one) | {"p": one.p}
 
@@ -125,7 +125,7 @@ def with_oneself(given: Answers) -> Kappa:
     return agreement(pairs[:, 0], pairs[:, 1], draws=DRAWS, seed=SEED)
 
 
-def between(levels: Mapping[str, Float[np.ndarray, " case"]]) -> Found:
+def between_pairs(levels: Mapping[str, Float[np.ndarray, " case"]]) -> Found:
     """How well each two readers agree."""
     return {
         f"{one}, {other}": as_dict(agreement(levels[one], levels[other], draws=DRAWS, seed=SEED))
@@ -141,7 +141,7 @@ def as_dict(one: Kappa) -> Found:
 # ---- did what was asked happen -----------------------------------------------------------------------------------
 
 
-def second_part(key: Key, given: Sequence[Answers]) -> Found:
+def second_part(key: KitKey, given: Sequence[Answers]) -> Found:
     """By method and question the mean rating, the share of 4 and 5; differences between methods; agreement."""
     ratings = np.stack([trial_ratings(key, one) for one in given])  # (reader, request, method, question)
     methods = {
@@ -155,13 +155,13 @@ def second_part(key: Key, given: Sequence[Answers]) -> Found:
         for a, b in combinations(range(len(key.methods)), 2)
     }
     agreements = {
-        question: between({one.reader: ratings[i, :, :, q].ravel() for i, one in enumerate(given)})
+        question: between_pairs({one.reader: ratings[i, :, :, q].ravel() for i, one in enumerate(given)})
         for q, question in enumerate(QUESTIONS)
     }
     return {"methods": methods, "differences": differences, "between_readers": agreements}
 
 
-def trial_ratings(key: Key, given: Answers) -> Float[np.ndarray, "request method question"]:
+def trial_ratings(key: KitKey, given: Answers) -> Float[np.ndarray, "request method question"]:
     """What a reader said of each answer."""
     found = np.full((len(key.requests), len(key.methods), len(QUESTIONS)), np.nan)
     for one, cells in given.second.items():

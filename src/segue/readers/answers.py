@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from segue.errors import InputError
 from segue.files import write_text
-from segue.readers.key import Key, Reading, Shown
+from segue.readers.key import KitKey, ShownAnswer, ShownCase
 from segue.text import one_line
 
 QUESTIONS = {
@@ -17,27 +17,27 @@ QUESTIONS = {
     "plausible": "Could the result be real?",
 }
 """Of the second part, each answered from 1 to 5."""
-COLUMNS = ("kit", "reader", "case", "choice", "confidence", *QUESTIONS, "seconds")
+ANSWER_COLUMNS = ("kit", "reader", "case", "choice", "confidence", *QUESTIONS, "seconds")
 CHOICES = ("real", "edited")
 SCALE = range(1, 6)
-LEVELS = 2 * len(SCALE)
+SCALE_LEVELS = 2 * len(SCALE)
 """Of the first part's scale: 0 is surely real, 9 is surely edited."""
 LARGEST_FILE = 2**20  # bytes; a page saves some ten thousand
 
-Row = Mapping[str, str]
+AnswerRow = Mapping[str, str]
 
 
 class Answers(NamedTuple):
     """What one reader answered.
 
     Attributes:
-        first: by reading, its level on the scale of the first part (see `LEVELS`).
+        first: by reading, its level on the scale of the first part (see `SCALE_LEVELS`).
         second: by answer shown, one rating a question. seconds: of each reading and answer, where they are known.
     """
 
     reader: str
-    first: dict[Reading, int]
-    second: dict[Shown, tuple[int, ...]]
+    first: dict[ShownCase, int]
+    second: dict[ShownAnswer, tuple[int, ...]]
     seconds: list[float]
 
 
@@ -50,7 +50,7 @@ def level(choice: str, confidence: int) -> int:
     return len(SCALE) - confidence if choice == CHOICES[0] else len(SCALE) - 1 + confidence
 
 
-def read_all(paths: Sequence[Path], key: Key) -> list[Answers]:
+def read_all(paths: Sequence[Path], key: KitKey) -> list[Answers]:
     """The answers of several readers, in the order of the key.
 
     Raises:
@@ -65,7 +65,7 @@ def read_all(paths: Sequence[Path], key: Key) -> list[Answers]:
     return [found[reader][1] for reader in key.sheets if reader in found]
 
 
-def read_answers(path: Path, key: Key) -> Answers:
+def read_answers(path: Path, key: KitKey) -> Answers:
     """The answers in a file.
 
     Raises:
@@ -80,12 +80,12 @@ def read_answers(path: Path, key: Key) -> Answers:
         raise InputError(f"{path}: is of reader {given!r}; give one file a reader, of {known}")
     (reader,) = readers
     sheet, by_id = key.sheets[reader], rows_by_id(path, rows)
-    shown: dict[str, Reading | Shown] = {one.id: one for one in (*sheet.first, *sheet.second)}
-    if unknown := [id for id in by_id if id not in shown]:
+    ids = [one.id for one in sheet.first] + [one.id for one in sheet.second]
+    if unknown := [id for id in by_id if id not in ids]:
         raise InputError(f"{path}: {reader} has no case {unknown[0]!r}; do not change the file that the page saved")
-    if missing := [id for id in shown if id not in by_id]:
+    if missing := [id for id in ids if id not in by_id]:
         raise InputError(
-            f"{path}: lacks {len(missing)} of {len(shown)} cases, e.g. {missing[0]!r}; let {reader} finish the page"
+            f"{path}: lacks {len(missing)} of {len(ids)} cases, e.g. {missing[0]!r}; let {reader} finish the page"
         )
     return Answers(
         reader,
@@ -110,16 +110,16 @@ def read_table(path: Path) -> list[dict[str, str]]:
         raise InputError(
             f"{path}: is not a CSV table ({one_line(error)}); give the file that the page saved"
         ) from None
-    if absent := [name for name in COLUMNS if name not in (lines.fieldnames or ())]:
+    if absent := [name for name in ANSWER_COLUMNS if name not in (lines.fieldnames or ())]:
         raise InputError(f"{path}: has no column {absent[0]!r}; give the CSV file that the page saved")
     if not rows:
         raise InputError(f"{path}: has no rows; give the CSV file that the page saved")
     return rows
 
 
-def rows_by_id(path: Path, rows: Iterable[Row]) -> dict[str, Row]:
+def rows_by_id(path: Path, rows: Iterable[AnswerRow]) -> dict[str, AnswerRow]:
     """The rows by their case, each of which has one."""
-    found: dict[str, Row] = {}
+    found: dict[str, AnswerRow] = {}
     for row in rows:
         if row["case"] in found:
             raise InputError(f"{path}: has case {row['case']!r} twice; do not change the file that the page saved")
@@ -127,21 +127,21 @@ def rows_by_id(path: Path, rows: Iterable[Row]) -> dict[str, Row]:
     return found
 
 
-def first_level(path: Path, row: Row) -> int:
+def first_level(path: Path, row: AnswerRow) -> int:
     """The answer of the first part."""
     if row["choice"] not in CHOICES:
         raise InputError(f"{path}: choice of case {row['case']!r} is {row['choice']!r}; it is real or edited")
     return level(row["choice"], rating(path, row, "confidence"))
 
 
-def rating(path: Path, row: Row, name: str) -> int:
+def rating(path: Path, row: AnswerRow, name: str) -> int:
     """A cell on the scale from 1 to 5."""
     if row[name] not in map(str, SCALE):
         raise InputError(f"{path}: {name} of case {row['case']!r} is {row[name]!r}; it is a number from 1 to 5")
     return int(row[name])
 
 
-def duration_of(path: Path, row: Row) -> float | None:
+def duration_of(path: Path, row: AnswerRow) -> float | None:
     """How long a case was looked at; None where it is not said."""
     try:
         return float(row["seconds"]) if row["seconds"] else None
@@ -149,14 +149,14 @@ def duration_of(path: Path, row: Row) -> float | None:
         raise InputError(f"{path}: seconds of case {row['case']!r} is {row['seconds']!r}; it is a number") from None
 
 
-def write_answers(path: Path, key: Key, reader: str, levels: Mapping[int, int]) -> None:
+def save_answers(path: Path, key: KitKey, reader: str, levels: Mapping[int, int]) -> None:
     """Write answers to the first part, by case, as a page saves them.
 
     Args:
-        levels: of each case (see `LEVELS`); it is the same each time the case is read.
+        levels: of each case (see `SCALE_LEVELS`); it is the same each time the case is read.
     """
     text = io.StringIO()
-    table = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
+    table = csv.DictWriter(text, ANSWER_COLUMNS, restval="", lineterminator="\n")
     table.writeheader()
     for one in key.sheets[reader].first:
         edited = levels[one.case] >= len(SCALE)

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from segue.readers.design import reading_order, repeated, trial_order
-from segue.readers.draw import Drawn, KitPlan, Source
-from segue.readers.key import REAL, STAND_IN, Key, Reading, Sheet, Shown
+from segue.readers.draw import DrawnKit, KitPlan, KitSource
+from segue.readers.key import REAL, STAND_IN, KitKey, Sheet, ShownAnswer, ShownCase
 
 IDS = 16**5
 
 
-def make_key(source: Source, drawn: Drawn, plan: KitPlan) -> Key:
+def make_key(source: KitSource, drawn: DrawnKit, plan: KitPlan) -> KitKey:
     """The key of what was drawn; each reader has an order and ids of its own."""
     rng = np.random.default_rng((plan.seed, 2))
     methods, asked = tuple(source.methods), source.asked
@@ -37,10 +37,10 @@ def make_key(source: Source, drawn: Drawn, plan: KitPlan) -> Key:
         ),
     }
     settled = json.dumps([rest, {name: asdict(one) for name, one in sheets.items()}], sort_keys=True)
-    return Key(kit=hashlib.sha256(settled.encode()).hexdigest()[:12], sheets=sheets, **rest)
+    return KitKey(kit=hashlib.sha256(settled.encode()).hexdigest()[:12], sheets=sheets, **rest)
 
 
-def record(source: Source, row: int, variable: int, value: float) -> dict[str, Any]:
+def record(source: KitSource, row: int, variable: int, value: float) -> dict[str, Any]:
     """An image and what is asked of it, for the key; of a real image, the two values are equal."""
     asked = source.asked
     return {
@@ -59,10 +59,10 @@ def sheet(cases: int, twice: np.ndarray, requests: int, methods: Sequence[str], 
     seen: set[int] = set()
     first = []
     for id, case in zip(ids, order.tolist(), strict=False):
-        first.append(Reading(id, case, case in seen))
+        first.append(ShownCase(id, case, case in seen))
         seen.add(case)
     second = [
-        Shown(id, request, methods[method])
+        ShownAnswer(id, request, methods[method])
         for id, (request, method) in zip(ids[len(order) :], trials.tolist(), strict=True)
     ]
     return Sheet(tuple(first), tuple(second))

@@ -20,7 +20,7 @@ FARTHEST_OFF = 0.5
 SLACK = 0.25
 """Images whose request is so much worse than the best one (sd) are drawn too, so that the draw is random."""
 
-Values = Float[np.ndarray, "image variable"]
+SdValues = Float[np.ndarray, "image variable"]
 """Factual values in sd of each variable."""
 
 
@@ -60,7 +60,7 @@ def slots(count: int, variables: int, rng: np.random.Generator) -> list[Slot]:
 
 
 def draw_matches(
-    values: Values, plan: Sequence[Slot], methods: int, free: set[int], rng: np.random.Generator
+    values: SdValues, plan: Sequence[Slot], methods: int, free: set[int], rng: np.random.Generator
 ) -> list[Match]:
     """A match for each change; its images are taken out of `free`.
 
@@ -80,7 +80,7 @@ def draw_matches(
     return found
 
 
-def draw_trials(values: Values, plan: Sequence[Slot], free: set[int], rng: np.random.Generator) -> list[Trial]:
+def draw_trials(values: SdValues, plan: Sequence[Slot], free: set[int], rng: np.random.Generator) -> list[Trial]:
     """A request for each change; its image is taken out of `free`. Any image may be the donor of a value.
 
     Raises:
@@ -136,7 +136,7 @@ def reading_order(
         twice: the cases that are read twice: at most half of all.
 
     >>> reading_order(4, np.array([2]), np.random.default_rng(1)).tolist()
-    [2, 0, 1, 3, 2]
+    [2, 3, 0, 1, 2]
     """
     others = rng.permutation(np.setdiff1d(np.arange(cases), twice))
     beside = (cases + len(twice)) // 3 - len(twice)

@@ -24,7 +24,7 @@ from segue.pipeline.recipes import NO_CFT, Workshop
 from segue.pipeline.scoring import candidates, in_own_regions
 from segue.readers.design import Match, Trial, draw_matches, draw_trials, slots
 from segue.readers.key import REAL
-from segue.readers.pictures import Picture, picture
+from segue.readers.pictures import GreyPicture, grey_picture
 from segue.study.schema import Study
 
 
@@ -48,7 +48,7 @@ class KitPlan:
     contact: str = ""
 
 
-class Case(NamedTuple):
+class KitCase(NamedTuple):
     """An image of the first part: real, or a method's answer.
 
     Attributes:
@@ -62,18 +62,18 @@ class Case(NamedTuple):
     value: float
 
 
-class Drawn(NamedTuple):
+class DrawnKit(NamedTuple):
     """Cases with their images, scaled, and their pictures; and the requests of the second part with theirs."""
 
-    cases: list[Case]
+    cases: list[KitCase]
     images: Tensor
-    pictures: list[Picture]
+    pictures: list[GreyPicture]
     trials: list[Trial]
-    before: list[Picture]
-    after: list[list[Picture]]
+    before: list[GreyPicture]
+    after: list[list[GreyPicture]]
 
 
-class Source(NamedTuple):
+class KitSource(NamedTuple):
     """Where cases are drawn from: the test images, one a subject; the judge, who finds structures; the methods."""
 
     asked: Examination
@@ -87,7 +87,7 @@ class Source(NamedTuple):
         return (self.asked.pa[:, :measured] / self.asked.parents.sd[:measured]).double().cpu().numpy()
 
 
-def opened_source(study: Study, plan: KitPlan) -> Source:
+def opened_source(study: Study, plan: KitPlan) -> KitSource:
     """The test images, the judge and the methods of a finished run.
 
     Raises:
@@ -105,7 +105,7 @@ def opened_source(study: Study, plan: KitPlan) -> Source:
     judge = load_pretrained(Segmentor, study.directory / "judge").eval().requires_grad_(False).to(device())
     places = one_a_subject(store, judged_split(study), np.random.default_rng(plan.seed))
     asked = Examination(study, store, judging_parents(study).to(device()), places)
-    return Source(asked, judge, {name: found[name].open()[0] for name in names})
+    return KitSource(asked, judge, {name: found[name].open()[0] for name in names})
 
 
 def one_a_subject(store: Store, split: str, rng: np.random.Generator) -> np.ndarray:
@@ -115,7 +115,7 @@ def one_a_subject(store: Store, split: str, rng: np.random.Generator) -> np.ndar
     return places[np.sort(first)]
 
 
-def draw(source: Source, plan: KitPlan) -> Drawn:
+def draw_kit(source: KitSource, plan: KitPlan) -> DrawnKit:
     """The cases and requests of a plan, and their pictures.
 
     Raises:
@@ -130,8 +130,8 @@ def draw(source: Source, plan: KitPlan) -> Drawn:
     cases = [case for match in matches for case in cases_of(match, source)]
     images = case_images(source, cases, plan.seed)
     parts = structure_parts(source, images, [case.row for case in cases], [case.variable for case in cases])
-    pictures = [picture(image, part) for image, part in zip(images, parts, strict=True)]
-    return Drawn(cases, images, pictures, trials, *trial_pictures(source, trials, plan.seed))
+    pictures = [grey_picture(image, part) for image, part in zip(images, parts, strict=True)]
+    return DrawnKit(cases, images, pictures, trials, *trial_pictures(source, trials, plan.seed))
 
 
 def check_plan(plan: KitPlan, methods: int, subjects: int) -> None:
@@ -151,27 +151,29 @@ def check_plan(plan: KitPlan, methods: int, subjects: int) -> None:
         )
 
 
-def cases_of(match: Match, source: Source) -> Iterator[Case]:
+def cases_of(match: Match, source: KitSource) -> Iterator[KitCase]:
     """The real case of a match, and one of each method."""
     value = float(source.asked.pa[match.real, match.variable])
-    yield Case(REAL, match.real, match.variable, value)
+    yield KitCase(REAL, match.real, match.variable, value)
     for name, origin in zip(source.methods, match.origins, strict=True):
-        yield Case(name, origin, match.variable, value)
+        yield KitCase(name, origin, match.variable, value)
 
 
-def case_images(source: Source, cases: Sequence[Case], seed: int) -> Tensor:
+def case_images(source: KitSource, cases: Sequence[KitCase], seed: int) -> Tensor:
     """The image of each case, scaled (case, channel, *space): real images as the methods get them."""
     images: list[Tensor | None] = [None] * len(cases)
     for kind in (REAL, *source.methods):
         mine = [i for i, case in enumerate(cases) if case.kind == kind]
-        rows, variables, values = ([cases[i][field] for i in mine] for field in (1, 2, 3))
-        answered = answers_to(source, kind, rows, variables, values, seed)
+        rows, variables = [cases[i].row for i in mine], [cases[i].variable for i in mine]
+        answered = answers_to(source, kind, rows, variables, [cases[i].value for i in mine], seed)
         for i, image in zip(mine, answered, strict=True):
             images[i] = image
     return torch.stack([image for image in images if image is not None])
 
 
-def trial_pictures(source: Source, trials: Sequence[Trial], seed: int) -> tuple[list[Picture], list[list[Picture]]]:
+def trial_pictures(
+    source: KitSource, trials: Sequence[Trial], seed: int
+) -> tuple[list[GreyPicture], list[list[GreyPicture]]]:
     """Factual pictures, and of each request the picture of every method's answer; all through the same planes."""
     if not trials:
         return [], []
@@ -181,13 +183,14 @@ def trial_pictures(source: Source, trials: Sequence[Trial], seed: int) -> tuple[
         answers_to(source, kind, rows, variables, values, seed) for kind in (REAL, *source.methods)
     )
     parts = structure_parts(source, factual, rows, variables)
-    before, *after = ([picture(*one) for one in zip(images, parts, strict=True)] for images in (factual, *answered))
+    series = (factual, *answered)
+    before, *after = ([grey_picture(*one) for one in zip(images, parts, strict=True)] for images in series)
     return before, [list(one) for one in zip(*after, strict=True)]
 
 
 @torch.inference_mode()
 def answers_to(
-    source: Source, kind: str, rows: Sequence[int], variables: Sequence[int], values: Sequence[float], seed: int
+    source: KitSource, kind: str, rows: Sequence[int], variables: Sequence[int], values: Sequence[float], seed: int
 ) -> Tensor:
     """Factual images, or what a method answers when one variable of each is set to a value; on the CPU."""
     asked, found = source.asked, []
@@ -209,19 +212,19 @@ def answers_to(
     return torch.cat(found)
 
 
-def in_batches(source: Source, count: int) -> Sequence[Tensor]:
+def in_batches(source: KitSource, count: int) -> Sequence[Tensor]:
     """Numbers from 0, in batches that memory holds."""
     most = max(1, min(TOGETHER, PIXELS_TOGETHER // math.prod(source.asked.store.size)))
     return torch.arange(count).split(most)
 
 
-def put_to(source: Source, asked: Asked, method: Method) -> Asked:
+def put_to(source: KitSource, asked: Asked, method: Method) -> Asked:
     """Questions as they are put to a method: in its own regions, if the study is judged in others."""
     return in_own_regions(asked, method) if source.asked.study.evaluate.partitions else asked
 
 
 @torch.inference_mode()
-def structure_parts(source: Source, images: Tensor, rows: Sequence[int], variables: Sequence[int]) -> Tensor:
+def structure_parts(source: KitSource, images: Tensor, rows: Sequence[int], variables: Sequence[int]) -> Tensor:
     """Each variable's structure in its region, as the judge sees it in the image (case, *space)."""
     asked, found = source.asked, []
     for part in in_batches(source, len(rows)):

@@ -18,7 +18,7 @@ STAND_IN = "automatic-stand-in"
 """The name of the reader that is no human."""
 
 
-class Reading(NamedTuple):
+class ShownCase(NamedTuple):
     """A picture of the first part under the random id that one reader sees: the case, and whether it is read again."""
 
     id: str
@@ -26,7 +26,7 @@ class Reading(NamedTuple):
     again: bool
 
 
-class Shown(NamedTuple):
+class ShownAnswer(NamedTuple):
     """An answer of the second part under the random id that one reader sees."""
 
     id: str
@@ -38,12 +38,12 @@ class Shown(NamedTuple):
 class Sheet:
     """What one reader sees, in order."""
 
-    first: tuple[Reading, ...]
-    second: tuple[Shown, ...]
+    first: tuple[ShownCase, ...]
+    second: tuple[ShownAnswer, ...]
 
 
 @dataclass(frozen=True)
-class Key:
+class KitKey:
     """The truth of a kit.
 
     Attributes:
@@ -65,12 +65,12 @@ class Key:
         return [i for i, case in enumerate(self.cases) if case["kind"] in kinds]
 
 
-def write_key(path: Path, key: Key) -> None:
+def write_key(path: Path, key: KitKey) -> None:
     """Write the key as JSON."""
     write_text(path, json.dumps({"segue_readers": VERSION, **asdict(key)}, indent=1))
 
 
-def read_key(path: Path) -> Key:
+def read_key(path: Path) -> KitKey:
     """Read the key of a kit.
 
     Raises:
@@ -82,13 +82,13 @@ def read_key(path: Path) -> Key:
             raise InputError(f"{path}: is a key of another version of segue; analyse with the one that made it")
         sheets = {
             name: Sheet(
-                tuple(Reading(*one) for one in given_sheet["first"]),
-                tuple(Shown(*one) for one in given_sheet["second"]),
+                tuple(ShownCase(*one) for one in given_sheet["first"]),
+                tuple(ShownAnswer(*one) for one in given_sheet["second"]),
             )
             for name, given_sheet in given.pop("sheets").items()
         }
-        lists = {name: tuple(given.pop(name)) for name in ("methods", "cases", "requests")}
-        return Key(sheets=sheets, **lists, **given)
+        given |= {name: tuple(given[name]) for name in ("methods", "cases", "requests")}
+        return KitKey(sheets=sheets, **given)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; give the folder that `segue readers make` wrote") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from segue.files import whole_folder, write_text
 from segue.pipeline.exchange import check_absent
-from segue.readers.answers import write_answers
+from segue.readers.answers import save_answers
 from segue.readers.blinding import make_key
-from segue.readers.draw import KitPlan, draw, opened_source
+from segue.readers.draw import KitPlan, draw_kit, opened_source
 from segue.readers.key import KEY, PAGES, STAND_IN, TRUTH, write_key
 from segue.readers.page import reader_page, requests_in_words
 from segue.readers.stand_in import stand_in_answers
@@ -26,7 +26,7 @@ def make_kit(study: Study, out: Path, plan: KitPlan) -> Path:
     """
     check_absent(out)
     source = opened_source(study, plan)
-    drawn = draw(source, plan)
+    drawn = draw_kit(source, plan)
     key = make_key(source, drawn, plan)
     requests = requests_in_words(key, source.asked.sd)
     with whole_folder(out) as folder:
@@ -39,5 +39,5 @@ def make_kit(study: Study, out: Path, plan: KitPlan) -> Path:
         write_key(folder / TRUTH / KEY, key)
         if plan.stand_in:
             answers = stand_in_answers(source, drawn, key, plan.seed)
-            write_answers(folder / TRUTH / f"{STAND_IN}.csv", key, STAND_IN, answers)
+            save_answers(folder / TRUTH / f"{STAND_IN}.csv", key, STAND_IN, answers)
     return out

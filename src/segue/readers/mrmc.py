@@ -12,11 +12,15 @@ import numpy as np
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from segue.readers.areas import Areas
+from segue.readers.roc import RocAreas
 
 
 class Estimate(NamedTuple):
-    """A number, its standard error, degrees of freedom, and 95% interval."""
+    """A number, its standard error, degrees of freedom, and 95% interval.
+
+    >>> Estimate(0.75, 0.1, 12.0, (0.53, 0.97)).value
+    0.75
+    """
 
     value: float
     se: float
@@ -46,21 +50,26 @@ def estimate(value: float, variance: float, df: float, lowest: float = -1.0, hig
     return Estimate(float(value), se, df, (max(value - reach, lowest), min(value + reach, highest)))
 
 
-def of_one_reader(found: Areas, method: int, reader: int) -> Estimate:
+def of_one_reader(found: RocAreas, method: int, reader: int) -> Estimate:
     """The area of one reader, with its interval over cases.
 
-    >>> from segue.readers.areas import areas
-    >>> of_one_reader(areas([np.array([[3.0, 1.0]])], np.array([[2.0, 0.0]])), 0, 0).value
+    >>> from segue.readers.roc import roc_areas
+    >>> of_one_reader(roc_areas([np.array([[3.0, 1.0]])], np.array([[2.0, 0.0]])), 0, 0).value
     0.75
     """
     return estimate(found.auc[method, reader], found.covariance[method, reader, method, reader], math.inf, 0.0)
 
 
-def of_readers(found: Areas, method: int) -> Estimate:
+def of_readers(found: RocAreas, method: int) -> Estimate:
     """The mean area over readers, with its interval over readers and cases.
 
     The variance is (MS(R) + r max(Cov2, 0)) / r: MS(R) is the mean square of the r readers' areas, and Cov2 the
     mean covariance of two readers.
+
+    >>> from segue.readers.roc import roc_areas
+    >>> found = roc_areas([np.array([[3.0, 1.0], [3.0, 0.0]])], np.array([[2.0, 0.0], [2.0, 1.0]]))
+    >>> of_readers(found, 0).value  # of 0.75 and 0.5
+    0.625
     """
     auc = found.auc[method]
     if len(auc) == 1:
@@ -68,11 +77,16 @@ def of_readers(found: Areas, method: int) -> Estimate:
     return estimate(auc.mean(), *spread_of(auc.var(ddof=1), between_readers(found, method, method), len(auc)), 0.0)
 
 
-def of_difference(found: Areas, one: int, other: int) -> Estimate:
+def of_difference(found: RocAreas, one: int, other: int) -> Estimate:
     """The mean area of one method less that of another, with its interval over readers and cases.
 
     The variance is 2 (MS(TR) + r max(Cov2 - Cov3, 0)) / r: MS(TR) is the mean square of method x reader, and Cov3 the
     mean covariance of two readers with two methods.
+
+    >>> from segue.readers.roc import roc_areas
+    >>> found = roc_areas([np.array([[3.0, 1.0]]), np.array([[3.0, 4.0]])], np.array([[2.0, 0.0]]))
+    >>> of_difference(found, 0, 1).value  # of 0.75 and 1
+    -0.25
     """
     by_reader = found.auc[one] - found.auc[other]
     pair = (one, other)
@@ -96,7 +110,12 @@ def spread_of(mean_square: float, covariance: float, readers: int) -> tuple[floa
     return error / readers, float(df)
 
 
-def between_readers(found: Areas, one: int, other: int) -> float:
-    """The mean covariance of the areas of two different readers, with the same or with two methods."""
+def between_readers(found: RocAreas, one: int, other: int) -> float:
+    """The mean covariance of the areas of two different readers, with the same or with two methods.
+
+    >>> covariance = np.array([[4.0, 1.0], [1.0, 3.0]]).reshape(1, 2, 1, 2)
+    >>> between_readers(RocAreas(np.full((1, 2), 0.5), covariance), 0, 0)
+    1.0
+    """
     block = found.covariance[one, :, other]
     return float(block[~np.eye(len(block), dtype=bool)].mean())

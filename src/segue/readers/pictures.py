@@ -8,17 +8,17 @@ from torch import Tensor
 
 from segue.cohort.planes import Planes, central_voxel
 
-Picture = UInt8[np.ndarray, "height width"]
+GreyPicture = UInt8[np.ndarray, "height width"]
 
 
-def picture(image: Float[Tensor, "channel *space"], part: Float[Tensor, "*space"]) -> Picture:
+def grey_picture(image: Float[Tensor, "channel *space"], part: Float[Tensor, "*space"]) -> GreyPicture:
     """The first channel in 256 grey levels; of a volume, three planes through the centre of a structure's part.
 
     Args:
         image: scaled to the networks' range: -1 is black, +1 is white.
 
     >>> import torch
-    >>> picture(torch.tensor([[[-2.0, -1.0, 0.0, 1.0]]]), torch.zeros(1, 4)).tolist()
+    >>> grey_picture(torch.tensor([[[-2.0, -1.0, 0.0, 1.0]]]), torch.zeros(1, 4)).tolist()
     [[0, 0, 128, 255]]
     """
     levels = ((image[0].clamp(-1, 1) + 1) * 127.5).round().byte().cpu().numpy()
@@ -28,10 +28,10 @@ def picture(image: Float[Tensor, "channel *space"], part: Float[Tensor, "*space"
     return planes.picture(levels, fill=0.0).astype(np.uint8)
 
 
-def encoded(pixels: Picture) -> str:
+def encoded_picture(pixels: GreyPicture) -> str:
     """The bytes of a picture row by row in base64: no file format, no metadata, one length for all.
 
-    >>> encoded(np.zeros((1, 3), np.uint8))
+    >>> encoded_picture(np.zeros((1, 3), np.uint8))
     'AAAA'
     """
     return base64.b64encode(np.ascontiguousarray(pixels).tobytes()).decode()

@@ -1,8 +1,8 @@
 """An automatic stand-in for a reader: the classifier of local realism, through the same analysis. It is no human.
 
 It sees the same 256 grey levels, but only the crop around the structure that was asked about; of a real image, around
-the structure of its match. It learns from answers to other subjects, which are in none of the kit's first part and which
-no method was trained with.
+the structure of its match. It learns from answers to other subjects, which are not in the kit's first part and which no
+method was trained with.
 """
 
 from collections.abc import Collection, Sequence
@@ -18,16 +18,16 @@ from segue.evaluation.crop_classifier import fitted
 from segue.evaluation.crops import Site, crops_of
 from segue.pipeline.asking import Examination
 from segue.pipeline.common import spaced
-from segue.readers.answers import LEVELS, SCALE
-from segue.readers.draw import Drawn, Source, in_batches, put_to
-from segue.readers.key import Key
+from segue.readers.answers import SCALE, SCALE_LEVELS
+from segue.readers.draw import DrawnKit, KitSource, in_batches, put_to
+from segue.readers.key import KitKey
 
-UNSEEN = ("judge", "validation", "test")
+UNSEEN_SPLITS = ("judge", "validation", "test")
 """Splits that no method was trained with."""
 FEWEST, MOST = 20, 200  # images to learn from
 
 
-def stand_in_answers(source: Source, drawn: Drawn, key: Key, seed: int) -> dict[int, int]:
+def stand_in_answers(source: KitSource, drawn: DrawnKit, key: KitKey, seed: int) -> dict[int, int]:
     """By case, its level on the scale of the first part.
 
     Raises:
@@ -41,18 +41,18 @@ def stand_in_answers(source: Source, drawn: Drawn, key: Key, seed: int) -> dict[
         network = fitted((crops - mean) / sd, label)
     with torch.no_grad():
         logits = network((cases - mean) / sd).double().numpy()
-    return dict(enumerate(levels_of(logits).tolist()))
+    return dict(enumerate(logit_levels(logits).tolist()))
 
 
-def levels_of(logits: np.ndarray) -> np.ndarray:
+def logit_levels(logits: np.ndarray) -> np.ndarray:
     """Edited where the logit is above 0; the confidence is the fifth of all |logits| in which it lies.
 
-    >>> levels_of(np.array([-9.0, -0.1, 0.2, 3.0, 8.0])).tolist()
+    >>> logit_levels(np.array([-9.0, -0.1, 0.2, 3.0, 8.0])).tolist()
     [0, 4, 6, 7, 8]
     """
     rank = np.abs(logits).argsort(kind="stable").argsort(kind="stable")
     confidence = 1 + rank * len(SCALE) // len(logits)
-    return np.where(logits > 0, LEVELS // 2 - 1 + confidence, LEVELS // 2 - confidence)
+    return np.where(logits > 0, SCALE_LEVELS // 2 - 1 + confidence, SCALE_LEVELS // 2 - confidence)
 
 
 def as_seen(image: Tensor) -> Tensor:
@@ -61,7 +61,7 @@ def as_seen(image: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def case_crops(source: Source, drawn: Drawn) -> Tensor:
+def case_crops(source: KitSource, drawn: DrawnKit) -> Tensor:
     """The crop of each case around its variable's structure (case, channel, *crop)."""
     found = []
     for part in in_batches(source, len(drawn.cases)):
@@ -71,7 +71,7 @@ def case_crops(source: Source, drawn: Drawn) -> Tensor:
     return torch.cat(found)
 
 
-def crops_at(source: Source, asked: Asked, image: Tensor, variables: Sequence[int]) -> Tensor:
+def crops_at(source: KitSource, asked: Asked, image: Tensor, variables: Sequence[int]) -> Tensor:
     """Crops of a batch of images as they are seen, each around the structure of one variable; on the CPU."""
     sites: list[Site] = list(zip(asked.places.tolist(), variables, strict=True))
     images = [as_seen(image).to(asked.facts.image)] * asked.facts.measured
@@ -80,14 +80,14 @@ def crops_at(source: Source, asked: Asked, image: Tensor, variables: Sequence[in
 
 
 @torch.inference_mode()
-def examples(source: Source, shown: Collection[str], seed: int) -> tuple[Tensor, Tensor]:
+def examples(source: KitSource, shown: Collection[str], seed: int) -> tuple[Tensor, Tensor]:
     """Crops of other subjects to learn from, and which of them are edited; as many of each kind.
 
     Args:
         shown: subjects of the kit's first part.
     """
     study, store, parents = source.asked.study, source.asked.store, source.asked.parents
-    places = [i for split in UNSEEN for i in store.indices(split) if store.table["subject"][int(i)] not in shown]
+    places = [i for split in UNSEEN_SPLITS for i in store.indices(split) if store.table["subject"][int(i)] not in shown]
     if len(places) < FEWEST:
         raise InputError(f"--stand-in: {len(places)} images of other subjects to learn from; give fewer --cases")
     asked = Examination(study, store, parents, spaced(np.array(places), MOST))

@@ -12,7 +12,7 @@ NOT_HUMAN = (
     "This is a classifier, no human. It sees the surroundings of each edit alone, and it has learned from answers of "
     "the same methods to other images. It says nothing about what a clinician would see."
 )
-FEW = "With {} reader(s), the intervals say little about other readers."
+FEW_READERS = "With {} reader(s), the intervals say little about other readers."
 LEGEND = (
     "AUC: how often an edited image is rated as more surely edited than a real one; 0.5 is chance. Intervals (95%) are "
     "over readers and cases (Obuchowski & Rockette 1995; Hillis 2007), those of one reader over cases (DeLong et al. "
@@ -20,7 +20,7 @@ LEGEND = (
 )
 KAPPA = "Kappa has quadratic weights (Cohen 1968); its intervals are by bootstrap over cases."
 SECOND = "Mean rating from 1 to 5, and in brackets its 95% interval by bootstrap over readers and requests."
-TITLES = {"happened": "it happened", "only_there": "only there", "plausible": "plausible"}
+QUESTION_TITLES = {"happened": "it happened", "only_there": "only there", "plausible": "plausible"}
 
 
 def summary_text(found: Mapping[str, Any]) -> str:
@@ -31,7 +31,7 @@ def summary_text(found: Mapping[str, Any]) -> str:
     if not found["readers"]:
         parts.append(f"**{NO_READERS}**")
     elif len(found["readers"]) < FEWEST_READERS:
-        parts.append(FEW.format(len(found["readers"])))
+        parts.append(FEW_READERS.format(len(found["readers"])))
     if found["first"]:
         parts += ["## Real or edited?", *first_text(found["first"])]
     if found["second"]:
@@ -49,13 +49,13 @@ def first_text(first: Mapping[str, Any]) -> list[str]:
     """The tables of the first part."""
     names = list(next(iter(first["auc"].values()))["readers"])
     pooled = ["all readers"] if len(names) > 1 else []
-    areas = [
+    roc_areas = [
         [method_title(kind), *([spanned(row)] if pooled else []), *(spanned(row["readers"][name]) for name in names)]
         for kind, row in first["auc"].items()
     ]
-    parts = [LEGEND, pipe_table(["AUC", *pooled, *names], areas)]
+    parts = [LEGEND, pipe_table(["AUC", *pooled, *names], roc_areas)]
     if first["differences"]:
-        rows = [[paired(pair), spanned(one), f"{one['p']:.3f}"] for pair, one in first["differences"].items()]
+        rows = [[paired_titles(pair), spanned(one), f"{one['p']:.3f}"] for pair, one in first["differences"].items()]
         parts.append(pipe_table(["difference of AUC", "", "p"], rows))
     called = [
         [method_title(kind), *(percent(row[name]) for name in names)] for kind, row in first["called_edited"].items()
@@ -68,15 +68,15 @@ def first_text(first: Mapping[str, Any]) -> list[str]:
 
 def second_text(second: Mapping[str, Any]) -> list[str]:
     """The tables of the second part."""
-    heads = ["method", *(head for name in TITLES.values() for head in (name, "4 or 5"))]
+    heads = ["method", *(head for name in QUESTION_TITLES.values() for head in (name, "4 or 5"))]
     rows = [
         [method_title(method), *(text for one in row.values() for text in (spanned(one), percent(one["share_4_or_5"])))]
         for method, row in second["methods"].items()
     ]
     parts = [SECOND, pipe_table(heads, rows)]
     if second["differences"]:
-        rows = [[paired(pair), *map(spanned, row.values())] for pair, row in second["differences"].items()]
-        parts.append(pipe_table(["difference", *TITLES.values()], rows))
+        rows = [[paired_titles(pair), *map(spanned, row.values())] for pair, row in second["differences"].items()]
+        parts.append(pipe_table(["difference", *QUESTION_TITLES.values()], rows))
     rows = [
         [f"{TITLES[question]}: {pair}", *kappa_cells(one)]
         for question, row in second["between_readers"].items()
@@ -109,10 +109,10 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f}%"
 
 
-def paired(pair: str) -> str:
+def paired_titles(pair: str) -> str:
     """Two methods and the minus between them.
 
-    >>> paired("segue - no_cft")
+    >>> paired_titles("segue - no_cft")
     'segue − No-CFT'
     """
     return " − ".join(map(method_title, pair.split(" - ")))
