@@ -78,7 +78,7 @@ def second_text(second: Mapping[str, Any]) -> list[str]:
         rows = [[paired_titles(pair), *map(spanned, row.values())] for pair, row in second["differences"].items()]
         parts.append(pipe_table(["difference", *QUESTION_TITLES.values()], rows))
     rows = [
-        [f"{TITLES[question]}: {pair}", *kappa_cells(one)]
+        [f"{QUESTION_TITLES[question]}: {pair}", *kappa_cells(one)]
         for question, row in second["between_readers"].items()
         for pair, one in row.items()
     ]
