@@ -19,7 +19,7 @@ def readers_command(rest: list[str]) -> None:
         return
     verb, *given = rest
     if verb not in READERS_VERBS:
-        raise InputError(f"segue readers {verb}: unknown{nearest(verb, VERBS)}")
+        raise InputError(f"segue readers {verb}: unknown{nearest(verb, READERS_VERBS)}")
     (make_readers_kit if verb == "make" else analyse_answers)(given)
 
 
