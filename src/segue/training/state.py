@@ -16,7 +16,8 @@ from segue.errors import InputError
 from segue.files import whole_file
 from segue.hardware import Precision
 
-SAVED = ("skipped", "in_a_row", "recent", "tail", "best", "kept", "score")  # of `State`, by the same names in a file
+SAVED = ("skipped", "suspect", "in_a_row", "recent", "tail", "best", "kept", "score")
+"""What a checkpoint keeps of `State`, by the same names."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ class State:
         self.parameters: list[Tensor] = [p for p in objective.parameters() if p.requires_grad]
         self.mean = [p.detach().clone() for p in self.parameters]
         self.skipped, self.in_a_row, self.seconds = 0, 0, 0.0
+        self.suspect = ""  # the image with the largest values in the last skipped step
         self.recent: dict[str, float] = {}
         self.tail: dict[str, list[float]] = {}
         self.best: list[Tensor] = []  # the moving average with the best validation loss, of step `kept`
@@ -91,9 +93,9 @@ class State:
         optimiser = accelerator.prepare(self.optimiser)
         return accelerator.prepare(self.objective), optimiser
 
-    def update(self, optimiser: Any, norm: float, step: int, settings: TrainingSettings) -> None:
+    def update(self, optimiser: Any, norm: float, step: int, settings: TrainingSettings) -> bool:
         """Take an optimiser step, or skip it where the norm of the gradient is not finite or too large."""
-        if math.isfinite(norm) and norm <= settings.skip:
+        if taken := math.isfinite(norm) and norm <= settings.skip:
             rate = settings.lr * schedule(step, steps=settings.steps, warmup=settings.warmup)
             for group in optimiser.param_groups:
                 group["lr"] = rate
@@ -103,6 +105,7 @@ class State:
         else:
             self.skipped, self.in_a_row = self.skipped + 1, self.in_a_row + 1
         optimiser.zero_grad(set_to_none=True)
+        return taken
 
     def average(self, decay: float, step: int) -> None:
         """Update the exponential moving average; the decay grows to `decay` over the first steps."""
@@ -139,11 +142,12 @@ class State:
     def line(self) -> str:
         """The running values, for the progress line."""
         shown = [f"{name} {value:.3g}" for name, value in self.recent.items() if "/" not in name]
-        return "  ".join(shown + ([f"skipped {self.skipped}"] if self.skipped else []))
+        return "  ".join(shown + ([f"skipped {self.skipped} (last: {self.suspect})"] if self.skipped else []))
 
     def tail_means(self) -> dict[str, float]:
-        """Each term's mean over the last tenth of the steps."""
-        return {name: sum(values) / len(values) for name, values in self.tail.items()}
+        """Each term's mean over those of the last tenth of the steps where it is finite; NaN where it never is."""
+        finite = {name: [one for one in values if math.isfinite(one)] for name, values in self.tail.items()}
+        return {name: sum(values) / len(values) if values else math.nan for name, values in finite.items()}
 
     def save(self, path: Path, step: int, seconds: float) -> None:
         """Write the checkpoint, in the main process only; `seconds` have passed since the training went on."""
