@@ -22,8 +22,9 @@ $(VENV)/ready-dev: $(VENV)/ready
 	@touch $@
 
 # The papers' four methods, segue's own without its ensemble and without paint, at smaller budgets than `make results`.
-DEMO := --name coronary-demo --hvae.budget.steps 300 --finetune.budget.steps 120 --evaluate.images 60 --finetune.variants "{ \
-  segue_move_only: {panel: false, budget: {steps: 130}}, segue: {panel: false, budget: {steps: 60}}}"
+DEMO := --name coronary-demo --segmentor.budget.steps 300 --judge.budget.steps 300 --regressor.budget.steps 240 \
+  --hvae.budget.steps 240 --finetune.budget.steps 80 --evaluate.images 40 --finetune.variants "{ \
+  segue_move_only: {panel: false, budget: {steps: 90}}, segue: {panel: false, budget: {steps: 40}}}"
 demo: $(VENV)/ready ## train and judge six methods on the coronary phantom, to runs/coronary-demo/report
 	$(BIN)/segue run studies/coronary-phantom.yaml --runs $(RUNS) $(DEMO)
 

@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from segue.baselines.base import SQUARINGS, BaselineParts, minimised, ordinary
-from segue.baselines.warp import resampled
+from segue.baselines.warp import moved_by
 from segue.causal.facts import Facts
 from segue.engine.method import Method, Questions
 from segue.mechanisms.base import Moved
@@ -65,6 +65,6 @@ def deform_at_test_time(
     def respond(questions: Questions) -> list[Moved]:
         with torch.inference_mode(False), torch.enable_grad():
             facts = ordinary(questions.facts)
-            return [resampled(facts, optimised(facts, requested.clone())) for requested in questions.requests]
+            return [moved_by(facts, optimised(facts, requested.clone())) for requested in questions.requests]
 
     return Method(respond)

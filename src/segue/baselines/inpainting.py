@@ -12,6 +12,7 @@ from segue.baselines.warp import untrained_warp
 from segue.causal.facts import Facts
 from segue.engine.method import Method, Questions, still
 from segue.mechanisms.base import Moved
+from segue.mechanisms.diffeomorphism import resample
 from segue.nets.layers import blurred
 
 SOFT = 1.0
@@ -55,6 +56,7 @@ def mask_inpainting(
 
     def inpainted(facts: Facts, requested: Tensor, warped: Moved, noise: Tensor) -> Tensor:
         """The factual image, its band drawn anew."""
+        assert warped.displacement is not None  # a warp's answer
         drawn = band(parts, facts, requested, warped.displacement, margin)
         image = diffusion.noised(warped.image, noise, times[-1])
         for before, t in reversed(list(pairwise(times))):

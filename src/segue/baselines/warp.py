@@ -42,12 +42,12 @@ def untrained_warp(
         return [amplified(along, bisected(parts, facts, pa, along, most, bisections)) for pa in questions.requests]
 
     def respond(questions: Questions) -> list[Moved]:
-        return [resampled(questions.facts, exponential(velocity, SQUARINGS)) for velocity in fields(questions)]
+        return [moved_by(questions.facts, exponential(velocity, SQUARINGS)) for velocity in fields(questions)]
 
     return Method(respond)
 
 
-def resampled(facts: Facts, displacement: Float[Tensor, "batch dims *space"]) -> Moved:
+def moved_by(facts: Facts, displacement: Float[Tensor, "batch dims *space"]) -> Moved:
     """The factual images, moved."""
     return Moved(resample(facts.image, displacement), displacement)
 

@@ -11,8 +11,8 @@ from segue.errors import InputError
 
 NEEDED_SPLITS = ("guide", "judge", "test")  # the splits without which there is no result
 LEAST = {"guide": 2, "judge": 1, "test": 2}  # subjects
-FAR = 1e4  # times the median of the cohort: values of another order of magnitude than those of all other images
-MEND = "choose another cohort.seed or cohort.split, add images, or leave the structure out"
+FAR_OFF = 1e4  # times the median of the cohort: values of another order of magnitude than those of all other images
+RESPLIT = "choose another cohort.seed or cohort.split, add images, or leave the structure out"
 
 
 @dataclass
@@ -41,7 +41,7 @@ class Census:
         for record in records:
             self.ids.append(record.id)
             self.present.append(np.array([one.any() for one in record.fractions]))
-            self.masks.append([blake2b(np.ascontiguousarray(one)).digest() for one in record.fractions])
+            self.masks.append([blake2b(one.tobytes()).digest() for one in record.fractions])
             self.peaks.append(float(np.abs(record.image).max()))
             self.flat.append(bool(record.image.min() == record.image.max()))
             if len(self.ids) == len(self.splits):  # a caller that counts records stops after the last
@@ -55,7 +55,7 @@ class Census:
             there = splits == split
             for name, seen in zip(self.structures, present.T, strict=True):
                 if there.any() and not seen[there].any():
-                    raise InputError(f"{name}: is in no mask of the split {split!r} ({there.sum()} images); {MEND}")
+                    raise InputError(f"{name}: is in no mask of the split {split!r} ({there.sum()} images); {RESPLIT}")
         self.check_masks(splits == "guide")
         for split in NEEDED_SPLITS:
             self.check_flat(split, splits == split)
@@ -66,7 +66,7 @@ class Census:
         for k, (name, seen) in enumerate(zip(self.structures, np.array(self.present).T, strict=True)):
             images = int(guide.sum())
             if images > 2 and seen[guide].sum() == 1:
-                raise InputError(f"{name}: is in one mask of the split 'guide' ({images} images); {MEND}")
+                raise InputError(f"{name}: is in one mask of the split 'guide' ({images} images); {RESPLIT}")
             if images > 1 and len({one[k] for one, of in zip(self.masks, guide, strict=True) if of}) == 1:
                 what = f"has the same mask in all {images} images of the split 'guide', so its area cannot be learnt"
                 raise InputError(f"{name}: {what}; see that each image has its own mask, or leave the structure out")
@@ -83,7 +83,7 @@ class Census:
         """Refuse an image whose values are of another order of magnitude than all others."""
         peaks = np.array(self.peaks)
         usual, worst = float(np.median(peaks)), int(peaks.argmax())
-        if usual > 0 and peaks[worst] > FAR * usual:
+        if usual > 0 and peaks[worst] > FAR_OFF * usual:
             what = f"image {self.ids[worst]}: holds values up to {peaks[worst]:.3g}, the cohort's median is {usual:.3g}"
             raise InputError(f"{what}; mend the image, or leave it out")
 

@@ -21,7 +21,7 @@ from segue.cohort.case import Case
 from segue.engine.asked import requested_parents
 from segue.engine.inputs import Inputs, check_inputs, inputs_of
 from segue.engine.judgement import ensemble_of, evidence_on, verdicts
-from segue.engine.predict import abduct, drawn, is_null, mean_of, unless_null
+from segue.engine.predict import abduct, draw_one, is_null, mean_of, unless_null
 from segue.engine.verdict import Verdict
 from segue.mechanisms.correction import areas_of_each
 
@@ -199,7 +199,7 @@ def draw_answers(
     for i, part in zip(*(each.split(batch_length(model)) for each in (owner, asked)), strict=True):
         facts, target = known.facts.rows(i), model.space.bounded(part)
         posteriors = [posterior.rows(i) for posterior in known.posteriors]
-        draws = [drawn(model.mechanism, facts, posterior, [target])[0] for posterior in posteriors]
+        draws = [draw_one(model.mechanism, facts, posterior, [target])[0] for posterior in posteriors]
         found, null = mean_of(draws), is_null(facts, target)
         image = unless_null(null, facts.image, found.image)
         soft = model.parents.segmentor.soft(image)

@@ -10,7 +10,7 @@ from torch import Tensor
 from segue.causal.facts import Facts
 from segue.mechanisms.base import ImageMechanism, Moved, Moves
 
-__all__ = ["abduct", "drawn", "is_null", "mean_of", "predict", "predict_moved", "unless_null"]
+__all__ = ["abduct", "draw_one", "is_null", "mean_of", "predict", "predict_moved", "unless_null"]
 
 
 def abduct(mechanism: ImageMechanism, facts: Facts, *, particles: int = 1, sample: bool = False) -> list[Any]:
@@ -55,18 +55,18 @@ def predict_moved(
     >>> bool(moved.any())
     False
     """
-    answers = [drawn(mechanism, facts, posterior, requests) for posterior in posteriors]
+    answers = [draw_one(mechanism, facts, posterior, requests) for posterior in posteriors]
     return [mean_of(each) for each in zip(*answers, strict=True)]
 
 
-def drawn(mechanism: ImageMechanism, facts: Facts, posterior: Any, requests: Sequence[Tensor]) -> list[Moved]:
+def draw_one(mechanism: ImageMechanism, facts: Facts, posterior: Any, requests: Sequence[Tensor]) -> list[Moved]:
     """x* under each pa* from one posterior, with displacements.
 
     >>> import segue
     >>> model = segue.load("coronary-phantom")
     >>> from segue.engine.answer import abduct_images, check_inputs
     >>> known = abduct_images(model, check_inputs(model, model.examples()[:1]))
-    >>> len(drawn(model.mechanism, known.facts, known.posteriors[0], [known.facts.pa] * 2))
+    >>> len(draw_one(model.mechanism, known.facts, known.posteriors[0], [known.facts.pa] * 2))
     2
     """
     if isinstance(mechanism, Moves):
@@ -81,10 +81,10 @@ def mean_of(draws: Sequence[Moved]) -> Moved:
     tensor([[[0.5000, 0.5000]]])
     """
     images, fields = zip(*draws, strict=True)
-    return Moved(mean(images), None if fields[0] is None else mean(fields))
+    return Moved(mean_tensor(images), None if fields[0] is None else mean_tensor(fields))
 
 
-def mean(tensors: Sequence[Shaped[Tensor, "*shape"]]) -> Shaped[Tensor, "*shape"]:
+def mean_tensor(tensors: Sequence[Shaped[Tensor, "*shape"]]) -> Shaped[Tensor, "*shape"]:
     total = torch.zeros_like(tensors[0])
     for one in tensors:
         total += one / len(tensors)
