@@ -67,7 +67,7 @@ def write_store(
     path = Path(path)
     if path.exists():
         Store(path)  # refuses to replace what is not a store
-    with whole_folder(path, replace=True) as partial:
+    with whole_folder(path, replaces="zarr.json") as partial:
         table, unit, axes = _write_arrays(partial, records, len(structures), tuple(size), total)
         splits = pl.Series("split", assign_splits(table["subject"].to_list(), split, seed, fold))
         table.insert_column(2, splits).write_parquet(partial / "table.parquet")

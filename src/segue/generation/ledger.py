@@ -32,13 +32,10 @@ def open_output(out: Path, identity: dict[str, Any], fill: Callable[[Path], None
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         resume(out, identity)
         return
-    try:
-        with whole_folder(out) as partial:
-            (partial / PART_FOLDER).mkdir()
-            fill(partial)
-            write_text(partial / IDENTITY, json.dumps(identity, indent=1))
-    except OSError as error:
-        raise InputError(f"{out}: cannot be made ({error}); name another folder with --out") from None
+    with whole_folder(out) as partial:
+        (partial / PART_FOLDER).mkdir()
+        fill(partial)
+        write_text(partial / IDENTITY, json.dumps(identity, indent=1))
 
 
 def resume(out: Path, identity: dict[str, Any]) -> None:

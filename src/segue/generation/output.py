@@ -18,7 +18,7 @@ from segue.cohort.io.write_file import bits_of, to_bits, write_nifti
 from segue.engine.answer import CaseAnswer
 from segue.engine.original import case_on_file
 from segue.errors import InputError
-from segue.files import fitting_name, whole_file
+from segue.files import fitting_name, remove_temporaries, whole_file
 
 Format = Literal["zarr", "nifti", "png"]
 STORE = "counterfactuals.zarr"
@@ -139,5 +139,6 @@ def check_files(ids: Sequence[str], format: Format, *, channels: int, dims: int)
 
 def remove_partial_files(out: Path) -> None:
     """Remove the partial files of killed writers; the files themselves were written again."""
-    for path in [*(out / STORE).rglob("*.partial"), *(out / IMAGE_FOLDER).glob(".partial-*")]:
+    remove_temporaries(out)
+    for path in (out / STORE).rglob("*.partial"):  # zarr's own
         path.unlink(missing_ok=True)

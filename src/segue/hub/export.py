@@ -65,15 +65,12 @@ def export(
     if trained.study.graph:
         check_whole(run, "scm")
     check_whole(run, "inputs")
-    try:
-        with whole_folder(out) as partial:
-            model = load(run, method=trained.name)
-            typical = typical_in(trained, model)
-            fill(partial, trained, model, typical, examples=examples, name=out.name)
-            card = model_card(partial, run, trained, notes=notes, license=license)
-            write_text(partial / CARD, card + input_section(typical))
-    except OSError as error:
-        raise InputError(f"{out}: cannot be written ({error})") from None
+    with whole_folder(out) as partial:
+        model = load(run, method=trained.name)
+        typical = typical_in(trained, model)
+        fill(partial, trained, model, typical, examples=examples, name=out.name)
+        card = model_card(partial, run, trained, notes=notes, license=license)
+        write_text(partial / CARD, card + input_section(typical))
     return out
 
 

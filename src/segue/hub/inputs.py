@@ -57,7 +57,7 @@ def add_input_check(folder: Path, run: Path) -> Path:
     if (typical := typical_of(model, store)) is None:
         raise InputError(f"{run}: has fewer than {FEWEST_HELD_OUT} held-out images (splits validation and judge)")
     tensors = {name: one for name, one in load_file(folder / TENSORS).items() if not name.startswith(INPUTS)}
-    with whole_folder(folder, replace=True) as partial:
+    with whole_folder(folder, replaces=EXPORTED) as partial:
         shutil.copytree(folder, partial, dirs_exist_ok=True)
         save_tensors(tensors | input_tensors(typical), partial / TENSORS)
         (partial / TENSORS).chmod(0o644)

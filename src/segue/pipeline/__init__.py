@@ -9,17 +9,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from segue import __version__, processes
+from segue.disk import writing
 from segue.errors import InputError
-from segue.files import whole_folder, write_text
+from segue.files import remove_temporaries, whole_folder, write_text
+from segue.locks import locked
 from segue.pipeline import folds
 from segue.pipeline.common import Result, command, commit
 from segue.pipeline.judging import evaluate_elsewhere
 from segue.pipeline.stages import Stage, fingerprint, stages
 from segue.study.derived import folds_of, to_yaml
 from segue.study.schema import Study
+
+LOCK, STARTED, DONE = ".lock", "started.json", "done.json"
 
 __all__ = ["Stage", "evaluate_elsewhere", "fingerprint", "perform", "read_done", "run", "stages"]
 
@@ -32,7 +34,7 @@ def run(study: Study, only: str | None = None, say: Callable[[str], None] = lamb
     For a cross-validation this holds for each fold, in a folder of its own; `evaluate` and `report` then pool folds.
     """
     root = study.directory
-    with locked(root):
+    with own_run(root):
         processes.alone(lambda: write_text(root / "study.yaml", to_yaml(study)))
         parts = folds_of(study)
         if not parts:
@@ -45,17 +47,27 @@ def run(study: Study, only: str | None = None, say: Callable[[str], None] = lamb
 
 
 @contextmanager
-def locked(root: Path) -> Iterator[None]:
-    """Make a run's folder, and keep every other command out of it. The lock of a command that dies is released."""
+def own_run(root: Path) -> Iterator[None]:
+    """Make a run's folder, and keep every other command out of it. The lock of a command that dies is released.
+
+    Raises:
+        InputError: another command is at work in it, or the folder is not of segue's making.
+    """
     if not processes.is_main():
         yield
         return
-    root.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(root / ".lock", timeout=0):
-            yield
-    except Timeout:
-        raise InputError(f"{root}: another command is at work in it: wait for it, or choose another --runs") from None
+    check_run(root)
+    with writing(root / LOCK):
+        root.mkdir(parents=True, exist_ok=True)
+    with locked(root / LOCK, root, mend="choose another --runs", stays=True):
+        yield
+
+
+def check_run(root: Path) -> None:
+    """Refuse to write a run into a folder that holds something else: a stage starts with an empty folder."""
+    made = (root / LOCK).is_file() or any(root.glob(f"*/{STARTED}")) or not root.exists()
+    if not made and any(root.iterdir()):
+        raise InputError(f"{root}: holds files that are no run of segue's; choose another name or --runs")
 
 
 def run_stages(study: Study, only: str | None, say: Callable[[str], None]) -> None:
@@ -83,10 +95,10 @@ def run_stages(study: Study, only: str | None, say: Callable[[str], None]) -> No
 
 def reused(root: Path, name: str, mark: str) -> str | None:
     """Reuse a stage that a neighbouring run has done with the same inputs; the name of that run, if there is one."""
-    for path in sorted(root.parent.glob(f"*/{name}/done.json")):
+    for path in sorted(root.parent.glob(f"*/{name}/{DONE}")):
         if (read_done(path.parent) or {}).get("fingerprint") != mark:
             continue
-        with whole_folder(root / name, replace=True) as partial_folder:
+        with whole_folder(root / name, replaces=STARTED) as partial_folder:
             shutil.copytree(path.parent, partial_folder, copy_function=link, dirs_exist_ok=True)
         return path.relative_to(root.parent).parts[0]
     return None
@@ -115,19 +127,47 @@ def perform(study: Study, stage: Stage, directory: Path, facts: dict[str, Any]) 
 
 
 def start_stage(directory: Path, mark: str) -> None:
-    """Make the directory ready: as an interrupted attempt at the same work left it, or empty."""
-    started = directory / "started.json"
-    if not started.exists() or json.loads(started.read_text())["fingerprint"] != mark:
-        shutil.rmtree(directory, ignore_errors=True)
-        directory.mkdir(parents=True)
-        write_text(started, json.dumps({"fingerprint": mark}))
-    (directory / "done.json").unlink(missing_ok=True)
+    """Make the directory ready: as an interrupted attempt at the same work left it, or empty.
+
+    Raises:
+        InputError: the directory holds files, and no stage was begun in it: they are not segue's to remove.
+    """
+    with writing(directory / STARTED):
+        directory.mkdir(parents=True, exist_ok=True)
+    remove_temporaries(directory)
+    begun = begun_as(directory)
+    if begun is None and any(directory.iterdir()):
+        raise InputError(f"{directory}: holds files that segue did not make; move them, or choose another name")
+    if begun != mark:
+        empty(directory)
+        write_text(directory / STARTED, json.dumps({"fingerprint": mark}))
+    (directory / DONE).unlink(missing_ok=True)
+
+
+def begun_as(directory: Path) -> str | None:
+    """The fingerprint of the work that was begun in a stage's folder, "" where it cannot be read; None: none was."""
+    started = directory / STARTED
+    if not started.is_file():
+        return "" if (directory / DONE).is_file() else None
+    try:
+        return str(json.loads(started.read_text())["fingerprint"])
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
+def empty(directory: Path) -> None:
+    """Remove what a stage's folder holds, but the marks that it is segue's: a kill meanwhile leaves them."""
+    for path in directory.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name not in (STARTED, DONE):
+            path.unlink()
 
 
 def finish_stage(directory: Path, facts: dict[str, Any], result: Result) -> None:
     """Write done.json, and remove the checkpoint."""
     record = {**facts, "version": __version__, "commit": commit(), "command": command(), **result}
-    write_text(directory / "done.json", json.dumps(record, indent=1))
+    write_text(directory / DONE, json.dumps(record, indent=1))
     (directory / "checkpoint.pt").unlink(missing_ok=True)
 
 
@@ -144,5 +184,5 @@ def needed(todo: dict[str, Stage], only: str) -> set[str]:
 
 def read_done(directory: Path) -> dict[str, Any] | None:
     """done.json of a stage's folder; None where the stage is not done."""
-    path = directory / "done.json"
+    path = directory / DONE
     return json.loads(path.read_text()) if path.exists() else None

@@ -24,7 +24,8 @@ from segue.files import whole_folder, write_text
 from segue.pipeline.asking import Examination
 from segue.pipeline.common import device, grid_of, intensity_of, open_store
 from segue.pipeline.judging import (
-    check_name,
+    METRICS_FILE,
+    check_method_name,
     check_trained,
     chosen_places,
     judge_cohort,
@@ -131,7 +132,7 @@ def evaluate_folders(study: Study, folders: Mapping[str, Path]) -> Path:
     """
     own = recipes(study)
     for name in folders:
-        check_name(name, own)
+        check_method_name(name, own)
     check_trained(study)
     evaluated = study.directory / "evaluate"
     if not (evaluated / "done.json").exists():
@@ -140,7 +141,7 @@ def evaluate_folders(study: Study, folders: Mapping[str, Path]) -> Path:
     for folder in folders.values():
         answers_in(folder, asked)
     directory = study.directory / "compared" / "-".join(folders)
-    with whole_folder(directory, replace=True) as partial_folder:
+    with whole_folder(directory, replaces=METRICS_FILE) as partial_folder:
         kept = ("effects-*.parquet", "judged-*.safetensors", "costs-*.json")
         for path in (path for pattern in kept for path in evaluated.glob(pattern)):
             shutil.copyfile(path, partial_folder / path.name)

@@ -11,7 +11,7 @@ from segue.evaluation.pool import pooled
 from segue.files import whole_folder
 from segue.pipeline.common import command, commit, open_store
 from segue.pipeline.extremes import EXTREMES
-from segue.pipeline.judging import make_report, tested_graph, write_metrics
+from segue.pipeline.judging import METRICS_FILE, REPORT_FILE, make_report, tested_graph, write_metrics
 from segue.report.page import Graph
 from segue.study.derived import folds_of
 from segue.study.schema import Study
@@ -20,9 +20,10 @@ from segue.study.schema import Study
 def pool_folds(study: Study) -> None:
     """`evaluate/` and `report/` of the study of all folds; both are made anew, which takes seconds."""
     evaluated, reported = study.directory / "evaluate", study.directory / "report"
-    for directory, make in ((evaluated, pool_evaluations), (reported, report_folds)):
-        with whole_folder(directory, replace=True) as partial:
-            make(study, partial)
+    with whole_folder(evaluated, replaces=METRICS_FILE) as partial:
+        pool_evaluations(study, partial)
+    with whole_folder(reported, replaces=REPORT_FILE) as partial:
+        report_folds(study, partial)
 
 
 def pool_evaluations(study: Study, directory: Path) -> None:

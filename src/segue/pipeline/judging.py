@@ -1,7 +1,6 @@
 """Stages: every method judged on the same images and the same requests, then tables, figure and report."""
 
 import json
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -19,7 +18,7 @@ from segue.errors import InputError
 from segue.evaluation.comparison import IDEAL
 from segue.evaluation.judge import Judge
 from segue.evaluation.measurement_error import measurement_error
-from segue.files import whole_folder, write_text
+from segue.files import check_name, whole_folder, write_text
 from segue.nets.segmentor import Segmentor
 from segue.nets.weights import load_pretrained
 from segue.pipeline import scm
@@ -50,6 +49,7 @@ from segue.report.table import table1
 from segue.study.derived import as_judged, folds_of, to_yaml, variables
 from segue.study.schema import Study
 
+METRICS_FILE, REPORT_FILE = "metrics.json", "report.html"
 Others = Mapping[str, Callable[[Examination], Method]]
 """Further methods by name: from what is asked to the method."""
 
@@ -63,7 +63,7 @@ def evaluate_elsewhere(study: Study, folder: Path) -> Path:
     """Judge a trained study on another cohort of the same anatomy, all of it, without retraining."""
     check_trained(study)
     directory = study.directory / "elsewhere" / folder.resolve().name
-    with whole_folder(directory, replace=True) as partial:
+    with whole_folder(directory, replaces=METRICS_FILE) as partial:
         judge_folder(study, folder, partial)
     return directory
 
@@ -81,10 +81,9 @@ def check_trained(study: Study) -> None:
         raise InputError(f"{study.directory}: {missing[0]} is not trained; run `segue run` on the study first")
 
 
-def check_name(name: str, own: Iterable[str]) -> None:
+def check_method_name(name: str, own: Iterable[str]) -> None:
     """Refuse a name for a further method that is no name of a file, or that a method has already."""
-    if not re.fullmatch(r"[\w-]+", name):
-        raise InputError(f"--method {name}=...: give a name of letters, digits, _ and -")
+    check_name(name, "--method")
     if name in (*own, IDEAL):
         raise InputError(f"--method {name}=...: the study has a method of this name; choose another")
 
@@ -178,7 +177,7 @@ def measurement_errors(
 
 def write_metrics(directory: Path, metrics: Result) -> None:
     """metrics.json, and the table of it."""
-    write_text(directory / "metrics.json", json.dumps(metrics, indent=1))
+    write_text(directory / METRICS_FILE, json.dumps(metrics, indent=1))
     write_text(directory / "table1.md", table1(metrics))
 
 
@@ -218,7 +217,7 @@ def make_report(
     graph: Graph | None,
     figures: Mapping[str, Path] = MappingProxyType({}),
 ) -> None:
-    metrics = json.loads((evaluated / "metrics.json").read_text())
+    metrics = json.loads((evaluated / METRICS_FILE).read_text())
     content = ReportContent(
         metrics,
         evaluated / FIGURE1,
@@ -230,7 +229,7 @@ def make_report(
         methods=described(study),
         slices=evaluated / MONTAGE,
     )
-    write_report(directory / "report.html", content)
+    write_report(directory / REPORT_FILE, content)
 
 
 def tested_graph(study: Study) -> Graph | None:
