@@ -7,12 +7,17 @@ import numpy as np
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from segue.cohort.io.itk import itk_array, itk_shape
+from segue.cohort.io.limits import inflate_all
 from segue.cohort.io.luminance import luminance
 from segue.cohort.io.reader import Pixels, Reader
 from segue.errors import InputError
 
-BITS, PHOTOMETRIC, ORIENTATION, SAMPLES = 258, 262, 274, 277
+BITS, COMPRESSION, PHOTOMETRIC, ORIENTATION, SAMPLES = 258, 259, 262, 274, 277
 """TIFF's numbers of tags."""
+BLOCKS = ((273, 279), (324, 325))
+"""Tags of the places and lengths of strips, and of tiles."""
+DEFLATED_BLOCKS = (8, 32946)
+"""Compressions that are zlib's."""
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB = 0, 1, 2
 """Photometric interpretations that are named here."""
 
@@ -28,14 +33,27 @@ def tiff_shape(path: Path) -> tuple[int, ...]:
     return (height, width, *(n for n in pages if n > 1))
 
 
-def first_tags(path: Path) -> dict[int, Any]:
-    """The tags of the first page."""
+def tags_of_pages(path: Path) -> list[dict[int, Any]]:
+    """The tags of each page."""
+    pages, places = [], set[int]()
     with path.open("rb") as stream:
         head = stream.read(8)
         tags = ImageFileDirectory_v2(head + stream.read(8) if head[2:4] in (b"+\0", b"\0+") else head)
-        stream.seek(tags.next)
-        tags.load(stream)
-    return dict(tags)
+        while (place := tags.next) and place not in places:  # a file may name a page again
+            places.add(place)
+            stream.seek(place)
+            tags.load(stream)
+            pages.append(dict(tags))
+    return pages
+
+
+def check_blocks(path: Path, page: dict[int, Any]) -> None:
+    """Refuse a page of which a strip or tile was deflated to something else: its checksum is at its end."""
+    if page.get(COMPRESSION) not in DEFLATED_BLOCKS:
+        return
+    for places, counts in BLOCKS:
+        for place, count in zip(page.get(places, ()), page.get(counts, ()), strict=True):
+            inflate_all(path, place, most=count)
 
 
 def read_tiff(path: Path, *, labels: bool) -> Pixels:
@@ -44,7 +62,8 @@ def read_tiff(path: Path, *, labels: bool) -> Pixels:
     Raises:
         InputError: a mask is in colour; there are fewer than 8 bits, a palette, white is 0, or the picture is turned.
     """
-    tags = first_tags(path)
+    pages = tags_of_pages(path)
+    tags = pages[0]
     photometric, bits = tags.get(PHOTOMETRIC), tags.get(BITS, (1,))[0]
     if photometric not in (BLACK_IS_ZERO, RGB):
         found = "white as 0" if photometric == WHITE_IS_ZERO else "a palette or print colours"
@@ -56,6 +75,8 @@ def read_tiff(path: Path, *, labels: bool) -> Pixels:
     coloured = tags.get(SAMPLES, 1) > 1
     if labels and coloured:
         raise InputError(f"{path}: is in colour or has alpha, but a mask has one channel; save it as 8-bit grey labels")
+    for page in pages:
+        check_blocks(path, page)
     array = itk_array(path, "TIFFImageIO")
     grey = luminance(array) if coloured else array
     return Pixels(np.moveaxis(grey, 0, -1) if grey.ndim == 3 else grey)
