@@ -15,12 +15,13 @@ from typing import Any
 from segue.errors import InputError
 from segue.text import one_line, shortened
 
-__all__ = ["SETTING", "check_decoded", "decoding", "inflate_all", "most_bytes", "read_to_end"]
+__all__ = ["SETTING", "bounded_text", "check_decoded", "decoding", "inflate_all", "most_bytes", "read_to_end"]
 
 SETTING, USUAL_MB = "SEGUE_MAX_DECODED_MB", 512
 """The environment variable with the most megabytes (2^20 bytes) that one file may hold once it is decoded."""
 LONGEST_SIDE = 1 << 15  # pixels; a change of grid takes time and memory in proportion to the longest side
 BLOCK = 1 << 20  # bytes that are inflated at a time
+MOST_TEXT = 64 << 20  # bytes of a table
 ZLIB_OR_GZIP = 32 + zlib.MAX_WBITS
 
 
@@ -107,6 +108,28 @@ def inflate_all(path: Path, start: int, *, most: int | None = None, wbits: int =
             if total > most_bytes():
                 raise InputError(f"{path}: {too_large(total)}")
     return total, read - len(inflate.unused_data)
+
+
+def bounded_text(path: Path) -> str:
+    """The text of a table or of settings.
+
+    Raises:
+        InputError: it cannot be read, is no text in UTF-8, or is too long.
+
+    >>> bounded_text(Path("nowhere.csv"))
+    Traceback (most recent call last):
+    segue.errors.InputError: nowhere.csv: cannot be read (No such file or directory); check the path and its permissions
+    """
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(MOST_TEXT + 1)
+        if len(content) > MOST_TEXT:
+            raise InputError(f"{path}: has more than {MOST_TEXT >> 20} MB of text; is it the right file?")
+        return content.decode("utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is no text in UTF-8 ({one_line(error)}); export it again in UTF-8") from None
 
 
 @contextmanager

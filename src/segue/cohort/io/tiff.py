@@ -12,7 +12,7 @@ from segue.cohort.io.luminance import luminance
 from segue.cohort.io.reader import Pixels, Reader
 from segue.errors import InputError
 
-BITS, COMPRESSION, PHOTOMETRIC, ORIENTATION, SAMPLES = 258, 259, 262, 274, 277
+WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, ORIENTATION, SAMPLES = 256, 257, 258, 259, 262, 274, 277
 """TIFF's numbers of tags."""
 BLOCKS = ((273, 279), (324, 325))
 """Tags of the places and lengths of strips, and of tiles."""
@@ -48,12 +48,15 @@ def tags_of_pages(path: Path) -> list[dict[int, Any]]:
 
 
 def check_blocks(path: Path, page: dict[int, Any]) -> None:
-    """Refuse a page of which a strip or tile was deflated to something else: its checksum is at its end."""
-    if page.get(COMPRESSION) not in DEFLATED_BLOCKS:
-        return
-    for places, counts in BLOCKS:
-        for place, count in zip(page.get(places, ()), page.get(counts, ()), strict=True):
-            inflate_all(path, place, most=count)
+    """Refuse a page whose strips or tiles are cut off, or were deflated to something else: a checksum ends them."""
+    size, coded = path.stat().st_size, page.get(COMPRESSION, 1)
+    blocks = [pair for key, of in BLOCKS for pair in zip(page.get(key, ()), page.get(of, ()), strict=True)]
+    held = sum(count for _, count in blocks)
+    promised = page.get(WIDTH, 0) * page.get(HEIGHT, 0) * sum(page.get(BITS, (1,))) // 8
+    if any(place + count > size for place, count in blocks) or (coded == 1 and held < promised):
+        raise InputError(f"{path}: is cut off: its pixels go beyond its end; copy it again")
+    for place, count in blocks if coded in DEFLATED_BLOCKS else []:
+        inflate_all(path, place, most=count)
 
 
 def read_tiff(path: Path, *, labels: bool) -> Pixels:
