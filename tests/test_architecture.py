@@ -9,7 +9,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "segue"
 LAYERS = [
-    {"disk", "errors", "files", "hardware", "locks", "processes", "progress", "text", "yaml_text"},
+    {"bounds", "disk", "errors", "files", "hardware", "locks", "processes", "progress", "text", "yaml_text"},
     {"cohort"},
     {"phantom", "anatomy", "straightening"},
     {"causal"},

@@ -8,6 +8,7 @@ from segue import __version__
 from segue.cli.registry import COMMANDS, DATA, MODEL, STAGES, Command
 from segue.errors import InputError, TrainingDiverged, exit_code, nearest
 from segue.hub.locate import shipped
+from segue.text import one_line
 
 HELP = """segue: segmentor-guided counterfactual images, region by region.
 
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         run_command(*given)
     except (InputError, TrainingDiverged) as error:
-        print(f"segue: {error}", file=sys.stderr)
+        print(f"segue: {one_line(error)}", file=sys.stderr)
         return exit_code(error)
     except KeyboardInterrupt as error:
         print("segue: stopped; the same command continues from here", file=sys.stderr)

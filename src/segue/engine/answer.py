@@ -21,7 +21,7 @@ from segue.cohort.case import Case
 from segue.engine.asked import requested_parents
 from segue.engine.inputs import Inputs, check_inputs, inputs_of
 from segue.engine.judgement import ensemble_of, evidence_on, verdicts
-from segue.engine.predict import abduct, draw_one, is_null, mean_of, unless_null
+from segue.engine.predict import abduct, draw_one, finite_image, is_null, mean_of, unless_null
 from segue.engine.verdict import Verdict
 from segue.mechanisms.correction import areas_of_each
 
@@ -204,7 +204,7 @@ def draw_answers(
         image = unless_null(null, facts.image, found.image)
         soft = model.parents.segmentor.soft(image)
         achieved = measure(soft, facts.weights, model.parents.structure_of, facts.pixel_area)
-        raw = unless_null(null, known.raw[i], model.grid.unscale(image, known.window[i]))
+        raw = finite_image(unless_null(null, known.raw[i], model.grid.unscale(image, known.window[i])))
         answered = Predicted(raw, image, soft, achieved, (), found.displacement)
         yield Drawn(i, facts, part, answered, [one.image for one in draws])
 

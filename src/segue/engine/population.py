@@ -10,12 +10,16 @@ from torch import Tensor
 
 from segue.causal.request import Do, Intervention
 from segue.cohort.io.write_file import bits_of, write_image
+from segue.engine.asked import beyond_range, possible
 from segue.engine.model import Model
+from segue.engine.predict import finite_image
 from segue.errors import InputError
 from segue.files import whole_folder
 from segue.mechanisms.base import Samples, offered
 
 __all__ = ["Population", "sample"]
+
+MOST_SAMPLED = 100_000
 
 
 @dataclass(frozen=True)
@@ -59,15 +63,15 @@ def sample(
         raise InputError("the study has no graph, so no law of its variables; add `graph:` to it and fit it")
     if (mechanism := offered(model.mechanism, Samples)) is None:
         raise InputError("the image mechanism of this model cannot generate images of nobody; choose another method")
-    if count < 1:
-        raise InputError(f"sample({count}): give a number of images, 1 or more")
+    if not 1 <= count <= MOST_SAMPLED:
+        raise InputError(f"sample({count}): give a number of images, 1 to {MOST_SAMPLED:,}")
     pa = model.scm.sample(count, do=interventions(model, do or {}), seed=seed).to(model.device)
     pa, weights = model.space.bounded(pa), regions(model, count, like)
     with torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []):
         torch.manual_seed(seed)
         parts = zip(pa.split(batch_size), weights.split(batch_size), strict=True)
         images = torch.cat([mechanism.sample(parents, weight) for parents, weight in parts])
-    return Population(model.grid.unscale(images), dict(zip(model.variables, pa.T, strict=True)))
+    return Population(finite_image(model.grid.unscale(images)), dict(zip(model.variables, pa.T, strict=True)))
 
 
 def interventions(model: Model, do: Do) -> dict[str, Tensor]:
@@ -77,6 +81,9 @@ def interventions(model: Model, do: Do) -> dict[str, Tensor]:
         if Intervention.parse(name, request).kind in ("percent", "sd"):
             raise InputError(f"do({name} = {request!r}): a population has no fact to change; give a value, or q0.9")
         done[name] = model.space.value(name, request, model.space.marginal[:1])
+        low, high = possible(model, name, model.grid.pixel_area or 1.0)
+        if not low <= float(done[name]) <= high:
+            raise InputError(beyond_range(name, request, low, high))
     return done
 
 

@@ -8,9 +8,10 @@ from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from segue.causal.facts import Facts
+from segue.errors import InputError
 from segue.mechanisms.base import ImageMechanism, Moved, Moves
 
-__all__ = ["abduct", "draw_one", "is_null", "mean_of", "predict", "predict_moved", "unless_null"]
+__all__ = ["abduct", "draw_one", "finite_image", "is_null", "mean_of", "predict", "predict_moved", "unless_null"]
 
 
 def abduct(mechanism: ImageMechanism, facts: Facts, *, particles: int = 1, sample: bool = False) -> list[Any]:
@@ -112,3 +113,18 @@ def unless_null(
     tensor([1., 2.])
     """
     return torch.where(null.reshape(-1, *[1] * (answer.ndim - 1)), factual, answer)
+
+
+def finite_image(answer: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch channel *space"]:
+    """The answer itself.
+
+    Raises:
+        InputError: it holds values that are not finite: nobody may take it for an image.
+
+    >>> finite_image(torch.tensor([[[1.0, torch.nan]]]))
+    Traceback (most recent call last):
+    segue.errors.InputError: the answer holds values that are not finite: ask for less, or check the model's weights
+    """
+    if not bool(answer.isfinite().all()):
+        raise InputError("the answer holds values that are not finite: ask for less, or check the model's weights")
+    return answer

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from segue import __version__
 from segue.anatomy import Partition, Variables, make_partition, partition_settings
+from segue.bounds import check_bounds
 from segue.causal.parents import Parents
 from segue.causal.scm import SCM
 from segue.cohort.grid import Grid
@@ -96,6 +97,8 @@ def build(folder: Path, settings: Mapping[str, Any], tensors: dict[str, Tensor])
     parents.mean.copy_(tensors["mean"])
     parents.sd.copy_(tensors["sd"])
     kind = MECHANISMS[settings.get("mechanism", "hvae")]  # older folders have no such entry, nor the next three
+    with torch.device("meta"):
+        check_shapes(kind.restore(networks["image"], parents, settings["conditioning"]).model, tensors, IMAGE)
     inner = kind.restore(networks["image"], parents, settings["conditioning"])
     load_weights(inner.model, tensors, IMAGE)
     ensemble = [network(Segmentor, one, tensors, f"{PANEL}{i}.") for i, one in enumerate(networks.get("panel", ()))]
@@ -119,9 +122,18 @@ def build_scm(settings: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> SCM
 
 def network(kind: type[Net], arguments: Mapping[str, Any], tensors: Mapping[str, Tensor], prefix: str) -> Net:
     """A network with the weights under `prefix`."""
+    with torch.device("meta"):
+        check_shapes(kind(**arguments), tensors, prefix)
     net = kind(**arguments)
     load_weights(net, tensors, prefix)
     return net
+
+
+def check_shapes(net: nn.Module, tensors: Mapping[str, Tensor], prefix: str) -> None:
+    """Refuse settings whose network has other weights than the file, before there is memory for it."""
+    wanted = {f"{prefix}{name}": tensor.shape for name, tensor in net.state_dict().items()}
+    if wanted != {name: tensor.shape for name, tensor in tensors.items() if name.startswith(prefix)}:
+        raise RuntimeError("weights of other shapes")
 
 
 def load_weights(net: nn.Module, tensors: Mapping[str, Tensor], prefix: str) -> None:
@@ -133,7 +145,7 @@ def load_weights(net: nn.Module, tensors: Mapping[str, Tensor], prefix: str) -> 
 def partition(folder: Path, arguments: Mapping[str, Any]) -> Partition:
     """A partition from JSON, a label map being a file of the folder."""
     settings = partition_settings(arguments)
-    files = {key: folder / name for key, name in settings.items() if isinstance(name, Path)}
+    files = {key: folder / name.name for key, name in settings.items() if isinstance(name, Path)}
     return make_partition(**settings | files)
 
 
@@ -150,6 +162,7 @@ def read_settings(folder: Path) -> dict[str, Any]:
         raise InputError(f"{path}: its format is {found!r}, this version of segue reads {FORMAT!r}; install its own")
     if stated != checksum(settings):
         raise InputError(f"{path}: is damaged or was edited (its checksum is another); {again}")
+    check_bounds(settings, str(path))
     for name, digest in settings["files"].items():
         file = folder / name
         if not file.is_file():

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from segue.cohort.io import Pixels, decode_image, split_suffix
+from segue.cohort.io.limits import bounded_text
 from segue.cohort.io.write_file import scaled_axes, write_nifti
 from segue.disk import writing
 from segue.errors import InputError
@@ -91,13 +92,13 @@ def read_map(path: Path, volume: Path) -> tuple[Straightened, MapKind]:
         InputError: it is no map, is damaged, or of another volume.
     """
     try:
-        stated: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        stated: dict[str, Any] = json.loads(bounded_text(path))
         if stated["format"] != FORMAT_OF_MAP:
             raise KeyError("format")
         points, smoothing = np.array(stated["centreline"]["points"], dtype=float), stated["centreline"]["smoothing"]
         line, section = Centreline.of(points, proximal="first", smoothing=smoothing), VesselSection(**stated["section"])
         kind, mark = stated["kind"], stated["sha256"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:120]
         raise InputError(f"{path}: no map of a straightened vessel ({reason}); give the .json beside it") from None
     pixels = decode_image(volume, 3)

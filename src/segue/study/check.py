@@ -176,10 +176,6 @@ def check_variants(study: Study, where: str) -> None:
         if guide not in GUIDES and guide != "none":
             raise InputError(f"{where}: finetune.{key}: {guide} is no guide{nearest(guide, GUIDES)}")
     for name, variant in study.finetune.variants.items():
-        weights = (variant.outside, variant.painting, variant.smoothness)
-        if variant.at_once < 1 or min(*weights, variant.shrinkage, variant.blur, variant.corrections) < 0:
-            mend = "give at_once from 1; outside, painting, smoothness, shrinkage, blur and corrections from 0"
-            raise InputError(f"{where}: finetune.variants.{name}: {mend}")
         first = {key for key, one in study.finetune.variants.items() if not one.start}
         if variant.start and variant.start not in first:
             mend = f"{variant.start} is no variant that begins with the pre-trained weights; name one that does"

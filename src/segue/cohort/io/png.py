@@ -9,6 +9,7 @@ from jaxtyping import Shaped
 from PIL import Image
 
 from segue.cohort.io.itk import itk_array
+from segue.cohort.io.limits import check_decoded
 from segue.cohort.io.luminance import luminance
 from segue.cohort.io.reader import Pixels, Reader
 from segue.errors import InputError
@@ -39,6 +40,8 @@ def read_png(path: Path, *, labels: bool) -> Pixels:
         InputError: a mask is in colour, the file holds several images, is turned by its EXIF orientation or has 16 bits
             with alpha, or there are more pixels than Pillow takes for safe.
     """
+    with Image.open(path, formats=["PNG"]) as image:
+        image.verify()  # the checksums: decoding reads over those of the pixels
     with path.open("rb") as stream:
         depth, colour = struct.unpack(">BB", stream.read(26)[24:])
     if labels and colour not in (GREY, PALETTE):
@@ -80,6 +83,8 @@ def checked_picture(path: Path, format: str) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image = Image.open(path, formats=[format])
+            wide = 4 if image.mode[0] in "IF" else 1
+            check_decoded(path, (image.height, image.width), wide * len(image.getbands()))
             count, turned = getattr(image, "n_frames", 1), image.getexif().get(0x0112, 1)
             image.load()
     except Image.DecompressionBombError as error:
