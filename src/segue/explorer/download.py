@@ -5,7 +5,6 @@ import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -21,6 +20,7 @@ from segue.explorer.markup import filled
 from segue.explorer.models import Chosen, Explored
 from segue.explorer.panel import title
 from segue.explorer.pictures import data_uri, display_grey, png
+from segue.explorer.private_folder import scratch
 from segue.files import fitting_name
 from segue.report.figure import figure1
 from segue.report.figure_row import FigureRow
@@ -47,8 +47,8 @@ def files(explored: Explored, chosen: Chosen, answer: Answer) -> list[DownloadFi
     stem = split_suffix(chosen.case.id)[0].replace("/", "_").replace(" ", "_")
     longest = max(len(one.method) for one in answer.readings) + len("__difference.nii.gz")
     stem = fitting_name(stem, "x" * longest)[:-longest]
-    with TemporaryDirectory() as scratch:
-        folder = Path(scratch)
+    with scratch() as made:
+        folder = Path(made)
         for one in answer.readings:
             write_answer(folder, f"{stem}_{one.method}", explored, chosen, answer, one)
         for suffix in (".png", ".pdf"):

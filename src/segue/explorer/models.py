@@ -103,13 +103,19 @@ class Explored:
         facts = known.facts.rows(torch.zeros(len(soft), dtype=torch.long, device=soft.device))
         return measure(soft, facts.weights, self.first.parents.structure_of, facts.pixel_area)
 
+    def forget(self) -> None:
+        """Drop what was inferred of images, whoever asked for it."""
+        self._known.cache_clear()
+        self._judged.cache_clear()
+
     def choose(self, index: int) -> Chosen:
         """An image of the cohort.
 
         Raises:
-            InputError: the cohort's file of it is missing or damaged.
+            InputError: there is none, or the cohort's file of it is missing or damaged.
         """
-        assert self.source is not None
+        if self.source is None or not 0 <= index < len(self.source.ids):
+            raise InputError("there is no such image in the cohort; choose another")
         return Chosen(self.source.read(index), *reading(self.source, index), index=index)
 
 

@@ -17,6 +17,7 @@ from segue.explorer.models import Chosen
 from segue.generation.source import case_of
 
 MAX_PIXELS = 1 << 26
+GONE = "is no longer here (uploads are kept for an hour); upload it again"
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ def receive(path: Path, model: Model) -> Upload:
         InputError: the file is too large, empty, of an unknown format, damaged, or of other dimensions than the model.
     """
     name = path.name
+    if not path.is_file():
+        raise InputError(f"{name}: {GONE}")
     if (size := path.stat().st_size) > MAX_BYTES:
         raise InputError(f"{name}: has {size >> 20} MB; {MAX_BYTES >> 20} MB at most are taken")
     suffix = suffix_by_content(path)
@@ -62,8 +65,8 @@ def receive(path: Path, model: Model) -> Upload:
     path.replace(stored)
     try:
         shape = reader_of(stored).shape(stored)
-    except InputError:
-        raise
+    except InputError as error:
+        raise InputError(str(error).replace(str(stored), name)) from None
     except Exception as error:  # a damaged header makes a reader raise nearly anything
         raise InputError(f"{name}: its header cannot be read ({type(error).__name__}); export it again") from error
     dims = len(model.grid.size)
@@ -90,7 +93,7 @@ def read(upload: Upload, model: Model, *, slice: int | None, covariates: Mapping
             name as the user knows it.
     """
     if not upload.path.is_file():
-        raise InputError(f"{upload.name}: is no longer here (uploads are kept for an hour); upload it again")
+        raise InputError(f"{upload.name}: {GONE}")
     place = slice if upload.slices is not None else None
     try:
         found = place_image(upload.path, model.grid.size, axes=model.grid.axes, slice=place)
