@@ -1,6 +1,7 @@
 """The page: its layout, and which event changes which part. `handlers` says what the events do."""
 
 import inspect
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import wraps
 from typing import Any, no_type_check
@@ -164,7 +165,7 @@ class Page:
             parts["swept_told"], parts["swept"] = gr.HTML(), gr.HTML(elem_id="sg-swept")
         asked = ["chosen", "request", "methods", "follow", "variable", "frames"]
         self.on(button.click, self.handlers.sweep_range, asked, ["swept", "swept_told"], **NETWORKS)
-        latest = asset("latest.js").replace("NAMES", str(list(names)))
+        latest = asset("latest.js").replace("NAMES", json.dumps(names))
         variable = parts["variable"]
         parts["request"].input(None, [parts["request"], variable], variable, js=latest, **LIGHT)
 
