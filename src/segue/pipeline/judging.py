@@ -46,7 +46,7 @@ from segue.pipeline.scoring import Candidate, against_truth, candidates, in_judg
 from segue.pipeline.truth import known_oracle
 from segue.report.page import Graph, ReportContent, write_report
 from segue.report.table import table1
-from segue.study.derived import as_judged, folds_of, to_yaml, variables
+from segue.study.derived import as_judged, folds_of, for_others, to_yaml, variables
 from segue.study.schema import Study
 
 METRICS_FILE, REPORT_FILE = "metrics.json", "report.html"
@@ -221,7 +221,7 @@ def make_report(
     content = ReportContent(
         metrics,
         evaluated / FIGURE1,
-        to_yaml(study),
+        to_yaml(for_others(study)),
         study.notes,
         graph,
         figures,

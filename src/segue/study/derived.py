@@ -232,3 +232,18 @@ def to_yaml(study: Study) -> str:
     'name: coronary-phantom'
     """
     return dump_yaml(json.loads(json.dumps(plain(study))))
+
+
+def for_others(study: Study) -> Study:
+    """The study for people elsewhere: of a folder with an absolute path its name alone.
+
+    >>> from segue.study.read import load_study
+    >>> study = load_study(Path("studies/chest-zones.yaml"))
+    >>> moved = dataclasses.replace(study, cohort=dataclasses.replace(study.cohort, folder=Path("/home/ada/chest")))
+    >>> for_others(moved).cohort.folder
+    PosixPath('chest')
+    """
+    folder = study.cohort.folder
+    if folder is None or not folder.is_absolute():
+        return study
+    return dataclasses.replace(study, cohort=dataclasses.replace(study.cohort, folder=Path(folder.name)))
