@@ -12,7 +12,7 @@ from segue.causal.request import Do, Intervention
 from segue.cohort.io.write_file import bits_of, write_image
 from segue.engine.model import Model
 from segue.errors import InputError
-from segue.files import whole_folder
+from segue.files import whole_folder, write_text
 from segue.mechanisms.base import Samples, offered
 
 __all__ = ["Population", "sample"]
@@ -106,5 +106,5 @@ def write_population(people: Population, out: Path, model: Model, *, suffix: str
             file = partial / "images" / f"{id}{suffix}"
             write_image(file, image[0], None, bits=bits_of(model.grid.intensity.usual, image))
         columns = {name: value.cpu().numpy() for name, value in people.values.items()}
-        pl.DataFrame({"id": ids, **columns}).write_csv(partial / "table.csv")
+        write_text(partial / "table.csv", pl.DataFrame({"id": ids, **columns}).write_csv())
     return out
