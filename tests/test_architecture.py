@@ -9,7 +9,8 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "segue"
 LAYERS = [
-    {"bounds", "disk", "errors", "files", "hardware", "locks", "processes", "progress", "text", "yaml_text"},
+    {"bounds", "disk", "errors", "files", "hardware", "locks", "processes", "progress", "sealed", "tensor_file"}
+    | {"text", "yaml_text"},
     {"cohort"},
     {"phantom", "anatomy", "straightening"},
     {"causal"},

@@ -174,20 +174,18 @@ def whole_folder(out: Path, *, replaces: str = "", room: int = 0) -> Iterator[Pa
     ['a.txt']
     """
     aside = out.with_name(PARTIAL + out.name)
-    with writing(out, room=room):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with locked(lock_beside(out), out, mend="name another folder"):
+    with writing(out, room=room), locked(lock_beside(out), out, mend="name another folder"):
+        clear_aside(aside, out)
+        try:
+            aside.mkdir()
+            (aside / MARK).touch()
+            with writing(out, room=room, partial=aside):
+                (folder := aside / out.name).mkdir()
+                yield folder
+                flush(folder)
+                take_place(folder, out, replaces)
+        finally:
             clear_aside(aside, out)
-            try:
-                aside.mkdir()
-                (aside / MARK).touch()
-                with writing(out, room=room, partial=aside):
-                    (folder := aside / out.name).mkdir()
-                    yield folder
-                    flush(folder)
-                    take_place(folder, out, replaces)
-            finally:
-                clear_aside(aside, out)
 
 
 def lock_beside(out: Path) -> Path:

@@ -52,6 +52,7 @@ def taken(held: BaseFileLock, lock: Path, of: Path, mend: str) -> bool:
     """Take a lock; False where the file system gives none, which is said."""
     try:
         with writing(lock):
+            lock.parent.mkdir(parents=True, exist_ok=True)
             try:
                 held.acquire()
             except (OSError, NotImplementedError) as error:

@@ -36,7 +36,7 @@ def write(path, records, size=SIZE, **kwargs):
 @pytest.fixture
 def small_chunks(monkeypatch):
     """Five images to a chunk, so that a handful of images makes several."""
-    monkeypatch.setattr("segue.cohort.store._CHUNK_BYTES", 5 * 4 * 24)
+    monkeypatch.setattr("segue.cohort.write_store._CHUNK_BYTES", 5 * 4 * 24)
 
 
 @pytest.mark.parametrize("total", [None, 17, 10, 30])

@@ -114,7 +114,7 @@ def test_a_checkpoint_holds_no_pickled_code_and_leaves_no_temporary_file(run, tm
     content = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
     assert content["step"] == 24
     assert content["objective"].keys() == toy.state_dict().keys()
-    assert {path.name for path in (tmp_path / "run").iterdir()} == {"checkpoint.pt", "logs"}
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {"checkpoint.pt", "checkpoint-before.pt", "logs"}
 
 
 def test_a_checkpoint_of_another_version_is_refused_in_one_line(run, tmp_path):

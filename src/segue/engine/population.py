@@ -14,7 +14,7 @@ from segue.engine.asked import beyond_range, possible
 from segue.engine.model import Model
 from segue.engine.predict import finite_image
 from segue.errors import InputError
-from segue.files import whole_folder
+from segue.files import whole_folder, write_text
 from segue.mechanisms.base import Samples, offered
 
 __all__ = ["Population", "sample"]
@@ -113,5 +113,5 @@ def write_population(people: Population, out: Path, model: Model, *, suffix: str
             file = partial / "images" / f"{id}{suffix}"
             write_image(file, image[0], None, bits=bits_of(model.grid.intensity.usual, image))
         columns = {name: value.cpu().numpy() for name, value in people.values.items()}
-        pl.DataFrame({"id": ids, **columns}).write_csv(partial / "table.csv")
+        write_text(partial / "table.csv", pl.DataFrame({"id": ids, **columns}).write_csv())
     return out

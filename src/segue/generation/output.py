@@ -9,12 +9,13 @@ import numpy as np
 import zarr
 from jaxtyping import Float, Shaped
 from PIL import Image
-from zarr.codecs import ZstdCodec
+from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from segue.cohort.case import Case
 from segue.cohort.grid import Grid
 from segue.cohort.io.write_back import file_affine, placed_in_space
 from segue.cohort.io.write_file import bits_of, to_bits, write_nifti
+from segue.disk import flush
 from segue.engine.answer import CaseAnswer
 from segue.engine.original import case_on_file
 from segue.errors import InputError
@@ -60,7 +61,7 @@ def create_store(
         chunks=(1, *inner),
         shards=(shard, *inner),
         fill_value=np.nan,
-        compressors=ZstdCodec(level=1),
+        compressors=[ZstdCodec(level=1), Crc32cCodec()],
         dimension_names=["image", "request", "channel", *("depth", "row", "column")[-len(size) :]],
     )
     group.attrs.put(about)
@@ -87,6 +88,8 @@ class ZarrOutput:
             block[place - first, : len(answers)] = answers
         shutil.rmtree(self.path / "images" / "c" / str(shard), ignore_errors=True)  # else the old file is read first
         self.array[first:last] = block
+        if (written := self.path / "images" / "c" / str(shard)).exists():
+            flush(written)  # before the shard counts as done
 
 
 class FileOutput:

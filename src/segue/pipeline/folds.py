@@ -1,20 +1,25 @@
 """A cross-validation, once its folds are done: their answers pooled, judged and reported as one study's."""
 
 import dataclasses
-import json
 import shutil
 from pathlib import Path
-
-import polars as pl
 
 from segue.evaluation.pool import pooled
 from segue.files import whole_folder
 from segue.pipeline.common import command, commit, open_store
 from segue.pipeline.extremes import EXTREMES
-from segue.pipeline.judging import METRICS_FILE, REPORT_FILE, make_report, tested_graph, write_metrics
+from segue.pipeline.judging import (
+    METRICS_FILE,
+    REPORT_FILE,
+    make_report,
+    read_metrics,
+    tested_graph,
+    write_metrics,
+)
 from segue.report.page import Graph
 from segue.study.derived import folds_of
 from segue.study.schema import Study
+from segue.tensor_file import read_table
 
 
 def pool_folds(study: Study) -> None:
@@ -28,9 +33,9 @@ def pool_folds(study: Study) -> None:
 
 def pool_evaluations(study: Study, directory: Path) -> None:
     folds = folds_of(study)
-    made = [json.loads((fold.directory / "evaluate" / "metrics.json").read_text()) for fold in folds]
+    made = [read_metrics(fold.directory / "evaluate") for fold in folds]
     effects = {
-        name: [pl.read_parquet(fold.directory / "evaluate" / f"effects-{name}.parquet") for fold in folds]
+        name: [read_table(fold.directory / "evaluate" / f"effects-{name}.parquet") for fold in folds]
         for name in made[0]["methods"]
     }
     subjects = open_store(folds[0]).table["subject"].to_list()  # images are numbered alike in every fold

@@ -40,13 +40,14 @@ from segue.pipeline.curves import training_curves
 from segue.pipeline.described import described
 from segue.pipeline.extremes import EXTREMES, draw_extremes
 from segue.pipeline.pictures import FIGURE1, MONTAGE, draw_figure1, figure_requests
-from segue.pipeline.prepare import prepare_folder
+from segue.pipeline.prepare import folder_settings, prepare_folder, stamps_of
 from segue.pipeline.recipes import Workshop, recipes
 from segue.pipeline.scoring import Candidate, against_truth, candidates, in_judged_regions, score
 from segue.pipeline.truth import known_oracle
 from segue.report.page import Graph, ReportContent, write_report
 from segue.report.table import table1
-from segue.study.derived import as_judged, folds_of, for_others, to_yaml, variables
+from segue.sealed import as_written, read_json
+from segue.study.derived import as_judged, folds_of, for_others, named_by, to_yaml, variables
 from segue.study.schema import Study
 
 METRICS_FILE, REPORT_FILE = "metrics.json", "report.html"
@@ -60,9 +61,14 @@ def evaluate(study: Study, directory: Path) -> Result:
 
 
 def evaluate_elsewhere(study: Study, folder: Path) -> Path:
-    """Judge a trained study on another cohort of the same anatomy, all of it, without retraining."""
+    """Judge a trained study on another cohort of the same anatomy, all of it, without retraining.
+
+    The result is named by the cohort's folder and its files: no result takes the place of another cohort's.
+    """
     check_trained(study)
-    directory = study.directory / "elsewhere" / folder.resolve().name
+    there, axes = folder.resolve(), open_store(study).axes
+    files = stamps_of(folder, folder_settings(study.cohort, axes))
+    directory = study.directory / "elsewhere" / named_by(there.name, [there, files])
     with whole_folder(directory, replaces=METRICS_FILE) as partial:
         judge_folder(study, folder, partial)
     return directory
@@ -181,6 +187,11 @@ def write_metrics(directory: Path, metrics: Result) -> None:
     write_text(directory / "table1.md", table1(metrics))
 
 
+def read_metrics(directory: Path) -> dict[str, Any]:
+    """metrics.json of a folder."""
+    return read_json(as_written(directory / METRICS_FILE), keys=["study", "methods"])
+
+
 def judging_parents(study: Study) -> Parents:
     """What answers are asked for and measured in: the study's own parents, but where `evaluate.partitions` differ."""
     own = load_parents(study)
@@ -195,7 +206,7 @@ def judging_parents(study: Study) -> Parents:
 
 def spent(study: Study) -> float:
     """Seconds that the finished stages took."""
-    return sum(json.loads(path.read_text())["seconds"] for name, path in done_files(study) if name != "evaluate")
+    return sum(read_json(path, keys=["seconds"])["seconds"] for name, path in done_files(study) if name != "evaluate")
 
 
 def done_files(study: Study) -> Iterator[tuple[str, Path]]:
@@ -217,7 +228,7 @@ def make_report(
     graph: Graph | None,
     figures: Mapping[str, Path] = MappingProxyType({}),
 ) -> None:
-    metrics = json.loads((evaluated / METRICS_FILE).read_text())
+    metrics = read_metrics(evaluated)
     content = ReportContent(
         metrics,
         evaluated / FIGURE1,
@@ -237,5 +248,5 @@ def tested_graph(study: Study) -> Graph | None:
     fitted = study.directory / "scm"
     if not study.graph or not (fitted / "done.json").exists():
         return None
-    found = json.loads((fitted / scm.METRICS).read_text())
+    found = read_json(as_written(fitted / scm.METRICS), keys=["verdict", "tests"])
     return Graph(fitted / scm.FIGURE, found["verdict"], found["tests"])

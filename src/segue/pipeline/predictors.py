@@ -23,13 +23,13 @@ from segue.pipeline.common import (
     measured_images,
     open_store,
     per_image,
-    save_tensors,
     stream,
     trained,
 )  # fmt: skip
 from segue.study.derived import variables
 from segue.study.networks import SegmentorSettings
 from segue.study.schema import Study
+from segue.tensor_file import save_tensors
 from segue.training.objectives import Regression, Segmentation
 
 

@@ -21,7 +21,7 @@ from segue.hardware import Precision, resolve_precision
 from segue.mechanisms.base import Terms
 from segue.progress import track
 from segue.training.batches import Batch, Batches
-from segue.training.state import State, TrainingSettings, in_tail
+from segue.training.state import CHECKPOINT, State, TrainingSettings, in_tail
 
 MOST_SKIPPED = 0.25  # share of the steps; a training that skipped more has failed
 
@@ -62,7 +62,7 @@ def fit(
     """
     accelerator = make_accelerator(settings.precision)
     state = State.start(objective, accelerator.device, lr=settings.lr, weight_decay=settings.weight_decay)
-    checkpoint = directory / "checkpoint.pt"
+    checkpoint = directory / CHECKPOINT
     first = agreed(state.restore(checkpoint), checkpoint, accelerator.device)
     wrapped, optimiser = state.prepared(accelerator)
     main, total, steps = processes.is_main(), batches.batch_size, settings.steps
