@@ -14,8 +14,9 @@ from segue.engine.asked import beyond_range, possible
 from segue.engine.model import Model
 from segue.engine.predict import finite_image
 from segue.errors import InputError
-from segue.files import whole_folder
+from segue.files import whole_folder, write_text
 from segue.mechanisms.base import Samples, offered
+from segue.quoting import csv_text
 
 __all__ = ["Population", "sample"]
 
@@ -114,7 +115,7 @@ def write_population(people: Population, out: Path, model: Model, *, suffix: str
                 file = partial / "images" / f"{id}{suffix}"
                 write_image(file, image[0], None, bits=bits_of(model.grid.intensity.usual, image))
             columns = {name: value.cpu().numpy() for name, value in people.values.items()}
-            pl.DataFrame({"id": ids, **columns}).write_csv(partial / "table.csv")
+            write_text(partial / "table.csv", csv_text(pl.DataFrame({"id": ids, **columns})))
     except OSError as error:
         raise InputError(f"{out}: cannot be written ({error}); name another folder") from None
     return out
