@@ -75,7 +75,7 @@ def progress_console() -> Console:
     """A console on stderr, in which only the main process writes."""
     from segue import processes
 
-    return Console(stderr=True, highlight=False, quiet=not processes.is_main())
+    return Console(stderr=True, highlight=False, markup=False, quiet=not processes.is_main())
 
 
 def do_stages(name: str, study: "Study") -> None:
@@ -121,6 +121,6 @@ def print_summary(path: Path) -> None:
     from segue.report.verdict_text import verdict_lines
 
     metrics = read_metrics(path.parent)
-    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False, markup=False)
     console.print(summary_table(metrics))
     console.print("\n".join(verdict_lines(metrics)), markup=False)

@@ -16,6 +16,7 @@ from segue.engine.predict import finite_image
 from segue.errors import InputError
 from segue.files import whole_folder, write_text
 from segue.mechanisms.base import Samples, offered
+from segue.quoting import csv_text
 
 __all__ = ["Population", "sample"]
 
@@ -113,5 +114,5 @@ def write_population(people: Population, out: Path, model: Model, *, suffix: str
             file = partial / "images" / f"{id}{suffix}"
             write_image(file, image[0], None, bits=bits_of(model.grid.intensity.usual, image))
         columns = {name: value.cpu().numpy() for name, value in people.values.items()}
-        write_text(partial / "table.csv", pl.DataFrame({"id": ids, **columns}).write_csv())
+        write_text(partial / "table.csv", csv_text(pl.DataFrame({"id": ids, **columns})))
     return out

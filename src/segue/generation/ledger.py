@@ -16,6 +16,7 @@ from segue.errors import InputError
 from segue.files import whole_file, whole_folder, write_text
 from segue.generation.output import remove_partial_files
 from segue.generation.worker import PART_FOLDER, REPEAT, part
+from segue.quoting import csv_text
 from segue.sealed import read_json, sealed
 from segue.tensor_file import read_table
 
@@ -79,7 +80,7 @@ def close(out: Path, shards: int) -> dict[str, int]:
     parts = pl.scan_parquet([part(out, number) for number in range(shards)])
     good, bad = parts.filter(pl.col("reason").is_null()), parts.filter(pl.col("reason").is_not_null())
     refused = bad.select("id", "reason").collect()
-    write_text(out / QUARANTINE, refused.write_csv())
+    write_text(out / QUARANTINE, csv_text(refused))
     with whole_file(out / TABLE) as partial:
         good.drop("reason").sink_parquet(partial)
     remove_partial_files(out)

@@ -18,6 +18,7 @@ from segue.pipeline import read_done
 from segue.pipeline.common import open_store
 from segue.pipeline.judging import read_metrics
 from segue.pipeline.scm import METRICS
+from segue.quoting import in_markdown, in_python
 from segue.report.columns import (
     MISSING,
     TableColumn,
@@ -50,6 +51,7 @@ def model_card(folder: Path, run: Path, trained: Trained, *, notes: str, license
     environment = Environment(
         loader=PackageLoader("segue.hub"), trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
     )
+    environment.filters |= {"python": in_python, "markdown": in_markdown}
     front = {"license": license, "library_name": "segue", "pipeline_tag": "image-to-image", "tags": TAGS}
     return environment.get_template("model_card.md.j2").render(
         front=yaml.safe_dump(front, sort_keys=False).strip(),

@@ -36,6 +36,7 @@ from segue.pipeline.judging import (
 )
 from segue.pipeline.recipes import recipes
 from segue.pipeline.truth import known_oracle
+from segue.quoting import csv_text
 from segue.study.derived import named_by
 from segue.study.schema import Study
 
@@ -90,7 +91,7 @@ def write_requests(out: Path, cases: Exported, pa: Tensor, values: Tensor, about
             write_nifti(folder / IMAGES / image_name(id), raw[0], scaled_axes(mm))
             write_nifti(folder / REGIONS / image_name(id), np.moveaxis(regions, 0, -1), scaled_axes(mm))
         table = request_table(cases.ids, about["variables"], pa.cpu(), values.cpu(), about["unit"])
-        write_text(folder / TABLE, table.write_csv())
+        write_text(folder / TABLE, csv_text(table))
         write_text(folder / ABOUT, json.dumps(about, indent=1))
     return out
 

@@ -10,6 +10,7 @@ from segue.pipeline.ablation.ablation_file import Ablation
 from segue.pipeline.ablation.figure import AblationPanel, draw_ablation
 from segue.pipeline.common import command, commit
 from segue.pipeline.judging import done_files, read_metrics
+from segue.quoting import in_markdown
 from segue.report.columns import NOTHING, TableColumn, mean_of_finite, method_title
 from segue.report.sections import capitalised
 from segue.report.table import markdown
@@ -112,7 +113,8 @@ def ablation_table(found: Mapping[str, Any]) -> str:
         *(f"{capitalised(metric.standalone)}: {metric.caption}." for metric in known),
         "Lower is better. In brackets: 95% intervals, by bootstrap over subjects.",
     ]
-    parts = [f"# {found['factor']}", " ".join(intro), *([" ".join(found["notes"].split())] if found["notes"] else [])]
+    notes = [" ".join(found["notes"].split())] if found["notes"] else []
+    parts = [f"# {in_markdown(found['factor'])}", " ".join(intro), *notes]
     for title, columns in panels:
         parts += [f"**{title}**", markdown(found["factor"], done_values(found), columns)]
     names = list(dict.fromkeys(name for entry in found["values"] for name in entry["segmentors"]))
