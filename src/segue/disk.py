@@ -35,7 +35,7 @@ def writing(path: Path, *, room: int = 0, partial: Path | None = None) -> Iterat
     except OSError as error:
         if error.errno is None or not concerns(error, path):
             raise
-        raise InputError(refusal(path, error, room, 0 if partial is None else size_of(partial))) from None
+        raise InputError(disk_refusal(path, error, room, 0 if partial is None else size_of(partial))) from None
 
 
 def concerns(error: OSError, path: Path) -> bool:
@@ -46,7 +46,7 @@ def concerns(error: OSError, path: Path) -> bool:
     return folder in (named, *named.parents) or named in folder.parents
 
 
-def refusal(path: Path, error: OSError, room: int, held: int) -> str:
+def disk_refusal(path: Path, error: OSError, room: int, held: int) -> str:
     """The line that says why `path` was not written.
 
     Args:

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 
 __all__ = ["csv_text", "in_comment", "in_markdown", "in_mermaid", "in_python", "plain_text"]
 
-_Given, _Drawn = ParamSpec("_Given"), TypeVar("_Drawn")
+_Given = ParamSpec("_Given")
+_Drawn = TypeVar("_Drawn")
 FORMULA = "=+-@\t\r"
 """What a cell begins with that a spreadsheet computes."""
-UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+UNSEEN_CHARACTERS = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 """Categories of characters that are not shown, or end a line: controls, directions of writing, halves of pairs."""
 
 
@@ -29,7 +30,7 @@ def in_comment(text: str) -> str:
     'two lines [31m'
     """
     shown = (" " if character.isspace() else character for character in text)
-    return " ".join("".join(one for one in shown if unicodedata.category(one) not in UNSEEN).split())
+    return " ".join("".join(one for one in shown if unicodedata.category(one) not in UNSEEN_CHARACTERS).split())
 
 
 def in_python(text: str) -> str:

@@ -11,7 +11,7 @@ from segue.explorer.limit import MAX_BODY_BYTES
 MAX_TEXT, MAX_CHANGE, MAX_NAMES = 1024, 64, 1000
 
 
-def change(value: object) -> float | int | str:
+def change_sent(value: object) -> float | int | str:
     """A value of a request as it is; what a text says is read where requests are."""
     if isinstance(value, str) and len(value) <= MAX_CHANGE:
         return value
@@ -21,7 +21,7 @@ def change(value: object) -> float | int | str:
 
 
 Word = Annotated[str, Field(max_length=MAX_TEXT)]
-Changes = Annotated[dict[Word, Annotated[float | int | str, PlainValidator(change)]], Field(max_length=MAX_NAMES)]
+Changes = Annotated[dict[Word, Annotated[float | int | str, PlainValidator(change_sent)]], Field(max_length=MAX_NAMES)]
 Names = Annotated[list[Word], Field(max_length=MAX_NAMES)]
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from segue.disk import size_of
 from segue.errors import InputError
 
 PREFIX, LOCK = "segue-explore-", ".lock"
@@ -69,10 +70,10 @@ class PrivateFolder:
         latest = time.time() - age
         folders = sorted((path for path in self.path.rglob("*") if path.is_dir()), reverse=True)
         for path in self.files():
-            if changed(path) < latest:
+            if changed_at(path) < latest:
                 path.unlink(missing_ok=True)
         for path in folders:
-            if changed(path) < latest and not any(path.iterdir()):
+            if changed_at(path) < latest and not any(path.iterdir()):
                 path.rmdir()
 
     def remove(self) -> None:
@@ -94,7 +95,7 @@ def scratch() -> tempfile.TemporaryDirectory[str]:
 def remove_abandoned(parent: Path) -> None:
     """Delete the private folders of servers of this account that were killed: nobody holds their lock."""
     for path in parent.glob(f"{PREFIX}*"):
-        if path.is_symlink() or not os.access(path, os.W_OK) or time.time() - changed(path) < YOUNG:
+        if path.is_symlink() or not os.access(path, os.W_OK) or time.time() - changed_at(path) < YOUNG:
             continue
         try:
             with FileLock(path / LOCK, blocking=False):
@@ -103,17 +104,9 @@ def remove_abandoned(parent: Path) -> None:
             continue  # its server runs
 
 
-def changed(path: Path) -> float:
+def changed_at(path: Path) -> float:
     """When a file was changed; in the far future if it is gone by now, so that nobody deletes it again."""
     try:
         return path.lstat().st_mtime
     except FileNotFoundError:
         return float("inf")
-
-
-def size_of(path: Path) -> int:
-    """The bytes of a file, 0 if it is gone by now."""
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0

@@ -9,7 +9,7 @@ import nibabel
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from segue.cohort.io.itk_values import check_values, find_values
+from segue.cohort.io.itk_values import check_complete, find_values
 from segue.cohort.io.limits import check_decoded
 from segue.cohort.io.reader import Pixels, Reader
 from segue.errors import InputError
@@ -75,7 +75,7 @@ def read_volume(path: Path, format: str) -> Pixels:
 
     values, reader = find_values(path), opened(path, format)
     channels, component = reader.GetNumberOfComponents(), component_bytes(reader)
-    check_values(path, values, math.prod(reader.GetSize()) * channels * component)
+    check_complete(path, values, math.prod(reader.GetSize()) * channels * component)
     image = reader.Execute()
     if image.GetNumberOfComponentsPerPixel() != 1:
         count = image.GetNumberOfComponentsPerPixel()
