@@ -31,6 +31,17 @@ def typeset(text: str) -> str:
     return re.sub(r"(?<![\w.])-(?=\d)", "−", typeset_unit(text))
 
 
+def without_folders(text: str) -> str:
+    """Text for others: of each absolute path in it only the last part, since folders tell of people and machines.
+
+    >>> without_folders("/home/ada/scans/p1.png: is damaged; see docs/formats.md")
+    'p1.png: is damaged; see docs/formats.md'
+    >>> without_folders("segue run /home/ada/a.yaml --cohort.folder=/data")
+    'segue run a.yaml --cohort.folder=data'
+    """
+    return re.sub(r"(?<![\w/.<])/(?=[^\s/])(?:[^/\s:;,'\"]+/)*", "", text)
+
+
 def one_line(error: BaseException) -> str:
     """An exception's message on one line, or its type where it has no message.
 

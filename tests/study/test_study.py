@@ -164,7 +164,7 @@ def test_what_is_wrong_with_a_panel_is_named(tmp_path, wrong, said):
     ("key", "value"), [("finetune.variants", "{}"), ("panel", "{arch: unet, width: 8, patch: 1, budget: {steps: 1}}")]
 )
 def test_a_name_that_is_no_folders_is_refused(tmp_path, name, key, value):
-    with pytest.raises(InputError, match=rf"{key}: '{re.escape(name)}' names a folder"):
+    with pytest.raises(InputError, match=rf"{key}: '{re.escape(name)}' is to name a folder"):
         load_study(write_study(tmp_path), [f"--{key}", f"{{'{name}': {value}}}"])
 
 

@@ -45,6 +45,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (InputError, TrainingDiverged) as error:
         print(f"segue: {one_line(error)}", file=sys.stderr)
         return exit_code(error)
+    except OSError as error:  # of a file, of the disk, of the network
+        if error.errno is None:
+            raise
+        print(f"segue: {error.filename or 'the disk'}: {error.strerror}: check it, then go on", file=sys.stderr)
+        return exit_code(InputError())
     except KeyboardInterrupt as error:
         print("segue: stopped; the same command continues from here", file=sys.stderr)
         return exit_code(error)

@@ -107,15 +107,12 @@ def regions(model: Model, count: int, like: Tensor | None) -> Float[Tensor, "cou
 
 def write_population(people: Population, out: Path, model: Model, *, suffix: str) -> Path:
     """`out/images/<id>` and `out/table.csv` with every variable; the folder appears only once it is complete."""
-    try:
-        with whole_folder(out) as partial:
-            (partial / "images").mkdir()
-            ids = [f"sample_{i:06d}" for i in range(len(people.image))]
-            for id, image in zip(ids, people.image.cpu().numpy(), strict=True):
-                file = partial / "images" / f"{id}{suffix}"
-                write_image(file, image[0], None, bits=bits_of(model.grid.intensity.usual, image))
-            columns = {name: value.cpu().numpy() for name, value in people.values.items()}
-            write_text(partial / "table.csv", csv_text(pl.DataFrame({"id": ids, **columns})))
-    except OSError as error:
-        raise InputError(f"{out}: cannot be written ({error}); name another folder") from None
+    with whole_folder(out) as partial:
+        (partial / "images").mkdir()
+        ids = [f"sample_{i:06d}" for i in range(len(people.image))]
+        for id, image in zip(ids, people.image.cpu().numpy(), strict=True):
+            file = partial / "images" / f"{id}{suffix}"
+            write_image(file, image[0], None, bits=bits_of(model.grid.intensity.usual, image))
+        columns = {name: value.cpu().numpy() for name, value in people.values.items()}
+        write_text(partial / "table.csv", csv_text(pl.DataFrame({"id": ids, **columns})))
     return out

@@ -16,6 +16,8 @@ from segue.explorer.limit import MAX_BYTES
 from segue.explorer.models import Chosen
 from segue.generation.source import case_of
 
+GONE = "is no longer here (uploads are kept for an hour); upload it again"
+
 
 @dataclass(frozen=True)
 class Upload:
@@ -51,6 +53,8 @@ def receive(path: Path, model: Model) -> Upload:
         InputError: the file is too large, empty, of an unknown format, damaged, or of other dimensions than the model.
     """
     name = path.name
+    if not path.is_file():
+        raise InputError(f"{name}: {GONE}")
     if (size := path.stat().st_size) > MAX_BYTES:
         raise InputError(f"{name}: has {size >> 20} MB; {MAX_BYTES >> 20} MB at most are taken")
     suffix = suffix_by_content(path)
@@ -84,7 +88,7 @@ def read(upload: Upload, model: Model, *, slice: int | None, covariates: Mapping
             name as the user knows it.
     """
     if not upload.path.is_file():
-        raise InputError(f"{upload.name}: is no longer here (uploads are kept for an hour); upload it again")
+        raise InputError(f"{upload.name}: {GONE}")
     place = slice if upload.slices is not None else None
     try:
         found = place_image(upload.path, model.grid.size, axes=model.grid.axes, slice=place)

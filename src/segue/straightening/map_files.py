@@ -14,6 +14,7 @@ from jaxtyping import Shaped
 from segue.cohort.io import Pixels, decode_image, split_suffix
 from segue.cohort.io.limits import bounded_text
 from segue.cohort.io.write_file import scaled_axes, write_nifti
+from segue.disk import writing
 from segue.errors import InputError
 from segue.files import whole_file, write_text
 from segue.straightening.centreline import Centreline
@@ -59,14 +60,12 @@ def write_straightened(found: Straightened, line: Centreline, out: Path, kind: M
         },
         "notes": list(found.notes),
     }
-    try:
+    with writing(out):
         out.parent.mkdir(parents=True, exist_ok=True)
-        for name, image in zip(names, images, strict=True):
-            with whole_file(out.parent / name) as partial:
-                write_nifti(partial, image, scaled_axes(spacing))
-        write_text(map_of(out), json.dumps(stated, indent=1))
-    except OSError as error:
-        raise InputError(f"{out}: cannot be written ({error}); name another file") from None
+    for name, image in zip(names, images, strict=True):
+        with whole_file(out.parent / name) as partial:
+            write_nifti(partial, image, scaled_axes(spacing))
+    write_text(map_of(out), json.dumps(stated, indent=1))
     return [out.parent / name for name in names]
 
 
@@ -143,9 +142,7 @@ def write_volume(array: Shaped[np.ndarray, "x y z"], out: Path, source: Path, pi
     image = nibabel.Nifti1Image(array, affine, header, dtype=array.dtype)
     if header is None:
         image.header.set_xyzt_units("mm")
-    try:
+    with writing(out):
         out.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(out) as partial:
-            nibabel.save(image, partial)
-    except OSError as error:
-        raise InputError(f"{out}: cannot be written ({error}); name another file") from None
+    with whole_file(out) as partial:
+        nibabel.save(image, partial)
