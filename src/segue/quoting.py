@@ -18,7 +18,7 @@ __all__ = ["csv_text", "in_comment", "in_markdown", "in_mermaid", "in_python", "
 _Given, _Drawn = ParamSpec("_Given"), TypeVar("_Drawn")
 FORMULA = "=+-@\t\r"
 """What a cell begins with that a spreadsheet computes."""
-UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+NOT_SHOWN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 """Categories of characters that are not shown, or end a line: controls, directions of writing, halves of pairs."""
 
 
@@ -29,7 +29,7 @@ def in_comment(text: str) -> str:
     'two lines [31m'
     """
     shown = (" " if character.isspace() else character for character in text)
-    return " ".join("".join(one for one in shown if unicodedata.category(one) not in UNSEEN).split())
+    return " ".join("".join(one for one in shown if unicodedata.category(one) not in NOT_SHOWN).split())
 
 
 def in_python(text: str) -> str:
