@@ -19,7 +19,7 @@ _Given = ParamSpec("_Given")
 _Drawn = TypeVar("_Drawn")
 FORMULA = "=+-@\t\r"
 """What a cell begins with that a spreadsheet computes."""
-UNSEEN_CHARACTERS = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+NOT_SHOWN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 """Categories of characters that are not shown, or end a line: controls, directions of writing, halves of pairs."""
 
 
@@ -30,7 +30,7 @@ def in_comment(text: str) -> str:
     'two lines [31m'
     """
     shown = (" " if character.isspace() else character for character in text)
-    return " ".join("".join(one for one in shown if unicodedata.category(one) not in UNSEEN_CHARACTERS).split())
+    return " ".join("".join(one for one in shown if unicodedata.category(one) not in NOT_SHOWN).split())
 
 
 def in_python(text: str) -> str:

@@ -12,8 +12,8 @@ from PIL import Image
 
 import segue
 from segue.errors import InputError
-from segue.hub.folder import checksum, sha256
 from segue.hub.locate import EXPORTED
+from segue.sealed import checksum, sha256
 
 SHIPPED = Path(segue.__file__).parent / "models" / "chest"
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 96 96\n%%EndComments\nshowpage\n%%EOF\n"

@@ -1,5 +1,6 @@
 """Run a command; print the help text; turn errors into exit codes."""
 
+import io
 import sys
 from collections.abc import Sequence
 from pkgutil import resolve_name
@@ -34,6 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     It is 0; or 2 for wrong input, 1 where a training diverged, 130 after Ctrl-C. Then one line on stderr says why.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file's name may be no text
     if given and given[0] == "--version":
         print(f"segue {__version__}")
         return 0

@@ -41,11 +41,11 @@ def requested_parents(
     scale[:, : model.space.measured] = pixel_area[:, None].double()
     wrong = ~((low * scale <= target) & (target <= high * scale)) & (target != pa)
     for row, column in wrong.nonzero().tolist():
-        raise InputError(refusal(model, requests[row], column, float(target[row, column]), float(pixel_area[row])))
+        raise InputError(_refusal(model, requests[row], column, float(target[row, column]), float(pixel_area[row])))
     return target
 
 
-def refusal(model: "Model", request: Request, column: int, value: float, pixel_area: float) -> str:
+def _refusal(model: "Model", request: Request, column: int, value: float, pixel_area: float) -> str:
     """What is wrong with a value that no image can have, asked for or following from what is asked for."""
     name = model.space.names[column]
     low, high = possible(model, name, pixel_area)

@@ -1,5 +1,6 @@
 """A first study of a folder: a commented YAML file that runs as it is."""
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -92,7 +93,8 @@ def flow(value: object) -> str:
     >>> flow({"no": 1, "size": [32, 96]})
     "{'no': 1, size: [32, 96]}"
     """
-    return dump_yaml({"x": value}, flow=True).strip().removeprefix("{x: ").removesuffix("}")
+    said = dump_yaml({"x": value}, flow=True).strip().removeprefix("{x: ").removesuffix("}")
+    return said if len(said.splitlines()) == 1 else json.dumps(value)  # JSON is YAML, and escapes the ends of lines
 
 
 def slug_of(folder: Path) -> str:

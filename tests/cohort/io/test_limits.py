@@ -1,6 +1,8 @@
 """Small files that are large once they are decoded, and damaged ones that decode to something else."""
 
+import contextlib
 import gzip
+import io
 import struct
 import tracemalloc
 
@@ -13,6 +15,7 @@ from dicom_file import write_dicom
 from PIL import Image
 
 from segue.cohort.io import decode_image, decode_labels
+from segue.cohort.io.codestream import codestream_shape
 from segue.cohort.io.limits import SETTING
 from segue.errors import InputError
 
@@ -43,6 +46,17 @@ def deflated_dicom(path):
     data.add_new(0x00090010, "LO", "segue")
     data.add_new(0x00091001, "OB", bytes(BIG * MB))
     data.file_meta.TransferSyntaxUID = pydicom.uid.DeflatedExplicitVRLittleEndian
+    data.save_as(path, enforce_file_format=True)
+
+
+def larger_codestream(path):
+    """A DICOM file of 16 x 16 pixels whose JPEG is of 3000 x 3000."""
+    write_dicom(path, np.zeros((16, 16)), BitsAllocated=8, BitsStored=8, HighBit=7)
+    stream, data = io.BytesIO(), pydicom.dcmread(path)
+    Image.fromarray(np.zeros((3000, 3000), np.uint8)).save(stream, "JPEG")
+    data.PixelData = pydicom.encaps.encapsulate([stream.getvalue()])
+    data["PixelData"].VR = "OB"
+    data.file_meta.TransferSyntaxUID = pydicom.uid.JPEGBaseline8Bit
     data.save_as(path, enforce_file_format=True)
 
 
@@ -107,6 +121,7 @@ def sparse_npy(path):
 BOMBS = {
     "private.dcm": deflated_dicom,
     "frames.dcm": many_frames,
+    "codestream.dcm": larger_codestream,
     "extension.nii.gz": extension_of_nifti,
     "lies.nii.gz": extension_that_lies,
     "to-the-end.nii.gz": extension_to_the_end,
@@ -159,6 +174,24 @@ def test_the_setting_allows_more_and_says_what_it_takes(bombs, monkeypatch):
         monkeypatch.setenv(SETTING, wrong)
         with pytest.raises(InputError, match=f"{SETTING} is .*give megabytes"):
             decode_image(bombs / "scaled.nii.gz", 3)
+
+
+def test_a_codestream_says_its_size():
+    pictures = {
+        "JPEG": codestream_of(Image.fromarray(NOISE), "JPEG"),
+        "JPEG2000": codestream_of(Image.fromarray(NOISE), "JPEG2000", no_jp2=True),
+    }
+    for content in pictures.values():
+        assert codestream_shape(content) == NOISE.shape
+        for length in range(0, 64):
+            with contextlib.suppress(struct.error):  # a cut one is refused as damaged
+                assert codestream_shape(content[:length]) in (None, NOISE.shape)
+
+
+def codestream_of(image, format, **how):
+    stream = io.BytesIO()
+    image.save(stream, format, **how)
+    return stream.getvalue()
 
 
 def test_an_image_of_no_pixels_is_refused(tmp_path):

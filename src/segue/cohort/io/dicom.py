@@ -7,6 +7,7 @@ from typing import Any
 import nibabel
 import numpy as np
 
+from segue.cohort.io.codestream import check_codestreams
 from segue.cohort.io.dicom_frame import Frame, frame_geometry
 from segue.cohort.io.limits import check_decoded, decoding, inflate_all
 from segue.cohort.io.reader import Pixels, Reader
@@ -49,6 +50,7 @@ def read_dicom(path: Path, *, labels: bool) -> Pixels:
     dataset = open_dicom(path)
     _check_grey(path, dataset)
     check_decoded(path, shape_in(dataset), 4)
+    check_codestreams(path, dataset)
     try:
         stored = dataset.pixel_array
     except (NotImplementedError, RuntimeError, AttributeError) as error:

@@ -9,7 +9,7 @@ from segue.cohort.io.limits import inflate_all, read_to_end
 from segue.errors import InputError
 from segue.text import shortened
 
-__all__ = ["StoredValues", "check_complete", "find_values"]
+__all__ = ["StatedValues", "check_complete", "find_values"]
 
 HEADER_BYTES = 1 << 16
 SIGN = re.compile(rb":=|[:=]")  # between a key and its value; NRRD's := is of keys that mean nothing to it
@@ -18,7 +18,7 @@ SKIPS = ("headersize", "lineskip", "byteskip")
 """Keys that say that the values begin later."""
 
 
-class StoredValues(NamedTuple):
+class StatedValues(NamedTuple):
     """What a header says of the values, by its keys; their file, and where they begin in it."""
 
     keys: dict[str, str]
@@ -26,7 +26,7 @@ class StoredValues(NamedTuple):
     start: int
 
 
-def find_values(path: Path) -> StoredValues:
+def find_values(path: Path) -> StatedValues:
     """Where the values of a file are.
 
     Raises:
@@ -37,10 +37,10 @@ def find_values(path: Path) -> StoredValues:
     if any(mark in where for mark in ("/", "\\", "%", "LIST")):
         named = f"{shortened(where)!r}; save header and values as one file (.mha, .nrrd)"
         raise InputError(f"{path}: its values are in {named}")  # an upload could read whatever is on the machine
-    return StoredValues(keys, path, end) if where.upper() == "LOCAL" else StoredValues(keys, path.parent / where, 0)
+    return StatedValues(keys, path, end) if where.upper() == "LOCAL" else StatedValues(keys, path.parent / where, 0)
 
 
-def check_complete(path: Path, values: StoredValues, wanted: int) -> None:
+def check_complete(path: Path, values: StatedValues, wanted: int) -> None:
     """Refuse values that are cut off, or not as they were compressed.
 
     Args:

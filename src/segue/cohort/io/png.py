@@ -40,8 +40,6 @@ def read_png(path: Path, *, labels: bool) -> Pixels:
         InputError: a mask is in colour, the file holds several images, is turned by its EXIF orientation or has 16 bits
             with alpha, or there are more pixels than Pillow takes for safe.
     """
-    with Image.open(path, formats=["PNG"]) as image:
-        image.verify()  # the checksums: decoding reads over those of the pixels
     with path.open("rb") as stream:
         depth, colour = struct.unpack(">BB", stream.read(26)[24:])
     if labels and colour not in (GREY, PALETTE):
@@ -82,6 +80,8 @@ def checked_picture(path: Path, format: str) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path, formats=[format]) as image:
+                image.verify()  # the checksums of PNG: decoding reads over those of the pixels
             image = Image.open(path, formats=[format])
             wide = 4 if image.mode[0] in "IF" else 1
             check_decoded(path, (image.height, image.width), wide * len(image.getbands()))

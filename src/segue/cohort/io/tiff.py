@@ -14,7 +14,7 @@ from segue.errors import InputError
 
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, ORIENTATION, SAMPLES = 256, 257, 258, 259, 262, 274, 277
 """TIFF's numbers of tags."""
-BLOCK_TAGS = ((273, 279), (324, 325))
+PIXEL_BLOCKS = ((273, 279), (324, 325))
 """Tags of the places and lengths of strips, and of tiles."""
 DEFLATED_BLOCKS = (8, 32946)
 """Compressions that are zlib's."""
@@ -50,7 +50,7 @@ def tags_of_pages(path: Path) -> list[dict[int, Any]]:
 def check_blocks(path: Path, page: dict[int, Any]) -> None:
     """Refuse a page whose strips or tiles are cut off, or were deflated to something else: a checksum ends them."""
     size, coded = path.stat().st_size, page.get(COMPRESSION, 1)
-    blocks = [pair for key, of in BLOCK_TAGS for pair in zip(page.get(key, ()), page.get(of, ()), strict=True)]
+    blocks = [pair for key, of in PIXEL_BLOCKS for pair in zip(page.get(key, ()), page.get(of, ()), strict=True)]
     held = sum(count for _, count in blocks)
     promised = page.get(WIDTH, 0) * page.get(HEIGHT, 0) * sum(page.get(BITS, (1,))) // 8
     if any(place + count > size for place, count in blocks) or (coded == 1 and held < promised):
