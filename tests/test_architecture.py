@@ -23,7 +23,7 @@ LAYERS = [
     {"study"},
     {"pipeline"},
     {"hub"},
-    {"bridges", "leaderboard"},
+    {"bridges", "leaderboard", "readers"},
     {"generation"},
     {"explorer"},
     {"cli"},
