@@ -103,4 +103,4 @@ def test_a_section_longer_than_the_vessel():
 def test_a_section_of_very_many_samples_is_refused(more):
     line = Centreline.of([[0, 0, 0], [0, 0, 9], [0, 0, 20]], proximal="first")
     with pytest.raises(InputError, match="samples; "):
-        make_tube(line, VesselSection(**{"across": 0.5} | more)).along
+        _ = make_tube(line, VesselSection(**{"across": 0.5} | more)).along
