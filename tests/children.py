@@ -1,23 +1,45 @@
 """A command in a process of its own, whose file operations are counted, refused or cut short by a kill.
 
-The child is a fork, so that nothing is imported again. An audit hook sees every operation of Python on files in a
-folder: it works for root too, for whom permissions do not count.
+The child is a fork of a server that has imported everything and done nothing. An audit hook in it sees every operation
+of Python on files in a folder: it works for root too, for whom permissions do not count.
 """
 
 import errno
 import hashlib
 import json
+import multiprocessing
 import os
 import resource
 import signal
 import sys
-from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NamedTuple
+
+from segue.cli import main
 
 WRITES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate", "shutil.rmtree"}
 SEGUE_FAULTS = "SEGUE_FAULTS"
 """The environment's variable with the folder that figures go to."""
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["segue.pipeline", "segue.hub.load", "segue.generation.generate", "monai.networks.nets"])
+
+
+class How(NamedTuple):
+    """What befalls a command.
+
+    Attributes:
+        inside: the folder whose operations count. kill_at: the operation before which the child is killed (SIGKILL).
+        refuse_from: the operation from which on every one is refused, with the error `refuse_with`. largest: bytes of
+        a file; writing more fails, as on a full disk. seconds: after which a child counts as hanging.
+    """
+
+    inside: Path
+    kill_at: int = 0
+    refuse_from: int = 0
+    refuse_with: int = errno.EROFS
+    largest: int | None = None
+    seconds: int = 1200
 
 
 class Ended(NamedTuple):
@@ -34,57 +56,48 @@ class Ended(NamedTuple):
         return [line for line in self.err.splitlines() if line.startswith("segue: ")]
 
 
-def in_child(
-    work: Callable[[], int],
-    *,
-    inside: Path,
-    kill_at: int = 0,
-    refuse_from: int = 0,
-    refuse_with: int = errno.EROFS,
-    largest: int | None = None,
-    seconds: int = 600,
-) -> Ended:
-    """Do `work` in a fork.
-
-    Args:
-        inside: the folder whose operations count. kill_at: the operation before which the child is killed (SIGKILL).
-        refuse_from: the operation from which on every one is refused, with the error `refuse_with`. largest: bytes of
-        a file; writing more fails, as on a full disk. seconds: after which a child counts as hanging.
-    """
-    out, into = os.pipe()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    if (child := os.fork()) == 0:
-        os.dup2(into, 1)
-        os.dup2(into, 2)
-        sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
-        count = [0]
-        sys.addaudithook(lambda event, given: operation(event, given, inside, count, kill_at, refuse_from, refuse_with))
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(seconds)
-        if largest is not None:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
-        code = 1
-        try:
-            code = work()
-        except BaseException:
-            sys.excepthook(*sys.exc_info())
-        sys.stderr.flush()
-        sys.stdout.flush()
-        os.write(into, f"\noperations {count[0]}\n".encode())
-        os._exit(code)
-    os.close(into)
-    with os.fdopen(out, "rb") as stream:
-        said = stream.read().decode(errors="replace")
-    _, status, used = os.wait4(child, 0)
-    err, _, count_text = said.rpartition("\noperations ")
-    code = os.waitstatus_to_exitcode(status)
-    known = code >= 0
-    return Ended(code, err if known else said, int(count_text) if known else 0, (used.ru_maxrss - before) / 1024)
+def in_child(command: list[str], how: How) -> Ended:
+    """Give a command of segue in a process of its own."""
+    said, into = CONTEXT.Pipe(duplex=False)
+    child = CONTEXT.Process(target=do, args=(command, how, into))
+    child.start()
+    into.close()
+    content = b""
+    while chunk := os.read(said.fileno(), 1 << 16):
+        content += chunk
+    child.join()
+    text, _, counts = content.decode(errors="replace").rpartition("\nended ")
+    code = child.exitcode
+    assert code is not None
+    if code < 0 or not text:  # killed
+        return Ended(code, content.decode(errors="replace"), 0, 0.0)
+    operations, megabytes = counts.split()
+    return Ended(code, text, int(operations), float(megabytes))
 
 
-def operation(
-    event: str, given: tuple, inside: Path, count: list[int], kill_at: int, refuse_from: int, refuse_with: int
-) -> None:
+def do(command: list[str], how: How, into: Connection) -> None:
+    """What the child does: the command, and at the end a line of what was counted."""
+    for stream in (1, 2):
+        os.dup2(into.fileno(), stream)
+    sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
+    count, before = [0], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    sys.addaudithook(lambda event, given: operation(event, given, how, count))
+    signal.alarm(how.seconds)
+    if how.largest is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (how.largest, how.largest))
+    code = 1
+    try:
+        code = main(command)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    sys.stderr.flush()
+    sys.stdout.flush()
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    os.write(2, f"\nended {count[0]} {grown:.0f}".encode())
+    os._exit(code)
+
+
+def operation(event: str, given: tuple, how: How, count: list[int]) -> None:
     """One event: counted where it changes something in the folder; then killed or refused, if it is its turn."""
     if event == "open":
         path, mode, flags = (*given, None, None)[:3]
@@ -93,16 +106,16 @@ def operation(
         path, writes = given[0], True
     else:
         return
-    if not writes or not isinstance(path, str | bytes | os.PathLike) or str(inside) not in os.fsdecode(path):
+    if not writes or not isinstance(path, str | bytes | os.PathLike) or str(how.inside) not in os.fsdecode(path):
         return
     count[0] += 1
-    if count[0] == kill_at:
+    if count[0] == how.kill_at:
         os.kill(os.getpid(), signal.SIGKILL)
-    full = refuse_with in (errno.ENOSPC, errno.EDQUOT)
+    full = how.refuse_with in (errno.ENOSPC, errno.EDQUOT)
     if full and event not in ("open", "os.mkdir"):
         return  # a full disk lets things be renamed and removed
-    if refuse_from and count[0] >= refuse_from:
-        raise OSError(refuse_with, os.strerror(refuse_with), os.fsdecode(path))
+    if how.refuse_from and count[0] >= how.refuse_from:
+        raise OSError(how.refuse_with, os.strerror(how.refuse_with), os.fsdecode(path))
 
 
 def temporaries(folder: Path) -> list[str]:

@@ -1,17 +1,17 @@
 """A disk that is full, read only or forbidden, at every stage: one line, no temporaries, and afterwards all goes on."""
 
 import errno
-import json
 import os
 import shutil
 from functools import cache
 from pathlib import Path
 
 import pytest
-from children import Ended, in_child, outcome_of, temporaries, write_figures
+from children import Ended, How, in_child, outcome_of, temporaries, write_figures
 from small_study import scratch, trained
 
 from segue.cli import main
+from segue.disk import in_bytes
 
 pytestmark = pytest.mark.xdist_group("small_study")
 STAGES = [
@@ -20,6 +20,7 @@ STAGES = [
 ]  # fmt: skip
 FULL = [(stage, when) for stage in STAGES for when in ("early", "late")]
 REFUSED = [(stage, error) for stage in STAGES for error in (errno.EROFS, errno.EACCES)]
+LITTLE = 8  # bytes; what `tempfile` tries a folder with fits in
 FEW = (("prepare", "late"), ("segmentor", "early"), ("measure", "late"), ("report", "late"))
 
 
@@ -35,8 +36,8 @@ def without(stage: str, folder: Path) -> Path:
     return run
 
 
-def command(run: Path) -> int:
-    return main(["run", str(trained()[0]), "--runs", str(run.parent)])
+def command(run: Path) -> list[str]:
+    return ["run", str(trained()[0]), "--runs", str(run.parent)]
 
 
 def largest_of(stage: str) -> int:
@@ -51,15 +52,15 @@ def check_one_line(ended: Ended, folder: Path) -> None:
 
 def check_goes_on(run: Path) -> None:
     """The same command, once the disk is well, ends as if nothing had been."""
-    ended = in_child(lambda: command(run), inside=run)
+    ended = in_child(command(run), How(run))
     assert ended.code == 0, ended.err[-2000:]
     assert outcome_of(run) == undisturbed() and not temporaries(run)
 
 
 def disk_is_full(stage: str, when: str, folder: Path) -> None:
     run = without(stage, folder)
-    largest = 0 if when == "early" else largest_of(stage) - 1
-    ended = in_child(lambda: command(run), inside=run, largest=largest)
+    largest = LITTLE if when == "early" else largest_of(stage) - 1
+    ended = in_child(command(run), How(run, largest=largest))
     check_one_line(ended, run)
     assert "it needs" in ended.err and "make room" in ended.err and not temporaries(run)
     check_goes_on(run)
@@ -67,8 +68,8 @@ def disk_is_full(stage: str, when: str, folder: Path) -> None:
 
 def writes_are_refused(stage: str, error: int, folder: Path) -> None:
     run = without(stage, folder)
-    first = 1 if error == errno.EROFS else 3  # the lock is opened first, which is no stage's
-    ended = in_child(lambda: command(run), inside=run, refuse_from=first + 1, refuse_with=error)
+    first = 1 if error == errno.EROFS else 6  # nothing may be written, not even the lock; or not what comes after it
+    ended = in_child(command(run), How(run, refuse_from=first, refuse_with=error))
     check_one_line(ended, run)
     assert os.strerror(error) in ended.err
     check_goes_on(run)
@@ -116,14 +117,14 @@ def answers_are_refused(folder: Path, **how: int) -> None:
     folder.mkdir(parents=True)
     images, do = [str(path) for path in sorted(question().iterdir())], ["--do", "lumen@mid=+10%"]
     ask = ["counterfactual", "coronary-phantom", *images, *do, "--out", str(folder / "answers")]
-    ended = in_child(lambda: main(ask), inside=folder, **how)
+    ended = in_child(ask, How(folder, **how))
     check_one_line(ended, folder)
     assert not list(folder.iterdir())
-    assert in_child(lambda: main(ask), inside=folder).code == 0
+    assert in_child(ask, How(folder)).code == 0
     assert len(list((folder / "answers").iterdir())) == 4
 
 
-@pytest.mark.parametrize("how", [{"largest": 0}, {"largest": 2000}, {"refuse_from": 1}, {"refuse_from": 2}])
+@pytest.mark.parametrize("how", [{"largest": LITTLE}, {"largest": 2000}, {"refuse_from": 1}, {"refuse_from": 2}])
 def test_answers_are_written_all_or_none(tmp_path, how):
     if "refuse_from" in how:
         how = how | {"refuse_with": errno.ENOSPC}
@@ -154,5 +155,5 @@ def test_a_file_system_without_locks_is_said(tmp_path, capsys, monkeypatch, erro
 def test_the_room_that_is_needed_is_said(tmp_path):
     run = without("measure", tmp_path)
     size = (trained()[1] / "measure" / "measured.safetensors").stat().st_size
-    ended = in_child(lambda: command(run), inside=run, largest=size - 1)
-    assert f"it needs {-(-size // 1000)} kB" in ended.err and json.dumps(str(run))[1:-1] in ended.err
+    ended = in_child(command(run), How(run, largest=size - 1))
+    assert f"it needs {in_bytes(size)}" in ended.err and str(run / "measure") in ended.err

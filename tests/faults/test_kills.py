@@ -5,27 +5,24 @@ import shutil
 from pathlib import Path
 
 import pytest
-from children import in_child, outcome_of, temporaries, write_figures
+from children import How, in_child, outcome_of, temporaries, write_figures
 from small_study import STUDY, write_study
-
-from segue.cli import main
 
 CHANGES = ["--hvae.conditioning", "[map]", "--finetune.guides", "[none, region]"]
 KILLS = 25
 
 
-def killed_again_and_again(folder: Path, command: list[str], run: Path, kills: int, seed: int) -> int:
+def killed_again_and_again(command: list[str], run: Path, kills: int, seed: int) -> int:
     """Kill a command at random operations until it was killed `kills` times or is done; the number of kills."""
     draw, done = random.Random(seed), 0
-    total = 0
     while done < kills:
-        at = draw.randint(1, max(2, total // (kills - done + 1)) if total else 40)
-        ended = in_child(lambda: main(command), inside=run, kill_at=at)
+        at = draw.randint(1, 40)
+        ended = in_child(command, How(run, kill_at=at))
         if ended.code == 0:
             break
         assert ended.code == -9, ended.err[-2000:]
         done += 1
-    ended = in_child(lambda: main(command), inside=run)
+    ended = in_child(command, How(run))
     assert ended.code == 0, ended.err[-2000:]
     return done
 
@@ -36,9 +33,9 @@ def compare(tmp_path: Path, name: str, changes: list[str], kills: int) -> int:
     for runs in ("whole", "killed"):
         command = [name, str(study), "--runs", str(tmp_path / runs), *changes]
         if runs == "whole":
-            assert in_child(lambda given=command: main(given), inside=tmp_path / runs).code == 0
+            assert in_child(command, How(tmp_path / runs)).code == 0
         else:
-            done = killed_again_and_again(tmp_path, command, tmp_path / runs, kills, seed=kills)
+            done = killed_again_and_again(command, tmp_path / runs, kills, seed=kills)
     assert outcome_of(tmp_path / "killed") == outcome_of(tmp_path / "whole")
     assert not temporaries(tmp_path) and {path.name for path in tmp_path.iterdir()} == {"study.yaml", "whole", "killed"}
     return done
