@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["csv_text", "in_comment", "in_markdown", "in_mermaid", "in_python", "plain_text"]
 
-_Given, _Drawn = ParamSpec("_Given"), TypeVar("_Drawn")
+_Given = ParamSpec("_Given")
+_Drawn = TypeVar("_Drawn")
 FORMULA = "=+-@\t\r"
 """What a cell begins with that a spreadsheet computes."""
 NOT_SHOWN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
