@@ -11,7 +11,7 @@ from segue.explorer.limit import MAX_BODY_BYTES
 MAX_TEXT, MAX_CHANGE, MAX_NAMES = 1024, 64, 1000
 
 
-def change(value: object) -> float | int | str:
+def as_change(value: object) -> float | int | str:
     """A value of a request as it is; what a text says is read where requests are."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if (number and math.isfinite(value)) or (isinstance(value, str) and len(value) <= MAX_CHANGE):
@@ -20,7 +20,7 @@ def change(value: object) -> float | int | str:
 
 
 Word = Annotated[str, Field(max_length=MAX_TEXT)]
-Changes = Annotated[dict[Word, Annotated[float | int | str, PlainValidator(change)]], Field(max_length=MAX_NAMES)]
+Changes = Annotated[dict[Word, Annotated[float | int | str, PlainValidator(as_change)]], Field(max_length=MAX_NAMES)]
 Names = Annotated[list[Word], Field(max_length=MAX_NAMES)]
 
 

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from segue.explorer.limit import refusal
+from segue.explorer.limit import refused_with
 from segue.explorer.logins import asking
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
@@ -51,11 +51,11 @@ class Guard:
         path = scope["path"].rstrip("/") or "/"
         public = path in PUBLIC or path.startswith(STATIC)
         if self.foreign(scope, path):
-            return refusal(403, "another web site asked; open the explorer's own page")
+            return refused_with(403, "another web site asked; open the explorer's own page")
         if not public and path not in MEMBERS and not path.startswith(BELOW):
-            return refusal(404, "the explorer does not serve this")
+            return refused_with(404, "the explorer does not serve this")
         if not public and not logged_in(scope):
-            return refusal(401, "log in first")
+            return refused_with(401, "log in first")
         return None
 
     def foreign(self, scope: Scope, path: str) -> bool:

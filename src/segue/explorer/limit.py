@@ -23,7 +23,7 @@ STALL = 30.0  # seconds without a byte of a request that is not complete
 UPLOAD, LOGIN = "/gradio_api/upload", "/login"
 
 
-def refusal(status: int, said: str) -> Response:
+def refused_with(status: int, said: str) -> Response:
     """What a client is told whose request is refused: in the form of gradio's own, so that its clients show it."""
     detail = [{"__type__": "validate", "is_valid": False, "parameter_name": "request", "message": said}]
     return JSONResponse({"error": said, "detail": detail}, status)
@@ -54,9 +54,9 @@ class BodyLimit:
             else:
                 await self.read_whole(scope, counted(receive, length), send, length)
         except HTTPException as refused:
-            await refusal(refused.status_code, refused.detail)(scope, receive, send)
+            await refused_with(refused.status_code, refused.detail)(scope, receive, send)
         except InputError as wrong:
-            await refusal(422, str(wrong))(scope, receive, send)
+            await refused_with(422, str(wrong))(scope, receive, send)
 
     async def upload(self, scope: Scope, receive: Receive, send: Send, length: int) -> None:
         """A file: its bytes go to the disk as they come, if there is room."""

@@ -42,7 +42,7 @@ class PrivateFolder:
     @contextmanager
     def room_for(self, size: int) -> Iterator[bool]:
         """Whether `size` bytes fit; they are counted as used until the block ends, by when they are files."""
-        fits = sum(map(size_of, self.files())) + self.expected + size <= self.capacity
+        fits = sum(map(bytes_of, self.files())) + self.expected + size <= self.capacity
         self.expected += size if fits else 0
         try:
             yield fits
@@ -67,13 +67,12 @@ class PrivateFolder:
     def forget(self, age: float | int) -> None:
         """Delete what is older than `age` in seconds."""
         latest = time.time() - age
-        folders = sorted((path for path in self.path.rglob("*") if path.is_dir()), reverse=True)
-        for path in self.files():
-            if changed(path) < latest:
-                path.unlink(missing_ok=True)
-        for path in folders:
-            if changed(path) < latest and not any(path.iterdir()):
+        old = sorted((path for path in self.path.rglob("*") if changed_at(path) < latest), reverse=True)
+        for path in old:  # what is in a folder comes before it
+            if path.is_dir() and not any(path.iterdir()):
                 path.rmdir()
+            elif path.is_file() and path.name != LOCK:
+                path.unlink(missing_ok=True)
 
     def remove(self) -> None:
         """Delete all, for good."""
@@ -94,7 +93,7 @@ def scratch() -> tempfile.TemporaryDirectory[str]:
 def remove_abandoned(parent: Path) -> None:
     """Delete the private folders of servers of this account that were killed: nobody holds their lock."""
     for path in parent.glob(f"{PREFIX}*"):
-        if path.is_symlink() or not os.access(path, os.W_OK) or time.time() - changed(path) < YOUNG:
+        if path.is_symlink() or not os.access(path, os.W_OK) or time.time() - changed_at(path) < YOUNG:
             continue
         try:
             with FileLock(path / LOCK, blocking=False):
@@ -103,7 +102,7 @@ def remove_abandoned(parent: Path) -> None:
             continue  # its server runs
 
 
-def changed(path: Path) -> float:
+def changed_at(path: Path) -> float:
     """When a file was changed; in the far future if it is gone by now, so that nobody deletes it again."""
     try:
         return path.lstat().st_mtime
@@ -111,7 +110,7 @@ def changed(path: Path) -> float:
         return float("inf")
 
 
-def size_of(path: Path) -> int:
+def bytes_of(path: Path) -> int:
     """The bytes of a file, 0 if it is gone by now."""
     try:
         return path.stat().st_size
