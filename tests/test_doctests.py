@@ -60,6 +60,8 @@ PUBLIC = [
     "segue.nets.segmentor",
     "segue.nets.velocity",
     "segue.phantom",
+    "segue.readers.mrmc",
+    "segue.readers.roc",
     "segue.report.study_verdict",
     "segue.study.derived",
     "segue.study.networks",

@@ -51,6 +51,16 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
+def shortened(text: str, most: int = 80) -> str:
+    """A text of others as part of a message: on one line, and cut where it is long.
+
+    >>> shortened("two\\nlines"), shortened("x" * 300, most=5)
+    ('two lines', 'xxxxx…')
+    """
+    line = " ".join(text[: 4 * most].split())
+    return line if len(line) <= most else line[:most] + "…"
+
+
 def in_digits(value: float, *, digits: int = 3) -> str:
     """A number as people write it: `digits` significant digits at least, whole numbers whole, thousands separated.
 

@@ -4,25 +4,8 @@ from pathlib import Path
 
 import pytest
 import small_study
+from chromium import axe_findings as found
 from test_browser import address, opened, pytestmark, request, visit  # noqa: F401  (fixtures)
-
-AXE = Path(__file__).parents[1] / "axe" / "axe.min.js"
-SETTLED = """() => Promise.all(
-  document.getAnimations().filter((one) => one instanceof CSSTransition)
-    .map((one) => one.finished.catch(() => null)))"""
-GRAVE = ("critical", "serious", "moderate")
-
-
-def found(page):
-    """(rule, impact, the first elements) of what axe-core finds, once no colour is on its way to another."""
-    page.evaluate(SETTLED)
-    page.evaluate(AXE.read_text())
-    violations = page.evaluate("async () => (await axe.run()).violations")
-    return [
-        (one["id"], one["impact"], [node["html"][:200] for node in one["nodes"][:3]])
-        for one in violations
-        if one["impact"] in GRAVE
-    ]
 
 
 def test_axe_itself_finds_what_is_wrong(browser):

@@ -5,7 +5,7 @@ import logging
 import pytest
 from starlette.exceptions import HTTPException
 
-from segue.explorer.logins import IN_ALL, LOGIN_WINDOW, PER_ADDRESS, Logins, asking
+from segue.explorer.logins import IN_ALL, PER_ADDRESS, WINDOW_SECONDS, Logins, asking
 
 
 @pytest.fixture
@@ -28,11 +28,11 @@ def test_after_some_failures_an_address_waits_and_others_do_not(logins, time):
     assert not any(logins("ada", str(i)) for i in range(PER_ADDRESS))
     with pytest.raises(HTTPException) as refused:
         logins("ada", "se:cret")
-    assert refused.value.status_code == 429 and refused.value.headers["Retry-After"] == str(int(LOGIN_WINDOW) + 1)
+    assert refused.value.status_code == 429 and refused.value.headers["Retry-After"] == str(int(WINDOW_SECONDS) + 1)
     asking.set("10.0.0.8")
     assert logins("ada", "se:cret")
     asking.set("10.0.0.7")
-    time[0] = LOGIN_WINDOW + 1
+    time[0] = WINDOW_SECONDS + 1
     assert logins("ada", "se:cret")
 
 

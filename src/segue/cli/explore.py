@@ -28,7 +28,7 @@ def explore_command(rest: list[str]) -> None:
     logging.basicConfig(format="%(asctime)s %(message)s")
     for number in {signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as with nohup
-            signal.signal(number, end_at_signal)
+            signal.signal(number, end_server)
     with opening(options.host, options.port) as page:
         port = page.server_port
         print(f"http://{options.host}:{port}/ shows how far it is", flush=True)
@@ -52,6 +52,6 @@ def explore_command(rest: list[str]) -> None:
         close()
 
 
-def end_at_signal(number: int, frame: object) -> None:
+def end_server(number: int, frame: object) -> None:
     """End as after Ctrl-C, so that uploads are deleted; the exit code names the signal."""
     raise SystemExit(128 + number)

@@ -58,6 +58,11 @@ MODEL = {
         "export what methods are asked, for a model in another framework: --out FOLDER",
         "segue.cli.requests:requests_command",
     ),
+    "readers": Command(
+        "make|analyse ...",
+        "a reader study: pages for readers from a finished run, and what their answers say",
+        "segue.cli.readers:readers_command",
+    ),
     "explore": Command(
         "MODEL",
         "ask for counterfactuals with sliders, in the browser: --cohort IMAGES",

@@ -1,6 +1,6 @@
 """What programs and pages may send: each value's type and bounds, checked before anything is computed."""
 
-import math
+import sys
 from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError
@@ -11,16 +11,17 @@ from segue.explorer.limit import MAX_BODY_BYTES
 MAX_TEXT, MAX_CHANGE, MAX_NAMES = 1024, 64, 1000
 
 
-def as_change(value: object) -> float | int | str:
+def change_sent(value: object) -> float | int | str:
     """A value of a request as it is; what a text says is read where requests are."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if (number and math.isfinite(value)) or (isinstance(value, str) and len(value) <= MAX_CHANGE):
+    if isinstance(value, str) and len(value) <= MAX_CHANGE:
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max:
         return value
     raise ValueError("give a finite number, or a change such as '+20%'")
 
 
 Word = Annotated[str, Field(max_length=MAX_TEXT)]
-Changes = Annotated[dict[Word, Annotated[float | int | str, PlainValidator(as_change)]], Field(max_length=MAX_NAMES)]
+Changes = Annotated[dict[Word, Annotated[float | int | str, PlainValidator(change_sent)]], Field(max_length=MAX_NAMES)]
 Names = Annotated[list[Word], Field(max_length=MAX_NAMES)]
 
 

@@ -31,7 +31,7 @@ class Calls:
             check_named(path.removeprefix(NAMED), body)
             return body
         if path.startswith(CALL):
-            return {"data": arguments_in_order(path.removeprefix(CALL), body.get("data"))}
+            return {"data": positional(path.removeprefix(CALL), body.get("data"))}
         return body | {"data": self.event(body)} if path == JOIN else body
 
     def event(self, body: dict[str, Any]) -> list[Any]:
@@ -41,16 +41,16 @@ class Calls:
         if event is None:
             raise InputError(f"fn_index: there is no event {number!r:.80}; load the page again")
         if event.api_visibility == "public":
-            return arguments_in_order(str(event.api_name), data)
+            return positional(str(event.api_name), data)
         if not isinstance(data, list) or len(data) != len(event.inputs):
             raise InputError(f"data: give a list of the event's {len(event.inputs)} values")
         return data
 
 
-def arguments_in_order(endpoint: str, data: Any) -> list[Any]:
+def positional(endpoint: str, data: Any) -> list[Any]:
     """The arguments of an endpoint as a list, completed by their defaults.
 
-    >>> arguments_in_order("images", ["p1"])
+    >>> positional("images", ["p1"])
     ['p1', 100]
     """
     if not isinstance(data, list):

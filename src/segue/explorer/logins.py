@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 
 asking: ContextVar[str] = ContextVar("asking", default="")
 """The address that the current request comes from."""
-LOGIN_WINDOW = 300.0  # seconds
+WINDOW_SECONDS = 300.0  # seconds
 PER_ADDRESS, IN_ALL = 5, 60  # failed logins in the window, after which further ones have to wait
 
 log = logging.getLogger("segue.explorer.logins")
@@ -31,14 +31,14 @@ class Logins:
             HTTPException: too many have failed, from this address or in all.
         """
         address, now = asking.get(), self.clock()
-        while self.failed and self.failed[0][0] < now - LOGIN_WINDOW:
+        while self.failed and self.failed[0][0] < now - WINDOW_SECONDS:
             self.failed.popleft()
         here = [when for when, one in self.failed if one == address]
         if len(self.failed) >= IN_ALL or len(here) >= PER_ADDRESS:
             oldest = here[0] if len(here) >= PER_ADDRESS else self.failed[0][0]
-            wait = str(int(oldest + LOGIN_WINDOW - now) + 1)
+            wait = str(int(oldest + WINDOW_SECONDS - now) + 1)
             raise HTTPException(429, f"too many failed logins; wait {wait} s", {"Retry-After": wait})
-        # all are compared, and both texts of each
+        # All are compared, so that the time tells nothing.
         matching = [equal_texts(name, user) & equal_texts(password, secret) for user, secret in self.users]
         if any(matching):
             return True

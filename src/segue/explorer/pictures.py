@@ -92,7 +92,7 @@ def _sides(content: bytes, shape: tuple[int, int]) -> str:
     return "".join([*runs_of(down[:, 1] + 1, down[:, 0], "v"), *runs_of(across[:, 0] + 1, across[:, 1], "h")])
 
 
-def forget_paths() -> None:
+def forget() -> None:
     """Drop the paths that are cached: they are of users' images."""
     _sides.cache_clear()
     _outline.cache_clear()

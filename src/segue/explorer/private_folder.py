@@ -11,6 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from segue.disk import size_of
 from segue.errors import InputError
 
 PREFIX, LOCK = "segue-explore-", ".lock"
@@ -42,7 +43,7 @@ class PrivateFolder:
     @contextmanager
     def room_for(self, size: int) -> Iterator[bool]:
         """Whether `size` bytes fit; they are counted as used until the block ends, by when they are files."""
-        fits = sum(map(bytes_of, self.files())) + self.expected + size <= self.capacity
+        fits = sum(map(size_of, self.files())) + self.expected + size <= self.capacity
         self.expected += size if fits else 0
         try:
             yield fits
@@ -69,10 +70,10 @@ class PrivateFolder:
         latest = time.time() - age
         old = sorted((path for path in self.path.rglob("*") if changed_at(path) < latest), reverse=True)
         for path in old:  # what is in a folder comes before it
-            if path.is_dir() and not any(path.iterdir()):
-                path.rmdir()
-            elif path.is_file() and path.name != LOCK:
+            if path.is_file() and path.name != LOCK:
                 path.unlink(missing_ok=True)
+            elif path.is_dir() and not any(path.iterdir()):
+                path.rmdir()
 
     def remove(self) -> None:
         """Delete all, for good."""
@@ -108,11 +109,3 @@ def changed_at(path: Path) -> float:
         return path.lstat().st_mtime
     except FileNotFoundError:
         return float("inf")
-
-
-def bytes_of(path: Path) -> int:
-    """The bytes of a file, 0 if it is gone by now."""
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0

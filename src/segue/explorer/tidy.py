@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from segue.explorer.models import Explored
 
 LIFE = 3600.0  # seconds until an upload, a session's image and an answer that nobody fetched are deleted
-ROUNDS_A_LIFE = 12  # in one life
+LOOKS = 12  # in one life
 
 
 def tidied(
@@ -27,7 +27,7 @@ def tidied(
             yield
         finally:
             task.cancel()
-            forget_all(explored)
+            forget_images(explored)
             folder.remove()
 
     return lifespan
@@ -35,19 +35,19 @@ def tidied(
 
 async def tidy(folder: PrivateFolder, explored: "Explored", app: Any, life: float) -> None:
     """Several times in one life: delete old files, caches as a whole, and answers that nobody has fetched."""
-    step, waiting = life / ROUNDS_A_LIFE, list[set[str]]()
+    step, waiting = life / LOOKS, list[set[str]]()
     for turn in range(1, 1 << 62):
         await asyncio.sleep(step)
         await asyncio.to_thread(folder.forget, life - step)
-        if turn % (ROUNDS_A_LIFE // 2) == 0:
-            forget_all(explored)
+        if turn % (LOOKS // 2) == 0:
+            forget_images(explored)
             messages = app.get_blocks()._queue.pending_messages_per_session
             waiting = [*waiting[-1:], {session for session, queue in messages.items() if not queue.empty()}]
             for session in set.intersection(*waiting) if len(waiting) == 2 else ():
                 messages.pop(session, None)
 
 
-def forget_all(explored: "Explored") -> None:
+def forget_images(explored: "Explored") -> None:
     """Drop what was inferred from users' images, and outlines that were drawn of them."""
     explored.forget()
-    pictures.forget_paths()
+    pictures.forget()

@@ -1,6 +1,5 @@
 """Uploaded images: the format is found by content, and an unsuitable file is refused before it is decoded."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +9,13 @@ import numpy as np
 from segue.cohort.case import Case
 from segue.cohort.grid import Grid
 from segue.cohort.io import format_names, place_image, reader_of, suffix_by_content
+from segue.cohort.io.limits import check_decoded, decoding
 from segue.engine.model import Model
 from segue.errors import InputError
 from segue.explorer.limit import MAX_BYTES
 from segue.explorer.models import Chosen
 from segue.generation.source import case_of
 
-MAX_PIXELS = 1 << 26
 GONE = "is no longer here (uploads are kept for an hour); upload it again"
 
 
@@ -64,18 +63,14 @@ def receive(path: Path, model: Model) -> Upload:
     stored = path.with_name(f"upload{suffix}")
     path.replace(stored)
     try:
-        shape = reader_of(stored).shape(stored)
+        with decoding(stored):
+            shape = reader_of(stored).shape(stored)
+            check_decoded(stored, shape, 1)
     except InputError as error:
         raise InputError(str(error).replace(str(stored), name)) from None
-    except Exception as error:  # a damaged header makes a reader raise nearly anything
-        raise InputError(f"{name}: its header cannot be read ({type(error).__name__}); export it again") from error
     dims = len(model.grid.size)
     while len(shape) > dims and shape[-1] == 1:
         shape = shape[:-1]
-    if math.prod(shape) > MAX_PIXELS:
-        raise InputError(
-            f"{name}: has {math.prod(shape):,} pixels; {MAX_PIXELS:,} at most are taken: crop or shrink it"
-        )
     if len(shape) not in (dims, dims + 1):
         raise InputError(f"{name}: has {len(shape)} axes, the model's images have {dims}; give one slice or volume")
     return Upload(stored, name, shape[-1] if len(shape) > dims else None)

@@ -1,6 +1,7 @@
 """What follows from a study: its variables, its folds, its mechanisms' kinds, and what it says as text."""
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,10 +12,13 @@ import torch
 
 from segue.anatomy import Partition, Variables, make_partition, partition_settings
 from segue.errors import InputError
+from segue.files import slug
 from segue.mechanisms import MECHANISMS
 from segue.study.networks import SegmentorSettings
 from segue.study.schema import Cohort, Study
 from segue.yaml_text import dump_yaml
+
+NAMED = 60  # letters of a name that a marked name keeps
 
 
 def variables(study: Study) -> Variables:
@@ -221,6 +225,24 @@ def default(field: dataclasses.Field[Any]) -> Any:
     (0.0, 255.0)
     """
     return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+
+
+def fingerprint(content: Any) -> str:
+    """SHA-256 of a tree of settings.
+
+    >>> fingerprint({"images": 10})[:8]
+    '71f26ac7'
+    """
+    return hashlib.sha256(json.dumps(plain(content), sort_keys=True, default=str).encode()).hexdigest()
+
+
+def named_by(name: str, content: Any) -> str:
+    """The name of a result's folder: what the user calls it, and a fingerprint of what it is of.
+
+    >>> named_by("St. Mary's", {"images": 10})
+    'St.-Mary-s-71f26ac7'
+    """
+    return "-".join(filter(None, [slug(name)[:NAMED], fingerprint(content)[:8]]))
 
 
 def to_yaml(study: Study) -> str:

@@ -11,9 +11,10 @@ from typing import Any
 
 from jsonargparse import ArgumentError, ArgumentParser, set_loader
 
+from segue.bounds import check_bounds
 from segue.errors import InputError, nearest
 from segue.study.check import check_study
-from segue.study.derived import with_settings
+from segue.study.derived import plain, with_settings
 from segue.study.schema import Study
 from segue.text import one_line
 from segue.yaml_text import load_yaml, read_yaml
@@ -68,8 +69,10 @@ def study_of(content: dict[str, Any], overrides: Iterable[str] = (), *, where: s
         made = parser.instantiate_classes(parsed)
     except (ArgumentError, ValueError, TypeError) as error:
         raise InputError(f"{where}: {one_line(error)}") from None
+    study = Study(**{key: made[key] for key in keys(Study)})
+    check_bounds(plain(study), where)
     try:
-        study = with_settings(Study(**{key: made[key] for key in keys(Study)}))
+        study = with_settings(study)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
     check_study(study, where)

@@ -9,6 +9,7 @@ from jaxtyping import Shaped
 from PIL import Image
 
 from segue.cohort.io.itk import itk_array
+from segue.cohort.io.limits import check_decoded
 from segue.cohort.io.luminance import luminance
 from segue.cohort.io.reader import Pixels, Reader
 from segue.errors import InputError
@@ -79,7 +80,11 @@ def checked_picture(path: Path, format: str) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path, formats=[format]) as image:
+                image.verify()  # the checksums of PNG: decoding reads over those of the pixels
             image = Image.open(path, formats=[format])
+            wide = 4 if image.mode[0] in "IF" else 1
+            check_decoded(path, (image.height, image.width), wide * len(image.getbands()))
             count, turned = getattr(image, "n_frames", 1), image.getexif().get(0x0112, 1)
             image.load()
     except Image.DecompressionBombError as error:
