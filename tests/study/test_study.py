@@ -215,3 +215,9 @@ def test_options_change_single_arguments_of_a_partition(tmp_path):
     for wrong in ("--partitions.thirds.cuts=[0.3", "--partitions.thirds.cuts.x=1"):
         with pytest.raises(InputError, match=r"partitions\.thirds.*cuts"):
             load_study(path, [wrong])
+
+
+def test_a_study_of_before_baselines_had_settings_is_read(tmp_path):
+    path = tmp_path / "old.yaml"
+    path.write_text(Path("studies/coronary-phantom.yaml").read_text() + "\nbaselines: []\n")
+    assert load_study(path).baselines == {}

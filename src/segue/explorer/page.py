@@ -70,7 +70,8 @@ class Page:
         parts, explored = self.parts, self.explored
         parts["chosen"], parts["uploaded"] = (gr.State(None, time_to_live=LIFE) for _ in range(2))
         parts["link"] = gr.Textbox(visible="hidden", elem_id="sg-link", label="Link")
-        gr.HTML(filled("head.html.j2", name=explored.name))
+        titled = "document.title = element.querySelector('h1').textContent"  # after the login
+        gr.HTML(filled("head.html.j2", name=explored.name), js_on_load=titled)
         with gr.Row(elem_id="sg-main", equal_height=False):
             with gr.Column(elem_id="sg-left", min_width=0):
                 with gr.Accordion("Choose an image", open=True), gr.Tabs():

@@ -68,12 +68,11 @@ class PrivateFolder:
     def forget(self, age: float | int) -> None:
         """Delete what is older than `age` in seconds."""
         latest = time.time() - age
-        folders = sorted((path for path in self.path.rglob("*") if path.is_dir()), reverse=True)
-        for path in self.files():
-            if changed_at(path) < latest:
+        old = sorted((path for path in self.path.rglob("*") if changed_at(path) < latest), reverse=True)
+        for path in old:  # what is in a folder comes before it
+            if path.is_file() and path.name != LOCK:
                 path.unlink(missing_ok=True)
-        for path in folders:
-            if changed_at(path) < latest and not any(path.iterdir()):
+            elif path.is_dir() and not any(path.iterdir()):
                 path.rmdir()
 
     def remove(self) -> None:

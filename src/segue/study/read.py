@@ -56,7 +56,7 @@ def read_mapping(path: Path, mend: str) -> dict[str, Any]:
 
 def study_of(content: dict[str, Any], overrides: Iterable[str] = (), *, where: str) -> Study:
     """Override and check what a study's file says; `where` is what messages call it."""
-    content = with_rule(content)
+    content = with_rule(with_named_baselines(content))
     check_keys(content, Study, where=where)
     arguments = list(overrides)
     for argument in arguments:
@@ -92,6 +92,18 @@ def with_rule(content: dict[str, Any]) -> dict[str, Any]:
     if (levels := cohort["percentiles"]) is not None:
         rest["intensity"] = {"percentiles": levels, "per": "image", "usual": cohort.get("intensity", [0, 255])}
     return content | {"cohort": rest}
+
+
+def with_named_baselines(content: dict[str, Any]) -> dict[str, Any]:
+    """A study's content, its `baselines` with their settings: runs of before have a list of names.
+
+    >>> with_named_baselines({"baselines": []}), with_named_baselines({"baselines": ["warp"]})
+    ({'baselines': {}}, {'baselines': {'warp': {}}})
+    """
+    names = content.get("baselines")
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        return content
+    return content | {"baselines": {name: {} for name in names}}
 
 
 def with_partition_options(content: dict[str, Any], arguments: list[str]) -> tuple[dict[str, Any], list[str]]:
