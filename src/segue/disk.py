@@ -10,6 +10,7 @@ from pathlib import Path
 from segue.errors import InputError
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+IN_THE_WAY = (errno.EEXIST, errno.ENOTDIR)
 NO_FSYNC = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF)  # a file system that has no such thing
 MANY = 256  # files; more are flushed all at once
 
@@ -57,6 +58,8 @@ def disk_refusal(path: Path, error: OSError, room: int, held: int) -> str:
         free = free_bytes(path)
         needs = f"it needs {in_bytes(room)}" if room else f"it needs more than {in_bytes(held + free)}"
         return f"{said}: {needs}, {in_bytes(free)} are free there; make room, then give the same command again"
+    if error.errno in IN_THE_WAY:
+        return f"{said}: a file stands where a folder is to be; name another folder"
     needs = f": it needs {in_bytes(room)}" if room else ""
     return f"{said}{needs}; have {path.absolute().parent.name or 'the folder'} made writable, or name another folder"
 

@@ -51,7 +51,7 @@ def locked(lock: Path, of: Path, *, mend: str, stays: bool = False) -> Iterator[
 def taken(held: BaseFileLock, lock: Path, of: Path, mend: str) -> bool:
     """Take a lock; False where the file system gives none, which is said."""
     try:
-        with writing(lock):
+        with writing(of):
             lock.parent.mkdir(parents=True, exist_ok=True)
             try:
                 held.acquire()

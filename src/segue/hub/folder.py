@@ -55,6 +55,8 @@ def read_model(folder: Path, *, method: str | None, device: str | torch.device) 
     tensors = read_tensors(folder / TENSORS, mend=EXPORT_AGAIN)
     try:
         return assembled(folder, settings, tensors, device)
+    except InputError:  # it names the file, and the mend
+        raise
     except UNFIT as error:  # other arguments, or weights of other shapes
         raise InputError(
             f"{folder}: was exported by segue {settings['segue']} and does not fit segue {__version__} "

@@ -41,7 +41,10 @@ def read_png(path: Path, *, labels: bool) -> Pixels:
             with alpha, or there are more pixels than Pillow takes for safe.
     """
     with path.open("rb") as stream:
-        depth, colour = struct.unpack(">BB", stream.read(26)[24:])
+        head = stream.read(26)
+    if not is_png(head) or len(head) < 26:
+        raise InputError(f"{path}: cannot be decoded (by its content it is no PNG file); export it again")
+    depth, colour = struct.unpack(">BB", head[24:])
     if labels and colour not in (GREY, PALETTE):
         raise InputError(f"{path}: is in colour or has alpha, but a mask has one channel; save it as 8-bit grey labels")
     if depth == 16 and colour == GREY_ALPHA:
