@@ -23,6 +23,7 @@ from segue.explorer.panel import title
 from segue.explorer.pictures import data_uri, display_grey, png
 from segue.explorer.private_folder import scratch
 from segue.files import fitting_name
+from segue.quoting import in_comment, in_python
 from segue.report.figure import figure1
 from segue.report.figure_row import FigureRow
 from segue.text import in_digits, typeset_unit
@@ -154,7 +155,7 @@ def snippet(explored: Explored, chosen: Chosen, answer: Answer) -> str:
     more += "" if answer.propagate else ", propagate=False"
     more += f", hold={list(answer.hold)}" if answer.hold else ""
     body = [
-        f"model = segue.load({model!r}, method=method)",
+        f"model = segue.load({in_python(model)}, method=method)",
         chosen.code,
         f"answer = model.counterfactual(image, do={answer.do}{more})",
         "answers[method] = answer.image[0, 0].numpy()",
@@ -162,7 +163,7 @@ def snippet(explored: Explored, chosen: Chosen, answer: Answer) -> str:
     ]
     head = [*chosen.imports[:1], "", "import segue", *chosen.imports[1:]] if chosen.imports else ["import segue"]
     loop = textwrap.indent("\n".join(body), "    ")
-    where = [f"# Run it in the folder that has {model!r} in it."] if opened.is_absolute() else []
+    where = [f"# Run it in the folder that has {in_comment(model)} in it."] if opened.is_absolute() else []
     return "\n".join([*where, *head, "", "answers = {}", f"for method in {methods}:", loop, ""])
 
 

@@ -13,6 +13,7 @@ asking: ContextVar[str] = ContextVar("asking", default="")
 """The address that the current request comes from."""
 WINDOW_SECONDS = 300.0  # seconds
 PER_ADDRESS, IN_ALL = 5, 60  # failed logins in the window, after which further ones have to wait
+RULE = f"After {PER_ADDRESS} failed logins you have to wait for {WINDOW_SECONDS / 60:g} minutes."
 
 log = logging.getLogger("segue.explorer.logins")
 

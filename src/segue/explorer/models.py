@@ -28,6 +28,7 @@ from segue.nets.segmentor import Segmentor
 from segue.nets.weights import load_pretrained
 from segue.pipeline.common import device
 from segue.pipeline.recipes import recipes
+from segue.quoting import in_comment, in_python
 
 KEPT = 64  # abductions that are kept, of whatever user; each is a few times as large as its image
 
@@ -218,11 +219,11 @@ def reading(source: Source, index: int, model: str) -> tuple[str, tuple[str, ...
     """
     if isinstance(source, StoreImages):
         row, path, id = int(source.rows[index]), portable(source.path, Path(model)), source.ids[index]
-        code = f'image = Store(Path({path!r})).read(np.array([{row}]))["image"]  # {id!r}'
+        code = f'image = Store(Path({in_python(path)})).read(np.array([{row}]))["image"]  # {in_comment(id)}'
         return code, ("from pathlib import Path\n\nimport numpy as np", "from segue.cohort import Store")
     if isinstance(source, FolderImages):
         path = portable(source.files[source.ids[index]], source.path.parent)
-        return f"image, _ = model.read({path!r})", ()
+        return f"image, _ = model.read({in_python(path)})", ()
     return f"image = model.examples()[{index} : {index + 1}]", ()
 
 

@@ -106,13 +106,13 @@ def serve_page(
     page: Prepared, *, host: str, port: int, users: Sequence[tuple[str, str]] = (), names: Sequence[str] = ()
 ) -> tuple[str, Callable[[], None]]:
     """`serve`, of a page that is prepared."""
-    from segue.explorer.logins import Logins
+    from segue.explorer.logins import RULE, Logins
 
     settings = private_server(page, host, names) | appearance()
+    if users:  # gradio's login does not show why a login has to wait
+        settings |= {"auth": Logins(users), "auth_message": RULE}
     try:
-        _, address, _ = page.blocks.launch(
-            server_name=host, server_port=port, auth=Logins(users) if users else None, **settings
-        )
+        _, address, _ = page.blocks.launch(server_name=host, server_port=port, **settings)
     except OSError:
         page.folder.remove()
         raise InputError(f"--port {port}: is in use; give another, or 0 for any that is free") from None

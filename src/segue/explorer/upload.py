@@ -15,6 +15,7 @@ from segue.errors import InputError
 from segue.explorer.limit import MAX_BYTES
 from segue.explorer.models import Chosen
 from segue.generation.source import case_of
+from segue.quoting import in_python
 
 GONE = "is no longer here (uploads are kept for an hour); upload it again"
 
@@ -104,7 +105,7 @@ def read(upload: Upload, model: Model, *, slice: int | None, covariates: Mapping
     given = {name: float(value) for name in names if (value := covariates.get(name)) is not None}
     case = case_of(upload.name, found, upload.path, model.grid.size, given, slice=place)
     where = "" if place is None else f", slice={place}"
-    return Chosen(case, f"image, _ = model.read({upload.name!r}{where})")
+    return Chosen(case, f"image, _ = model.read({in_python(upload.name)}{where})")
 
 
 def place(upload: Upload, slice: int) -> int | None:
