@@ -56,7 +56,7 @@ def in_mermaid(text: str) -> str:
     """A node's label in Mermaid: as it is where it is one word, else in quotes, with Mermaid's own entities.
 
     >>> in_mermaid("lumen@mid"), in_mermaid('a"] --> b[')
-    ('lumen@mid', '"a#quot;] --> b["')
+    ('lumen@mid', '"a#quot;] --#gt; b["')
     """
     if re.fullmatch(r"[\w@.-]+", text):
         return text
