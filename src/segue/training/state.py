@@ -22,6 +22,8 @@ from segue.files import write_bytes
 from segue.hardware import Precision
 from segue.text import one_line
 
+NO_ZIP = (OSError, ValueError, KeyError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error)
+"""What zipfile and torch say of a file that is damaged."""
 CHECKPOINT, EARLIER = "checkpoint.pt", "checkpoint-before.pt"
 SAVED = ("skipped", "suspect", "in_a_row", "recent", "tail", "best", "kept", "score")
 """What a checkpoint keeps of `State`, by the same names."""
@@ -183,11 +185,12 @@ class State:
         for one in (path, path.with_name(EARLIER)):
             if not one.exists():
                 continue
-            if fault := fault_of(one):
+            try:
+                content = read_checkpoint(one)
+            except Damaged as error:
                 if processes.is_main():
-                    print(f"warning: {one}: is damaged ({fault}); training goes on from before it", file=sys.stderr)
+                    print(f"warning: {one}: is damaged ({error}); training goes on from before it", file=sys.stderr)
                 continue
-            content = torch.load(one, weights_only=True, map_location="cpu")
             try:
                 self.load(content)
             except (KeyError, ValueError, RuntimeError) as error:
@@ -207,14 +210,22 @@ class State:
             setattr(self, name, content[name])
 
 
-def fault_of(path: Path) -> str | None:
-    """What is wrong with a checkpoint, which is a zip file; None where each part has the checksum that is in the file.
+class Damaged(Exception):
+    """A checkpoint is not as it was written; the message says what was seen of that."""
 
-    torch writes the checksums (CRC-32) and does not look at them.
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """What `State.save` wrote: a zip file, in which torch wrote the checksum (CRC-32) of each part.
+
+    torch does not look at the checksums when it reads.
+
+    Raises:
+        Damaged: the file is cut short, or a part has another checksum.
     """
     try:
         with zipfile.ZipFile(path) as parts:
-            bad = parts.testzip()
-    except (OSError, ValueError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error, EOFError) as error:
-        return one_line(error)[:120]
-    return bad and f"the checksum of {bad} is another"
+            if bad := parts.testzip():
+                raise Damaged(f"the checksum of {bad} is another")
+        return torch.load(path, weights_only=True, map_location="cpu")
+    except NO_ZIP as error:
+        raise Damaged(one_line(error)[:120]) from None
