@@ -6,7 +6,7 @@ RUNS ?= runs
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test slow lint types results full baselines tuning ablations models leaderboard use rank bench scm coupled \
-  screenshots explore clean
+  screenshots explore faults lock bom licences clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -22,8 +22,9 @@ $(VENV)/ready-dev: $(VENV)/ready
 	@touch $@
 
 # The papers' four methods, segue's own without its ensemble and without paint, at smaller budgets than `make results`.
-DEMO := --name coronary-demo --hvae.budget.steps 300 --finetune.budget.steps 120 --evaluate.images 60 --finetune.variants "{ \
-  segue_move_only: {panel: false, budget: {steps: 130}}, segue: {panel: false, budget: {steps: 60}}}"
+DEMO := --name coronary-demo --segmentor.budget.steps 300 --judge.budget.steps 300 --regressor.budget.steps 240 \
+  --hvae.budget.steps 240 --finetune.budget.steps 80 --evaluate.images 40 --finetune.variants "{ \
+  segue_move_only: {panel: false, budget: {steps: 90}}, segue: {panel: false, budget: {steps: 40}}}"
 demo: $(VENV)/ready ## train and judge six methods on the coronary phantom, to runs/coronary-demo/report
 	$(BIN)/segue run studies/coronary-phantom.yaml --runs $(RUNS) $(DEMO)
 
@@ -170,5 +171,30 @@ explore: $(VENV)/ready ## ask the demo's models for counterfactuals with sliders
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[explore]"
 	$(BIN)/segue explore $(RUNS)/coronary-demo
 
+faults: $(VENV)/ready-dev ## damaged and hostile files, kills, full disks, hostile clients: all of tests/faults, figures to results/faults
+	rm -rf results/faults && mkdir -p results/faults
+	SEGUE_FAULTS=results/faults $(BIN)/python -m pytest -m "slow or not slow" tests/faults
+
+# Tools of a release stand in an environment of their own: they are no part of what they list.
+TOOLS := .tools
+$(TOOLS)/ready:
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check uv==0.9.7 cyclonedx-bom==7.5.0 pip-licenses==5.5.5
+	@touch $@
+
+lock: $(TOOLS)/ready ## requirements.lock: every version of constraints.txt with the hashes of its files
+	$(TOOLS)/bin/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
+	  -c constraints.txt --default-index https://pypi.org/simple --quiet --output-file requirements.lock
+
+BOM ?= dist/segue.cdx.json
+bom: $(VENV)/ready $(TOOLS)/ready ## the bill of materials (CycloneDX) of the environment that a user gets
+	@mkdir -p $(dir $(BOM))
+	$(TOOLS)/bin/cyclonedx-py environment $(BIN)/python --output-format JSON --output-file $(BOM)
+
+licences: $(VENV)/ready-dev $(TOOLS)/ready ## docs/licences.md: the licence of every package of the environment
+	{ printf '# Licences of dependencies\n\n`make licences` writes this page: all packages of the environment of the tests, their own word.\n\n'; \
+	  $(TOOLS)/bin/pip-licenses --python=$(BIN)/python --format=markdown --from=mixed --ignore-packages segue-counterfactual; \
+	} > docs/licences.md
+
 clean: ## remove the environment and the caches; runs/ stays
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(TOOLS) .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -66,7 +66,7 @@ def judged(study: Study, name: str) -> dict[str, float]:
     mechanism = Workshop(study).mechanism(recipes(study)[name]).eval().requires_grad_(False)
     rows, still = [], []
     for one in asked(title=f"judge {name}"):
-        rows.append(effect_rows(of_mechanism(mechanism).answer(one.questions), parents, judge, one))
+        rows.append(effect_rows(of_mechanism(mechanism).moved(one.questions), parents, judge, one))
         still.append(distance_rows([one.facts.image] * one.facts.measured, one))
     effects = pl.concat(rows)
     error = error_rows(effects, asked.sd)["error"].to_numpy()

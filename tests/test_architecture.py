@@ -9,7 +9,8 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "segue"
 LAYERS = [
-    {"errors", "files", "hardware", "processes", "progress", "text", "yaml_text"},
+    {"bounds", "disk", "errors", "files", "hardware", "locks", "processes", "progress", "quoting", "sealed"}
+    | {"tensor_file", "text", "yaml_text"},
     {"cohort"},
     {"phantom", "anatomy", "straightening"},
     {"causal"},
@@ -113,3 +114,15 @@ def test_only_the_hvae_knows_what_an_hvae_is(word):
     own = {"mechanisms/hvae.py", "nets/hvae.py", "nets/gaussian.py"}
     files = {str(p.relative_to(SOURCE)): p.read_text() for p in SOURCE.rglob("*.py")}
     assert {name for name, text in files.items() if re.search(word, text)} <= own
+
+
+def test_every_picture_is_opened_in_a_named_format():
+    """Pillow's other formats start programs (EPS), or are decoded by code that nobody here has read."""
+    calls = [
+        (name, node)
+        for name, tree in modules().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "Image.open"
+    ]
+    assert len(calls) > 3
+    assert [name for name, call in calls if "formats" not in {one.arg for one in call.keywords}] == []

@@ -11,6 +11,7 @@ from scipy import stats
 from benchmarks.use import augmentation, bias, progression
 from benchmarks.use.record import Rows, interval, paired, settings_of
 from segue.engine.method import Method, of_function
+from segue.mechanisms.base import Moved
 from segue.phantom import VARIABLES, areas
 
 SETTINGS = {"counterfactuals": 3, "variables": 1, "change": 1.5, "share": 0.5, "size": list(tiny.SIZE)}
@@ -46,10 +47,7 @@ def test_masks_of_a_moved_image_are_the_moved_masks():
     parents, image = tiny.bar_parents(), tiny.bars(3, seed=0)
     down = torch.zeros(3, 2, *tiny.SIZE)
     down[:, 0] = -2.0  # x* at p shows x at p - 2
-    moved = Method(
-        lambda questions: [image.roll(2, dims=2)] * len(questions.requests),
-        displacements=lambda questions: [down] * len(questions.requests),
-    )
+    moved = Method(lambda questions: [Moved(image.roll(2, dims=2), down)] * len(questions.requests))
     fractions = (image > 0).float()
     made = augmentation.made_by(moved, parents, augmentation.Pairs(image, fractions), SETTINGS, seed=0)
     assert made.image.shape == (3, 3, 1, *tiny.SIZE)

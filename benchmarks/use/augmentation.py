@@ -26,11 +26,13 @@ from segue.engine.method import Method, Questions, of_mechanism
 from segue.evaluation.shift import SHIFTS, shifted
 from segue.hardware import channels_last
 from segue.hub.load import study_at
+from segue.mechanisms.base import Moved
 from segue.mechanisms.diffeomorphism import resample
 from segue.nets.segmentor import Segmentor
-from segue.pipeline.common import augmentation, grid_of, open_store, save_tensors
+from segue.pipeline.common import augmentation, grid_of, open_store
 from segue.pipeline.recipes import Workshop, recipes
 from segue.study.derived import variables
+from segue.tensor_file import save_tensors
 from segue.training.batches import Batch
 from segue.training.objectives import Augmentation, Segmentation
 
@@ -124,14 +126,17 @@ def made_by(method: Method, parents: Parents, pairs: Pairs, settings: Settings, 
         facts = Facts(image, areas, parents.weights(frames, tuple(image.shape[2:])), pixel_area)
         asked = requests(areas, parents.sd, settings, seed + first)
         questions = Questions(tuple(map(str, range(len(image)))), facts, asked)
-        answers = method.answer(questions)
-        if method.displacements is not None:
-            masks = [resample(fractions, one).clamp(0, 1) for one in method.displacements(questions)]
-        else:
-            masks = [parents.segmentor.soft(one) for one in answers]
-        made = [resized(Pairs(*one), settings) for one in zip(answers, masks, strict=True)]
+        answers = [(one.image, masks_of(one, fractions, parents)) for one in method.moved(questions)]
+        made = [resized(Pairs(*one), settings) for one in answers]
         parts.append([torch.stack(one, dim=1) for one in zip(*made, strict=True)])
     return Pairs(*(torch.cat(one) for one in zip(*parts, strict=True)))
+
+
+def masks_of(answer: Moved, fractions: Tensor, parents: Parents) -> Tensor:
+    """Masks of an answer (batch, structure, *space): those of the factual image, moved, or else what the guide sees."""
+    if answer.displacement is None:
+        return parents.segmentor.soft(answer.image)
+    return resample(fractions, answer.displacement).clamp(0, 1)
 
 
 def made_by_run(cohort: Cohort, name: str, cache: Path) -> Pairs:

@@ -31,6 +31,17 @@ def typeset(text: str) -> str:
     return re.sub(r"(?<![\w.])-(?=\d)", "−", typeset_unit(text))
 
 
+def without_folders(text: str) -> str:
+    """Text for others: of each absolute path in it only the last part, since folders tell of people and machines.
+
+    >>> without_folders("/home/ada/scans/p1.png: is damaged; see docs/formats.md")
+    'p1.png: is damaged; see docs/formats.md'
+    >>> without_folders("segue run /home/ada/a.yaml --cohort.folder=/data")
+    'segue run a.yaml --cohort.folder=data'
+    """
+    return re.sub(r"(?<![\w/.<])/(?=[^\s/])(?:[^/\s:;,'\"]+/)*", "", text)
+
+
 def one_line(error: BaseException) -> str:
     """An exception's message on one line, or its type where it has no message.
 
@@ -38,6 +49,16 @@ def one_line(error: BaseException) -> str:
     'two lines'
     """
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def shortened(text: str, most: int = 80) -> str:
+    """A text of others as part of a message: on one line, and cut where it is long.
+
+    >>> shortened("two\\nlines"), shortened("x" * 300, most=5)
+    ('two lines', 'xxxxx…')
+    """
+    line = " ".join(text[: 4 * most].split())
+    return line if len(line) <= most else line[:most] + "…"
 
 
 def in_digits(value: float, *, digits: int = 3) -> str:

@@ -5,6 +5,7 @@ only `true` and `false` are booleans, `010` is ten, `1e-3` is a number, two equa
 every key is text as it is written: a structure may be called `no`, and a code `01`.
 """
 
+import itertools
 import math
 import re
 from pathlib import Path
@@ -13,11 +14,13 @@ from typing import Any
 import yaml
 
 from segue.errors import InputError
-from segue.text import one_line
+from segue.text import one_line, shortened
 
 BOOL, NULL = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:null"
 INT, FLOAT = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"
 MERGE = "tag:yaml.org,2002:merge"  # `<<: *anchor`, which is no part of the schema, but is in use
+DEEPEST, MOST_VALUES, LONGEST_NUMBER, LONGEST_TEXT_OF_YAML = 40, 100_000, 100, 1_000_000
+"""Levels, values once anchors are followed, characters of a whole number, and characters in all."""
 CORE_SCHEMA = (
     (BOOL, r"true|True|TRUE|false|False|FALSE", "tTfF"),
     (NULL, r"~|null|Null|NULL|", ["~", "n", "N", ""]),
@@ -37,6 +40,24 @@ class CoreLoader(yaml.SafeLoader):
     """
 
     yaml_implicit_resolvers: dict[Any, Any] = {}  # noqa: RUF012
+
+    def __init__(self, stream: Any) -> None:
+        super().__init__(stream)
+        self.depth, self.sizes = 0, dict[int, int]()
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """Refuse what is nested too deeply, and anchors by which a short text says very much."""
+        line, self.depth = self.peek_event().start_mark.line + 1, self.depth + 1
+        if self.depth > DEEPEST:
+            raise InputError(f"line {line}: is nested more than {DEEPEST} levels deep; write it flatter")
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        inner = node.value if isinstance(node, yaml.CollectionNode) else []
+        inner = itertools.chain.from_iterable(inner) if isinstance(node, yaml.MappingNode) else inner
+        size = self.sizes[id(node)] = 1 + sum(self.sizes.get(id(one), 1) for one in inner)
+        if size > MOST_VALUES:
+            raise InputError(f"line {line}: says more than {MOST_VALUES:,} values, anchors included; say less")
+        return node
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         """Keys are text as it is written; two equal ones are refused with their line."""
@@ -64,6 +85,9 @@ class CoreLoader(yaml.SafeLoader):
     def construct_yaml_int(self, node: Any) -> int:
         """`0o17` is octal, `0x1F` hexadecimal, and everything else decimal."""
         text = str(self.construct_scalar(node))
+        if len(text) > LONGEST_NUMBER:
+            line = node.start_mark.line + 1
+            raise InputError(f"line {line}: a number of {len(text):,} digits; give {LONGEST_NUMBER} at most")
         return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
 
     def construct_yaml_float(self, node: Any) -> float:
@@ -102,12 +126,14 @@ def load_yaml(text: str) -> Any:
     Traceback (most recent call last):
     segue.errors.InputError: line 1: heart is given already in line 1; keep one of them
     """
+    if len(text) > LONGEST_TEXT_OF_YAML:
+        raise InputError(f"has more than {LONGEST_TEXT_OF_YAML:,} characters; say less")
     try:
         return yaml.load(text, CoreLoader)
     except (yaml.YAMLError, ValueError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"not a YAML file: {one_line(error)}") from None
+        raise InputError(f"not a YAML file: {shortened(one_line(error), most=300)}") from None
 
 
 def read_yaml(path: Path) -> Any:
@@ -120,7 +146,8 @@ def read_yaml(path: Path) -> Any:
     'coronary-phantom'
     """
     try:
-        return load_yaml(path.read_text(encoding="utf-8-sig"))
+        with path.open(encoding="utf-8-sig") as stream:
+            return load_yaml(stream.read(LONGEST_TEXT_OF_YAML + 1))
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     except (UnicodeDecodeError, OSError) as error:

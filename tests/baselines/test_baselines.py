@@ -101,7 +101,7 @@ def test_without_guidance_the_inversion_is_undone(parts, questions):
     """What each step loses on the way up is kept on the way down."""
     method = BASELINES["guided_diffusion"](parts, depth=0.5, scale=0.0)
     (null,) = method.respond(questions._replace(requests=questions.requests[:1]))
-    assert torch.allclose(null, questions.facts.image, atol=1e-5)
+    assert torch.allclose(null.image, questions.facts.image, atol=1e-5)
 
 
 def test_guidance_of_a_linear_error_meets_it_in_one_step():
@@ -119,7 +119,7 @@ def test_in_painting_stays_in_the_band(parts, questions):
     changed = (more - facts.image).abs()
     assert changed[..., 32:].max() == 0 and changed[:, :, 15:17, 15:17].max() < 0.01 < changed.max()
     assert (less - facts.image).abs()[..., :32].max() == 0 < (less - facts.image).abs().max()
-    first, second = (method.draw(questions)[1] for _ in range(2))
+    first, second = (method.draw(questions)[1].image for _ in range(2))
     assert not torch.equal(first, second) and torch.equal(method.answer(questions)[1], more)
 
 

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segue.causal.request import Intervention, ParentSpace, Request, known_variable, resolve
+from segue.causal.request import PATTERNS, Intervention, ParentSpace, Request, known_variable, resolve
 from segue.causal.scm import SCM
 from segue.errors import InputError
 
@@ -160,3 +160,46 @@ def test_what_cannot_be_asked_is_refused_in_one_line(request_, message):
     with pytest.raises(InputError, match=message) as caught:
         resolve([Request(), request_], PA, space(graph=True))
     assert "\n" not in str(caught.value)
+
+
+HUGE = ["1e39", "-1e39", "1e300", "+1e300sd", "-1e300sd", "+1e300%", 1e39, 1e308]
+
+
+@pytest.mark.parametrize("text", HUGE)
+def test_a_value_beyond_single_precision_is_refused(text):
+    space = ParentSpace(("a@x", "age"), 1, torch.ones(2), torch.rand(9, 2).sort(0).values)
+    for name in space.names:
+        with pytest.raises(InputError, match=rf"{name}: .*beyond the numbers that can be computed with; ask for less"):
+            resolve([Request({name: text})], torch.tensor([[2.0, 4.0]]), space)
+
+
+LONG = ["1" * 20_000 + "x", "1" * 20_000, "+" * 20_000, "1" + " " * 20_000 + "1", 10**5000]
+
+
+@pytest.mark.parametrize("text", LONG, ids=range(len(LONG)))
+def test_a_long_request_is_refused_at_once_and_in_few_words(text):
+    with pytest.raises(InputError) as caught:
+        Intervention.parse("v" * 5000, text)
+    assert len(str(caught.value)) < 400
+
+
+def test_the_pattern_of_a_number_matches_each_digit_in_one_way():
+    digits = "1" * 3000
+    for text in (f"{digits}x", f"{digits}.{digits}x", f"q{digits}e", f"1e{digits}x"):
+        for pattern in PATTERNS.values():  # a second way would take seconds
+            assert pattern.match(text) is None
+
+
+class Broken(SCM):
+    """A causal model whose numbers are damaged."""
+
+    def counterfactual(self, factual, do, *, hold=(), generator=None):
+        return torch.full_like(factual, math.nan)
+
+
+def test_what_follows_from_a_request_is_finite():
+    kinds = {name: {"kind": "continuous"} for name in ("a@x", "age")}
+    broken = Broken(names=["a@x", "age"], graph={"a@x": ["age"]}, kinds=kinds)
+    space = ParentSpace(("a@x", "age"), 1, torch.ones(2), torch.rand(9, 2).sort(0).values, scm=broken)
+    with pytest.raises(InputError, match=r"a@x: what follows from do\(age\) is no number; ask for less"):
+        resolve([Request({"age": 50})], torch.tensor([[2.0, 4.0]]), space)

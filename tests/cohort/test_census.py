@@ -9,12 +9,19 @@ from segue.errors import InputError
 
 
 def records(present):
-    """One image each, with these structures of two."""
+    """One image each, with these structures of two; no two masks are the same."""
     for i, has in enumerate(present):
         fractions = np.zeros((2, 2, 2), np.float32)
         for k in has:
-            fractions[k, 0, 0] = 0.25
-        yield Record(f"p{i}", f"p{i}", np.zeros((1, 2, 2), np.float32), fractions)
+            fractions[k, 0, 0] = 1 / (2 + i)
+        yield Record(f"p{i}", f"p{i}", np.arange(4, dtype=np.float32).reshape(1, 2, 2), fractions)
+
+
+def images_of(*, mask=lambda i: [[1 / (2 + i), 0]], image=lambda i: [[0, 1 + i]], count=8, splits=None):
+    """A cohort of one structure, as it passes the census."""
+    found = [Record(f"p{i}", f"p{i}", np.float32([image(i)]), np.float32([mask(i)])) for i in range(count)]
+    census = Census(("heart",), splits or ["guide"] * count)
+    return census, lambda: list(census.counted(iter(found)))
 
 
 def test_a_structure_that_a_split_lacks_is_refused_before_the_last_record():
@@ -56,3 +63,35 @@ def test_a_covariate_that_does_not_vary_where_it_is_learnt_is_refused(ages, refu
         return check_varying(rows, splits)
     with pytest.raises(InputError, match=r"'age' is .* in all 2 images of the split 'guide'"):
         check_varying(rows, splits)
+
+
+def test_one_structure_with_the_same_mask_everywhere_is_refused():
+    with pytest.raises(InputError, match=r"heart: has the same mask in all 8 images of the split 'guide'"):
+        images_of(mask=lambda i: [[1, 0]])[1]()
+
+
+def test_a_structure_in_one_training_image_is_refused():
+    with pytest.raises(InputError, match=r"heart: is in one mask of the split 'guide' \(8 images\)"):
+        images_of(mask=lambda i: [[float(i == 3), 0]])[1]()
+
+
+@pytest.mark.parametrize("black", [4, 8])
+def test_a_split_of_black_images_is_refused(black):
+    with pytest.raises(InputError, match=rf"{black} of 8 images of the split 'guide' are of one value \(p0 first\)"):
+        images_of(image=lambda i: [[0, float(i >= black)]])[1]()
+
+
+def test_a_few_black_images_are_said():
+    census, count = images_of(image=lambda i: [[0, float(i > 1)]])
+    assert len(count()) == 8
+    assert census.remarks() == ["2 of 8 images are of one value (p0, p1)"]
+
+
+@pytest.mark.parametrize("worst", [1e25, -1e25, 5e4])
+def test_an_image_of_another_order_of_magnitude_is_named(worst):
+    with pytest.raises(InputError, match=r"image p5: holds values up to .*, the cohort's median is 4"):
+        images_of(image=lambda i: [[0, worst if i == 5 else 4.0]])[1]()
+
+
+def test_metal_in_one_image_is_no_other_order_of_magnitude():
+    assert len(images_of(image=lambda i: [[-1024, 30_000 if i == 5 else 300.0]])[1]()) == 8

@@ -1,4 +1,5 @@
 import gzip
+import os
 import shutil
 
 import nibabel as nib
@@ -6,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from segue.cli import main
 from segue.cohort import FolderSettings, list_folder, read_folder, read_image
 from segue.errors import InputError
 
@@ -317,3 +319,13 @@ def test_several_labels_may_be_one_structure(folder):
 def test_a_table_of_which_nothing_is_used_need_not_be_whole(folder):
     write_table(folder, "name,age", [["patient0_slice0", "1"], ["patient0_slice0", "2"]])
     assert len(read(folder)) == 6
+
+
+def test_a_name_that_is_no_text_is_refused(tmp_path, capsys):
+    for kind in ("images", "masks"):
+        (tmp_path / kind).mkdir()
+        save_png(tmp_path / kind / "p.png", np.ones((4, 4), np.uint8))
+        os.rename(tmp_path / kind / "p.png", tmp_path / kind / "p\udcff.png")
+    with pytest.raises(InputError, match="its name is not in UTF-8; rename it"):
+        list_folder(tmp_path, FolderSettings({"heart": 1}, (4, 4)))
+    assert main(["variables", "no\udcffwhere"]) == 2 and "no\\udcffwhere" in capsys.readouterr().err

@@ -6,8 +6,8 @@ import torch
 
 from segue.cohort import Record, Store, write_store
 from segue.cohort.intensity import CT_WINDOWS, Intensity, asked_intensity, make_intensity
-from segue.cohort.store import keep_intensity
 from segue.cohort.values import found_intensity, misfit, percentiles_of, sampled_values, training_images
+from segue.cohort.write_store import keep_intensity
 from segue.errors import InputError
 
 SIZE = (6, 5)

@@ -36,7 +36,7 @@ def write(path, records, size=SIZE, **kwargs):
 @pytest.fixture
 def small_chunks(monkeypatch):
     """Five images to a chunk, so that a handful of images makes several."""
-    monkeypatch.setattr("segue.cohort.store._CHUNK_BYTES", 5 * 4 * 24)
+    monkeypatch.setattr("segue.cohort.write_store._CHUNK_BYTES", 5 * 4 * 24)
 
 
 @pytest.mark.parametrize("total", [None, 17, 10, 30])
@@ -58,7 +58,7 @@ def test_what_is_written_is_read(tmp_path, total):
     assert store.table.columns == ["id", "subject", "split", "age"]
     assert store.table["id"].to_list() == [record.id for record in records]
     assert store.table["age"].to_list() == [record.covariates["age"] for record in records]
-    assert not (tmp_path / "store.partial").exists()
+    assert [child.name for child in tmp_path.iterdir()] == ["store"]
 
 
 def test_splits_partition_the_images_by_subject(tmp_path):
@@ -128,7 +128,7 @@ def test_kill_leaves_nothing_at_the_path_and_can_be_repeated(tmp_path):
     process.start()
     process.join(60)
     assert process.exitcode == -signal.SIGKILL
-    assert not path.exists() and (tmp_path / "store.partial").exists()
+    assert not path.exists() and (tmp_path / ".partial-store").exists()
     assert len(write(path, map(make_record, range(16)))) == 16
     assert [child.name for child in tmp_path.iterdir()] == ["store"]
 

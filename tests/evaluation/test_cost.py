@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from segue.causal.facts import Facts
-from segue.engine.method import Method, Questions, of_function
+from segue.engine.method import Method, Questions, of_function, still
 from segue.evaluation.cost import cost_of_answer
 
 FACTS = Facts(torch.zeros(1, 1, 8, 16), torch.ones(1, 2), torch.ones(1, 2, 8, 16), torch.ones(1))
@@ -33,4 +33,4 @@ def test_threads_are_as_before_and_images_on_disk_cost_nothing_here():
     seen = []
     cost_of_answer(of_function(lambda facts, requested: seen.append(torch.get_num_threads()) or facts.image), QUESTION)
     assert set(seen) == {1} and torch.get_num_threads() == before
-    assert cost_of_answer(Method(lambda questions: [], open_ended=False), QUESTION) == {}
+    assert cost_of_answer(Method(still(lambda questions: []), open_ended=False), QUESTION) == {}

@@ -10,7 +10,7 @@ from painter import NAMES, PA, VALUES, Painter, asked, paint
 
 from segue.anatomy import AxisPartition, Variables
 from segue.causal.parents import Parents
-from segue.engine.method import Method, of_function, of_mechanism, set_one
+from segue.engine.method import Method, of_function, of_mechanism, set_one, still
 from segue.evaluation.asked import Asked, draw_requests, translated
 from segue.evaluation.effect import change, distance_rows, effect_rows
 from segue.evaluation.truth import Truth
@@ -18,7 +18,7 @@ from segue.evaluation.truth import Truth
 
 def effects(mechanism, judge, batches, *, particles=1) -> pl.DataFrame:
     method = of_mechanism(mechanism, particles=particles)
-    return pl.concat(effect_rows(method.answer(one.questions), mechanism.parents, judge, one) for one in batches)
+    return pl.concat(effect_rows(method.moved(one.questions), mechanism.parents, judge, one) for one in batches)
 
 
 def table(mechanism, values=VALUES, particles=1) -> pl.DataFrame:
@@ -163,8 +163,8 @@ WELL_POSED = [[True, True, True, True], [True, False, True, True], [False, True,
 def test_an_oracle_meets_every_request_and_goes_nowhere_else():
     parents = Painter().parents
     one = knowing(parents, WELL_POSED)
-    oracle = Method(lambda _: list(one.truth.image.unbind(1)), open_ended=False)
-    found = effect_rows(oracle.answer(one.questions), parents, tiny.Channels(), one)
+    oracle = Method(still(lambda _: list(one.truth.image.unbind(1))), open_ended=False)
+    found = effect_rows(oracle.moved(one.questions), parents, tiny.Channels(), one)
     for measured in ("judge", "guide"):
         assert (found[measured] - found["requested"]).abs().max() < 1e-4
     assert found["off_target"].max() < 1e-4 and found["outside"].max() < 1e-5

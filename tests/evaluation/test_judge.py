@@ -8,7 +8,7 @@ import tiny
 import torch
 from painter import HEIGHT, PA, VALUES, WIDTH, Painter, asked, paint
 
-from segue.engine.method import Method, of_function, of_mechanism
+from segue.engine.method import Method, of_function, of_mechanism, still
 from segue.evaluation.asked import Asked
 from segue.evaluation.judge import Judge, Judged, axioms_of, factual_features, judged
 
@@ -139,7 +139,7 @@ def test_pictures_are_the_images_that_were_judged():
 
 def test_images_made_elsewhere_have_no_axioms_and_no_likelihood():
     parents = Painter().parents
-    fixed = Method(lambda questions: [questions.facts.image] * len(questions.requests), open_ended=False)
+    fixed = Method(still(lambda questions: [questions.facts.image] * len(questions.requests)), open_ended=False)
     found = judged(fixed, in_batches(parents), Judge(parents, Features()))
     assert found.checks == {} and len(found.effects) == 12
     assert axioms_of(found.checks) == {"realism": {}}

@@ -1,18 +1,22 @@
 """Downloaded files reproduce the request and have the geometry of the input."""
 
+import ast
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import nibabel
 import numpy as np
 import pytest
 import small_study
 from PIL import Image
+from tiny_explored import tiny_explored
 
 from segue.explorer import download, upload
 from segue.explorer.asking import ask
-from segue.explorer.models import explored
+from segue.explorer.models import Chosen, explored, reading
+from segue.generation.source import FolderImages, StoreImages
 
 pytestmark = pytest.mark.xdist_group("explorer")
 DO = {"calcified_plaque@mid": 5.25, "lumen@distal": 12.0}
@@ -32,9 +36,10 @@ def test_the_snippet_reproduces_every_method(opened, tmp_path):
     chosen = opened.choose(2)
     answer, files = downloaded(opened, chosen, ["pos_seg_cft", "no_cft"])
     (code,) = (content.decode() for name, content in files.items() if name.endswith(".py"))
-    done = tmp_path / "answers.npz"
+    folder, done = Path(opened.opened), tmp_path / "answers.npz"
+    assert folder.is_absolute() and str(folder.parent) not in code
     code += f"\nnp.savez({str(done)!r}, **answers)\n"
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, capture_output=True)
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=folder.parent, capture_output=True)
     with np.load(done) as made:
         for one in answer.readings:
             np.testing.assert_allclose(made[one.method], one.image, atol=0.05)  # of 1400 HU
@@ -91,3 +96,53 @@ def test_files_of_shipped_examples_have_the_spacing_of_the_model(tmp_path):
     made = {one.name: one.content for one in download.files(opened, chosen, answer)}
     (tmp_path / "a.nii.gz").write_bytes(made["example_1_segue.nii.gz"])
     assert nibabel.load(tmp_path / "a.nii.gz").header.get_zooms() == (0.25, 0.25)
+
+
+HOSTILE = [
+    "a\nimport os; os.system('x')  #", "a\r\nprint(1)", "a\u2028b", "a\x0bb\x0cc\x1cd\x85e", "'); print(1); ('", '"""',
+    "\\", "{answer}", "%s", "$(x)`x`", "../../x", "=1+1", "</script><b>", "\udc80", "#", "a;b",
+]  # fmt: skip
+
+
+class Statements(ast.NodeTransformer):
+    """A program without its texts: what is left is what it does."""
+
+    def visit_Constant(self, node):
+        return ast.Constant("") if isinstance(node.value, str) else node
+
+
+def what_it_does(code):
+    return ast.dump(Statements().visit(ast.parse(code)))
+
+
+def stores(id, folder):
+    source = StoreImages.__new__(StoreImages)
+    source.path, source.rows, source.ids = folder / id.replace("/", "_") / "cohort.zarr", np.array([7]), [id]
+    return source
+
+
+def folders(id, folder):
+    source = FolderImages.__new__(FolderImages)
+    source.path, source.ids, source.files = folder / "table.csv", [id], {id: folder / id.replace("/", "_")}
+    return source
+
+
+@pytest.fixture(scope="module")
+def tiny_answer():
+    opened = tiny_explored(["plain"])
+    return opened, ask(opened, opened.choose(0).case, {"bar@left": 40.0}, ["no_cft"])
+
+
+@pytest.mark.parametrize("kind", [stores, folders])
+@pytest.mark.parametrize("id", HOSTILE)
+def test_whatever_an_image_is_called_the_python_does_the_same(tiny_answer, kind, id, tmp_path):
+    """Of a cohort in a store and in a folder, under a model in a folder of that name."""
+    opened, answer = tiny_answer
+    programs = []
+    for name in ("plain", id):
+        opened.opened, opened.source.ids = str(tmp_path / name.replace("/", "_")), [name]
+        chosen = Chosen(opened.source.read(0), *reading(kind(name, tmp_path), 0, opened.opened))
+        programs.append(download.snippet(opened, chosen, answer))
+        assert str(tmp_path) not in programs[-1]
+        assert set("/\n\r\0 ;$`'\"").isdisjoint(download.stem_of(name))
+    assert what_it_does(programs[0]) == what_it_does(programs[1])

@@ -1,5 +1,6 @@
 """The HTML, read back: what it says of an exported model, of volumes, and of names that are not to be trusted."""
 
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -14,6 +15,7 @@ from segue.cohort.case import Case
 from segue.cohort.grid import Grid
 from segue.cohort.intensity import Intensity
 from segue.engine.model import Model
+from segue.engine.verdict import Doubt, Verdict
 from segue.errors import InputError
 from segue.explorer import download
 from segue.explorer.asking import ask
@@ -149,3 +151,12 @@ def test_pictures_come_first_and_what_is_measured_on_them_after():
     assert then["verdicts"] == verdicts_shown(whole) and then["table"] == table(opened, whole) and "shown" not in then
     (wrong,) = Handlers(opened).answer(chosen, {"key": chosen.key, "do": {"foo": 1.0}}, ["no_cft"], True, None)
     assert "foo" in wrong["told"] and len(wrong) == 1
+
+
+def test_doubts_and_notes_have_the_words_of_the_page():
+    opened, chosen = volumes(), a_volume()
+    answer = ask(opened, chosen.case, {"bar@left": "+50%"}, ["no_cft"])
+    verdict = Verdict((), (Doubt("request", "bar@left is far; ask for less of bar@left"),), ("bar@right is not known",))
+    shown = verdicts_shown(replace(answer, readings=(replace(answer.readings[0], verdict=verdict),)))
+    assert "bar, left is far; ask for less of bar, left" in shown and "bar, right is not known" in shown
+    assert "@" not in shown

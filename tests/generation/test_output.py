@@ -108,6 +108,6 @@ def test_the_litter_of_killed_writers_is_swept(store, tmp_path):
     (tmp_path / "images").mkdir()
     kept = contents(tmp_path)
     (store.path / "images" / "c" / "0" / "x.0a.partial").write_bytes(b"half")
-    (tmp_path / "images" / ".partial-a_0000.png").write_bytes(b"half")
+    (tmp_path / "images" / ".partial-0123abcd-a_0000.png").write_bytes(b"half")
     remove_partial_files(tmp_path)
     assert contents(tmp_path) == kept

@@ -15,7 +15,8 @@ import segue
 from segue.anatomy import make_partition, partition_settings
 from segue.cli import main
 from segue.hub.export import LEVELS, export, halved, quantiles, stated
-from segue.hub.folder import TENSORS, checksum, partition, sha256
+from segue.hub.folder import TENSORS, partition
+from segue.sealed import checksum, sha256
 
 pytestmark = pytest.mark.xdist_group("small_study")
 
@@ -259,7 +260,10 @@ def flip(path: Path) -> None:
 
 
 def edit(path: Path, **changes: object) -> None:
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    content = json.loads(path.read_text()) | changes
+    if path.name == "done.json":  # as earlier versions wrote it
+        content.pop("checksum", None)
+    path.write_text(json.dumps(content))
 
 
 DAMAGE = {
@@ -288,7 +292,6 @@ def test_a_damaged_folder_is_one_line(small, tmp_path, kind):
 
 
 def test_networks_that_do_not_fit_this_version(small, tmp_path):
-    from segue.hub.folder import checksum
 
     shutil.copytree(small, tmp_path / "m")
     settings = json.loads((tmp_path / "m" / "model.json").read_text())

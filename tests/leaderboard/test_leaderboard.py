@@ -11,7 +11,7 @@ import torch
 
 import segue
 from segue.cli import main
-from segue.engine.method import of_function
+from segue.engine.method import of_function, still
 from segue.leaderboard import Entry, benchmark, fixed_task, of_files, of_model
 from segue.leaderboard.entry import of_truth
 from segue.leaderboard.task import GRID
@@ -40,7 +40,7 @@ def test_a_method_half_way_to_the_truth_is_at_half_the_distance():
             return [(questions.facts.image + task.truth.image[own, v]) / 2 for v in range(len(VARIABLES))]
 
     method = of_truth(task).method
-    half = type(method)(Half().respond)
+    half = type(method)(still(Half().respond))
     assert benchmark(Entry(half), images=IMAGES)["distance"] == pytest.approx(0.5, abs=1e-5)
 
 

@@ -40,7 +40,7 @@ def asked(parents) -> Questions:
 
 def test_a_method_hands_on_what_its_mechanism_moves_and_nothing_where_nothing_is_asked(parents):
     questions = asked(parents)
-    null, moved = of_mechanism(Stretch(parents)).displacements(questions)
+    null, moved = (one.displacement for one in of_mechanism(Stretch(parents)).moved(questions))
     assert not null.any()
     expected = parents.standardise(questions.requests[1])[:, 0]
     torch.testing.assert_close(moved[:, 0, 0, 0], expected)
@@ -61,5 +61,5 @@ def test_a_refined_mechanism_moves_for_the_aims_of_its_answers(parents, correcti
 def test_what_does_not_move_claims_nothing(mechanism):
     refined = Refined(mechanism)
     assert not isinstance(refined, Moves) and offered(refined, Moves) is None
-    assert of_mechanism(refined).displacements is None
-    assert of_function(lambda facts, requested: facts.image).displacements is None
+    for method in (of_mechanism(refined), of_function(lambda facts, requested: facts.image)):
+        assert all(one.displacement is None for one in method.moved(asked(refined.parents)))

@@ -76,7 +76,8 @@ def test_answers_made_elsewhere_are_scaled_by_their_factual_images_window(study,
         write_nifti(tmp_path / "answers" / row["answer"], image, np.eye(4))
     out = main(["evaluate", str(study.directory), "--method", f"patched={tmp_path / 'answers'}"])
     assert out == 0
-    effects = pl.read_parquet(study.directory / "compared" / "patched" / "effects-patched.parquet")
+    (found,) = (study.directory / "compared").glob("patched-*/effects-patched.parquet")
+    effects = pl.read_parquet(found)
     asked = examination(study)
     width = dict(zip(asked.places.tolist(), asked.windows.diff(dim=1)[:, 0].tolist(), strict=True))
     for row in effects.iter_rows(named=True):

@@ -184,3 +184,10 @@ def test_report_and_verdict_say_whose_images_were_judged(tmp_path):
     assert "validation images" in str(verdict_text(metrics)) and "test images" not in str(verdict_text(metrics))
     write_report(tmp_path / "report.html", ReportContent(metrics, tmp_path / "none.png", ""))
     assert "For every validation image" in (tmp_path / "report.html").read_text()
+
+
+def test_the_report_tells_of_no_folder(tmp_path, figure):
+    command = "segue run /home/ada/studies/chest.yaml --cohort.folder /data/patients"
+    write_report(tmp_path / "report.html", ReportContent(fake_metrics() | {"command": command}, figure, study_yaml=""))
+    html = (tmp_path / "report.html").read_text()
+    assert "segue run chest.yaml --cohort.folder patients" in html and "/home" not in html and "/data" not in html

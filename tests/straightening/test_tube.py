@@ -97,3 +97,10 @@ def test_sections_that_are_not_possible(section, said):
 def test_a_section_longer_than_the_vessel():
     with pytest.raises(InputError, match=r"from 30 mm, 20 mm long, does not fit the centreline of 45\.\d mm"):
         _ = tube_of(helix(), start=30.0, length=20.0).along
+
+
+@pytest.mark.parametrize("more", [{"step": 1e-9}, {"across": 1e-12}, {"planes": 10**9}, {"radius": 1e30}])
+def test_a_section_of_very_many_samples_is_refused(more):
+    line = Centreline.of([[0, 0, 0], [0, 0, 9], [0, 0, 20]], proximal="first")
+    with pytest.raises(InputError, match="samples; "):
+        _ = make_tube(line, VesselSection(**{"across": 0.5} | more)).along

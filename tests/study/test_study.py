@@ -115,7 +115,7 @@ def test_options_override_the_file(tmp_path):
         ("epochs: 10", "held_out: 1", "held_out between 0 and 1"),
         ("start: moving", "start: segue", "segue.start: segue is no variant that begins with the pre-trained weights"),
         ("{moves: true, moves_only: true, ", "{moves_only: true, ", "variants.moving: moves_only, painting and smooth"),
-        ("painting: 1.0", "painting: -1.0", "variants.segue: give at_once from 1; outside, painting, smoothness"),
+        ("painting: 1.0", "painting: -1.0", "finetune.variants.segue.painting is -1; give 0 to 1e+06"),
         ("steps: 3, batch_size: 2, lr", "steps: 0, batch_size: 2, lr", "variants.moving.budget: give at least 1"),
         ("name: chest", "name: chest\ndeformation: {resolution: 3}", "deformation: resolution is 3: choose"),
     ],
@@ -137,7 +137,7 @@ def test_the_phantom_has_its_own_structures_and_axes(tmp_path):
 
 @pytest.mark.parametrize("wrong", ["at_once: 0", "blur: -0.5", "shrinkage: -0.1", "corrections: -1", "outside: -1"])
 def test_a_variant_out_of_range_is_named(tmp_path, wrong):
-    with pytest.raises(InputError, match=r"finetune\.variants\.mine: give at_once from 1"):
+    with pytest.raises(InputError, match=r"finetune\.variants\.mine\.\w+ is .*; give [01] to"):
         load_study(write_study(tmp_path), ["--finetune.variants", f"{{mine: {{{wrong}}}}}"])
 
 
@@ -164,7 +164,7 @@ def test_what_is_wrong_with_a_panel_is_named(tmp_path, wrong, said):
     ("key", "value"), [("finetune.variants", "{}"), ("panel", "{arch: unet, width: 8, patch: 1, budget: {steps: 1}}")]
 )
 def test_a_name_that_is_no_folders_is_refused(tmp_path, name, key, value):
-    with pytest.raises(InputError, match=rf"{key}: '{re.escape(name)}' names a folder"):
+    with pytest.raises(InputError, match=rf"{key}: '{re.escape(name)}' is to name a folder"):
         load_study(write_study(tmp_path), [f"--{key}", f"{{'{name}': {value}}}"])
 
 
@@ -215,3 +215,9 @@ def test_options_change_single_arguments_of_a_partition(tmp_path):
     for wrong in ("--partitions.thirds.cuts=[0.3", "--partitions.thirds.cuts.x=1"):
         with pytest.raises(InputError, match=r"partitions\.thirds.*cuts"):
             load_study(path, [wrong])
+
+
+def test_a_study_of_before_baselines_had_settings_is_read(tmp_path):
+    path = tmp_path / "old.yaml"
+    path.write_text(Path("studies/coronary-phantom.yaml").read_text() + "\nbaselines: []\n")
+    assert load_study(path).baselines == {}

@@ -1,6 +1,8 @@
 import math
+import re
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -112,7 +114,7 @@ def test_a_checkpoint_holds_no_pickled_code_and_leaves_no_temporary_file(run, tm
     content = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
     assert content["step"] == 24
     assert content["objective"].keys() == toy.state_dict().keys()
-    assert {path.name for path in (tmp_path / "run").iterdir()} == {"checkpoint.pt", "logs"}
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {"checkpoint.pt", "checkpoint-before.pt", "logs"}
 
 
 def test_a_checkpoint_of_another_version_is_refused_in_one_line(run, tmp_path):
@@ -161,6 +163,27 @@ def test_patience_survives_a_kill(run):
 def test_only_steps_in_a_row_end_the_run(run):
     faults = dict.fromkeys([1, 2, 4, 5, 7, 8], math.nan)
     assert run(Toy(faults=faults), patience=3).skipped == 6
+
+
+def test_a_run_that_skipped_too_many_steps_has_failed_and_names_the_image_of_the_largest_value(run, phantom_store):
+    with pytest.raises(TrainingDiverged, match=r"10 of 30 steps skipped") as raised:
+        run(toy := Toy(faults=dict.fromkeys(range(0, 30, 3), math.nan)))
+    name, peak = re.search(r"that of (\S+) with (\S+):", str(raised.value)).groups()
+    assert float(peak) == pytest.approx(float(toy.inputs[27].abs().max()), rel=0.01)  # the last skipped step
+    row = phantom_store.table["id"].to_list().index(name)
+    image = phantom_store.read(np.array([row]))["image"]
+    grid = Grid(phantom_store.size, intensity=Intensity((-200.0, 800.0)))
+    assert float(grid.scale(image).abs().max()) == pytest.approx(float(peak), rel=0.01)
+
+
+def test_a_run_whose_loss_ends_as_no_number_has_failed(run):
+    class Endless(Toy):
+        def forward(self, batch, progress):
+            loss, terms = super().forward(batch, progress)
+            return loss + math.inf, terms  # its gradient is finite
+
+    with pytest.raises(TrainingDiverged, match=r"the loss is not finite in the last tenth of 30 steps; lower lr"):
+        run(Endless())
 
 
 # ---- the optimiser -----------------------------------------------------------------------------------------------

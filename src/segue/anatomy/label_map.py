@@ -10,8 +10,11 @@ from torch import Tensor
 from segue.anatomy.cohort_wide import CohortWide
 from segue.anatomy.names import check_regions
 from segue.cohort.io import decode_labels
+from segue.cohort.io.limits import check_decoded
 from segue.cohort.resample import area_resample
 from segue.errors import InputError
+
+FRACTION_BYTES = 4  # of a pixel, for each region
 
 
 class LabelMapPartition(CohortWide):
@@ -39,6 +42,7 @@ class LabelMapPartition(CohortWide):
         self.regions = check_regions(regions)
         try:
             labels = decode_labels(file).array
+            check_decoded(file, labels.shape, FRACTION_BYTES * len(regions))
         except InputError as error:
             raise InputError(f"partition.file: {error}") from error
         found, wanted = set(np.unique(labels).tolist()), set(range(1, len(regions) + 1))

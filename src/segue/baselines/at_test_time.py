@@ -6,8 +6,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from segue.baselines.base import SQUARINGS, BaselineParts, minimised, ordinary
+from segue.baselines.warp import moved_by
 from segue.causal.facts import Facts
 from segue.engine.method import Method, Questions
+from segue.mechanisms.base import Moved
 from segue.mechanisms.diffeomorphism import exponential, resample
 from segue.nets.layers import blurred
 from segue.training.guides import RegionGuide
@@ -37,7 +39,7 @@ def deform_at_test_time(
     >>> import segue
     >>> model = segue.load("coronary-phantom")
     >>> parts = BaselineParts(model.parents, model.grid, lambda: model.mechanism)
-    >>> deform_at_test_time(parts, steps=1).displacements is not None
+    >>> deform_at_test_time(parts, steps=1).open_ended
     True
     """
     guide, energy = RegionGuide(parts.parents), ENERGIES["first"]()
@@ -60,12 +62,9 @@ def deform_at_test_time(
         minimised([coarse], loss, steps=steps, lr=lr)
         return exponential(fine(coarse, size), SQUARINGS).detach()
 
-    def displacements(questions: Questions) -> list[Tensor]:
+    def respond(questions: Questions) -> list[Moved]:
         with torch.inference_mode(False), torch.enable_grad():
             facts = ordinary(questions.facts)
-            return [optimised(facts, requested.clone()) for requested in questions.requests]
+            return [moved_by(facts, optimised(facts, requested.clone())) for requested in questions.requests]
 
-    def respond(questions: Questions) -> list[Tensor]:
-        return [resample(questions.facts.image, one) for one in displacements(questions)]
-
-    return Method(respond, displacements=displacements)
+    return Method(respond)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from segue.cohort.grid import Grid
 from segue.cohort.io.image_file import decode_image
-from segue.engine.method import Images, Method, Questions
+from segue.engine.method import Images, Method, Questions, still
 from segue.errors import InputError
 
 SUFFIXES = (".nii.gz", ".nii", ".png")
@@ -71,7 +71,7 @@ def of_folder(
         window = grid.intensity.usual if windows is None else windows[[rows[id] for id in questions.ids]]
         return [grid.scale(torch.from_numpy(images), window).to(questions.facts.image.device) for images in raw]
 
-    return Method(respond, open_ended=False)
+    return Method(still(respond), open_ended=False)
 
 
 def found_file(folder: Path, stem: str) -> Path:

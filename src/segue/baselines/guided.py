@@ -6,7 +6,7 @@ from torch import Tensor
 
 from segue.baselines.base import BaselineParts, ordinary
 from segue.causal.facts import Facts
-from segue.engine.method import Method, Questions
+from segue.engine.method import Method, Questions, still
 from segue.nets.layers import blurred
 from segue.training.guides import RegionGuide
 from segue.training.prices import away
@@ -88,7 +88,7 @@ def guided_diffusion(
         with torch.inference_mode(False):
             return answers(questions)
 
-    return Method(respond)
+    return Method(still(respond))
 
 
 def polyak(error: Float[Tensor, " batch"], gradient: Float[Tensor, "batch channel *space"]) -> Tensor:

@@ -10,7 +10,8 @@ from torch import Tensor
 from segue.baselines.base import BaselineParts, changed_in
 from segue.baselines.warp import untrained_warp
 from segue.causal.facts import Facts
-from segue.engine.method import Method, Questions
+from segue.engine.method import Method, Questions, still
+from segue.mechanisms.base import Moved
 from segue.mechanisms.diffeomorphism import resample
 from segue.nets.layers import blurred
 
@@ -50,14 +51,14 @@ def mask_inpainting(
     >>> mask_inpainting(parts).draw is not None
     True
     """
-    diffusion, fields = parts.diffusion(), untrained_warp(parts, smoothing=smoothing).displacements
-    assert fields is not None
+    diffusion, warp = parts.diffusion(), untrained_warp(parts, smoothing=smoothing)
     times = diffusion.times(depth, steps)
 
-    def inpainted(facts: Facts, requested: Tensor, moved: Tensor, noise: Tensor) -> Tensor:
+    def inpainted(facts: Facts, requested: Tensor, warped: Moved, noise: Tensor) -> Tensor:
         """The factual image, its band drawn anew."""
-        drawn = band(parts, facts, requested, moved, margin)
-        image = diffusion.noised(resample(facts.image, moved), noise, times[-1])
+        assert warped.displacement is not None  # a warp's answer
+        drawn = band(parts, facts, requested, warped.displacement, margin)
+        image = diffusion.noised(warped.image, noise, times[-1])
         for before, t in reversed(list(pairwise(times))):
             known = diffusion.noised(facts.image, noise, t)
             image = known + drawn * (image - known)
@@ -66,15 +67,16 @@ def mask_inpainting(
 
     @torch.no_grad()
     def answers(questions: Questions, noise: Tensor) -> list[Tensor]:
-        each = zip(questions.requests, fields(questions), strict=True)
-        return [inpainted(questions.facts, requested, moved, noise) for requested, moved in each]
+        each = zip(questions.requests, warp.respond(questions), strict=True)
+        return [inpainted(questions.facts, requested, warped, noise) for requested, warped in each]
 
     def respond(questions: Questions) -> list[Tensor]:
         image = questions.facts.image
         fixed = torch.randn(image.shape[1:], generator=torch.Generator().manual_seed(0))
         return answers(questions, fixed.to(image).expand_as(image))
 
-    return Method(respond, draw=lambda questions: answers(questions, torch.randn_like(questions.facts.image)))
+    draw = still(lambda questions: answers(questions, torch.randn_like(questions.facts.image)))
+    return Method(still(respond), draw=draw)
 
 
 def band(

@@ -7,6 +7,7 @@ from torch import Tensor
 from segue.baselines.base import SQUARINGS, BaselineParts, changed_in
 from segue.causal.facts import Facts
 from segue.engine.method import Method, Questions
+from segue.mechanisms.base import Moved
 from segue.mechanisms.diffeomorphism import exponential, resample
 from segue.nets.layers import blurred
 from segue.training.guides import RegionGuide
@@ -30,7 +31,7 @@ def untrained_warp(
     >>> import segue
     >>> model = segue.load("coronary-phantom")
     >>> method = untrained_warp(BaselineParts(model.parents, model.grid, lambda: model.mechanism), bisections=4)
-    >>> method.displacements is not None
+    >>> method.open_ended
     True
     """
 
@@ -40,13 +41,15 @@ def untrained_warp(
         most = largest * min(facts.image.shape[2:])
         return [amplified(along, bisected(parts, facts, pa, along, most, bisections)) for pa in questions.requests]
 
-    def displacements(questions: Questions) -> list[Tensor]:
-        return [exponential(velocity, SQUARINGS) for velocity in fields(questions)]
+    def respond(questions: Questions) -> list[Moved]:
+        return [moved_by(questions.facts, exponential(velocity, SQUARINGS)) for velocity in fields(questions)]
 
-    def respond(questions: Questions) -> list[Tensor]:
-        return [resample(questions.facts.image, one) for one in displacements(questions)]
+    return Method(respond)
 
-    return Method(respond, displacements=displacements)
+
+def moved_by(facts: Facts, displacement: Float[Tensor, "batch dims *space"]) -> Moved:
+    """The factual images, moved."""
+    return Moved(resample(facts.image, displacement), displacement)
 
 
 def directions(

@@ -73,20 +73,17 @@ def export_bundle(model: Path | str, out: Path | str, *, method: str | None = No
     source, out = locate(model), Path(out)
     if out.exists():
         raise InputError(f"{out}: exists already; name a new folder")
-    try:
-        with whole_folder(out) as partial:
-            if (source / EXPORTED).is_file():
-                shutil.copytree(source, partial / "models")
-            else:
-                export(source, partial / "models", method=method)
-            opened = load(partial / "models", method=method)
-            for folder in ("configs", "docs"):
-                (partial / folder).mkdir()
-            write_text(partial / "configs" / "metadata.json", json.dumps(metadata_of(opened, out.name), indent=1))
-            write_text(partial / "configs" / "inference.json", json.dumps(inference_of(opened), indent=1))
-            shutil.copyfile(partial / "models" / "README.md", partial / "docs" / "README.md")
-    except OSError as error:
-        raise InputError(f"{out}: cannot be written ({error})") from None
+    with whole_folder(out) as partial:
+        if (source / EXPORTED).is_file():
+            shutil.copytree(source, partial / "models")
+        else:
+            export(source, partial / "models", method=method)
+        opened = load(partial / "models", method=method)
+        for folder in ("configs", "docs"):
+            (partial / folder).mkdir()
+        write_text(partial / "configs" / "metadata.json", json.dumps(metadata_of(opened, out.name), indent=1))
+        write_text(partial / "configs" / "inference.json", json.dumps(inference_of(opened), indent=1))
+        shutil.copyfile(partial / "models" / "README.md", partial / "docs" / "README.md")
     return out
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import networkx as nx
 
 from segue.errors import InputError, nearest
+from segue.quoting import in_mermaid
 
 Edges = Mapping[str, Sequence[str]]
 """By variable, its parents: its direct causes."""
@@ -67,7 +68,7 @@ def mermaid(graph: nx.DiGraph) -> str:
       v0 --> v1
     """
     names = {name: f"v{i}" for i, name in enumerate(graph)}
-    lines = [f"  {names[name]}[{name}]" for name in graph]
+    lines = [f"  {names[name]}[{in_mermaid(name)}]" for name in graph]
     for cause in graph:
         if effects := [names[effect] for effect in graph.successors(cause)]:
             lines.append(f"  {names[cause]} --> {' & '.join(effects)}")

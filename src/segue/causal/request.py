@@ -16,13 +16,16 @@ from torch import Tensor
 
 from segue.causal.scm import SCM
 from segue.errors import InputError, nearest
+from segue.text import shortened
 
 __all__ = ["Do", "Intervention", "ParentSpace", "Request", "known_variable", "resolve", "unbounded"]
 
 Do = Mapping[str, float | int | str]
 """By variable, what it is set to: 4.2, "+20%", "-1.5sd" or "q0.9"."""
 
-NUMBER = r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"
+NUMBER = r"([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
+"""No digit can be matched in two ways: the time grows with the length of a text, not with its square."""
+LONGEST_REQUEST = 64  # characters
 PATTERNS: dict[Literal["value", "percent", "sd", "quantile"], re.Pattern[str]] = {
     "percent": re.compile(rf"^{NUMBER}\s*%$"),
     "sd": re.compile(rf"^{NUMBER}\s*sd$"),
@@ -74,24 +77,24 @@ class Intervention:
             InputError: it is none of these, or not finite; or a percentage without a sign, which may be meant as the
                 change or as what is left.
         """
+        written = request_text(text)
         for kind, pattern in PATTERNS.items():
-            if found := pattern.match(str(text).strip()):
+            if found := pattern.match(written):
                 amount = float(found.group(1))
                 if kind == "percent" and amount and math.isfinite(amount) and found.group(1)[0] not in "+-":
                     given = f"a change ('+{amount:g}%'), or what is left ('{amount - 100:+g}%')"
-                    raise InputError(f"do({name} = {text!r}): which is meant? give {given}")
+                    raise InputError(f"do({shortened(name)} = {written!r}): which is meant? give {given}")
                 if math.isfinite(amount) and (kind != "quantile" or 0 <= amount <= 1):
                     return cls(kind, amount)
-        raise InputError(
-            f"do({name} = {text!r}): give a value (4.2), a change ('+20%', '-1.5sd') or a quantile ('q0.9', 0 to 1)"
-        )
+        asked = f"do({shortened(name)} = {shortened(written)!r})"
+        raise InputError(f"{asked}: give a value (4.2), a change ('+20%', '-1.5sd') or a quantile ('q0.9', 0 to 1)")
 
     def apply(
         self, factual: Float[Tensor, " batch"], *, sd: Float[Tensor, ""], marginal: Float[Tensor, " sample"]
     ) -> Float[Tensor, " batch"]:
         """The requested values, from the factual ones, the training sd and the training values.
 
-        A value beyond the largest number of the images' type is infinite, and the engine refuses it.
+        A value beyond the largest number of the images' type is infinite; `ParentSpace.asked` refuses it.
         """
         if self.kind == "percent":
             return factual * (1 + self.amount / 100)
@@ -165,6 +168,7 @@ class ParentSpace:
         """`value` as it is written: an area may be below 0."""
         i = self.index(name)
         asked = Intervention.parse(name, text).apply(pa[:, i], sd=self.sd[i], marginal=self.marginal[:, i])
+        check_finite(name, asked, f"{text} is beyond the numbers that can be computed with; ask for less")
         self.check_level(name, asked)
         return asked
 
@@ -182,7 +186,10 @@ class ParentSpace:
             for name, value in done.items():
                 found[:, self.index(name)] = value
             return found
-        return self.scm.counterfactual(pa, done, hold=held)
+        found = self.scm.counterfactual(pa, done, hold=held)
+        for name, column in zip(self.names, found.unbind(1), strict=True):
+            check_finite(name, column, f"what follows from do({', '.join(done)}) is no number; ask for less")
+        return found
 
     def bounded(self, pa: Float[Tensor, "batch variable"]) -> Float[Tensor, "batch variable"]:
         """Areas clamped at 0."""
@@ -232,6 +239,24 @@ def unbounded(
     return pa_star
 
 
+def request_text(given: float | int | str) -> str:
+    """A request as text; one that is too long to be a request is cut, and then none.
+
+    >>> request_text(" +20% "), request_text(10**5000), len(request_text("1" * 20_000))
+    ('+20%', 'inf', 65)
+    """
+    if isinstance(given, int) and given.bit_length() > 1024:
+        return "inf"  # Python refuses to write it out
+    text = str(given).strip()
+    return text if len(text) <= LONGEST_REQUEST else text[:LONGEST_REQUEST] + "…"
+
+
+def check_finite(name: str, values: Tensor, mend: str) -> None:
+    """Refuse values that are not finite; `mend` says what they are of, and what to do."""
+    if not bool(values.isfinite().all()):
+        raise InputError(f"{name}: {mend}")
+
+
 def check_request(request: Request, names: tuple[str, ...]) -> None:
     """Refuse unknown variables, malformed values, and variables that are both done and held.
 
@@ -259,4 +284,5 @@ def known_variable(name: str, names: Sequence[str]) -> str:
     """
     if name in names:
         return name
-    raise InputError(f"unknown variable {name!r}{nearest(name, names)}")
+    known = shortened(name)
+    raise InputError(f"unknown variable {known!r}{nearest(known, names)}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from jsonargparse import ArgumentParser, Namespace
 
 from segue.errors import InputError
-from segue.text import one_line
+from segue.text import one_line, shortened
 
 if TYPE_CHECKING:
     from segue.engine.verdict import Verdict
@@ -95,7 +95,7 @@ def pairs(texts: list[str], option: str, *, example: str) -> dict[str, str]:
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals:
-            raise InputError(f"{option} {text!r}: write name=value, e.g. {example}")
+            raise InputError(f"{option} {shortened(text)!r}: write name=value, e.g. {example}")
         found[name.strip()] = value.strip()
     return found
 
@@ -115,4 +115,4 @@ def to_number(text: str, name: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise InputError(f"--given {name}={text}: give a number") from None
+        raise InputError(f"--given {shortened(f'{name}={text}')}: give a number") from None

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from jsonargparse import Namespace
 
@@ -38,6 +38,7 @@ def counterfactual_command(rest: list[str]) -> None:
     options = parse_options(parser, rest)
     from segue.engine.answer_files import write_answers
     from segue.engine.verdict import refuse_unmet
+    from segue.files import all_or_none
     from segue.hub.load import load
 
     targets = targets_of(options)  # refused before any work
@@ -53,11 +54,13 @@ def counterfactual_command(rest: list[str]) -> None:
     say_verdicts(names, said)
     if options.strict:
         refuse_unmet(said, names)
-    for answer, path, stem in zip(answers, options.images, targets, strict=True):
-        about, parts = {"image": path.name, "do": do}, parts_of(options)
-        kind = replace(targets[stem], origins=(model.origin(path, slice=options.slice),))
-        saved = write_answers(answer, options.out, [stem], parts=parts, kind=kind, force=options.force, about=about)
-        print(*saved, sep="\n")
+    given, saved = {"parts": parts_of(options), "force": options.force}, []
+    with all_or_none(path for target in targets.values() for path in target.paths):
+        for answer, path, (stem, target) in zip(answers, options.images, targets.items(), strict=True):
+            kind = replace(target.kind, origins=(model.origin(path, slice=options.slice),))
+            about = {"image": path.name, "do": do}
+            saved += write_answers(answer, options.out, [stem], kind=kind, about=about, **given)
+    print(*saved, sep="\n")
 
 
 def parts_of(options: Namespace) -> list[str]:
@@ -65,7 +68,14 @@ def parts_of(options: Namespace) -> list[str]:
     return [part.strip() for part in options.save.split(",") if part.strip()]
 
 
-def targets_of(options: Namespace) -> dict[str, "FileKind"]:
+class Target(NamedTuple):
+    """What an image's answer is written as, and its files."""
+
+    kind: "FileKind"
+    paths: list[Path]
+
+
+def targets_of(options: Namespace) -> dict[str, Target]:
     """By name without suffix, what each image's answer is written as.
 
     Raises:
@@ -79,7 +89,7 @@ def targets_of(options: Namespace) -> dict[str, "FileKind"]:
     parts = parts_of(options)
     patient = None if options.patient_id == "keep" else options.patient_id
     dicom = DicomAnswer(patient, options.burn_in, ", ".join(options.do))
-    targets: dict[str, FileKind] = {}
+    targets: dict[str, Target] = {}
     check_parts(parts)
     for path in options.images:
         stem = split_suffix(path.name)[0]
@@ -87,8 +97,9 @@ def targets_of(options: Namespace) -> dict[str, "FileKind"]:
             raise InputError(f"{stem}: two images have this name; give them one by one, each with its --out")
         picture, seg = answer_suffix(path) == ".png", options.masks == "seg"
         coarse = options.grid == "study"
-        targets[stem] = FileKind("png" if picture else "nifti", dicom=dicom, segmentation=seg, coarse=coarse)
-        suffix = targets[stem].suffix(0) if coarse else answer_suffix(path)
+        kind = FileKind("png" if picture else "nifti", dicom=dicom, segmentation=seg, coarse=coarse)
+        suffix = kind.suffix(0) if coarse else answer_suffix(path)
+        targets[stem] = Target(kind, paths_of(options.out, stem, parts, suffix, segmentation=seg))
         if not options.force:
-            refuse_existing(paths_of(options.out, stem, parts, suffix, segmentation=seg))
+            refuse_existing(targets[stem].paths)
     return targets

@@ -32,7 +32,8 @@ def effects_command(rest: list[str]) -> None:
     if options.strict:
         refuse_unmet(said, names)
     title = f"do({', '.join(f'{name} = {value}' for name, value in do.items())}), {len(answers)} images"
-    Console(width=None if sys.stdout.isatty() else 120).print(effects_table(answers, model.variables, title))
+    console = Console(width=None if sys.stdout.isatty() else 120, markup=False)
+    console.print(effects_table(answers, model.variables, title))
 
 
 def effects_table(answers: "list[Mediation]", variables: Sequence[str], title: str) -> Table:

@@ -1,6 +1,5 @@
 """`segue export RUN`"""
 
-import json
 import sys
 from pathlib import Path
 
@@ -51,12 +50,13 @@ def export_command(rest: list[str]) -> None:
 
 def export_warning(run: Path) -> str | None:
     """Why the model of a run must not be relied on; None where its evaluation does not forbid it."""
+    from segue.pipeline.judging import read_metrics
     from segue.report.verdict_text import warning
 
     path = run / "evaluate" / "metrics.json"
     if not path.is_file():
         return "This model has not been judged: do `segue evaluate` on its study before it is relied on."
-    return warning(json.loads(path.read_text()))
+    return warning(read_metrics(path.parent))
 
 
 def read_notes(path: Path | None) -> str:

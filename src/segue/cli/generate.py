@@ -28,7 +28,7 @@ def generate_command(rest: list[str]) -> None:
 
     given = {key: options[key] for key in ("cohort", "out", "format", "split", "method", "workers", "address")}
     summary = generate(options.run, plan=options.do, **given)
-    note = Console(stderr=True, highlight=False, soft_wrap=True)
+    note = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
     if summary["quarantined"]:
         note.print(f"{summary['quarantined']} images were quarantined: {options.out / QUARANTINE} says why")
     note.print(

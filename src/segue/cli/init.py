@@ -1,9 +1,11 @@
 """`segue init FOLDER`"""
 
+import shlex
 from pathlib import Path
 
 from segue.cli.arguments import make_parser, parse_options
 from segue.errors import InputError
+from segue.quoting import in_comment
 
 
 def init_command(rest: list[str]) -> None:
@@ -21,9 +23,9 @@ def init_command(rest: list[str]) -> None:
     if options.out.exists():
         raise InputError(f"{options.out}: exists already; name another file: -o FILE")
     survey = survey_folder(options.folder)
-    print(*survey_lines(survey), sep="\n")
+    print(*map(in_comment, survey_lines(survey)), sep="\n")
     draft = draft_study(survey, options.folder, options.out)
     study_of(load_yaml(draft), where=f"{options.out} (not written)")
     options.out.parent.mkdir(parents=True, exist_ok=True)
     write_text(options.out, draft)
-    print(f"{options.out}: read it through, then: segue run {options.out}")
+    print(f"{options.out}: read it through, then: {shlex.join(['segue', 'run', str(options.out)])}")

@@ -1,5 +1,6 @@
 """Run a command; print the help text; turn errors into exit codes."""
 
+import io
 import sys
 from collections.abc import Sequence
 from pkgutil import resolve_name
@@ -8,6 +9,7 @@ from segue import __version__
 from segue.cli.registry import COMMANDS, DATA, MODEL, STAGES, Command
 from segue.errors import InputError, TrainingDiverged, exit_code, nearest
 from segue.hub.locate import shipped
+from segue.text import one_line
 
 HELP = """segue: segmentor-guided counterfactual images, region by region.
 
@@ -33,6 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     It is 0; or 2 for wrong input, 1 where a training diverged, 130 after Ctrl-C. Then one line on stderr says why.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file's name may be no text
     if given and given[0] == "--version":
         print(f"segue {__version__}")
         return 0
@@ -42,8 +47,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         run_command(*given)
     except (InputError, TrainingDiverged) as error:
-        print(f"segue: {error}", file=sys.stderr)
+        print(f"segue: {one_line(error)}", file=sys.stderr)
         return exit_code(error)
+    except OSError as error:  # of a file, of the disk, of the network
+        if error.errno is None:
+            raise
+        print(f"segue: {error.filename or 'the disk'}: {error.strerror}: check it, then go on", file=sys.stderr)
+        return exit_code(InputError())
     except KeyboardInterrupt as error:
         print("segue: stopped; the same command continues from here", file=sys.stderr)
         return exit_code(error)

@@ -1,6 +1,5 @@
 """`segue run STUDY`, and each stage by its name."""
 
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -76,12 +75,13 @@ def progress_console() -> Console:
     """A console on stderr, in which only the main process writes."""
     from segue import processes
 
-    return Console(stderr=True, highlight=False, quiet=not processes.is_main())
+    return Console(stderr=True, highlight=False, markup=False, quiet=not processes.is_main())
 
 
 def do_stages(name: str, study: "Study") -> None:
     """Do a stage, or all of them; the main process prints the progress and the results."""
     from segue import hardware, pipeline, processes
+    from segue.sealed import read_json
     from segue.study.derived import folds_of
 
     hardware.keep_memory()
@@ -93,7 +93,7 @@ def do_stages(name: str, study: "Study") -> None:
         print_summary(root / "evaluate" / "metrics.json")
     if name == "scm":
         for one in folds_of(study) or [study]:
-            print(json.loads((one.directory / "scm" / "metrics.json").read_text())["verdict"])
+            print(read_json(one.directory / "scm" / "metrics.json", keys=["verdict"])["verdict"])
     if name in ("run", "report"):
         console.print(f"report: {root / 'report' / 'report.html'}", soft_wrap=True)
 
@@ -116,10 +116,11 @@ def evaluate_apart(evaluate: Callable[[], Path]) -> None:
 
 def print_summary(path: Path) -> None:
     """The means of metrics.json, and the verdict on them."""
+    from segue.pipeline.judging import read_metrics
     from segue.report.console import summary_table
     from segue.report.verdict_text import verdict_lines
 
-    metrics = json.loads(path.read_text())
-    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    metrics = read_metrics(path.parent)
+    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False, markup=False)
     console.print(summary_table(metrics))
     console.print("\n".join(verdict_lines(metrics)), markup=False)

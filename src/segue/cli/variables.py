@@ -36,7 +36,7 @@ def variables_command(rest: list[str]) -> None:
     for name, one in listed.items():
         numbers = [in_digits(one[key]) for key in (*LEVELS_SHOWN, "sd")]
         table.add_row(name, *numbers, *([", ".join(one["causes"])] if model.scm is not None else []))
-    Console().print(table)
+    Console(markup=False).print(table)
 
 
 def listed_variables(model: "Model") -> dict[str, dict[str, Any]]:

@@ -6,7 +6,8 @@ from segue.cohort.io import read_image
 from segue.cohort.record import Record
 from segue.cohort.resample import area_resample
 from segue.cohort.split import Fold, assign_splits
-from segue.cohort.store import Store, write_store
+from segue.cohort.store import Store
+from segue.cohort.write_store import write_store
 
 __all__ = [
     "Fold",

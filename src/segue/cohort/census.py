@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 
 import numpy as np
 
@@ -10,6 +11,8 @@ from segue.errors import InputError
 
 NEEDED_SPLITS = ("guide", "judge", "test")  # the splits without which there is no result
 LEAST = {"guide": 2, "judge": 1, "test": 2}  # subjects
+FAR_OFF = 1e4  # times the median of the cohort: values of another order of magnitude than those of all other images
+RESPLIT = "choose another cohort.seed or cohort.split, add images, or leave the structure out"
 
 
 @dataclass
@@ -29,35 +32,75 @@ class Census:
     splits: Sequence[str]
     ids: list[str] = field(default_factory=list)
     present: list[np.ndarray] = field(default_factory=list)
+    masks: list[list[bytes]] = field(default_factory=list)  # a digest of the mask of each structure
+    peaks: list[float] = field(default_factory=list)  # the largest absolute value of each image
+    flat: list[bool] = field(default_factory=list)  # images of one value
 
     def counted(self, records: Iterator[Record]) -> Iterator[Record]:
         """The same records."""
         for record in records:
             self.ids.append(record.id)
             self.present.append(np.array([one.any() for one in record.fractions]))
+            self.masks.append([blake2b(one.tobytes()).digest() for one in record.fractions])
+            self.peaks.append(float(np.abs(record.image).max()))
+            self.flat.append(bool(record.image.min() == record.image.max()))
             if len(self.ids) == len(self.splits):  # a caller that counts records stops after the last
                 self.check()
             yield record
 
     def check(self) -> None:
-        """Refuse a structure that a whole split lacks."""
+        """Refuse what nothing can be learnt from: structures that a split lacks, and images that are none."""
         present, splits = np.array(self.present), np.array(self.splits)
         for split in NEEDED_SPLITS:
             there = splits == split
             for name, seen in zip(self.structures, present.T, strict=True):
                 if there.any() and not seen[there].any():
-                    mend = "choose another cohort.seed or cohort.split, add images, or leave the structure out"
-                    raise InputError(f"{name}: is in no mask of the split {split!r} ({there.sum()} images); {mend}")
+                    raise InputError(f"{name}: is in no mask of the split {split!r} ({there.sum()} images); {RESPLIT}")
+        self.check_masks(splits == "guide")
+        for split in NEEDED_SPLITS:
+            self.check_flat(split, splits == split)
+        self.check_peaks()
+
+    def check_masks(self, guide: np.ndarray) -> None:
+        """Refuse a structure whose masks do not vary where its area is learnt."""
+        for k, (name, seen) in enumerate(zip(self.structures, np.array(self.present).T, strict=True)):
+            images = int(guide.sum())
+            if images > 2 and seen[guide].sum() == 1:
+                raise InputError(f"{name}: is in one mask of the split 'guide' ({images} images); {RESPLIT}")
+            if images > 1 and len({one[k] for one, of in zip(self.masks, guide, strict=True) if of}) == 1:
+                what = f"has the same mask in all {images} images of the split 'guide', so its area cannot be learnt"
+                raise InputError(f"{name}: {what}; see that each image has its own mask, or leave the structure out")
+
+    def check_flat(self, split: str, there: np.ndarray) -> None:
+        """Refuse a split of which half the images or more are of one value, such as all black."""
+        flat = there & np.array(self.flat)
+        if there.any() and 2 * flat.sum() >= there.sum():
+            first = self.ids[int(np.flatnonzero(flat)[0])]
+            what = f"{flat.sum()} of {there.sum()} images of the split {split!r} are of one value ({first} first)"
+            raise InputError(f"{what}: nothing can be learnt from them; mend them, or leave them out")
+
+    def check_peaks(self) -> None:
+        """Refuse an image whose values are of another order of magnitude than all others."""
+        peaks = np.array(self.peaks)
+        usual, worst = float(np.median(peaks)), int(peaks.argmax())
+        if usual > 0 and peaks[worst] > FAR_OFF * usual:
+            what = f"image {self.ids[worst]}: holds values up to {peaks[worst]:.3g}, the cohort's median is {usual:.3g}"
+            raise InputError(f"{what}; mend the image, or leave it out")
 
     def remarks(self) -> list[str]:
-        """One line for each structure that some masks lack: how many, and which."""
+        """One line for each structure that some masks lack, and for images of one value: how many, and which."""
         lines = []
         for name, seen in zip(self.structures, np.array(self.present).T, strict=True):
             if not seen.all():
-                without = [id for id, one in zip(self.ids, seen, strict=True) if not one]
-                shown = ", ".join(without[:5]) + (", ..." if len(without) > 5 else "")
-                lines.append(f"{name}: {len(without)} of {len(self.ids)} masks hold none of it ({shown})")
+                lines.append(f"{name}: {(~seen).sum()} of {len(self.ids)} masks hold none of it {self.named(~seen)}")
+        if any(self.flat):
+            lines.append(f"{sum(self.flat)} of {len(self.ids)} images are of one value {self.named(self.flat)}")
         return lines
+
+    def named(self, chosen: Sequence[bool] | np.ndarray) -> str:
+        """The first of the chosen ids, in brackets."""
+        ids = [id for id, one in zip(self.ids, chosen, strict=True) if one]
+        return f"({', '.join(ids[:5])}{', ...' if len(ids) > 5 else ''})"
 
 
 def check_counts(subjects: Sequence[str], splits: Sequence[str]) -> None:

@@ -117,6 +117,8 @@ def with_organs(folder: Path, cases: tuple[CaseFiles, ...], organs: Mapping[str,
 def checked_files(case: CaseFiles, settings: FolderSettings) -> CaseFiles:
     """The case, if it has the masks that are needed, and its files are there."""
     image = case.channels[0].path
+    if any("\ud800" <= character <= "\udfff" for character in case.id):  # bytes that are no UTF-8
+        raise InputError(f"{image}: its name is not in UTF-8; rename it")
     if settings.labels and LABEL_MAP not in case.masks:
         raise InputError(f"{image}: has no mask; add one of the same name, or remove the image")
     for path in (*(one.path for one in case.channels), *case.masks.values()):

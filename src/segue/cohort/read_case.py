@@ -9,6 +9,7 @@ from jaxtyping import Bool
 from segue.cohort.alignment import aligned
 from segue.cohort.folder_settings import CohortCase, FolderSettings
 from segue.cohort.io import Pixels, decode_image, decode_labels, place_pixels, to_grid
+from segue.cohort.io.image_file import all_finite
 from segue.cohort.io.series import read_segmentation, read_series
 from segue.cohort.layout import LABEL_MAP, ChannelFile
 from segue.cohort.record import Record
@@ -56,7 +57,7 @@ def read_masks(case: CohortCase, settings: FolderSettings) -> list[tuple[str, Pa
 def decode_channel(channel: ChannelFile, dims: int) -> Pixels:
     """A channel of an image, on the grid of its file."""
     if channel.path.is_dir():
-        return read_series(channel.path)
+        return all_finite(channel.path, read_series(channel.path))
     return decode_image(channel.path, dims, slice=channel.place)
 
 

@@ -1,10 +1,7 @@
-"""A prepared cohort on disk: a Zarr group of arrays and a Parquet table, written once, read at random."""
+"""A prepared cohort on disk: a Zarr group of arrays and a Parquet table, read at random."""
 
 import math
-from collections import Counter
-from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,181 +11,19 @@ import torch
 import zarr
 from jaxtyping import Float, Int
 from torch import Tensor
-from zarr.codecs import ZstdCodec
+from zarr.codecs import Crc32cCodec
 
-from segue.cohort.placement import common_axes
-from segue.cohort.record import Record
-from segue.cohort.split import Fold, assign_splits
 from segue.errors import InputError
-from segue.files import whole_folder
+from segue.sealed import damaged, read_json
+from segue.text import one_line
 
 COHORT_FORMAT = "segue-cohort-1"
 
-_CHUNK_BYTES = 1 << 19  # decoded fast for one image, and a cohort does not have a million files
-
-
-def write_store(
-    path: Path,
-    records: Iterable[Record],
-    *,
-    structures: tuple[str, ...],
-    size: tuple[int, ...],
-    split: dict[str, float],
-    seed: int,
-    fold: Fold | None = None,
-    total: int | None = None,
-) -> None:
-    """Write records to a store one block after another; memory does not grow with their number.
-
-    The store appears at `path` only once it is complete, and replaces a store that is already there.
-
-    Args:
-        path: the folder to write.
-        records: the cohort; it is iterated once.
-        structures: names of the structures, in the order of `Record.fractions`.
-        size: of the grid of every record.
-        split: share of the subjects in each split (see `assign_splits`).
-        seed: of the draw of the splits.
-        fold: of a cross-validation.
-        total: number of records, if known: the arrays then have their size from the start.
-
-    Raises:
-        InputError: the records differ in shape, in axes, in covariates or in whether they have a spacing; an id is
-            repeated; or there are no records.
-
-    >>> import tempfile
-    >>> from segue.phantom import STRUCTURES, render_cohort
-    >>> path = Path(tempfile.mkdtemp()) / "cohort.zarr"
-    >>> records = render_cohort(4, size=(8, 24))
-    >>> write_store(path, records, structures=STRUCTURES, size=(8, 24), split={"guide": 0.5, "test": 0.5}, seed=0)
-    >>> Store(path).table["split"].value_counts().sort("split").rows()
-    [('guide', 2), ('test', 2)]
-    """
-    path = Path(path)
-    if path.exists():
-        Store(path)  # refuses to replace what is not a store
-    with whole_folder(path, replace=True) as partial:
-        table, unit, axes = _write_arrays(partial, records, len(structures), tuple(size), total)
-        splits = pl.Series("split", assign_splits(table["subject"].to_list(), split, seed, fold))
-        table.insert_column(2, splits).write_parquet(partial / "table.parquet")
-        attributes: dict[str, Any] = {"format": COHORT_FORMAT, "unit": unit}
-        attributes |= {"structures": list(structures), "size": list(size), "axes": axes}
-        zarr.open_group(partial, mode="r+").attrs.put(attributes)
-
-
-def _write_arrays(
-    path: Path, records: Iterable[Record], n_structures: int, size: tuple[int, ...], total: int | None
-) -> tuple[pl.DataFrame, str, str | None]:
-    """Write images, fractions and spacing block by block; return the table, the unit of a measurement, and the axes."""
-    axes: Counter[str | None] = Counter()
-    rows: list[dict[str, Any]] = []
-    arrays: dict[str, zarr.Array] = {}
-    first: Record | None = None
-    for block in _blocks(records, _chunk_length(size)):
-        first = first or block[0]
-        for record in block:
-            _check_record(record, first, n_structures, size)
-        stacks = _stack(block, len(size))
-        arrays = arrays or _create_arrays(path, stacks, total or 0)
-        _append(arrays, stacks, start=len(rows))
-        axes.update(record.axes for record in block)
-        rows += [{"id": r.id, "subject": r.subject} | r.covariates for r in block]
-    if first is None:
-        raise InputError(f"{path.stem}: the cohort holds no images; check its source")
-    _resize(arrays, len(rows))
-    return _table(rows, first), "px" if first.spacing is None else f"mm{len(size)}", common_axes(axes)
-
-
-def _blocks(records: Iterable[Record], length: int) -> Iterator[list[Record]]:
-    """Consecutive blocks of `length` records, the images of a chunk, so that no chunk is written twice."""
-    iterator = iter(records)
-    while block := list(islice(iterator, length)):
-        yield block
-
-
-def _chunk_length(size: tuple[int, ...]) -> int:
-    """The number of images in a chunk."""
-    return max(1, _CHUNK_BYTES // (4 * math.prod(size)))
-
-
-def _check_record(record: Record, first: Record, n_structures: int, size: tuple[int, ...]) -> None:
-    if record.image.shape != (first.image.shape[0], *size):
-        raise InputError(
-            f"{record.id}: the image is {record.image.shape}, not {(first.image.shape[0], *size)}; "
-            "give all images one size and number of channels"
-        )
-    if record.fractions.shape != (n_structures, *size):
-        raise InputError(
-            f"{record.id}: the fractions are {record.fractions.shape}, not {(n_structures, *size)}; "
-            "give one map per structure"
-        )
-    if record.covariates.keys() != first.covariates.keys():
-        raise InputError(
-            f"{record.id}: has covariates {sorted(record.covariates)}, "
-            f"{first.id} has {sorted(first.covariates)}; give all images the same"
-        )
-    if (record.spacing is None) != (first.spacing is None):
-        known, unknown = (first.id, record.id) if record.spacing is None else (record.id, first.id)
-        raise InputError(
-            f"{unknown}: has no pixel spacing while {known} has; "
-            "give it for all images (columns spacing_0, spacing_1 of table.csv) or for none"
-        )
-
-
-def _stack(block: list[Record], dims: int) -> dict[str, np.ndarray]:
-    unknown = (math.nan,) * dims
-    return {
-        "images": np.stack([record.image for record in block]),
-        "fractions": np.stack([record.fractions for record in block]),
-        "spacing": np.array([record.spacing or unknown for record in block], dtype=np.float64),
-    }
-
-
-def _create_arrays(path: Path, stacks: dict[str, np.ndarray], total: int) -> dict[str, zarr.Array]:
-    group = zarr.open_group(path, mode="w", zarr_format=3)
-    size = stacks["images"].shape[2:]
-    lengths = {"images": _chunk_length(size), "fractions": _chunk_length(size), "spacing": 1 << 16}
-    return {
-        name: group.create_array(
-            name,
-            shape=(total, *stack.shape[1:]),
-            dtype=stack.dtype,
-            chunks=(lengths[name], *stack.shape[1:]),
-            compressors=ZstdCodec(level=1),
-        )
-        for name, stack in stacks.items()
-    }
-
-
-def _append(arrays: dict[str, zarr.Array], stacks: dict[str, np.ndarray], start: int) -> None:
-    stop = start + len(stacks["images"])
-    if stop > arrays["images"].shape[0]:
-        _resize(arrays, stop)
-    for name, array in arrays.items():
-        array[start:stop] = stacks[name]
-
-
-def _resize(arrays: dict[str, zarr.Array], length: int) -> None:
-    for array in arrays.values():
-        if array.shape[0] != length:
-            array.resize((length, *array.shape[1:]))
-
-
-def _table(rows: list[dict[str, Any]], first: Record) -> pl.DataFrame:
-    schema = {"id": pl.String, "subject": pl.String} | dict.fromkeys(first.covariates, pl.Float64)
-    reserved = {"id", "subject", "split"} & first.covariates.keys()
-    if reserved:
-        raise InputError(f"covariates: {min(reserved)!r} is a column of every cohort; rename the covariate")
-    table = pl.DataFrame(rows, schema=schema, orient="row")
-    repeated = table.filter(pl.col("id").is_duplicated())
-    if len(repeated):
-        raise InputError(f"{repeated['id'][0]}: two images of the cohort have this id; make ids unique")
-    return table
-
-
-def keep_intensity(path: Path, intensity: tuple[float, float]) -> None:
-    """Add to a store what was found for `Store.intensity`."""
-    zarr.open_group(path, mode="r+", zarr_format=3).attrs.update({"intensity": list(intensity)})
+SUMS = "checksums.json"
+MOST_IMAGES, MOST_VALUES = 1 << 26, 1 << 27
+"""Of a store, and of a chunk of it."""
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, pl.exceptions.PolarsError)
+"""What Zarr and Parquet say of files that are damaged."""
 
 
 class Store:
@@ -222,29 +57,55 @@ class Store:
     """
 
     def __init__(self, path: Path, *, cache_bytes: int = 1 << 29) -> None:
-        path = Path(path)
+        self.path = path = Path(path)
         if not path.is_dir():
             raise InputError(f"{path}: no prepared cohort there; prepare it first")
+        if (path / SUMS).is_file() and (name := damaged(path, read_json(path / SUMS, keys=["files"])["files"])):
+            raise InputError(f"{path / name}: is damaged (its checksum is another); {self._mend()}")
         try:
-            group = zarr.open_group(path, mode="r", zarr_format=3)
-            if (found := group.attrs.get("format")) != COHORT_FORMAT:
-                raise ValueError(f"its format is {found!r}, not {COHORT_FORMAT!r}")
-            self.table = pl.read_parquet(path / "table.parquet")
-            self._arrays: dict[str, Any] = {name: group[name] for name in ("images", "fractions")}
-            self._spacing: np.ndarray = np.asarray(cast(Any, group["spacing"])[:])
-        except (OSError, ValueError, KeyError, pl.exceptions.PolarsError) as error:
-            reason = " ".join(str(error).split())
-            raise InputError(f"{path}: is not a prepared cohort ({reason}); prepare it again") from error
-        self.structures: tuple[str, ...] = tuple(cast(Any, group.attrs["structures"]))
-        self.size: tuple[int, ...] = tuple(cast(Any, group.attrs["size"]))
-        self.unit = str(group.attrs["unit"])
-        self.axes = cast("str | None", group.attrs.get("axes"))  # stores from before there were axes have none
-        found = cast(Any, group.attrs.get("intensity"))
-        self.intensity: tuple[float, float] | None = None if found is None else tuple(found)
-        self.channels = int(self._arrays["images"].shape[1])
-        self.chunk = int(self._arrays["images"].chunks[0])
+            self._open(path)
+        except UNREADABLE as error:
+            raise InputError(f"{path}: is not a prepared cohort ({one_line(error)[:160]}); {self._mend()}") from None
         chunk_bytes = sum(4 * math.prod(array.chunks) for array in self._arrays.values())
         self._chunk = lru_cache(maxsize=2 * (cache_bytes // chunk_bytes))(self._decode)
+
+    def _open(self, path: Path) -> None:
+        """Table, arrays and attributes, as `write_store` wrote them."""
+        group = zarr.open_group(path, mode="r", zarr_format=3)
+        if (found := group.attrs.get("format")) != COHORT_FORMAT:
+            raise ValueError(f"its format is {found!r}, not {COHORT_FORMAT!r}")
+        stated: dict[str, Any] = dict(group.attrs)
+        self.structures: tuple[str, ...] = tuple(map(str, stated["structures"]))
+        self.size: tuple[int, ...] = tuple(map(int, stated["size"]))
+        self.unit = str(stated["unit"])
+        self.axes = cast("str | None", stated.get("axes"))  # stores from before there were axes have none
+        usual = stated.get("intensity")
+        self.intensity: tuple[float, float] | None = None if usual is None else (float(usual[0]), float(usual[1]))
+        self.table = pl.read_parquet((path / "table.parquet").read_bytes())
+        self._arrays: dict[str, Any] = {name: group[name] for name in ("images", "fractions")}
+        self._check_shapes(spacing := cast(Any, group["spacing"]))
+        self.channels = int(self._arrays["images"].shape[1])
+        self.chunk = int(self._arrays["images"].chunks[0])
+        self._checked = any(isinstance(one, Crc32cCodec) for one in self._arrays["images"].compressors)
+        if self._checked and not (path / SUMS).is_file():
+            raise ValueError(f"{SUMS} is missing")
+        self._spacing: np.ndarray = np.asarray(spacing[:])
+
+    def _check_shapes(self, spacing: Any) -> None:
+        """Refuse arrays that do not fit the table and one another, before memory is taken for them."""
+        count, structures, size = len(self.table), len(self.structures), self.size
+        images, fractions = self._arrays["images"], self._arrays["fractions"]
+        fits = {"images": (count, images.shape[1], *size), "fractions": (count, structures, *size)}
+        for name, array in {"images": images, "fractions": fractions}.items():
+            if array.shape != fits[name] or math.prod(array.chunks) > MOST_VALUES or array.dtype != np.float32:
+                raise ValueError(f"{name} is {array.shape} {array.dtype}, not {fits[name]} float32")
+        if spacing.shape != (count, len(size)) or count > MOST_IMAGES or spacing.dtype != np.float64:
+            raise ValueError(f"spacing is {spacing.shape} {spacing.dtype}, not {(count, len(size))} float64")
+        if not {"id", "subject", "split"} <= set(self.table.columns):
+            raise ValueError("its table lacks id, subject or split")
+
+    def _mend(self) -> str:
+        return f"remove {self.path.parent.name or self.path.parent}, and prepare the cohort again"
 
     def __len__(self) -> int:
         return len(self.table)
@@ -287,7 +148,7 @@ class Store:
         length = array.chunks[0]
         # A range over several chunks: one call decodes them in parallel, and they are not worth caching.
         if len(indices) > length and np.all(np.diff(indices) == 1):
-            return np.asarray(array[int(indices[0]) : int(indices[-1]) + 1])
+            return self._range(name, int(indices[0]), int(indices[-1]) + 1)
         rows = np.empty((len(indices), *array.shape[1:]), dtype=array.dtype)
         chunks, offsets = np.divmod(indices, length)
         for chunk in np.unique(chunks):
@@ -296,5 +157,28 @@ class Store:
         return rows
 
     def _decode(self, name: str, chunk: int) -> np.ndarray:
+        length = self._arrays[name].chunks[0]
+        return self._range(name, chunk * length, (chunk + 1) * length)
+
+    def _range(self, name: str, start: int, stop: int) -> np.ndarray:
+        """Rows of an array, of which no chunk is missing or damaged.
+
+        Raises:
+            InputError: one is.
+        """
         array = self._arrays[name]
-        return np.asarray(array[chunk * array.chunks[0] : (chunk + 1) * array.chunks[0]])
+        try:
+            if self._checked:
+                self._check_chunks(name, start, min(stop, len(self)))
+            return np.asarray(array[start:stop])
+        except UNREADABLE as error:
+            where = f"{self.path / name}: images {start} to {min(stop, len(self)) - 1}"
+            raise InputError(f"{where} are damaged ({one_line(error)[:120]}); {self._mend()}") from None
+
+    def _check_chunks(self, name: str, start: int, stop: int) -> None:
+        """Zarr takes a chunk that is missing for one of zeros; of this store every chunk was written."""
+        array = self._arrays[name]
+        zeros = "/".join(["0"] * (array.ndim - 1))
+        for chunk in range(start // array.chunks[0], -(-stop // array.chunks[0])):
+            if not (self.path / name / "c" / str(chunk) / zeros).is_file():
+                raise ValueError(f"chunk {chunk} is missing")

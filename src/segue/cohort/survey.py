@@ -11,6 +11,7 @@ import numpy as np
 from segue.cohort.folder import check_file
 from segue.cohort.guess import GuessedLayout, guess_layout, guess_subjects
 from segue.cohort.io import reader_of
+from segue.cohort.io.limits import bounded_text, decoding
 from segue.cohort.layout import LABEL_MAP, CaseFiles
 from segue.cohort.read_case import decode_channel, decode_mask
 from segue.cohort.table import NAME_COLUMNS, separator_of
@@ -116,7 +117,8 @@ def look_at(case: CaseFiles) -> Look:
 
 def dims_of(path: Path) -> int:
     """The axes of an image, two or three, without further ones of length 1."""
-    shape = reader_of(path).shape(path)
+    with decoding(path):
+        shape = reader_of(path).shape(path)
     while len(shape) > 2 and shape[-1] == 1:
         shape = shape[:-1]
     return len(shape)
@@ -126,6 +128,6 @@ def table_columns(path: Path) -> tuple[str, ...]:
     """The columns of a table, if there is one, without that of the names."""
     if not path.is_file():
         return ()
-    text = path.read_text(encoding="utf-8-sig", errors="replace")
+    text = bounded_text(path)
     header = next(csv.reader([text.split("\n", 1)[0]], delimiter=separator_of(text)), [])
     return tuple(column.strip() for column in header if column.strip() not in NAME_COLUMNS)

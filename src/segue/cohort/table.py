@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from segue.cohort.io import split_suffix
+from segue.cohort.io.limits import bounded_text
 from segue.errors import InputError
-from segue.text import one_line
+from segue.text import one_line, shortened
 
 SEPARATORS = ",;\t"
 NAME_COLUMNS = ("name", "id")
@@ -102,7 +103,8 @@ class CohortTable:
         if cell.lower() in NOT_KNOWN:
             return math.nan
         if codes is not None:
-            raise InputError(f"{self.path}: {column!r} of {name!r} is {cell!r}, not one of {', '.join(codes)}")
+            given, known = shortened(cell), shortened(", ".join(codes))
+            raise InputError(f"{self.path}: {column!r} of {shortened(name)!r} is {given!r}, not one of {known}")
         return number(self.path, name, column, cell)
 
     def _spacing(self, name: str, cells: Mapping[str, str]) -> tuple[float, ...] | None:
@@ -135,9 +137,9 @@ def read_rows(path: Path, used: Sequence[str]) -> tuple[dict[str, list[dict[str,
         used: columns that are read, beside those of the name and the subject.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = bounded_text(path)
         lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator_of(text)))
-    except (csv.Error, UnicodeDecodeError, OSError) as error:
+    except csv.Error as error:
         reason = one_line(error)
         raise InputError(f"{path}: is not a CSV table ({reason}); export it again in UTF-8 with a header") from error
     if not lines:
@@ -145,7 +147,7 @@ def read_rows(path: Path, used: Sequence[str]) -> tuple[dict[str, list[dict[str,
     header = [column.strip() for column in lines[0]]
     key = next((column for column in NAME_COLUMNS if column in header), None)
     if key is None:
-        raise InputError(f"{path}: has no column 'name' (nor 'id') among {header}; add it")
+        raise InputError(f"{path}: has no column 'name' (nor 'id') among {shortened(str(header), most=300)}; add it")
     check_columns(path, header, (key, "subject", *used))
     rows: dict[str, list[dict[str, str]]] = {}
     for cells in lines[1:]:
@@ -172,12 +174,12 @@ def separator_of(text: str) -> str:
 
 def check_columns(path: Path, header: Sequence[str], used: Sequence[str]) -> None:
     """Refuse a column that is needed and missing, and one that is used and there twice."""
-    counts = Counter(header)
+    counts, among = Counter(header), shortened(str(list(header)), most=300)
     for column in used:
         if counts[column] > 1:
             raise InputError(f"{path}: has {counts[column]} columns {column!r}; keep one")
         if column not in ("subject", *SPACING) and not counts[column]:
-            raise InputError(f"{path}: has no column for covariate {column!r} among {list(header)}; add it")
+            raise InputError(f"{path}: has no column for covariate {column!r} among {among}; add it")
 
 
 def number(path: Path, name: str, column: str, text: str) -> float:
@@ -193,6 +195,7 @@ def number(path: Path, name: str, column: str, text: str) -> float:
         found = math.nan
     if math.isfinite(found) and "_" not in text:
         return found
+    text, name, column = (shortened(one) for one in (text, name, column))
     if re.fullmatch(r"[-+]?\d+,\d+", text):
         raise InputError(f"{path}: {column!r} of {name!r} is {text!r}, with a decimal comma; write a decimal point")
     raise InputError(f"{path}: {column!r} of {name!r} is {text!r}; give a number (words: cohort.codes)")

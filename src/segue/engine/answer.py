@@ -21,7 +21,7 @@ from segue.cohort.case import Case
 from segue.engine.asked import requested_parents
 from segue.engine.inputs import Inputs, check_inputs, inputs_of
 from segue.engine.judgement import ensemble_of, evidence_on, verdicts
-from segue.engine.predict import abduct, is_null, mean_image, predict_moved, unless_null
+from segue.engine.predict import abduct, draw_one, finite_image, is_null, mean_of, unless_null
 from segue.engine.verdict import Verdict
 from segue.mechanisms.correction import areas_of_each
 
@@ -199,14 +199,14 @@ def draw_answers(
     for i, part in zip(*(each.split(batch_length(model)) for each in (owner, asked)), strict=True):
         facts, target = known.facts.rows(i), model.space.bounded(part)
         posteriors = [posterior.rows(i) for posterior in known.posteriors]
-        each, moved = zip(*(predict_moved(model.mechanism, facts, one, target) for one in posteriors), strict=True)
-        null = is_null(facts, target)
-        image = unless_null(null, facts.image, mean_image(each))
+        draws = [draw_one(model.mechanism, facts, posterior, [target])[0] for posterior in posteriors]
+        found, null = mean_of(draws), is_null(facts, target)
+        image = unless_null(null, facts.image, found.image)
         soft = model.parents.segmentor.soft(image)
         achieved = measure(soft, facts.weights, model.parents.structure_of, facts.pixel_area)
-        raw = unless_null(null, known.raw[i], model.grid.unscale(image, known.window[i]))
-        found = Predicted(raw, image, soft, achieved, (), None if moved[0] is None else mean_image(moved))
-        yield Drawn(i, facts, part, found, list(each))
+        raw = finite_image(unless_null(null, known.raw[i], model.grid.unscale(image, known.window[i])))
+        answered = Predicted(raw, image, soft, achieved, (), found.displacement)
+        yield Drawn(i, facts, part, answered, [one.image for one in draws])
 
 
 @torch.inference_mode()

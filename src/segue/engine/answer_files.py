@@ -13,9 +13,10 @@ from segue.cohort.io.write_back import answer_suffix, write_changed, write_map
 from segue.cohort.io.write_file import bits_of, write_image, write_nifti
 from segue.cohort.origin import Origin
 from segue.cohort.placement import Affine
+from segue.disk import writing
 from segue.engine.original import labels_on_file
 from segue.errors import InputError, nearest
-from segue.files import fitting_name, whole_file, write_text
+from segue.files import all_or_none, fitting_name, whole_file, write_text
 
 if TYPE_CHECKING:
     from segue.engine.counterfactual import Counterfactual
@@ -146,14 +147,12 @@ def write_answers(
     paths = [paths_of(folder, stem, parts, kind.suffix(row), segmentation=seg) for row, stem in enumerate(stems)]
     if not force:
         refuse_existing([path for row in paths for path in row])
-    try:
+    with writing(paths[0][0]), all_or_none([path for row in paths for path in row]):
         folder.mkdir(parents=True, exist_ok=True)
         for row, (*images, sidecar) in enumerate(paths):
             write_parts(answer, row, dict(zip(parts, images, strict=True)), kind)
             stated = {**(about or {}), "measured_on": list(answer.grid.size), **sidecar_of(answer, row)}
             write_text(sidecar, json.dumps(stated, indent=1))
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written ({error}); name another folder") from None
     return [path for *images, _ in paths for path in images]
 
 

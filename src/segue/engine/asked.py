@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from segue.causal.request import Request, unbounded
 from segue.errors import InputError
-from segue.text import in_digits
+from segue.text import in_digits, shortened
 
 if TYPE_CHECKING:
     from segue.engine.model import Model
@@ -35,14 +35,33 @@ def requested_parents(
     segue.errors.InputError: lumen@mid: 1e+30 cannot be asked; give a value from 0 to 6,912
     """
     target = unbounded(requests, pa, model.space)
-    for row, request in enumerate(requests):
-        for name, text in request.do.items():
-            low, high = possible(model, name, float(pixel_area[row]))
-            if not low <= float(target[row, model.space.index(name)]) <= high:
-                least = max(low, 0.0) if name in model.space.areas else low
-                ends = f"{in_digits(least)} to {in_digits(high)}"
-                raise InputError(f"{name}: {text} cannot be asked; give a value from {ends}")
+    ends = [possible(model, name, 1.0) for name in model.space.names]
+    low, high = torch.tensor(ends, dtype=torch.float64).to(pixel_area.device).T
+    scale = torch.ones_like(target, dtype=torch.float64)
+    scale[:, : model.space.measured] = pixel_area[:, None].double()
+    wrong = ~((low * scale <= target) & (target <= high * scale)) & (target != pa)
+    for row, column in wrong.nonzero().tolist():
+        raise InputError(_refusal(model, requests[row], column, float(target[row, column]), float(pixel_area[row])))
     return target
+
+
+def _refusal(model: "Model", request: Request, column: int, value: float, pixel_area: float) -> str:
+    """What is wrong with a value that no image can have, asked for or following from what is asked for."""
+    name = model.space.names[column]
+    low, high = possible(model, name, pixel_area)
+    low = max(low, 0.0) if column < model.space.measured else low
+    if name in request.do:
+        return beyond_range(name, request.do[name], low, high)
+    return f"{beyond_range(name, in_digits(value), low, high)} (it follows from do({', '.join(request.do)}))"
+
+
+def beyond_range(name: str, asked: object, low: float, high: float) -> str:
+    """The message about a value outside of what can be asked.
+
+    >>> beyond_range("age", "+200sd", 20.0, 90.0)
+    'age: +200sd cannot be asked; give a value from 20.0 to 90.0'
+    """
+    return f"{name}: {shortened(str(asked))} cannot be asked; give a value from {in_digits(low)} to {in_digits(high)}"
 
 
 def possible(model: "Model", name: str, pixel_area: float) -> tuple[float, float]:

@@ -10,7 +10,9 @@ from torch import Tensor
 
 from segue.cohort.case import Case
 from segue.cohort.grid import Spacing
+from segue.engine.asked import possible
 from segue.errors import InputError
+from segue.text import in_digits, one_line, shortened
 
 __all__ = ["Inputs", "check_inputs"]
 
@@ -77,23 +79,39 @@ def inputs_of(model: "Model", cases: Sequence[Case]) -> Inputs:
     )
 
 
+def single_precision(name: str, given: Any) -> Float[Tensor, "*batch"]:
+    """The values of a covariate or a request as single-precision numbers; those beyond are infinite.
+
+    >>> single_precision("age", [60, 1e39]).tolist()
+    [60.0, inf]
+    """
+    try:
+        return torch.as_tensor(given, dtype=torch.float64).to(torch.float32)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        raise InputError(f"{name}: is no number ({shortened(one_line(error))}); give one, or one an image") from None
+
+
 def covariate_columns(
     model: "Model", given: Mapping[str, Any], batch: int
 ) -> Float[Tensor, "batch covariate"]:
     """The factual values of the study's covariates.
 
     Raises:
-        InputError: one is missing, not finite, of the wrong length, or not a level of its variable.
+        InputError: one is missing, no number that can be, of the wrong length, or not a level of its variable.
     """
     columns = []
     for name in model.space.covariates:
         if name not in given:
             raise InputError(f"covariate {name!r} is missing: pass covariates={{{name!r}: ...}} (--given {name}=...)")
-        column = torch.as_tensor(given[name], dtype=torch.float32)
+        column = single_precision(name, given[name])
         if column.shape not in ((), (1,), (batch,)):
             raise InputError(f"covariate {name!r} has shape {tuple(column.shape)}: give {batch} values, one an image")
         if not bool(column.isfinite().all()):
             raise InputError(f"covariate {name!r} is not finite: give a number")
+        low, high = possible(model, name, 1.0)
+        if not (low <= float(column.min()) and float(column.max()) <= high):
+            ends = f"{in_digits(low)} to {in_digits(high)}"
+            raise InputError(f"covariate {name!r} is {in_digits(float(column.abs().max()))}: give {ends}")
         model.space.check_level(name, column)
         columns.append(column.expand(batch))
     return torch.stack(columns, dim=1) if columns else torch.zeros(batch, 0)

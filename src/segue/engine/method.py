@@ -13,13 +13,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from segue.causal.facts import Facts
-from segue.engine.predict import abduct, is_null, predict, unless_null
-from segue.mechanisms.base import ImageMechanism, Likelihood, Moves, offered
+from segue.engine.predict import abduct, is_null, predict_moved, unless_null
+from segue.mechanisms.base import ImageMechanism, Likelihood, Moved, offered
 
-__all__ = ["Method", "Questions", "log_likelihood", "of_function", "of_mechanism", "one_at_a_time", "set_one"]
+__all__ = ["Method", "Questions", "log_likelihood", "of_function", "of_mechanism", "one_at_a_time", "set_one", "still"]
 
 Images = list[Float[Tensor, "batch channel *space"]]
-Fields = list[Float[Tensor, "batch dims *space"]]
 
 
 class Questions(NamedTuple):
@@ -40,18 +39,20 @@ class Questions(NamedTuple):
     requests: list[Tensor]
 
 
+Respond = Callable[[Questions], list[Moved]]
+
+
 @dataclass(frozen=True)
 class Method:
     """What is judged.
 
     Attributes:
-        respond: from questions to x*, one batch of images for each request; scaled to the networks' range.
+        respond: from questions to x*, one batch of images for each request, scaled to the networks' range; with the
+            displacement of each, in pixels, where a method moves what is in the image (`segue.mechanisms.base.Moved`).
         open_ended: whether it answers any question. A folder of images made elsewhere does not: it answers those that
             were exported.
         mechanism: the image mechanism, if it is one; a likelihood and regions of its own come from there.
-        displacements: for a method that moves what is in the image, from questions to the displacement of each request
-            in pixels (see `segue.mechanisms.base.Moved`).
-        draw: for a method that abducts, from questions to x* of one posterior sample.
+        draw: for a method that abducts, the same of one posterior sample.
 
     >>> import torch
     >>> facts = Facts(torch.zeros(1, 1, 1, 2), torch.ones(1, 2), torch.ones(1, 2, 1, 2), torch.ones(1))
@@ -61,17 +62,19 @@ class Method:
     (tensor(0.), tensor(1.))
     """
 
-    respond: Callable[[Questions], Images]
+    respond: Respond
     open_ended: bool = True
     mechanism: ImageMechanism | None = None
-    displacements: Callable[[Questions], Fields] | None = None
-    draw: Callable[[Questions], Images] | None = None
+    draw: Respond | None = None
 
     def answer(self, questions: Questions) -> Images:
         """x* of every request; the factual image itself, bit for bit, where a request changes no parent."""
-        facts = questions.facts
+        return [one.image for one in self.moved(questions)]
+
+    def moved(self, questions: Questions) -> list[Moved]:
+        """The same with displacements, which are 0 where a request changes no parent."""
         each = zip(questions.requests, self.respond(questions), strict=True)
-        return [unless_null(is_null(facts, pa_star), facts.image, image) for pa_star, image in each]
+        return [unmoved_if_null(questions.facts, pa_star, answer) for pa_star, answer in each]
 
     @property
     def likelihood(self) -> Likelihood | None:
@@ -79,10 +82,26 @@ class Method:
         return offered(self.mechanism, Likelihood)
 
 
+def unmoved_if_null(facts: Facts, pa_star: Tensor, answer: Moved) -> Moved:
+    """The answer, but the factual image and no displacement where a request changes no parent."""
+    null, field = is_null(facts, pa_star), answer.displacement
+    return Moved(
+        unless_null(null, facts.image, answer.image),
+        None if field is None else unless_null(null, torch.zeros_like(field), field),
+    )
+
+
+def still(images: Callable[[Questions], Images]) -> Respond:
+    """The answers of a method that moves nothing, from a function that gives their images.
+
+    >>> still(lambda questions: [torch.zeros(1, 1, 4, 4)])(None)[0].displacement is None
+    True
+    """
+    return lambda questions: [Moved(image, None) for image in images(questions)]
+
+
 def of_mechanism(mechanism: ImageMechanism, *, particles: int = 1, sample: bool = False) -> Method:
     """The method that a mechanism is: each image abducted once (see `segue.engine.predict.abduct`).
-
-    Displacements, where the mechanism moves, are those of one posterior.
 
     >>> import segue
     >>> model = segue.load("coronary-phantom")
@@ -90,21 +109,12 @@ def of_mechanism(mechanism: ImageMechanism, *, particles: int = 1, sample: bool 
     True
     """
 
-    def answers(questions: Questions, *, particles: int, sample: bool) -> Images:
+    def answers(questions: Questions, *, particles: int, sample: bool) -> list[Moved]:
         posteriors = abduct(mechanism, questions.facts, particles=particles, sample=sample)
-        return predict(mechanism, questions.facts, posteriors, questions.requests)
+        return predict_moved(mechanism, questions.facts, posteriors, questions.requests)
 
-    def displacements(questions: Questions) -> Fields:
-        facts = questions.facts
-        (posterior,) = abduct(mechanism, facts, sample=sample)
-        fields = [one.displacement for one in moves.moved(facts, posterior, questions.requests)]
-        each = zip(questions.requests, fields, strict=True)
-        return [unless_null(is_null(facts, pa_star), torch.zeros_like(field), field) for pa_star, field in each]
-
-    moves = offered(mechanism, Moves)
-    fields = displacements if moves is not None else None
     respond, draw = partial(answers, particles=particles, sample=sample), partial(answers, particles=1, sample=True)
-    return Method(respond, mechanism=mechanism, displacements=fields, draw=draw)
+    return Method(respond, mechanism=mechanism, draw=draw)
 
 
 def of_function(function: Callable[[Facts, Tensor], Tensor]) -> Method:
@@ -114,7 +124,7 @@ def of_function(function: Callable[[Facts, Tensor], Tensor]) -> Method:
     >>> nothing.open_ended
     True
     """
-    return Method(lambda questions: [function(questions.facts, request) for request in questions.requests])
+    return Method(still(lambda asked: [function(asked.facts, request) for request in asked.requests]))
 
 
 def log_likelihood(mechanism: Any, facts: Facts) -> Float[Tensor, " batch"] | None:

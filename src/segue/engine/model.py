@@ -29,6 +29,7 @@ from segue.engine.answer import (
 from segue.engine.asked import requested_parents
 from segue.engine.counterfactual import Counterfactual
 from segue.engine.input_check import InputCheck
+from segue.engine.inputs import single_precision
 from segue.engine.original import origin_of
 from segue.engine.typical import Typical
 from segue.engine.verdict import refuse_unmet
@@ -39,6 +40,7 @@ from segue.mechanisms.base import ImageMechanism
 __all__ = ["Counterfactual", "Model", "requests_of"]
 
 
+MOST_PARTICLES = 1000
 DoEach = Mapping[str, float | int | str | Tensor | np.ndarray | Sequence[float]]
 """By variable, one request for all images, or a value for each."""
 
@@ -153,12 +155,14 @@ class Model:
             hold: descendants that stay at their factual values although others follow.
             spacing: mm per pixel, one for all images or one an image, where the study measures in mm.
             covariates: the factual values of the study's covariates, if it has any: (batch,), or one for all.
-            particles: posterior samples to average; 1 is the posterior's mean.
+            particles: posterior samples to average, 1,000 at most; 1 is the posterior's mean.
             strict: whether a request that is not met is an error; `verdict` says it in any case.
 
         Raises:
             InputError: an unknown variable or malformed request, or images that are not on the study's grid.
         """
+        if not 1 <= particles <= MOST_PARTICLES:
+            raise InputError(f"particles is {particles}: give 1 to {MOST_PARTICLES:,}")
         inputs = check_inputs(self, images, spacing=spacing, covariates=covariates)
         count = len(inputs.raw)
         each = iter([do] * count if isinstance(do, Request) else requests_of(do, count, propagate, tuple(hold)))
@@ -265,7 +269,7 @@ def requests_of(do: DoEach, batch: int, propagate: bool, hold: tuple[str, ...]) 
         if isinstance(asked, str | int | float):
             columns[name] = [asked] * batch
             continue
-        values = torch.as_tensor(asked, dtype=torch.float32)
+        values = single_precision(f"do({name})", asked)
         if values.shape not in ((), (batch,)):
             raise InputError(f"do({name}): has shape {tuple(values.shape)}; give one value, or {batch}, one an image")
         columns[name] = values.expand(batch).tolist()

@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 
 from segue.cohort.planes import Planes, central_voxel, repeats_of
 from segue.errors import InputError
+from segue.quoting import plain_text
 from segue.text import in_words, typeset
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ WIDTH = 4.0  # inches of a panel
 Flatten = Callable[[Float[np.ndarray, "*space"], float], Float[np.ndarray, "height width"]]
 
 
+@plain_text
 def plot_answer(answer: "Counterfactual", row: int) -> Figure:
     """See `Counterfactual.plot`.
 

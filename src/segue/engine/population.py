@@ -10,12 +10,17 @@ from torch import Tensor
 
 from segue.causal.request import Do, Intervention
 from segue.cohort.io.write_file import bits_of, write_image
+from segue.engine.asked import beyond_range, possible
 from segue.engine.model import Model
+from segue.engine.predict import finite_image
 from segue.errors import InputError
-from segue.files import whole_folder
+from segue.files import whole_folder, write_text
 from segue.mechanisms.base import Samples, offered
+from segue.quoting import csv_text
 
 __all__ = ["Population", "sample"]
+
+MOST_SAMPLED = 100_000
 
 
 @dataclass(frozen=True)
@@ -59,15 +64,15 @@ def sample(
         raise InputError("the study has no graph, so no law of its variables; add `graph:` to it and fit it")
     if (mechanism := offered(model.mechanism, Samples)) is None:
         raise InputError("the image mechanism of this model cannot generate images of nobody; choose another method")
-    if count < 1:
-        raise InputError(f"sample({count}): give a number of images, 1 or more")
+    if not 1 <= count <= MOST_SAMPLED:
+        raise InputError(f"sample({count}): give a number of images, 1 to {MOST_SAMPLED:,}")
     pa = model.scm.sample(count, do=interventions(model, do or {}), seed=seed).to(model.device)
     pa, weights = model.space.bounded(pa), regions(model, count, like)
     with torch.random.fork_rng(devices=[model.device] if model.device.type == "cuda" else []):
         torch.manual_seed(seed)
         parts = zip(pa.split(batch_size), weights.split(batch_size), strict=True)
         images = torch.cat([mechanism.sample(parents, weight) for parents, weight in parts])
-    return Population(model.grid.unscale(images), dict(zip(model.variables, pa.T, strict=True)))
+    return Population(finite_image(model.grid.unscale(images)), dict(zip(model.variables, pa.T, strict=True)))
 
 
 def interventions(model: Model, do: Do) -> dict[str, Tensor]:
@@ -77,6 +82,9 @@ def interventions(model: Model, do: Do) -> dict[str, Tensor]:
         if Intervention.parse(name, request).kind in ("percent", "sd"):
             raise InputError(f"do({name} = {request!r}): a population has no fact to change; give a value, or q0.9")
         done[name] = model.space.value(name, request, model.space.marginal[:1])
+        low, high = possible(model, name, model.grid.pixel_area or 1.0)
+        if not low <= float(done[name]) <= high:
+            raise InputError(beyond_range(name, request, low, high))
     return done
 
 
@@ -99,15 +107,12 @@ def regions(model: Model, count: int, like: Tensor | None) -> Float[Tensor, "cou
 
 def write_population(people: Population, out: Path, model: Model, *, suffix: str) -> Path:
     """`out/images/<id>` and `out/table.csv` with every variable; the folder appears only once it is complete."""
-    try:
-        with whole_folder(out) as partial:
-            (partial / "images").mkdir()
-            ids = [f"sample_{i:06d}" for i in range(len(people.image))]
-            for id, image in zip(ids, people.image.cpu().numpy(), strict=True):
-                file = partial / "images" / f"{id}{suffix}"
-                write_image(file, image[0], None, bits=bits_of(model.grid.intensity.usual, image))
-            columns = {name: value.cpu().numpy() for name, value in people.values.items()}
-            pl.DataFrame({"id": ids, **columns}).write_csv(partial / "table.csv")
-    except OSError as error:
-        raise InputError(f"{out}: cannot be written ({error}); name another folder") from None
+    with whole_folder(out) as partial:
+        (partial / "images").mkdir()
+        ids = [f"sample_{i:06d}" for i in range(len(people.image))]
+        for id, image in zip(ids, people.image.cpu().numpy(), strict=True):
+            file = partial / "images" / f"{id}{suffix}"
+            write_image(file, image[0], None, bits=bits_of(model.grid.intensity.usual, image))
+        columns = {name: value.cpu().numpy() for name, value in people.values.items()}
+        write_text(partial / "table.csv", csv_text(pl.DataFrame({"id": ids, **columns})))
     return out

@@ -8,9 +8,10 @@ from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from segue.causal.facts import Facts
+from segue.errors import InputError
 from segue.mechanisms.base import ImageMechanism, Moved, Moves
 
-__all__ = ["abduct", "is_null", "mean_image", "predict", "predict_moved", "unless_null"]
+__all__ = ["abduct", "draw_one", "finite_image", "is_null", "mean_of", "predict", "predict_moved", "unless_null"]
 
 
 def abduct(mechanism: ImageMechanism, facts: Facts, *, particles: int = 1, sample: bool = False) -> list[Any]:
@@ -39,35 +40,55 @@ def predict(
     >>> bool((null - known.facts.image).abs().max() < 1e-5)
     True
     """
-    answers = [mechanism.predict(facts, posterior, requests) for posterior in posteriors]
-    return [mean_image(each) for each in zip(*answers, strict=True)]
+    return [one.image for one in predict_moved(mechanism, facts, posteriors, requests)]
 
 
-def predict_moved(mechanism: ImageMechanism, facts: Facts, posterior: Any, requested: Tensor) -> Moved:
-    """x* under pa*, with its displacement; None for a mechanism that does not move.
+def predict_moved(
+    mechanism: ImageMechanism, facts: Facts, posteriors: Sequence[Any], requests: Sequence[Tensor]
+) -> list[Moved]:
+    """What `predict` answers, with displacements; None of a mechanism that does not move.
 
     >>> import segue
     >>> model = segue.load("coronary-phantom")
     >>> from segue.engine.answer import abduct_images, check_inputs
     >>> known = abduct_images(model, check_inputs(model, model.examples()[:1]))
-    >>> image, moved = predict_moved(model.mechanism, known.facts, known.posteriors[0], known.facts.pa)
+    >>> ((image, moved),) = predict_moved(model.mechanism, known.facts, known.posteriors, [known.facts.pa])
     >>> bool(moved.any())
     False
     """
+    answers = [draw_one(mechanism, facts, posterior, requests) for posterior in posteriors]
+    return [mean_of(each) for each in zip(*answers, strict=True)]
+
+
+def draw_one(mechanism: ImageMechanism, facts: Facts, posterior: Any, requests: Sequence[Tensor]) -> list[Moved]:
+    """x* under each pa* from one posterior, with displacements.
+
+    >>> import segue
+    >>> model = segue.load("coronary-phantom")
+    >>> from segue.engine.answer import abduct_images, check_inputs
+    >>> known = abduct_images(model, check_inputs(model, model.examples()[:1]))
+    >>> len(draw_one(model.mechanism, known.facts, known.posteriors[0], [known.facts.pa] * 2))
+    2
+    """
     if isinstance(mechanism, Moves):
-        return mechanism.moved(facts, posterior, [requested])[0]
-    return Moved(mechanism.predict(facts, posterior, [requested])[0], None)
+        return mechanism.moved(facts, posterior, requests)
+    return [Moved(image, None) for image in mechanism.predict(facts, posterior, requests)]
 
 
-def mean_image(images: Sequence[Float[Tensor, "batch channel *space"]]) -> Float[Tensor, "batch channel *space"]:
+def mean_of(draws: Sequence[Moved]) -> Moved:
     """The mean of the answers of several posteriors.
 
-    >>> mean_image([torch.zeros(1, 1, 2), torch.ones(1, 1, 2)])
+    >>> mean_of([Moved(torch.zeros(1, 1, 2), None), Moved(torch.ones(1, 1, 2), None)]).image
     tensor([[[0.5000, 0.5000]]])
     """
-    total = torch.zeros_like(images[0])
-    for image in images:
-        total += image / len(images)
+    images, fields = zip(*draws, strict=True)
+    return Moved(mean_tensor(images), None if fields[0] is None else mean_tensor(fields))
+
+
+def mean_tensor(tensors: Sequence[Shaped[Tensor, "*shape"]]) -> Shaped[Tensor, "*shape"]:
+    total = torch.zeros_like(tensors[0])
+    for one in tensors:
+        total += one / len(tensors)
     return total
 
 
@@ -92,3 +113,18 @@ def unless_null(
     tensor([1., 2.])
     """
     return torch.where(null.reshape(-1, *[1] * (answer.ndim - 1)), factual, answer)
+
+
+def finite_image(answer: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch channel *space"]:
+    """The answer itself.
+
+    Raises:
+        InputError: it holds values that are not finite: nobody may take it for an image.
+
+    >>> finite_image(torch.tensor([[[1.0, torch.nan]]]))
+    Traceback (most recent call last):
+    segue.errors.InputError: the answer holds values that are not finite: ask for less, or check the model's weights
+    """
+    if not bool(answer.isfinite().all()):
+        raise InputError("the answer holds values that are not finite: ask for less, or check the model's weights")
+    return answer

@@ -37,7 +37,7 @@ def reversibility(method: Method, asked: Asked, image: Tensor, requested: Tensor
     x, pa = asked.facts.image, asked.facts.pa
     changed = asked.facts._replace(image=image, pa=requested)
     (back,) = method.respond(Questions(asked.ids, changed, [pa]))
-    return {"reversibility": (back - x).abs().flatten(1).mean(1) / 2}
+    return {"reversibility": (back.image - x).abs().flatten(1).mean(1) / 2}
 
 
 def spread(method: Method, asked: Asked, requested: Tensor) -> ByImage:
@@ -46,7 +46,7 @@ def spread(method: Method, asked: Asked, requested: Tensor) -> ByImage:
         return {}
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        draws = [method.draw(Questions(asked.ids, asked.facts, [requested]))[0] for _ in range(SAMPLES)]
+        draws = [method.draw(Questions(asked.ids, asked.facts, [requested]))[0].image for _ in range(SAMPLES)]
     return {"spread": torch.stack(draws).std(0).flatten(1).mean(1) / 2}
 
 

@@ -14,14 +14,11 @@ from segue.causal.parents import Parents, SoftMasks
 from segue.evaluation.asked import Asked
 from segue.evaluation.folding import folded
 from segue.evaluation.truth import distances
+from segue.mechanisms.base import Moved
 
 
 def effect_rows(
-    answers: Sequence[Tensor],
-    parents: Parents,
-    judge: SoftMasks,
-    asked: Asked,
-    displacements: Sequence[Tensor] | None = None,
+    answers: Sequence[Moved], parents: Parents, judge: SoftMasks, asked: Asked
 ) -> pl.DataFrame:
     """One row for each image x variable: what was asked, what guide and judge measured, and where the image changed.
 
@@ -32,12 +29,12 @@ def effect_rows(
     range. Where the truth is known, those of `distance_columns` too; `folding` where a method moves.
 
     Args:
-        answers: x* (batch, channel, *space), one a variable. displacements: those of each answer, if there are any.
+        answers: x* of each variable, with displacements of a method that moves.
     """
     facts, names = asked.facts, parents.variables.names
     before = judge.soft(facts.image)
     parts = []
-    for v, image in enumerate(answers):
+    for v, (image, displacement) in enumerate(answers):
         after, structure = judge.soft(image), int(parents.structure_of[v])
         outlined = [hard(soft)[:, 1 + structure].bool() for soft in (before, after)]
         columns = {
@@ -46,7 +43,7 @@ def effect_rows(
             **moved_columns(asked, v, parents, areas_of(before, facts, parents), areas_of(after, facts, parents)),
             **change(facts.image, image, facts.weights[:, v]),
             "far": far_change(facts.image, image, *outlined),
-            **({} if displacements is None else {"folding": folded(displacements[v])}),
+            **({} if displacement is None else {"folding": folded(displacement)}),
             **distance_columns(asked, v, image),
         }
         parts.append(image_table(asked, columns).with_columns(variable=pl.lit(names[v])))

@@ -17,7 +17,7 @@ from segue.evaluation.axioms import ByImage, composition, likelihoods, reversibi
 from segue.evaluation.crops import Site, crops_of
 from segue.evaluation.effect import effect_rows
 from segue.evaluation.local_realism import LocalTest
-from segue.mechanisms.base import ImageMechanism
+from segue.mechanisms.base import ImageMechanism, Moved
 from segue.nets.segmentor import Segmentor
 
 __all__ = ["Judge", "Judged", "axioms_of", "judged"]
@@ -97,9 +97,9 @@ def judged(
     edits = set() if judge.local is None else set(judge.local.pairs.edit)
     for asked in batches:
         put = judge.translate(asked, method)
-        answers, null = respond(method, put)
-        fields = method.displacements(put.questions) if method.displacements else None
-        effects.append(effect_rows(answers, judge.parents, judge.segmentor, asked, fields))
+        moved, null = respond(method, put)
+        answers = [one.image for one in moved]
+        effects.append(effect_rows(moved, judge.parents, judge.segmentor, asked))
         image = torch.stack(answers, dim=1)[torch.arange(len(asked.ids)), turn(asked).to(answers[0].device)]
         features.append(judge.segmentor.features(image).cpu().numpy())
         checks.append(checks_of(method, pretrained, put, image, null))
@@ -115,14 +115,13 @@ def judged(
     )
 
 
-def respond(method: Method, asked: Asked) -> tuple[list[Tensor], Tensor | None]:
+def respond(method: Method, asked: Asked) -> tuple[list[Moved], Tensor | None]:
     """The answers to all requests, and to the null request as the method itself gives it, if it can."""
     questions = asked.questions
     if not method.open_ended:
-        return method.answer(questions), None
+        return method.moved(questions), None
     raw = method.respond(questions._replace(requests=[*questions.requests, asked.facts.pa]))
-    answered = Method(lambda _: raw[:-1]).answer(questions)
-    return answered, raw[-1]
+    return Method(lambda _: raw[:-1]).moved(questions), raw[-1].image
 
 
 def checks_of(

@@ -4,7 +4,6 @@ import base64
 import binascii
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import gradio as gr
@@ -14,7 +13,9 @@ from segue.errors import InputError
 from segue.explorer import download, upload
 from segue.explorer.asking import ask, sweep, training_range
 from segue.explorer.models import Chosen, Explored
+from segue.explorer.private_folder import scratch
 from segue.files import fitting_name
+from segue.text import without_folders
 
 JSON = dict[str, Any]
 
@@ -22,8 +23,8 @@ JSON = dict[str, Any]
 def endpoints(explored: Explored, **queue: Any) -> None:
     """Add the endpoints to the Blocks that is being built; `queue`: settings of those that run networks."""
     api = Endpoints(explored)
-    gr.api(api.variables, api_name="variables", queue=False)
-    gr.api(api.images, api_name="images", queue=False)
+    gr.api(api.variables, api_name="variables", concurrency_limit=None)
+    gr.api(api.images, api_name="images", concurrency_limit=None)
     gr.api(api.counterfactual, api_name="counterfactual", **queue)
     gr.api(api.sweep, api_name="sweep", **queue)
 
@@ -65,7 +66,7 @@ class Endpoints:
         """
 
         def work() -> JSON:
-            with TemporaryDirectory() as folder:  # the file is needed until the answer is on its pixels
+            with scratch() as folder:  # the file is needed until the answer is on its pixels
                 here = find_image(self.explored, image, file, name, slice, given or {}, folder=Path(folder))
                 return answer_by_method(self.explored, here, do, methods, propagate, hold or [])
 
@@ -119,10 +120,10 @@ def answer_by_method(
     names = [name.strip() for name in methods.split(",") if name.strip()] or [next(iter(explored.models))]
     answer = ask(explored, here.case, do, names, propagate=propagate, hold=hold)
     found: JSON = {}
-    with TemporaryDirectory() as scratch:
+    with scratch() as folder:
         for one in answer.readings:
-            download.write_answer(Path(scratch), one.method, explored, here, answer, one)
-            content = (Path(scratch) / f"{one.method}.nii.gz").read_bytes()
+            download.write_answer(Path(folder), one.method, explored, here, answer, one)
+            content = (Path(folder) / f"{one.method}.nii.gz").read_bytes()
             sidecar = download.sidecar(explored, here, answer, one)
             found[one.method] = sidecar | {"nifti": base64.b64encode(content).decode()}
     return found
@@ -159,4 +160,4 @@ def with_messages(work: Callable[[], JSON]) -> JSON:
     try:
         return work()
     except InputError as error:
-        raise gr.Error(str(error), print_exception=False) from None
+        raise gr.Error(without_folders(str(error)), print_exception=False) from None

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from segue.causal.request import Do
 from segue.errors import InputError
+from segue.explorer.arguments import PageRequest, refused
 from segue.explorer.asking import Answer, ask
 from segue.explorer.markup import filled
 from segue.explorer.models import Explored
@@ -11,6 +12,7 @@ from segue.explorer.panel import title
 from segue.text import in_digits, typeset
 
 MOST_IMAGES = 500
+MAX_WRITTEN = 2000
 CohortCell = str | float | None
 
 
@@ -34,12 +36,17 @@ class CohortRequest:
         Raises:
             InputError: it is not of this form, or asks nothing.
         """
+        if len(written) > MAX_WRITTEN:
+            raise InputError(f"the request has {len(written)} characters; {MAX_WRITTEN} at most are read")
         pairs = [part.partition("=") for part in written.split(",") if part.strip()]
         if not pairs or not all(name.strip() and change.strip() for name, _, change in pairs):
             raise InputError(f"request {written!r}: write variable=change, for example lumen@mid=+20%")
         if not 1 <= images <= MOST_IMAGES:
             raise InputError(f"{images} images: give a number from 1 to {MOST_IMAGES}")
-        return cls({name.strip(): change.strip() for name, _, change in pairs}, method, propagate, images)
+        do = {name.strip(): change.strip() for name, _, change in pairs}
+        if said := refused(PageRequest, {"do": do}):
+            raise InputError(said)
+        return cls(do, method, propagate, images)
 
 
 def columns_of(explored: Explored) -> list[str]:

@@ -1,11 +1,11 @@
 """Files to download: counterfactuals as PNG and NIfTI with a sidecar, the figure, and Python that reproduces them."""
 
 import json
+import re
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -18,10 +18,12 @@ from segue.cohort.origin import Origin
 from segue.engine.original import change_on_file, file_pixels, labels_on_file
 from segue.explorer.asking import Answer, Array, Reading
 from segue.explorer.markup import filled
-from segue.explorer.models import Chosen, Explored
+from segue.explorer.models import Chosen, Explored, portable
 from segue.explorer.panel import title
 from segue.explorer.pictures import data_uri, display_grey, png
+from segue.explorer.private_folder import scratch
 from segue.files import fitting_name
+from segue.quoting import in_comment, in_python
 from segue.report.figure import figure1
 from segue.report.figure_row import FigureRow
 from segue.text import in_digits, typeset_unit
@@ -44,17 +46,26 @@ class DownloadFile:
 
 def files(explored: Explored, chosen: Chosen, answer: Answer) -> list[DownloadFile]:
     """All files of an answer, sorted by name."""
-    stem = split_suffix(chosen.case.id)[0].replace("/", "_").replace(" ", "_")
+    stem = stem_of(chosen.case.id)
     longest = max(len(one.method) for one in answer.readings) + len("__difference.nii.gz")
     stem = fitting_name(stem, "x" * longest)[:-longest]
-    with TemporaryDirectory() as scratch:
-        folder = Path(scratch)
+    with scratch() as made:
+        folder = Path(made)
         for one in answer.readings:
             write_answer(folder, f"{stem}_{one.method}", explored, chosen, answer, one)
         for suffix in (".png", ".pdf"):
             write_figure(folder / f"{stem}_figure{suffix}", explored, answer)
         (folder / f"{stem}.py").write_text(snippet(explored, chosen, answer))
         return [DownloadFile(path.name, path.read_bytes()) for path in sorted(folder.iterdir())]
+
+
+def stem_of(id: str) -> str:
+    """How the files of an image's answers begin: its id without suffix, and without characters that names may not have.
+
+    >>> stem_of("ward 3/p1.nii.gz")
+    'ward_3_p1'
+    """
+    return re.sub(r"[^\w.-]", "_", split_suffix(id)[0])
 
 
 def write_answer(folder: Path, stem: str, explored: Explored, chosen: Chosen, answer: Answer, one: Reading) -> None:
@@ -135,14 +146,16 @@ def write_figure(path: Path, explored: Explored, answer: Answer) -> None:
 
 
 def snippet(explored: Explored, chosen: Chosen, answer: Answer) -> str:
-    """Python that makes the same request."""
+    """Python that makes the same request. It names no folder with an absolute path; every text in it is quoted."""
     case, methods = chosen.case, [one.method for one in answer.readings]
-    more = f", spacing={case.spacing}" if case.spacing is not None else ""
+    opened = Path(explored.opened)
+    model = portable(opened, opened)
+    more = f", spacing={tuple(map(float, case.spacing))}" if case.spacing is not None else ""
     more += f", covariates={case.covariates}" if case.covariates else ""
     more += "" if answer.propagate else ", propagate=False"
     more += f", hold={list(answer.hold)}" if answer.hold else ""
     body = [
-        f"model = segue.load({explored.opened!r}, method=method)",
+        f"model = segue.load({in_python(model)}, method=method)",
         chosen.code,
         f"answer = model.counterfactual(image, do={answer.do}{more})",
         "answers[method] = answer.image[0, 0].numpy()",
@@ -150,7 +163,8 @@ def snippet(explored: Explored, chosen: Chosen, answer: Answer) -> str:
     ]
     head = [*chosen.imports[:1], "", "import segue", *chosen.imports[1:]] if chosen.imports else ["import segue"]
     loop = textwrap.indent("\n".join(body), "    ")
-    return "\n".join([*head, "", "answers = {}", f"for method in {methods}:", loop, ""])
+    where = [f"# Run it in the folder that has {in_comment(model)} in it."] if opened.is_absolute() else []
+    return "\n".join([*where, *head, "", "answers = {}", f"for method in {methods}:", loop, ""])
 
 
 def links(files: list[DownloadFile]) -> str:

@@ -11,6 +11,7 @@ from segue.errors import InputError
 from segue.explorer.markup import filled
 from segue.explorer.models import Explored
 from segue.explorer.pictures import data_uri, display_grey, display_plane, png
+from segue.text import without_folders
 
 PAGE_LENGTH = 12
 THUMBNAIL_SIDE = 192  # pixels of the longer side, at most
@@ -50,7 +51,7 @@ class Gallery:
         try:
             return Thumbnail(index, source.ids[index], thumbnail(self.explored, source.read(index)))
         except InputError as error:
-            return Thumbnail(index, f"{source.ids[index]}: {error}", "")
+            return Thumbnail(index, f"{source.ids[index]}: {without_folders(str(error))}", "")
 
 
 def thumbnail(explored: Explored, case: Case) -> str:

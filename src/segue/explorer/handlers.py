@@ -1,7 +1,7 @@
 """What each event of the page does. Every function returns the parts of the page that change, by name."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,8 @@ import gradio as gr
 from segue.causal.request import Request
 from segue.errors import InputError
 from segue.explorer import download, upload
-from segue.explorer.api import JSON
+from segue.explorer.api import JSON, of_cohort
+from segue.explorer.arguments import PageLink, PagePlace, PageRequest, PageRow, read_part
 from segue.explorer.asking import MOST_METHODS, Answer, answer_pictures, ask, measured, sweep
 from segue.explorer.cohort_table import CohortRequest, answer_cohort, cohort_html, columns_of
 from segue.explorer.gallery import Gallery
@@ -21,6 +22,7 @@ from segue.explorer.panel import panel, sliders
 from segue.explorer.planes import place_of
 from segue.explorer.strip import strip
 from segue.explorer.view import aspect, table, verdicts_shown, view
+from segue.text import without_folders
 
 Changed = dict[str, Any]
 EMPTY: Changed = {"swept": "", "files": "", "code": None, "swept_told": "", "files_told": "", "told": ""}
@@ -29,7 +31,7 @@ EMPTY: Changed = {"swept": "", "files": "", "code": None, "swept_told": "", "fil
 
 def message_html(*lines: str, kind: str = "alert") -> str:
     """Sentences for the user, as HTML."""
-    return filled("note.html.j2", lines=lines, kind=kind) if lines else ""
+    return filled("note.html.j2", lines=map(without_folders, lines), kind=kind) if lines else ""
 
 
 def or_message_after(part: str) -> Callable[[Callable[..., Iterator[Changed]]], Callable[..., Iterator[Changed]]]:
@@ -74,9 +76,10 @@ class Handlers:
         """The first page of the images whose id contains the text."""
         return {"picked": gr.HTML(grid=self.gallery.html(text))}
 
-    def turn(self, text: str, picked: Mapping[str, int] | None) -> Changed:
+    @or_message("told")
+    def turn(self, text: str, picked: JSON | None) -> Changed:
         """Another page of the found images."""
-        return {"picked": gr.HTML(grid=self.gallery.html(text, int((picked or {}).get("page", 0))))}
+        return {"picked": gr.HTML(grid=self.gallery.html(text, read_part(PagePlace, picked).page))}
 
     @or_message("told")
     def start(self, asked: str) -> Changed:
@@ -88,19 +91,18 @@ class Handlers:
         link = read_link(asked)
         assert self.explored.source is not None
         ids = self.explored.source.ids
-        if (wanted := link.get("image", ids[0])) not in ids:
+        if (wanted := ids[0] if link.image is None else link.image) not in ids:
             raise InputError(f"the link's image {wanted!r} is not in this cohort; choose one")
-        methods = [name for name in link.get("methods", []) if name in self.explored.models]
+        methods = [name for name in link.methods if name in self.explored.models]
         methods = methods or [next(iter(self.explored.models))]
-        follow = link.get("follow", True) is not False
         chosen = self.explored.choose(ids.index(wanted))
-        shown = self.show(chosen, methods, follow, None, do=link.get("do", {}))
-        return shown | {"methods": methods, "follow": follow}
+        shown = self.show(chosen, methods, link.follow, None, do=link.do)
+        return shown | {"methods": methods, "follow": link.follow}
 
     @or_message("told")
-    def pick(self, picked: Mapping[str, int], methods: list[str], follow: bool) -> Changed:
+    def pick(self, picked: JSON | None, methods: list[str], follow: bool) -> Changed:
         """The image of the cohort that was clicked."""
-        return self.show(self.explored.choose(int(picked["index"])), methods, follow, None)
+        return self.show(self.explored.choose(read_part(PagePlace, picked).index), methods, follow, None)
 
     @or_message("upload_told")
     def use_upload(
@@ -195,33 +197,29 @@ class Handlers:
         return {"cohort": gr.HTML(rows=cohort_html(columns_of(self.explored), rows))}
 
     @or_message("cohort_told")
-    def open_row(self, written: str, picked: Mapping[str, str], methods: list[str], follow: bool) -> Changed:
+    def open_row(self, written: str, picked: JSON | None, methods: list[str], follow: bool) -> Changed:
         """The image of the row that was clicked, with the table's request."""
-        assert self.explored.source is not None
         do = CohortRequest.read(written, first_of(methods), follow, 1).do
-        place = self.explored.source.ids.index(picked["image"])
-        return self.show(self.explored.choose(place), methods, follow, None, do=dict(do))
+        chosen = of_cohort(self.explored, read_part(PageRow, picked).image)
+        return self.show(chosen, methods, follow, None, do=dict(do))
 
 
-def read_link(text: str) -> JSON:
+def read_link(text: str) -> PageLink:
     """The query of a link.
 
     Raises:
         InputError: it is not what the page writes.
     """
     try:
-        link = json.loads(text or "{}")
-    except json.JSONDecodeError:
-        link = None
-    if not isinstance(link, dict) or not isinstance(link.get("do", {}), dict):
-        raise InputError("the link is damaged; copy it again, or choose an image")
-    return link
+        return read_part(PageLink, json.loads(text or "{}"))
+    except (InputError, ValueError, RecursionError):
+        raise InputError("the link is damaged; copy it again, or choose an image") from None
 
 
 def asked_of(chosen: Chosen, request: JSON | None) -> JSON:
     """The request, if it was made of this image; {} if it was made of the one before and arrives late."""
-    request = request or {}
-    return dict(request.get("do", {})) if request.get("key") == chosen.key else {}
+    asked = read_part(PageRequest, request)
+    return dict(asked.do) if asked.key == chosen.key else {}
 
 
 def first_of(methods: list[str]) -> str:

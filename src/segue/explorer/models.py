@@ -28,6 +28,7 @@ from segue.nets.segmentor import Segmentor
 from segue.nets.weights import load_pretrained
 from segue.pipeline.common import device
 from segue.pipeline.recipes import recipes
+from segue.quoting import in_comment, in_python
 
 KEPT = 64  # abductions that are kept, of whatever user; each is a few times as large as its image
 
@@ -103,14 +104,20 @@ class Explored:
         facts = known.facts.rows(torch.zeros(len(soft), dtype=torch.long, device=soft.device))
         return measure(soft, facts.weights, self.first.parents.structure_of, facts.pixel_area)
 
+    def forget(self) -> None:
+        """Drop what was inferred of images, whoever asked for it."""
+        self._known.cache_clear()
+        self._judged.cache_clear()
+
     def choose(self, index: int) -> Chosen:
         """An image of the cohort.
 
         Raises:
-            InputError: the cohort's file of it is missing or damaged.
+            InputError: there is none, or the cohort's file of it is missing or damaged.
         """
-        assert self.source is not None
-        return Chosen(self.source.read(index), *reading(self.source, index), index=index)
+        if self.source is None or not 0 <= index < len(self.source.ids):
+            raise InputError("there is no such image in the cohort; choose another")
+        return Chosen(self.source.read(index), *reading(self.source, index, self.opened), index=index)
 
 
 def explored(path: str, *, methods: Sequence[str] = (), cohort: Path | None = None) -> Explored:
@@ -204,12 +211,30 @@ def square_pixels(grid: Grid) -> tuple[float, ...] | None:
     return (grid.pixel_area ** (1 / len(grid.size)),) * len(grid.size)
 
 
-def reading(source: Source, index: int) -> tuple[str, tuple[str, ...]]:
-    """Python that reads an image of a cohort, and what it imports."""
+def reading(source: Source, index: int, model: str) -> tuple[str, tuple[str, ...]]:
+    """Python that reads an image of a cohort, and what it imports.
+
+    Args:
+        model: the model's folder or name, as `segue.load` was given it.
+    """
     if isinstance(source, StoreImages):
-        row, path = int(source.rows[index]), str(source.path)
-        code = f'image = Store(Path({path!r})).read(np.array([{row}]))["image"]  # {source.ids[index]}'
+        row, path, id = int(source.rows[index]), portable(source.path, Path(model)), source.ids[index]
+        code = f'image = Store(Path({in_python(path)})).read(np.array([{row}]))["image"]  # {in_comment(id)}'
         return code, ("from pathlib import Path\n\nimport numpy as np", "from segue.cohort import Store")
     if isinstance(source, FolderImages):
-        return f"image, _ = model.read({str(source.files[source.ids[index]])!r})", ()
+        path = portable(source.files[source.ids[index]], source.path.parent)
+        return f"image, _ = model.read({in_python(path)})", ()
     return f"image = model.examples()[{index} : {index + 1}]", ()
+
+
+def portable(path: Path, folder: Path) -> str:
+    """A path for people elsewhere: a relative one as it is, of an absolute one what follows on the place of `folder`.
+
+    >>> portable(Path("runs/demo"), Path("runs/demo")), portable(Path("/home/ada/x.png"), Path("runs/demo"))
+    ('runs/demo', 'x.png')
+    >>> portable(Path("/home/ada/demo/prepare/cohort.zarr"), Path("/home/ada/demo"))
+    'demo/prepare/cohort.zarr'
+    """
+    if not path.is_absolute():
+        return str(path)
+    return str(path.relative_to(folder.parent)) if path.is_relative_to(folder) else path.name

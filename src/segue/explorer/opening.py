@@ -22,16 +22,17 @@ class Opening(ThreadingHTTPServer):
         self.doing = "starting"
         super().__init__((host, port), Said)
 
-    def say(self, doing: str) -> None:
-        """What is done from now on, on the page and on the console."""
+    def say(self, doing: str, name: object = "") -> None:
+        """What is done from now on, on the page and on the console, and with what: that is on the console alone."""
         self.doing = doing
-        print(f"{doing} …", flush=True)
+        print(f"{doing} {name}".strip(), "…", flush=True)
 
 
 class Said(BaseHTTPRequestHandler):
     """Every address answers with the same page; status 503, as nothing is served yet."""
 
     server: Opening
+    timeout = 10  # seconds that a connection may be silent
 
     def do_GET(self) -> None:
         """The page."""

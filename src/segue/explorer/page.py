@@ -1,6 +1,7 @@
 """The page: its layout, and which event changes which part. `handlers` says what the events do."""
 
 import inspect
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import wraps
 from typing import Any, no_type_check
@@ -16,11 +17,11 @@ from segue.explorer.markup import asset, filled
 from segue.explorer.models import Explored
 from segue.explorer.panel import title
 from segue.explorer.planes import slice_sliders
+from segue.explorer.tidy import LIFE
 from segue.report.columns import method_title
 
 Handler = Callable[..., Any]
 """Gives what changes by name (`Changed`), or gives it step by step."""
-LIFE = 3600  # seconds until a session's image and an upload are deleted
 FRAMES, IMAGES = 9, 24
 QUEUE = 64  # requests that may wait; the next one is refused
 LIGHT: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
@@ -35,8 +36,7 @@ NEW = ["chosen", "request", "shown", "verdicts", "table", "depth", "picked", "to
 
 def build_page(explored: Explored) -> gr.Blocks:
     """The whole page of one model. The only state of a user is the image, in the user's own session."""
-    settings: dict[str, Any] = {"analytics_enabled": False, "delete_cache": (LIFE // 6, LIFE), "fill_width": True}
-    with gr.Blocks(title=f"segue: {explored.name}", **settings) as blocks:
+    with gr.Blocks(title="segue", analytics_enabled=False, fill_width=True) as blocks:  # shown before the login too
         page = Page(explored)
         page.lay_out()
         page.connect(blocks)
@@ -70,7 +70,8 @@ class Page:
         parts, explored = self.parts, self.explored
         parts["chosen"], parts["uploaded"] = (gr.State(None, time_to_live=LIFE) for _ in range(2))
         parts["link"] = gr.Textbox(visible="hidden", elem_id="sg-link", label="Link")
-        gr.HTML(filled("head.html.j2", name=explored.name))
+        titled = "document.title = element.querySelector('h1').textContent"  # after the login
+        gr.HTML(filled("head.html.j2", name=explored.name), js_on_load=titled)
         with gr.Row(elem_id="sg-main", equal_height=False):
             with gr.Column(elem_id="sg-left", min_width=0):
                 with gr.Accordion("Choose an image", open=True), gr.Tabs():
@@ -165,7 +166,7 @@ class Page:
             parts["swept_told"], parts["swept"] = gr.HTML(), gr.HTML(elem_id="sg-swept")
         asked = ["chosen", "request", "methods", "follow", "variable", "frames"]
         self.on(button.click, self.handlers.sweep_range, asked, ["swept", "swept_told"], **NETWORKS)
-        latest = asset("latest.js").replace("NAMES", str(list(names)))
+        latest = asset("latest.js").replace("NAMES", json.dumps(names))
         variable = parts["variable"]
         parts["request"].input(None, [parts["request"], variable], variable, js=latest, **LIGHT)
 

@@ -92,6 +92,12 @@ def _sides(content: bytes, shape: tuple[int, int]) -> str:
     return "".join([*runs_of(down[:, 1] + 1, down[:, 0], "v"), *runs_of(across[:, 0] + 1, across[:, 1], "h")])
 
 
+def forget() -> None:
+    """Drop the paths that are cached: they are of users' images."""
+    _sides.cache_clear()
+    _outline.cache_clear()
+
+
 def runs_of(lines: np.ndarray, starts: np.ndarray, direction: str) -> list[str]:
     """Sides of length 1, merged where they are consecutive on one line."""
     order = np.lexsort((starts, lines))

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from segue.cohort.planes import Planes, Voxel, central_voxel, repeats_of
+from segue.explorer.arguments import PageVoxel, read_part
 from segue.explorer.asking import Answer
 from segue.explorer.markup import asset, filled
 from segue.explorer.models import Explored
@@ -52,8 +53,8 @@ def slice_sliders(explored: Explored) -> gr.HTML:
 
 def place_of(explored: Explored, chosen: Any) -> Voxel | None:
     """The voxel that was chosen on the page; None where none was, or where it is no voxel of the model's images."""
-    size, place = explored.first.grid.size, (chosen or {}).get("place")
-    if len(size) != 3 or not isinstance(place, list) or len(place) != 3:
+    size, place = explored.first.grid.size, read_part(PageVoxel, chosen).place
+    if len(size) != 3 or place is None:
         return None
-    x, y, z = (min(max(int(index), 0), n - 1) for index, n in zip(place, size, strict=True))
+    x, y, z = (min(max(index, 0), n - 1) for index, n in zip(place, size, strict=True))
     return x, y, z

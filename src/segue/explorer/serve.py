@@ -1,11 +1,9 @@
 """Serving the page: to this machine only, unless there are passwords, and without any connection to the internet."""
 
-import atexit
 import os
-import shutil
 import stat
-import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +14,7 @@ if TYPE_CHECKING:
     from gradio import Blocks
 
     from segue.explorer.models import Explored
+    from segue.explorer.private_folder import PrivateFolder
 
 CONTRAST = {
     **dict.fromkeys(["color_accent", "button_primary_background_fill", "slider_color"], "#9a3412"),
@@ -54,61 +53,95 @@ def read_users(path: Path) -> list[tuple[str, str]]:
     return users  # type: ignore[return-value]
 
 
-def silence() -> None:
-    """Before gradio is imported: no telemetry, and a folder for uploads that no other account can read."""
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    folder = tempfile.mkdtemp(prefix="segue-explore-")  # mode 700
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    os.environ["GRADIO_TEMP_DIR"] = folder
+@dataclass(frozen=True)
+class Prepared:
+    """A page that can be served: of which model, and with which folder for uploads."""
+
+    blocks: "Blocks"
+    explored: "Explored"
+    folder: "PrivateFolder"
 
 
-def prepared(explored: "Explored") -> "Blocks":
-    """The page of a model, not yet served.
+def prepared(explored: "Explored") -> Prepared:
+    """The page of a model, not yet served; gradio sends nothing about its use.
 
     Raises:
         InputError: gradio is not installed.
     """
-    silence()
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     try:
+        from segue.explorer.private_folder import PrivateFolder
+
+        folder = PrivateFolder()  # before gradio is imported
         from segue.explorer.page import build_page
         from segue.hardware import keep_memory
     except ModuleNotFoundError as error:
         raise InputError(f'the explorer needs {error.name}: pip install "segue-counterfactual[explore]"') from None
 
     keep_memory()
-    return build_page(explored)
+    return Prepared(build_page(explored), explored, folder)
 
 
 def serve(
-    explored: "Explored", *, host: str = "127.0.0.1", port: int = 7860, users: list[tuple[str, str]] | None = None
+    explored: "Explored",
+    *,
+    host: str = "127.0.0.1",
+    port: int = 7860,
+    users: Sequence[tuple[str, str]] = (),
+    names: Sequence[str] = (),
 ) -> tuple[str, Callable[[], None]]:
     """Start to serve a model; returns the address, and a function that stops.
+
+    Args:
+        users: names and passwords; none: nobody has to log in.
+        names: under which browsers reach the page, besides those of this machine.
 
     Raises:
         InputError: the port is in use, or gradio is not installed.
     """
-    return serve_page(prepared(explored), host=host, port=port, users=users)
+    return serve_page(prepared(explored), host=host, port=port, users=users, names=names)
 
 
 def serve_page(
-    blocks: "Blocks", *, host: str, port: int, users: list[tuple[str, str]] | None
+    page: Prepared, *, host: str, port: int, users: Sequence[tuple[str, str]] = (), names: Sequence[str] = ()
 ) -> tuple[str, Callable[[], None]]:
     """`serve`, of a page that is prepared."""
+    from segue.explorer.logins import RULE, Logins
+
+    settings = private_server(page, host, names) | appearance()
+    if users:  # gradio's login does not show why a login has to wait
+        settings |= {"auth": Logins(users), "auth_message": RULE}
     try:
-        _, address, _ = blocks.launch(
-            server_name=host, server_port=port, auth=users or None, **private_server(), **appearance()
-        )
+        _, address, _ = page.blocks.launch(server_name=host, server_port=port, **settings)
     except OSError:
+        page.folder.remove()
         raise InputError(f"--port {port}: is in use; give another, or 0 for any that is free") from None
-    return address, blocks.close
+
+    def close() -> None:
+        page.blocks.close(verbose=False)
+        page.folder.remove()  # also where the server did not end in time
+
+    return address, close
 
 
-def private_server() -> dict[str, Any]:
-    """Settings of gradio: no tunnel, no access to local files, no monitoring, limits on the size of requests."""
+def private_server(page: Prepared, host: str, names: Sequence[str]) -> dict[str, Any]:
+    """Settings of gradio: no tunnel, no access to local files, no monitoring, no history in the browser, and guards.
+
+    The guards see a request in the order of the list, before anything of it is read.
+    """
     from starlette.middleware import Middleware
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+    from segue.explorer.calls import Calls
+    from segue.explorer.guard import Guard, host_names
     from segue.explorer.limit import MAX_BYTES, BodyLimit
+    from segue.explorer.tidy import tidied
 
+    guards = [
+        Middleware(TrustedHostMiddleware, allowed_hosts=host_names(host, names), www_redirect=False),
+        Middleware(Guard, names=names),
+        Middleware(BodyLimit, folder=page.folder, check=Calls(page.blocks).check),
+    ]
     return {
         "share": False,
         "quiet": True,
@@ -117,8 +150,9 @@ def private_server() -> dict[str, Any]:
         "allowed_paths": [],
         "max_file_size": MAX_BYTES,
         "ssr_mode": False,
+        "run_history": False,
         "enable_monitoring": False,
-        "app_kwargs": {"middleware": [Middleware(BodyLimit)]},
+        "app_kwargs": {"middleware": guards, "lifespan": tidied(page.folder, page.explored)},
     }
 
 

@@ -1,6 +1,5 @@
 """Uploaded images: the format is found by content, and an unsuitable file is refused before it is decoded."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +9,15 @@ import numpy as np
 from segue.cohort.case import Case
 from segue.cohort.grid import Grid
 from segue.cohort.io import format_names, place_image, reader_of, suffix_by_content
+from segue.cohort.io.limits import check_decoded, decoding
 from segue.engine.model import Model
 from segue.errors import InputError
 from segue.explorer.limit import MAX_BYTES
 from segue.explorer.models import Chosen
 from segue.generation.source import case_of
+from segue.quoting import in_python
 
-MAX_PIXELS = 1 << 26
+GONE = "is no longer here (uploads are kept for an hour); upload it again"
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ def receive(path: Path, model: Model) -> Upload:
         InputError: the file is too large, empty, of an unknown format, damaged, or of other dimensions than the model.
     """
     name = path.name
+    if not path.is_file():
+        raise InputError(f"{name}: {GONE}")
     if (size := path.stat().st_size) > MAX_BYTES:
         raise InputError(f"{name}: has {size >> 20} MB; {MAX_BYTES >> 20} MB at most are taken")
     suffix = suffix_by_content(path)
@@ -61,18 +64,14 @@ def receive(path: Path, model: Model) -> Upload:
     stored = path.with_name(f"upload{suffix}")
     path.replace(stored)
     try:
-        shape = reader_of(stored).shape(stored)
-    except InputError:
-        raise
-    except Exception as error:  # a damaged header makes a reader raise nearly anything
-        raise InputError(f"{name}: its header cannot be read ({type(error).__name__}); export it again") from error
+        with decoding(stored):
+            shape = reader_of(stored).shape(stored)
+            check_decoded(stored, shape, 1)
+    except InputError as error:
+        raise InputError(str(error).replace(str(stored), name)) from None
     dims = len(model.grid.size)
     while len(shape) > dims and shape[-1] == 1:
         shape = shape[:-1]
-    if math.prod(shape) > MAX_PIXELS:
-        raise InputError(
-            f"{name}: has {math.prod(shape):,} pixels; {MAX_PIXELS:,} at most are taken: crop or shrink it"
-        )
     if len(shape) not in (dims, dims + 1):
         raise InputError(f"{name}: has {len(shape)} axes, the model's images have {dims}; give one slice or volume")
     return Upload(stored, name, shape[-1] if len(shape) > dims else None)
@@ -90,7 +89,7 @@ def read(upload: Upload, model: Model, *, slice: int | None, covariates: Mapping
             name as the user knows it.
     """
     if not upload.path.is_file():
-        raise InputError(f"{upload.name}: is no longer here (uploads are kept for an hour); upload it again")
+        raise InputError(f"{upload.name}: {GONE}")
     place = slice if upload.slices is not None else None
     try:
         found = place_image(upload.path, model.grid.size, axes=model.grid.axes, slice=place)
@@ -106,7 +105,7 @@ def read(upload: Upload, model: Model, *, slice: int | None, covariates: Mapping
     given = {name: float(value) for name in names if (value := covariates.get(name)) is not None}
     case = case_of(upload.name, found, upload.path, model.grid.size, given, slice=place)
     where = "" if place is None else f", slice={place}"
-    return Chosen(case, f"image, _ = model.read({upload.name!r}{where})")
+    return Chosen(case, f"image, _ = model.read({in_python(upload.name)}{where})")
 
 
 def place(upload: Upload, slice: int) -> int | None:

@@ -1,6 +1,7 @@
 """An answer as HTML: pictures with outlines and pixel values, the verdicts, requested and achieved values."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -95,11 +96,12 @@ def view(explored: Explored, chosen: Chosen, answer: Answer, *, place: Voxel | N
 
 def verdicts_shown(answer: Answer, *, measuring: bool = False) -> str:
     """The verdicts of an answer; with `measuring`, that they follow."""
+    notes = dict.fromkeys(note for one in answer.readings for note in one.verdict.notes)
     return filled(
         "verdicts.html.j2",
         measuring=measuring and bool(answer.do),
         methods=[said_of(one, answer) for one in answer.readings],
-        notes=[] if measuring else dict.fromkeys(note for one in answer.readings for note in one.verdict.notes),
+        notes=[] if measuring else [in_titles(note, [*answer.factual, *answer.outlines]) for note in notes],
     )
 
 
@@ -118,7 +120,7 @@ def said_of(one: Reading, answer: Answer) -> dict[str, object]:
     """A method's verdict, leakage, reach and off-target change."""
     return {
         "title": method_title(one.method),
-        "verdict": verdict_items(one.verdict) if answer.do else [],
+        "verdict": verdict_items(one.verdict, [*answer.factual, *answer.outlines]) if answer.do else [],
         "word": one.verdict.word,
         "leakage": one.leakage,
         "reach": one.verdict.reach,
@@ -138,12 +140,21 @@ def seen_by(one: Reading, change: Plane, limit: float, shown: Shown, answer: Ans
     }
 
 
-def verdict_items(verdict: Verdict) -> list[tuple[str, str]]:
-    """(kind, sentence): what was reached first, then the doubts. Names are without `@` and underscores."""
-    lines = [("met" if one.met else "not met", f"{title(one.variable)}{one.line.removeprefix(one.variable)}")
-             for one in verdict.reached]  # fmt: skip
+def verdict_items(verdict: Verdict, names: Sequence[str]) -> list[tuple[str, str]]:
+    """(kind, sentence): what was reached first, then the doubts, with `names` as the page writes them."""
+    lines = [("met" if one.met else "not met", one.line) for one in verdict.reached]
     doubts = [("doubt", one.text) for one in verdict.doubts if one.kind != "not met"]
-    return [(kind, typeset_unit(line)) for kind, line in [*lines, *doubts]]
+    return [(kind, typeset_unit(in_titles(line, names))) for kind, line in [*lines, *doubts]]
+
+
+def in_titles(text: str, names: Sequence[str]) -> str:
+    """A sentence in which variables and structures have the words of the page in place of their `names`.
+
+    >>> in_titles("lumen@mid: ask for less of soft_plaque@mid", ["lumen@mid", "soft_plaque@mid", "soft_plaque"])
+    'lumen, mid: ask for less of soft plaque, mid'
+    """
+    known = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+    return re.sub(rf"(?<![\w@])({known})(?![\w@])", lambda found: title(found[0]), text) if names else text
 
 
 def picture(

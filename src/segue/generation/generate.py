@@ -9,12 +9,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from segue.disk import writing
 from segue.errors import InputError
+from segue.files import lock_beside
 from segue.generation import ledger, pool
 from segue.generation.job import Job, open_worker, start_job
 from segue.generation.output import Format
 from segue.generation.worker import Tally
 from segue.hub.locate import locate
+from segue.locks import locked
 from segue.pipeline.common import command, commit
 from segue.progress import track
 
@@ -48,11 +51,16 @@ def generate(
     Raises:
         InputError: run, cohort, plan or out is missing or invalid, or no image could be answered.
     """
-    distributed = workers > 1 or address is not None
-    pool.check_workers(workers, distributed=distributed)
-    began = time.perf_counter()
+    pool.check_workers(workers, distributed=workers > 1 or address is not None)
     job = Job(locate(run).absolute(), method, Path(cohort).absolute(), split, Path(out).absolute(), format)
-    worker = start_job(job, Path(plan))
+    with locked(lock_beside(job.out), job.out, mend="name another --out"):
+        return complete(job, Path(plan), workers, address)
+
+
+def complete(job: Job, plan: Path, workers: int, address: str | None) -> dict[str, Any]:
+    """Do what is missing of a job, whose output folder nobody else writes to meanwhile."""
+    began, distributed = time.perf_counter(), workers > 1 or address is not None
+    worker = start_job(job, plan)
     if done := ledger.finished(job.out):
         return done
     shards = math.ceil(len(worker.source.ids) / worker.shard)
@@ -62,7 +70,8 @@ def generate(
     tallies = on_ray(todo) if distributed and todo else pool.in_this_process(worker, todo)
     made = follow(tallies, len(todo), shards)
     log.unlink(missing_ok=True)  # only needed after an error
-    counts = ledger.close(job.out, shards)
+    with writing(job.out / ledger.TABLE):
+        counts = ledger.close(job.out, shards)
     if counts["quarantined"] and not counts["counterfactuals"]:
         raise InputError(f"{job.out / ledger.QUARANTINE}: no image could be answered; the file has the reasons")
     model = {"variables": list(worker.model.variables), "unit": worker.model.grid.unit}

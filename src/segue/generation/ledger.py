@@ -15,9 +15,13 @@ from segue.engine.model import Model
 from segue.errors import InputError
 from segue.files import whole_file, whole_folder, write_text
 from segue.generation.output import remove_partial_files
-from segue.generation.worker import PART_FOLDER, part
+from segue.generation.worker import PART_FOLDER, REPEAT, part
+from segue.quoting import csv_text
+from segue.sealed import read_json, sealed
+from segue.tensor_file import read_table
 
 IDENTITY, SUMMARY = "identity.json", "summary.json"
+COUNTS = ("images", "counterfactuals", "quarantined", "not_met", "in_doubt", "counterfactuals_per_second")
 TABLE, QUARANTINE = "table.parquet", "quarantine.csv"
 
 
@@ -32,13 +36,10 @@ def open_output(out: Path, identity: dict[str, Any], fill: Callable[[Path], None
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         resume(out, identity)
         return
-    try:
-        with whole_folder(out) as partial:
-            (partial / PART_FOLDER).mkdir()
-            fill(partial)
-            write_text(partial / IDENTITY, json.dumps(identity, indent=1))
-    except OSError as error:
-        raise InputError(f"{out}: cannot be made ({error}); name another folder with --out") from None
+    with whole_folder(out) as partial:
+        (partial / PART_FOLDER).mkdir()
+        fill(partial)
+        write_text(partial / IDENTITY, sealed(identity))
 
 
 def resume(out: Path, identity: dict[str, Any]) -> None:
@@ -53,10 +54,9 @@ def resume(out: Path, identity: dict[str, Any]) -> None:
 
 def identity_of(out: Path) -> dict[str, Any]:
     """The identity of the job that a folder was made for."""
-    try:
-        return json.loads((out / IDENTITY).read_text())
-    except (OSError, ValueError):
-        raise InputError(f"{out}: holds other files; name a new folder with --out") from None
+    if not (out / IDENTITY).is_file():
+        raise InputError(f"{out}: holds other files; name a new folder with --out")
+    return read_json(out / IDENTITY, mend="name a new folder with --out")
 
 
 def missing(out: Path, shards: int) -> list[int]:
@@ -68,16 +68,19 @@ def finished(out: Path) -> dict[str, Any] | None:
     """The summary if everything is done, else None. Removes parts that a killed job left."""
     if not (out / SUMMARY).exists():
         return None
+    summary = read_json(out / SUMMARY, keys=COUNTS, mend="remove it, then the same command goes on")
     shutil.rmtree(out / PART_FOLDER, ignore_errors=True)
-    return json.loads((out / SUMMARY).read_text())
+    return summary
 
 
 def close(out: Path, shards: int) -> dict[str, int]:
     """Merge the parts into tables in the order of the images, in bounded memory; returns the counts."""
+    for number in range(shards):
+        read_table(part(out, number), mend=REPEAT)  # a damaged part is named
     parts = pl.scan_parquet([part(out, number) for number in range(shards)])
     good, bad = parts.filter(pl.col("reason").is_null()), parts.filter(pl.col("reason").is_not_null())
     refused = bad.select("id", "reason").collect()
-    write_text(out / QUARANTINE, refused.write_csv())
+    write_text(out / QUARANTINE, csv_text(refused))
     with whole_file(out / TABLE) as partial:
         good.drop("reason").sink_parquet(partial)
     remove_partial_files(out)

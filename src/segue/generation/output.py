@@ -9,16 +9,17 @@ import numpy as np
 import zarr
 from jaxtyping import Float, Shaped
 from PIL import Image
-from zarr.codecs import ZstdCodec
+from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from segue.cohort.case import Case
 from segue.cohort.grid import Grid
 from segue.cohort.io.write_back import file_affine, placed_in_space
 from segue.cohort.io.write_file import bits_of, to_bits, write_nifti
+from segue.disk import flush
 from segue.engine.answer import CaseAnswer
 from segue.engine.original import case_on_file
 from segue.errors import InputError
-from segue.files import fitting_name, whole_file
+from segue.files import fitting_name, remove_temporaries, whole_file
 
 Format = Literal["zarr", "nifti", "png"]
 STORE = "counterfactuals.zarr"
@@ -60,7 +61,7 @@ def create_store(
         chunks=(1, *inner),
         shards=(shard, *inner),
         fill_value=np.nan,
-        compressors=ZstdCodec(level=1),
+        compressors=[ZstdCodec(level=1), Crc32cCodec()],
         dimension_names=["image", "request", "channel", *("depth", "row", "column")[-len(size) :]],
     )
     group.attrs.put(about)
@@ -87,6 +88,8 @@ class ZarrOutput:
             block[place - first, : len(answers)] = answers
         shutil.rmtree(self.path / "images" / "c" / str(shard), ignore_errors=True)  # else the old file is read first
         self.array[first:last] = block
+        if (written := self.path / "images" / "c" / str(shard)).exists():
+            flush(written)  # before the shard counts as done
 
 
 class FileOutput:
@@ -139,5 +142,6 @@ def check_files(ids: Sequence[str], format: Format, *, channels: int, dims: int)
 
 def remove_partial_files(out: Path) -> None:
     """Remove the partial files of killed writers; the files themselves were written again."""
-    for path in [*(out / STORE).rglob("*.partial"), *(out / IMAGE_FOLDER).glob(".partial-*")]:
+    remove_temporaries(out)
+    for path in (out / STORE).rglob("*.partial"):  # zarr's own
         path.unlink(missing_ok=True)

@@ -11,16 +11,18 @@ import polars as pl
 
 from segue.causal.request import Request
 from segue.cohort.case import Case
+from segue.disk import writing
 from segue.engine.answer import CaseAnswer, answer, inputs_of
 from segue.engine.model import Model
 from segue.errors import InputError
-from segue.files import whole_file
 from segue.generation.output import CaseImages, Output
 from segue.generation.plan import Plan, RequestText
 from segue.generation.source import Source
+from segue.tensor_file import read_table, save_table
 from segue.text import one_line
 
 PART_FOLDER = "parts"
+REPEAT = "remove it, then the same command does its images again"
 
 
 @dataclass(frozen=True)
@@ -51,20 +53,18 @@ class Worker:
             InputError: the output cannot be written: the disk is full, or gone.
         """
         if part(self.out, number).exists():  # done by a worker that died before it could report
-            return tally(pl.read_parquet(part(self.out, number)))
+            return tally(read_table(part(self.out, number), mend=REPEAT))
         cases, refused = self.read(range(number * self.shard, min((number + 1) * self.shard, len(self.source.ids))))
         asked = {place: self.plan.requests_of(self.source.ids[place]) for place in cases}
         answers, failed = answer_all(self.model, cases, asked)
         refused |= failed
         chosen = [cases[place] for place in answers]
         checksums: dict[int, list[str]] = {}
-        try:
+        with writing(self.out):
             images = self.images(chosen, answers, checksums)
             self.output.write(number, list(answers), chosen, images)
             table = self.table(answers, refused, checksums)
             write_part(self.out, number, table)
-        except OSError as error:
-            raise InputError(f"{self.out}: cannot be written ({error}); then the same command goes on") from None
         return tally(table)
 
     def read(self, places: range) -> tuple[dict[int, Case], dict[int, str]]:
@@ -185,5 +185,4 @@ def part(out: Path, number: int) -> Path:
 
 
 def write_part(out: Path, number: int, table: pl.DataFrame) -> None:
-    with whole_file(part(out, number)) as partial:
-        table.write_parquet(partial)
+    save_table(table, part(out, number))

@@ -1,6 +1,5 @@
 """The model card: a README in the layout of the Hugging Face Hub. All its numbers come from the run's files."""
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +16,9 @@ from segue.hub.load import Trained
 from segue.hub.locate import EXPORTED
 from segue.pipeline import read_done
 from segue.pipeline.common import open_store
+from segue.pipeline.judging import read_metrics
 from segue.pipeline.scm import METRICS
+from segue.quoting import in_markdown, in_python
 from segue.report.columns import (
     MISSING,
     TableColumn,
@@ -31,6 +32,7 @@ from segue.report.sections import capitalised
 from segue.report.segmentors import segmentor_sections
 from segue.report.table import markdown, pipe_table, section_table
 from segue.report.verdict_text import standing_of, verdict_text
+from segue.sealed import as_written, read_json
 from segue.study.schema import Study
 from segue.text import typeset_unit
 
@@ -44,11 +46,12 @@ def model_card(folder: Path, run: Path, trained: Trained, *, notes: str, license
         folder: where its model.json and model.safetensors are. run: the run that it was trained in.
         notes: Markdown of the study's own.
     """
-    settings = json.loads((folder / EXPORTED).read_text())
+    settings = read_json(folder / EXPORTED)
     study, unit = trained.study, typeset_unit(settings["unit"])
     environment = Environment(
         loader=PackageLoader("segue.hub"), trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
     )
+    environment.filters |= {"python": in_python, "markdown": in_markdown}
     front = {"license": license, "library_name": "segue", "pipeline_tag": "image-to-image", "tags": TAGS}
     return environment.get_template("model_card.md.j2").render(
         front=yaml.safe_dump(front, sort_keys=False).strip(),
@@ -59,7 +62,7 @@ def model_card(folder: Path, run: Path, trained: Trained, *, notes: str, license
         splits=split_table(study),
         stages=stage_table(run, study, trained),
         nelbo=(read_done(trained.recipe.directory) or {}).get("nelbo", {}),
-        graph=json.loads((run / "scm" / METRICS).read_text()) if study.graph else None,
+        graph=read_json(as_written(run / "scm" / METRICS), keys=["verdict"]) if study.graph else None,
         notes=notes.strip(),
         license=license,
         **contents_of(folder / TENSORS, study),
@@ -90,7 +93,7 @@ def results_of(evaluated: Path, method: str) -> dict[str, Any]:
     """What the evaluation says, if there was one."""
     if read_done(evaluated) is None:
         return {"metrics": {}}
-    metrics = json.loads((evaluated / "metrics.json").read_text())
+    metrics = read_metrics(evaluated)
     return {
         "metrics": metrics,
         "caption": card_caption(metrics, method),

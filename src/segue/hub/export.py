@@ -4,7 +4,6 @@ Of the cohort it holds the training variables' quantiles, each variable on its o
 and what example images were asked for: nobody's row of values, no paths.
 """
 
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,18 +20,22 @@ from segue.engine.typical import Typical
 from segue.errors import InputError
 from segue.files import whole_folder, write_text
 from segue.hub.card import model_card
-from segue.hub.folder import FORMAT, IMAGE, MOTION, PANEL, SEGMENTOR, TENSORS, VARIABLES, checksum, sha256
+from segue.hub.folder import IMAGE, MOTION, PANEL, SEGMENTOR, TENSORS, VARIABLES
 from segue.hub.inputs import CARD, input_section, input_tensors
 from segue.hub.load import Trained, example_images, load, open_run
 from segue.hub.locate import EXPORTED, RUN
+from segue.hub.settings import FORMAT
 from segue.mechanisms.base import Trainable, offered
 from segue.mechanisms.deformation import VELOCITY, Deformation
 from segue.mechanisms.refined import Refined
+from segue.nets.weights import arguments_of
 from segue.pipeline import read_done
-from segue.pipeline.common import open_store, save_tensors
+from segue.pipeline.common import open_store
 from segue.pipeline.inputs import typical_of
 from segue.pipeline.recipes import image_arguments
+from segue.sealed import sealed, sha256
 from segue.study.derived import plain
+from segue.tensor_file import save_tensors
 
 LEVELS = 2001  # quantiles kept of each variable: those at multiples of 0.0005 are exact
 
@@ -65,15 +68,12 @@ def export(
     if trained.study.graph:
         check_whole(run, "scm")
     check_whole(run, "inputs")
-    try:
-        with whole_folder(out) as partial:
-            model = load(run, method=trained.name)
-            typical = typical_in(trained, model)
-            fill(partial, trained, model, typical, examples=examples, name=out.name)
-            card = model_card(partial, run, trained, notes=notes, license=license)
-            write_text(partial / CARD, card + input_section(typical))
-    except OSError as error:
-        raise InputError(f"{out}: cannot be written ({error})") from None
+    with whole_folder(out) as partial:
+        model = load(run, method=trained.name)
+        typical = typical_in(trained, model)
+        fill(partial, trained, model, typical, examples=examples, name=out.name)
+        card = model_card(partial, run, trained, notes=notes, license=license)
+        write_text(partial / CARD, card + input_section(typical))
     return out
 
 
@@ -105,7 +105,7 @@ def fill(
     partitions = {key: stated(folder, key, part) for key, part in trained.study.partitions.items()}
     settings = {"format": FORMAT, "name": name, "partitions": partitions, **settings_of(trained, model)}
     settings["files"] = {path.name: sha256(path) for path in sorted(folder.iterdir())}
-    write_text(folder / EXPORTED, json.dumps(settings | {"checksum": checksum(settings)}, indent=1))
+    write_text(folder / EXPORTED, sealed(settings))
 
 
 def tensors_of(model: Model) -> dict[str, Tensor]:
@@ -155,10 +155,10 @@ def settings_of(trained: Trained, model: Model) -> dict[str, Any]:
         "corrections": refined.corrections,
         "networks": {
             "image": image_arguments(study, recipe.kind, recipe.directory),
-            **({} if mover is None else {"velocity": network_arguments(recipe.directory / VELOCITY)}),
-            "segmentor": network_arguments(study.directory / "segmentor"),
-            "panel": [network_arguments(folder) for folder in recipe.ensemble],
-            **({} if model.scm is None else {"scm": network_arguments(study.directory / "scm")}),
+            **({} if mover is None else {"velocity": arguments_of(recipe.directory / VELOCITY)}),
+            "segmentor": arguments_of(study.directory / "segmentor"),
+            "panel": [arguments_of(folder) for folder in recipe.ensemble],
+            **({} if model.scm is None else {"scm": arguments_of(study.directory / "scm")}),
         },
     }
 
@@ -195,8 +195,3 @@ def stated(folder: Path, name: str, settings: Mapping[str, Any]) -> dict[str, An
             arguments[key] = stem + "".join(path.suffixes[-2:])
             shutil.copyfile(path, folder / arguments[key])
     return arguments
-
-
-def network_arguments(directory: Path) -> dict[str, Any]:
-    """What a network was made with, as `save_pretrained` wrote it beside its weights."""
-    return json.loads((directory / "config.json").read_text())

@@ -4,14 +4,12 @@ Weights are stored in half precision and used in float32. Nothing is unpickled; 
 refused by its checksum.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from segue import __version__
@@ -24,14 +22,16 @@ from segue.engine.model import Model
 from segue.engine.typical import Typical
 from segue.errors import InputError
 from segue.hardware import channels_last
-from segue.hub.locate import EXPORTED
+from segue.hub.settings import EXPORT_AGAIN, read_settings
 from segue.mechanisms import MECHANISMS
 from segue.mechanisms.deformation import Deformation
 from segue.mechanisms.refined import Refined, refined
 from segue.nets.segmentor import Segmentor
 from segue.nets.velocity import VelocityNet
+from segue.nets.weights import UNFIT, with_weights
+from segue.tensor_file import read_tensors
+from segue.text import one_line
 
-FORMAT = "segue-model-1"
 TENSORS = "model.safetensors"
 IMAGE, MOTION, SEGMENTOR, PANEL, VARIABLES = "image.", "velocity.", "segmentor.", "panel.", "scm."
 INPUTS = "inputs."
@@ -52,14 +52,24 @@ def read_model(folder: Path, *, method: str | None, device: str | torch.device) 
     settings = read_settings(folder)
     if method not in (None, settings["method"]):
         raise InputError(f"{folder}: {method} is not in it; this exported model is {settings['method']}")
-    tensors = load_file(folder / TENSORS)
+    tensors = read_tensors(folder / TENSORS, mend=EXPORT_AGAIN)
     try:
-        mechanism, scm = build(folder, settings, tensors), build_scm(settings, tensors)
-    except (RuntimeError, TypeError):  # other arguments, or weights of other shapes
+        return assembled(folder, settings, tensors, device)
+    except InputError:  # it names the file, and the mend
+        raise
+    except UNFIT as error:  # other arguments, or weights of other shapes
         raise InputError(
-            f"{folder}: was exported by segue {settings['segue']} and does not fit segue {__version__}; "
-            "install that version, or export the run again"
+            f"{folder}: was exported by segue {settings['segue']} and does not fit segue {__version__} "
+            f"({one_line(error)[:160]}); install that version, or export the run again"
         ) from None
+
+
+def assembled(
+    folder: Path, settings: Mapping[str, Any], tensors: dict[str, Tensor], device: str | torch.device
+) -> Model:
+    """The model of an exported folder's settings and tensors."""
+    mechanism, scm = build(folder, settings, tensors), build_scm(settings, tensors)
+    check_values(mechanism, tensors)
     grid = Grid(
         size=tuple(settings["size"]),
         channels=settings["channels"],
@@ -68,7 +78,7 @@ def read_model(folder: Path, *, method: str | None, device: str | torch.device) 
         pixel_area=settings["pixel_area"],
         axes=settings.get("axes"),  # older folders have no such entry
     )
-    typical = Typical.of({name.removeprefix(INPUTS): one for name, one in tensors.items() if name.startswith(INPUTS)})
+    typical = Typical.of(under(tensors, INPUTS))
     known = {key: tensors.get(key) for key in ("examples", "correlation")}  # older folders have no correlation
     return Model(mechanism, grid, marginal=tensors["marginal"], scm=scm, typical=typical, device=device, **known)
 
@@ -96,8 +106,8 @@ def build(folder: Path, settings: Mapping[str, Any], tensors: dict[str, Tensor])
     parents.mean.copy_(tensors["mean"])
     parents.sd.copy_(tensors["sd"])
     kind = MECHANISMS[settings.get("mechanism", "hvae")]  # older folders have no such entry, nor the next three
-    inner = kind.restore(networks["image"], parents, settings["conditioning"])
-    load_weights(inner.model, tensors, IMAGE)
+    restore = partial(kind.restore, parents=parents, conditioning=settings["conditioning"])
+    inner = with_weights(restore, networks["image"], under(tensors, IMAGE), net_of=lambda made: made.model)
     ensemble = [network(Segmentor, one, tensors, f"{PANEL}{i}.") for i, one in enumerate(networks.get("panel", ()))]
     if (motion := settings.get("deformation")) is not None:
         inner = Deformation(inner, network(VelocityNet, networks["velocity"], tensors, MOTION), **motion)
@@ -119,52 +129,26 @@ def build_scm(settings: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> SCM
 
 def network(kind: type[Net], arguments: Mapping[str, Any], tensors: Mapping[str, Tensor], prefix: str) -> Net:
     """A network with the weights under `prefix`."""
-    net = kind(**arguments)
-    load_weights(net, tensors, prefix)
-    return net
+    return with_weights(lambda stated: kind(**stated), arguments, under(tensors, prefix))
 
 
-def load_weights(net: nn.Module, tensors: Mapping[str, Tensor], prefix: str) -> None:
-    """Load the tensors under `prefix`, cast to the network's own float32."""
-    found = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-    net.load_state_dict(found)
+def under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors under a prefix, by the rest of their names."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def check_values(mechanism: Refined, tensors: Mapping[str, Tensor]) -> None:
+    """Refuse statistics of another number of variables."""
+    count = len(mechanism.parents.names)
+    marginal, correlation = tensors["marginal"], tensors.get("correlation")
+    if marginal.ndim != 2 or marginal.shape[1] != count or not len(marginal):
+        raise ValueError(f"marginal is {tuple(marginal.shape)}, not of {count} variables")
+    if correlation is not None and correlation.shape != (count, count):
+        raise ValueError(f"correlation is {tuple(correlation.shape)}, not {(count, count)}")
 
 
 def partition(folder: Path, arguments: Mapping[str, Any]) -> Partition:
     """A partition from JSON, a label map being a file of the folder."""
     settings = partition_settings(arguments)
-    files = {key: folder / name for key, name in settings.items() if isinstance(name, Path)}
+    files = {key: folder / name.name for key, name in settings.items() if isinstance(name, Path)}
     return make_partition(**settings | files)
-
-
-def read_settings(folder: Path) -> dict[str, Any]:
-    """model.json, once it and every file that it names are known to be as they were written."""
-    path = folder / EXPORTED
-    again = "copy it again, or export the run again"
-    try:
-        settings = json.loads(path.read_text())
-        found, stated = settings["format"], settings["checksum"]
-    except (ValueError, TypeError, KeyError):
-        raise InputError(f"{path}: is damaged (no model's settings can be read from it); {again}") from None
-    if found != FORMAT:
-        raise InputError(f"{path}: its format is {found!r}, this version of segue reads {FORMAT!r}; install its own")
-    if stated != checksum(settings):
-        raise InputError(f"{path}: is damaged or was edited (its checksum is another); {again}")
-    for name, digest in settings["files"].items():
-        file = folder / name
-        if not file.is_file():
-            raise InputError(f"{file}: is missing; {again}")
-        if digest != sha256(file):
-            raise InputError(f"{file}: is damaged (its checksum is another); {again}")
-    return settings
-
-
-def checksum(settings: Mapping[str, Any]) -> str:
-    """SHA-256 of the settings (and so of the checksums of the files that they name), this entry aside."""
-    rest = {key: value for key, value in settings.items() if key != "checksum"}
-    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
-
-
-def sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

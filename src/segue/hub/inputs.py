@@ -1,10 +1,8 @@
 """The input check of an exported model: what is stored of it, what the card says, and adding it to an older folder."""
 
-import json
 import shutil
 from pathlib import Path
 
-from safetensors.torch import load_file
 from torch import Tensor
 
 from segue.cohort import Store
@@ -12,11 +10,14 @@ from segue.engine.model import Model
 from segue.engine.typical import FEWEST_HELD_OUT, Typical
 from segue.errors import InputError
 from segue.files import whole_folder, write_text
-from segue.hub.folder import INPUTS, TENSORS, checksum, read_model, read_settings, sha256
+from segue.hub.folder import INPUTS, TENSORS, read_model
 from segue.hub.load import study_at
 from segue.hub.locate import EXPORTED
-from segue.pipeline.common import device, open_store, save_tensors
+from segue.hub.settings import read_settings
+from segue.pipeline.common import device, open_store
 from segue.pipeline.inputs import typical_of
+from segue.sealed import sealed, sha256
+from segue.tensor_file import read_tensors, save_tensors
 
 CARD, HEADING = "README.md", "## Input check"
 
@@ -56,13 +57,13 @@ def add_input_check(folder: Path, run: Path) -> Path:
     check_same(model, store, run)
     if (typical := typical_of(model, store)) is None:
         raise InputError(f"{run}: has fewer than {FEWEST_HELD_OUT} held-out images (splits validation and judge)")
-    tensors = {name: one for name, one in load_file(folder / TENSORS).items() if not name.startswith(INPUTS)}
-    with whole_folder(folder, replace=True) as partial:
+    tensors = {name: one for name, one in read_tensors(folder / TENSORS).items() if not name.startswith(INPUTS)}
+    with whole_folder(folder, replaces=EXPORTED) as partial:
         shutil.copytree(folder, partial, dirs_exist_ok=True)
         save_tensors(tensors | input_tensors(typical), partial / TENSORS)
         (partial / TENSORS).chmod(0o644)
         settings["files"] = {name: sha256(partial / name) for name in settings["files"]}
-        write_text(partial / EXPORTED, json.dumps(settings | {"checksum": checksum(settings)}, indent=1))
+        write_text(partial / EXPORTED, sealed(settings))
         write_card(partial / CARD, typical)
     return folder
 

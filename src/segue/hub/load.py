@@ -83,7 +83,8 @@ def study_at(path: Path, overrides: Sequence[str] = ()) -> Study:
     if path.is_dir():
         if not (path / RUN).is_file():
             raise InputError(f"{path}: no run here ({RUN} is missing); give a run's folder, runs/<study>")
-        return load_study(path / RUN, ["--runs", str(path.parent), "--name", path.name, *overrides])
+        there = path if path.name not in ("", "..") else path.resolve()
+        return load_study(path / RUN, ["--runs", str(there.parent), "--name", there.name, *overrides])
     return load_study(path, overrides)
 
 

@@ -118,7 +118,7 @@ def push_to_hub(folder: Path | str, repository: str, *, private: bool = True, me
     """
     from huggingface_hub import HfApi
 
-    from segue.hub.folder import read_settings
+    from segue.hub.settings import read_settings
 
     folder = Path(folder)
     if not (folder / SETTINGS).is_file():

@@ -8,7 +8,7 @@ from torch import Tensor
 from segue.baselines import BASELINES, BaselineParts, of_folder
 from segue.causal.parents import Parents
 from segue.cohort.grid import Grid
-from segue.engine.method import Images, Method, of_mechanism
+from segue.engine.method import Images, Method, of_mechanism, still
 from segue.engine.model import Model
 from segue.errors import InputError, nearest
 from segue.evaluation.asked import Asked, translated
@@ -116,6 +116,7 @@ def of_truth(task: Task) -> Entry:
     rows = {id: row for row, id in enumerate(task.ids)}
     return Entry(
         Method(
-            lambda questions: list(task.truth.image[[rows[id] for id in questions.ids]].unbind(1)), open_ended=False
+            still(lambda questions: list(task.truth.image[[rows[id] for id in questions.ids]].unbind(1))),
+            open_ended=False,
         )
     )

@@ -18,6 +18,7 @@ from segue.evaluation.metrics import summarise
 from segue.evaluation.truth import posed_beside_nothing, summarise_distances
 from segue.leaderboard.entry import Entry, of_model
 from segue.leaderboard.task import GRID, OFFICIAL, Task, fixed_task, phantom_variables
+from segue.mechanisms.base import Moved
 from segue.nets.segmentor import Segmentor
 
 __all__ = ["benchmark", "fixed_judge"]
@@ -66,7 +67,7 @@ def benchmark(entry: Entry | Method | Model, *, name: str = "mine", images: int 
         began = time.perf_counter()
         answers = made.answer(asked)
         seconds += time.perf_counter() - began
-        effects.append(effect_rows(answers, judge, fixed_judge(), asked))
+        effects.append(effect_rows([Moved(image, None) for image in answers], judge, fixed_judge(), asked))
         still.append(distance_rows([asked.facts.image] * len(answers), asked))
     numbers = numbers_of(task, pl.concat(effects), pl.concat(still))
     return {

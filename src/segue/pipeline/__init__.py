@@ -1,25 +1,29 @@
 """A study, stage by stage: a stage is done when done.json stands in its folder with the fingerprint of its inputs."""
 
-import json
 import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from segue import __version__, processes
+from segue.disk import writing
 from segue.errors import InputError
 from segue.files import whole_folder, write_text
+from segue.locks import locked
 from segue.pipeline import folds
-from segue.pipeline.common import Result, command, commit
+from segue.pipeline.done import STARTED, done_as, finish_stage, is_left, read_done, start_stage
 from segue.pipeline.judging import evaluate_elsewhere
+from segue.pipeline.room import check_room
 from segue.pipeline.stages import Stage, fingerprint, stages
+from segue.sealed import DONE
 from segue.study.derived import folds_of, to_yaml
 from segue.study.schema import Study
+
+LOCK = ".lock"
 
 __all__ = ["Stage", "evaluate_elsewhere", "fingerprint", "perform", "read_done", "run", "stages"]
 
@@ -32,8 +36,8 @@ def run(study: Study, only: str | None = None, say: Callable[[str], None] = lamb
     For a cross-validation this holds for each fold, in a folder of its own; `evaluate` and `report` then pool folds.
     """
     root = study.directory
-    with locked(root):
-        processes.alone(lambda: write_text(root / "study.yaml", to_yaml(study)))
+    with own_run(root):
+        processes.alone(lambda: write_study(study))
         parts = folds_of(study)
         if not parts:
             run_stages(study, only, say)
@@ -44,49 +48,73 @@ def run(study: Study, only: str | None = None, say: Callable[[str], None] = lamb
     return root
 
 
+def write_study(study: Study) -> None:
+    """The study with every default, in its run's folder."""
+    path, text = study.directory / "study.yaml", to_yaml(study)
+    if not (path.is_file() and path.read_bytes() == text.encode()):
+        write_text(path, text)
+
+
 @contextmanager
-def locked(root: Path) -> Iterator[None]:
-    """Make a run's folder, and keep every other command out of it. The lock of a command that dies is released."""
+def own_run(root: Path) -> Iterator[None]:
+    """Make a run's folder, and keep every other command out of it. The lock of a command that dies is released.
+
+    Raises:
+        InputError: another command is at work in it, or the folder is not of segue's making.
+    """
     if not processes.is_main():
         yield
         return
-    root.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(root / ".lock", timeout=0):
-            yield
-    except Timeout:
-        raise InputError(f"{root}: another command is at work in it: wait for it, or choose another --runs") from None
+    check_run(root)
+    with locked(root / LOCK, root, mend="choose another --runs", stays=True):
+        yield
+
+
+def check_run(root: Path) -> None:
+    """Refuse to write a run into a folder that holds something else: a stage starts with an empty folder."""
+    made = (root / LOCK).is_file() or any(root.glob(f"*/{STARTED}")) or not root.exists()
+    if not made and any(root.iterdir()):
+        raise InputError(f"{root}: holds files that are no run of segue's; choose another name or --runs")
 
 
 def run_stages(study: Study, only: str | None, say: Callable[[str], None]) -> None:
     """What `run` does, in a folder of its own."""
     todo, root = stages(study), study.directory
     wanted = set(todo) if only is None else needed(todo, only)
-    fingerprints: dict[str, str] = {}
+    marks: dict[str, str] = {}
     for name, stage in todo.items():
-        needs = {need: fingerprints[need] for need in stage.needs}
-        fingerprints[name] = fingerprint([name, stage.settings, list(needs.values())])
+        marks[name] = fingerprint([name, stage.settings, [marks[need] for need in stage.needs]])
+    left = processes.alone(lambda: {name for name in wanted if is_left(root / name, marks[name])})
+    if left:
+        processes.alone(lambda: check_room(study, left, say))
+    for name, stage in todo.items():
         if name not in wanted:
             continue
-        done = processes.alone(lambda name=name: read_done(root / name))  # type: ignore[misc]
-        if done and done["fingerprint"] == fingerprints[name]:
+        mark = marks[name]
+        done, fault = processes.alone(partial(done_as, root / name, mark))
+        if fault:
+            say(f"{fault}: {name} is done again")
+        if done:
             other = "" if done.get("version") == __version__ else ", by another version of segue"
             say(f"{name}: done before{other} ({done['seconds']:.0f} s)")
             continue
-        if other_run := processes.alone(lambda name=name: reused(root, name, fingerprints[name])):  # type: ignore[misc]
+        if other_run := processes.alone(partial(reused, root, name, mark)):
             say(f"{name}: the same as {other_run} has done")
             continue
         say(f"{name} ...")
-        seconds = perform(study, stage, root / name, {"fingerprint": fingerprints[name], "needs": needs})
+        needs = {need: marks[need] for need in stage.needs}
+        seconds = perform(study, stage, root / name, {"fingerprint": mark, "needs": needs})
         say(f"{name}: {seconds:.0f} s")
 
 
 def reused(root: Path, name: str, mark: str) -> str | None:
     """Reuse a stage that a neighbouring run has done with the same inputs; the name of that run, if there is one."""
-    for path in sorted(root.parent.glob(f"*/{name}/done.json")):
-        if (read_done(path.parent) or {}).get("fingerprint") != mark:
+    for path in sorted(root.parent.glob(f"*/{name}/{DONE}")):
+        if done_as(path.parent, mark)[0] is None:
             continue
-        with whole_folder(root / name, replace=True) as partial_folder:
+        if (root / name).exists():
+            start_stage(root / name, mark)  # which refuses to replace what is not segue's
+        with whole_folder(root / name, replaces=STARTED) as partial_folder:
             shutil.copytree(path.parent, partial_folder, copy_function=link, dirs_exist_ok=True)
         return path.relative_to(root.parent).parts[0]
     return None
@@ -108,27 +136,11 @@ def perform(study: Study, stage: Stage, directory: Path, facts: dict[str, Any]) 
     """
     processes.alone(lambda: start_stage(directory, facts["fingerprint"]))
     before = time.perf_counter()
-    result = stage.work(study, directory) if stage.trains else processes.alone(lambda: stage.work(study, directory))
+    with writing(directory):  # what the stage writes beside its files: logs
+        result = stage.work(study, directory) if stage.trains else processes.alone(lambda: stage.work(study, directory))
     seconds = float(result.pop("seconds", time.perf_counter() - before))
     processes.alone(lambda: finish_stage(directory, {**facts, "seconds": seconds}, result))
     return seconds
-
-
-def start_stage(directory: Path, mark: str) -> None:
-    """Make the directory ready: as an interrupted attempt at the same work left it, or empty."""
-    started = directory / "started.json"
-    if not started.exists() or json.loads(started.read_text())["fingerprint"] != mark:
-        shutil.rmtree(directory, ignore_errors=True)
-        directory.mkdir(parents=True)
-        write_text(started, json.dumps({"fingerprint": mark}))
-    (directory / "done.json").unlink(missing_ok=True)
-
-
-def finish_stage(directory: Path, facts: dict[str, Any], result: Result) -> None:
-    """Write done.json, and remove the checkpoint."""
-    record = {**facts, "version": __version__, "commit": commit(), "command": command(), **result}
-    write_text(directory / "done.json", json.dumps(record, indent=1))
-    (directory / "checkpoint.pt").unlink(missing_ok=True)
 
 
 def needed(todo: dict[str, Stage], only: str) -> set[str]:
@@ -140,9 +152,3 @@ def needed(todo: dict[str, Stage], only: str) -> set[str]:
         wanted |= new
         frontier += new
     return wanted
-
-
-def read_done(directory: Path) -> dict[str, Any] | None:
-    """done.json of a stage's folder; None where the stage is not done."""
-    path = directory / "done.json"
-    return json.loads(path.read_text()) if path.exists() else None

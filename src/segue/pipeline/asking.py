@@ -11,7 +11,7 @@ from torch import Tensor
 from segue.causal.facts import Facts
 from segue.causal.parents import Parents
 from segue.cohort import Store
-from segue.engine.method import Images, Method, Questions
+from segue.engine.method import Images, Method, Questions, still
 from segue.evaluation.asked import Asked, draw_donors
 from segue.evaluation.truth import Truth
 from segue.pipeline.common import TOGETHER, covariate_values, device, grid_of, in_order, measured_images
@@ -85,7 +85,7 @@ class Examination:
             of_batch = images[torch.tensor([rows[id] for id in questions.ids])]
             return list(of_batch.to(questions.facts.image.device).unbind(1))
 
-        return Method(respond, open_ended=False)
+        return Method(still(respond), open_ended=False)
 
 
 def true_answers(oracle: Oracle, ids: Sequence[str], values: Float[Tensor, "image measured"]) -> Truth:

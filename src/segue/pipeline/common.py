@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from segue import processes
@@ -22,11 +21,12 @@ from segue.cohort import Store
 from segue.cohort.grid import Grid
 from segue.cohort.intensity import Intensity, asked_intensity, make_intensity
 from segue.nets.segmentor import Segmentor
-from segue.nets.weights import load_pretrained
+from segue.nets.weights import load_pretrained, save_network
 from segue.progress import track
 from segue.study.derived import consulted, variables
 from segue.study.networks import Augment, Budget
 from segue.study.schema import Study
+from segue.tensor_file import read_tensors
 from segue.training.batches import Batches
 from segue.training.loop import fit
 from segue.training.objectives import Augmentation
@@ -43,7 +43,7 @@ def open_store(study: Study) -> Store:
 
 def load_measured(study: Study) -> dict[str, Tensor]:
     """What `measure_cohort` saved."""
-    return load_file(study.directory / "measure" / "measured.safetensors")
+    return read_tensors(study.directory / "measure" / "measured.safetensors")
 
 
 def per_image(measured: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -201,16 +201,9 @@ def trained(
     fitted = fit(objective, batches, settings, directory=directory, title=title, validation_loss=held_out)
     for folder, net in networks.items():
         net.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-        processes.alone(lambda net=net, folder=folder: net.save_pretrained(directory / folder))  # type: ignore[misc]
+        processes.alone(lambda net=net, folder=folder: save_network(net, directory / folder))  # type: ignore[misc]
     seconds = max(fitted.seconds, time.perf_counter() - began)
     return dataclasses.asdict(fitted) | {"seconds": seconds, "processes": processes.world()}
-
-
-def save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
-    """Write safetensors under a temporary name, then rename."""
-    temporary = path.with_name(path.name + ".tmp")
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary)
-    temporary.replace(path)
 
 
 def commit() -> str | None:

@@ -1,12 +1,12 @@
 """What there is to show of a run's trainings, once they are done."""
 
-import json
 from pathlib import Path
 
 from segue.pipeline.common import ensemble_folders
 from segue.pipeline.recipes import recipes
 from segue.report.columns import method_title
 from segue.report.curves import Panel, draw_curves
+from segue.sealed import DONE, read_json
 from segue.study.derived import further
 from segue.study.schema import Study
 
@@ -27,7 +27,7 @@ def panels(study: Study) -> list[Panel]:
         if method.tuned and method.directory not in tuned.values():
             tuned[method_title(name)] = method.directory
     before: dict[str, Path] = {way: root / "pretrain" / way for way in study.hvae.conditioning}
-    first = json.loads((next(iter(before.values())) / "done.json").read_text())["constraint"]
+    first = read_json(next(iter(before.values())) / DONE, keys=["constraint"])["constraint"]
     segmentors = {"guide": root / "segmentor", "judge": root / "judge"}
     segmentors |= {f"panel {name}": folder for name, folder in ensemble_folders(study).items()}
     return [

@@ -16,6 +16,7 @@ import polars as pl
 from torch import Tensor
 
 from segue.baselines.folder import answer_name, file_stem, of_folder
+from segue.cohort.io import stamp
 from segue.cohort.io.write_file import write_nifti
 from segue.cohort.placement import scaled_axes
 from segue.engine.method import Method
@@ -24,7 +25,8 @@ from segue.files import whole_folder, write_text
 from segue.pipeline.asking import Examination
 from segue.pipeline.common import device, grid_of, intensity_of, open_store
 from segue.pipeline.judging import (
-    check_name,
+    METRICS_FILE,
+    check_method_name,
     check_trained,
     chosen_places,
     judge_cohort,
@@ -34,6 +36,8 @@ from segue.pipeline.judging import (
 )
 from segue.pipeline.recipes import recipes
 from segue.pipeline.truth import known_oracle
+from segue.quoting import csv_text
+from segue.study.derived import named_by
 from segue.study.schema import Study
 
 TABLE, ABOUT = "requests.csv", "about.json"
@@ -86,7 +90,8 @@ def write_requests(out: Path, cases: Exported, pa: Tensor, values: Tensor, about
         for id, raw, regions, mm in zip(*cases, strict=True):
             write_nifti(folder / IMAGES / image_name(id), raw[0], scaled_axes(mm))
             write_nifti(folder / REGIONS / image_name(id), np.moveaxis(regions, 0, -1), scaled_axes(mm))
-        request_table(cases.ids, about["variables"], pa.cpu(), values.cpu(), about["unit"]).write_csv(folder / TABLE)
+        table = request_table(cases.ids, about["variables"], pa.cpu(), values.cpu(), about["unit"])
+        write_text(folder / TABLE, csv_text(table))
         write_text(folder / ABOUT, json.dumps(about, indent=1))
     return out
 
@@ -131,7 +136,7 @@ def evaluate_folders(study: Study, folders: Mapping[str, Path]) -> Path:
     """
     own = recipes(study)
     for name in folders:
-        check_name(name, own)
+        check_method_name(name, own)
     check_trained(study)
     evaluated = study.directory / "evaluate"
     if not (evaluated / "done.json").exists():
@@ -139,8 +144,9 @@ def evaluate_folders(study: Study, folders: Mapping[str, Path]) -> Path:
     asked = examination(study)  # the answers are checked before anything is written
     for folder in folders.values():
         answers_in(folder, asked)
-    directory = study.directory / "compared" / "-".join(folders)
-    with whole_folder(directory, replace=True) as partial_folder:
+    files = {name: [folder.resolve(), *map(stamp, sorted(folder.iterdir()))] for name, folder in folders.items()}
+    directory = study.directory / "compared" / named_by("-".join(folders), files)
+    with whole_folder(directory, replaces=METRICS_FILE) as partial_folder:
         kept = ("effects-*.parquet", "judged-*.safetensors", "costs-*.json")
         for path in (path for pattern in kept for path in evaluated.glob(pattern)):
             shutil.copyfile(path, partial_folder / path.name)

@@ -1,35 +1,41 @@
 """A cross-validation, once its folds are done: their answers pooled, judged and reported as one study's."""
 
 import dataclasses
-import json
 import shutil
 from pathlib import Path
-
-import polars as pl
 
 from segue.evaluation.pool import pooled
 from segue.files import whole_folder
 from segue.pipeline.common import command, commit, open_store
 from segue.pipeline.extremes import EXTREMES
-from segue.pipeline.judging import make_report, tested_graph, write_metrics
+from segue.pipeline.judging import (
+    METRICS_FILE,
+    REPORT_FILE,
+    make_report,
+    read_metrics,
+    tested_graph,
+    write_metrics,
+)
 from segue.report.page import Graph
 from segue.study.derived import folds_of
 from segue.study.schema import Study
+from segue.tensor_file import read_table
 
 
 def pool_folds(study: Study) -> None:
     """`evaluate/` and `report/` of the study of all folds; both are made anew, which takes seconds."""
     evaluated, reported = study.directory / "evaluate", study.directory / "report"
-    for directory, make in ((evaluated, pool_evaluations), (reported, report_folds)):
-        with whole_folder(directory, replace=True) as partial:
-            make(study, partial)
+    with whole_folder(evaluated, replaces=METRICS_FILE) as partial:
+        pool_evaluations(study, partial)
+    with whole_folder(reported, replaces=REPORT_FILE) as partial:
+        report_folds(study, partial)
 
 
 def pool_evaluations(study: Study, directory: Path) -> None:
     folds = folds_of(study)
-    made = [json.loads((fold.directory / "evaluate" / "metrics.json").read_text()) for fold in folds]
+    made = [read_metrics(fold.directory / "evaluate") for fold in folds]
     effects = {
-        name: [pl.read_parquet(fold.directory / "evaluate" / f"effects-{name}.parquet") for fold in folds]
+        name: [read_table(fold.directory / "evaluate" / f"effects-{name}.parquet") for fold in folds]
         for name in made[0]["methods"]
     }
     subjects = open_store(folds[0]).table["subject"].to_list()  # images are numbered alike in every fold

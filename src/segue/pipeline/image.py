@@ -1,6 +1,5 @@
 """Stages: the image mechanism, pre-trained by its own loss and fine-tuned with each guide."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -27,6 +26,7 @@ from segue.pipeline.common import (
     trained,
 )
 from segue.pipeline.recipes import Recipe, Workshop
+from segue.sealed import DONE, read_json
 from segue.study.schema import Study
 from segue.training.finetune import Constraint, CounterfactualFineTuning
 from segue.training.guides import GUIDES, GuideParts
@@ -81,7 +81,7 @@ def finetune(recipe: Recipe) -> Callable[[Study, Path], Result]:
         mechanism = workshop.mechanism(recipe._replace(tuning=variant, ensemble=()), recipe.start)
         parts = GuideParts(workshop.parents, measured["training"], lambda: trained_regressor(study))
         trainable = cast(Trainable, offered(mechanism, Trainable))
-        bound = json.loads((recipe.before / "done.json").read_text())["constraint"]
+        bound = read_json(recipe.before / DONE, keys=["constraint"])["constraint"]
         constraint = Constraint(bound, settings.damping, settings.rate, settings.multiplier)
         objective = CounterfactualFineTuning(
             mechanism,

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Int
-from safetensors.torch import load_file
 from torch import Tensor
 
 from segue.cohort import Store
@@ -25,13 +24,13 @@ from segue.pipeline.common import (
     grid_of,
     load_measured,
     open_store,
-    save_tensors,
     spaced,
 )
 from segue.pipeline.recipes import Workshop, recipes
 from segue.pipeline.usual_answers import usual_answers
 from segue.progress import track
 from segue.study.schema import Study
+from segue.tensor_file import read_tensors, save_tensors
 
 TRAINING, HELD_OUT, ASKED, BATCH = 2000, 512, 32, 32  # images of each at most, and at once
 
@@ -53,7 +52,7 @@ def fit_input_checks(study: Study, directory: Path) -> Result:
 def load_typical(study: Study, method: str) -> Typical | None:
     """What a method's input usually looks like; None where the stage was not done, or had too few images."""
     path = study.directory / "inputs" / file_of(method)
-    return Typical.of(load_file(path)) if path.is_file() else None
+    return Typical.of(read_tensors(path)) if path.is_file() else None
 
 
 def file_of(method: str) -> str:

@@ -1,7 +1,6 @@
 """Stages: every method judged on the same images and the same requests, then tables, figure and report."""
 
 import json
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -19,7 +18,7 @@ from segue.errors import InputError
 from segue.evaluation.comparison import IDEAL
 from segue.evaluation.judge import Judge
 from segue.evaluation.measurement_error import measurement_error
-from segue.files import whole_folder, write_text
+from segue.files import check_name, whole_folder, write_text
 from segue.nets.segmentor import Segmentor
 from segue.nets.weights import load_pretrained
 from segue.pipeline import scm
@@ -41,15 +40,17 @@ from segue.pipeline.curves import training_curves
 from segue.pipeline.described import described
 from segue.pipeline.extremes import EXTREMES, draw_extremes
 from segue.pipeline.pictures import FIGURE1, MONTAGE, draw_figure1, figure_requests
-from segue.pipeline.prepare import prepare_folder
+from segue.pipeline.prepare import folder_settings, prepare_folder, stamps_of
 from segue.pipeline.recipes import Workshop, recipes
 from segue.pipeline.scoring import Candidate, against_truth, candidates, in_judged_regions, score
 from segue.pipeline.truth import known_oracle
 from segue.report.page import Graph, ReportContent, write_report
 from segue.report.table import table1
-from segue.study.derived import as_judged, folds_of, to_yaml, variables
+from segue.sealed import as_written, read_json
+from segue.study.derived import as_judged, folds_of, for_others, named_by, to_yaml, variables
 from segue.study.schema import Study
 
+METRICS_FILE, REPORT_FILE = "metrics.json", "report.html"
 Others = Mapping[str, Callable[[Examination], Method]]
 """Further methods by name: from what is asked to the method."""
 
@@ -60,10 +61,15 @@ def evaluate(study: Study, directory: Path) -> Result:
 
 
 def evaluate_elsewhere(study: Study, folder: Path) -> Path:
-    """Judge a trained study on another cohort of the same anatomy, all of it, without retraining."""
+    """Judge a trained study on another cohort of the same anatomy, all of it, without retraining.
+
+    The result is named by the cohort's folder and its files: no result takes the place of another cohort's.
+    """
     check_trained(study)
-    directory = study.directory / "elsewhere" / folder.resolve().name
-    with whole_folder(directory, replace=True) as partial:
+    there, axes = folder.resolve(), open_store(study).axes
+    files = stamps_of(folder, folder_settings(study.cohort, axes))
+    directory = study.directory / "elsewhere" / named_by(there.name, [there, files])
+    with whole_folder(directory, replaces=METRICS_FILE) as partial:
         judge_folder(study, folder, partial)
     return directory
 
@@ -81,10 +87,9 @@ def check_trained(study: Study) -> None:
         raise InputError(f"{study.directory}: {missing[0]} is not trained; run `segue run` on the study first")
 
 
-def check_name(name: str, own: Iterable[str]) -> None:
+def check_method_name(name: str, own: Iterable[str]) -> None:
     """Refuse a name for a further method that is no name of a file, or that a method has already."""
-    if not re.fullmatch(r"[\w-]+", name):
-        raise InputError(f"--method {name}=...: give a name of letters, digits, _ and -")
+    check_name(name, "--method")
     if name in (*own, IDEAL):
         raise InputError(f"--method {name}=...: the study has a method of this name; choose another")
 
@@ -178,8 +183,13 @@ def measurement_errors(
 
 def write_metrics(directory: Path, metrics: Result) -> None:
     """metrics.json, and the table of it."""
-    write_text(directory / "metrics.json", json.dumps(metrics, indent=1))
+    write_text(directory / METRICS_FILE, json.dumps(metrics, indent=1))
     write_text(directory / "table1.md", table1(metrics))
+
+
+def read_metrics(directory: Path) -> dict[str, Any]:
+    """metrics.json of a folder."""
+    return read_json(as_written(directory / METRICS_FILE), keys=["study", "methods"])
 
 
 def judging_parents(study: Study) -> Parents:
@@ -196,7 +206,7 @@ def judging_parents(study: Study) -> Parents:
 
 def spent(study: Study) -> float:
     """Seconds that the finished stages took."""
-    return sum(json.loads(path.read_text())["seconds"] for name, path in done_files(study) if name != "evaluate")
+    return sum(read_json(path, keys=["seconds"])["seconds"] for name, path in done_files(study) if name != "evaluate")
 
 
 def done_files(study: Study) -> Iterator[tuple[str, Path]]:
@@ -218,11 +228,11 @@ def make_report(
     graph: Graph | None,
     figures: Mapping[str, Path] = MappingProxyType({}),
 ) -> None:
-    metrics = json.loads((evaluated / "metrics.json").read_text())
+    metrics = read_metrics(evaluated)
     content = ReportContent(
         metrics,
         evaluated / FIGURE1,
-        to_yaml(study),
+        to_yaml(for_others(study)),
         study.notes,
         graph,
         figures,
@@ -230,7 +240,7 @@ def make_report(
         methods=described(study),
         slices=evaluated / MONTAGE,
     )
-    write_report(directory / "report.html", content)
+    write_report(directory / REPORT_FILE, content)
 
 
 def tested_graph(study: Study) -> Graph | None:
@@ -238,5 +248,5 @@ def tested_graph(study: Study) -> Graph | None:
     fitted = study.directory / "scm"
     if not study.graph or not (fitted / "done.json").exists():
         return None
-    found = json.loads((fitted / scm.METRICS).read_text())
+    found = read_json(as_written(fitted / scm.METRICS), keys=["verdict", "tests"])
     return Graph(fitted / scm.FIGURE, found["verdict"], found["tests"])

@@ -1,12 +1,16 @@
 """Stages: the guide's segmentor, the judge, the measured cohort, and the regressor."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from segue.causal.parents import Parents
 from segue.cohort import Store
+from segue.errors import InputError
 from segue.nets.segmentor import Regressor, Segmentor
 from segue.nets.weights import load_pretrained
 from segue.pipeline.common import (
@@ -19,13 +23,13 @@ from segue.pipeline.common import (
     measured_images,
     open_store,
     per_image,
-    save_tensors,
     stream,
     trained,
 )  # fmt: skip
 from segue.study.derived import variables
 from segue.study.networks import SegmentorSettings
 from segue.study.schema import Study
+from segue.tensor_file import save_tensors
 from segue.training.objectives import Regression, Segmentation
 
 
@@ -70,6 +74,7 @@ def measure_cohort(study: Study, directory: Path) -> Result:
     areas = found.areas.cpu()
     values = torch.cat([areas, covariate_values(store, covariates)], dim=1)
     training = values[torch.from_numpy(store.indices("guide"))]
+    check_measured(parents.variables.names, training)
     parents.cpu().fit(training)
     content = {
         "parents": values,
@@ -87,6 +92,20 @@ def measure_cohort(study: Study, directory: Path) -> Result:
         "images": len(store),
         "fallbacks": found.fallbacks(parents, len(store.size)),
     }
+
+
+def check_measured(names: Sequence[str], training: Float[Tensor, "image variable"]) -> None:
+    """Refuse a variable that the guide measures alike in all training images: nothing can be asked of it.
+
+    >>> check_measured(["heart@whole"], torch.full((8, 2), 12.0))
+    Traceback (most recent call last):
+    segue.errors.InputError: heart@whole: the guide's segmentor measures 12 in all 8 training images; train it longer...
+    """
+    for name, values in zip(names, training.T, strict=False):  # covariates follow, which were checked before
+        if values.max() - values.min() <= 1e-6 * values.abs().max():
+            what = f"the guide's segmentor measures {float(values[0]):.4g} in all {len(values)} training images"
+            mend = "train it longer (segmentor.budget.steps), or see that masks and images fit"
+            raise InputError(f"{name}: {what}; {mend}, and that its region is not empty")
 
 
 def train_regressor(study: Study, directory: Path) -> Result:

@@ -3,17 +3,17 @@
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from segue.cohort import Fold, FolderSettings, Record, Store, assign_splits, list_folder, write_store
 from segue.cohort.census import Census, check_counts, check_varying
 from segue.cohort.folder import read_cases
 from segue.cohort.folder_settings import CohortCase
 from segue.cohort.intensity import asked_intensity
-from segue.cohort.io import passed_over
+from segue.cohort.io import passed_over, stamp
 from segue.cohort.placement import check_axes
-from segue.cohort.store import keep_intensity
 from segue.cohort.values import found_intensity, misfit, percentiles_of, sampled_values, training_images
+from segue.cohort.write_store import keep_intensity
 from segue.errors import InputError
 from segue.phantom import render_cohort
 from segue.pipeline.common import Result
@@ -42,6 +42,13 @@ def folder_settings(cohort: Cohort, axes: str | None = None) -> FolderSettings:
         axes=axes and check_axes(axes, len(cohort.size)),
         resample_masks=cohort.resample_masks,
     )
+
+
+def stamps_of(folder: Path, settings: FolderSettings) -> list[Any]:
+    """What identifies a folder's content without reading it: names, sizes and times of its files."""
+    paths = [path for case in list_folder(folder, settings) for path in case.paths]
+    table = folder / "table.csv"
+    return [stamp(path) for path in [*paths, *([table] if table.exists() else [])]]
 
 
 def prepare(study: Study, directory: Path) -> Result:

@@ -1,12 +1,10 @@
 """The methods of a study: how each is made, and its mechanism once it is trained."""
 
-import json
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors.torch import load_file
 
 from segue.causal.parents import Conditioning, Parents
 from segue.errors import InputError
@@ -16,7 +14,7 @@ from segue.mechanisms.deformation import VELOCITY, Deformation, build_velocity
 from segue.mechanisms.refined import Refined, refined
 from segue.nets.segmentor import Segmentor
 from segue.nets.velocity import VelocityNet
-from segue.nets.weights import NETWORK, load_pretrained
+from segue.nets.weights import NETWORK, arguments_of, load_pretrained, restored
 from segue.pipeline.common import device, ensemble_folders, grid_of, load_parents, open_store
 from segue.study.derived import answering, further
 from segue.study.schema import Study, Variant
@@ -147,14 +145,14 @@ class Workshop:
         kind = kind or self.study.mechanism
         if not (directory / NETWORK).is_file():
             raise InputError(f"{directory}: no trained network there; run its stage of the study first")
-        made = MECHANISMS[kind].restore(image_arguments(self.study, kind, directory), self.parents, conditioning)
-        made.model.load_state_dict(load_file(directory / NETWORK))
-        return made
+        arguments = image_arguments(self.study, kind, directory)
+        build = partial(MECHANISMS[kind].restore, parents=self.parents, conditioning=conditioning)
+        return restored(build, arguments, directory, net_of=lambda made: made.model)
 
 
 def image_arguments(study: Study, kind: str, directory: Path) -> dict[str, Any]:
     """What a mechanism's network is made with: as it was trained, but answering as the study says now."""
-    return json.loads((directory / "config.json").read_text()) | answering(study, kind)
+    return arguments_of(directory) | answering(study, kind)
 
 
 def refinements(variant: Variant) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from segue.causal.scm import SCM
 from segue.cohort import Store
 from segue.errors import InputError
 from segue.files import write_text
-from segue.nets.weights import load_pretrained
+from segue.nets.weights import load_pretrained, save_network
 from segue.pipeline.common import Result, load_measured, open_store
 from segue.report.graph_figure import draw_graph
 from segue.study.derived import kinds_of, names_of
@@ -48,7 +48,7 @@ def fit_graph(study: Study, directory: Path) -> Result:
         lr=settings.lr,
         seed=settings.seed,
     )
-    scm.save_pretrained(directory)
+    save_network(scm, directory)
     metrics = graph_metrics(scm, values[torch.from_numpy(unseen(store))]) | {
         "fits": {name: dataclasses.asdict(fit) for name, fit in fits.items()}
     }

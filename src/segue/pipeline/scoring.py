@@ -1,6 +1,6 @@
 """Every method, and the oracle where there is one, on what was asked: the numbers of metrics.json."""
 
-import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
-from safetensors import safe_open
-from safetensors.numpy import load_file, save_file
 
 from segue.engine.method import Method, of_mechanism
+from segue.errors import InputError
 from segue.evaluation.asked import Asked, translated, turn
 from segue.evaluation.bootstrap import Bootstrap
 from segue.evaluation.comparison import IDEAL, compare
@@ -23,14 +22,15 @@ from segue.evaluation.metrics import summarise
 from segue.evaluation.minimality import latent_divergence
 from segue.evaluation.truth import summarise_distances
 from segue.evaluation.two_sample import FEWEST, realism
-from segue.files import whole_file
 from segue.mechanisms.base import ImageMechanism
 from segue.pipeline.asking import Examination
 from segue.pipeline.baselines import baseline_method, baseline_stages
 from segue.pipeline.common import device
 from segue.pipeline.costs import answering_cost, training_seconds
 from segue.pipeline.recipes import Recipe, Workshop, recipes
+from segue.sealed import DONE, read_json
 from segue.study.schema import Study
+from segue.tensor_file import read_table, read_tensors, save_table, save_tensors
 
 FEATURES, PICTURES, LOCAL = "features", "pictures", "local"
 
@@ -90,7 +90,7 @@ def method_stages(study: Study, recipe: Recipe) -> list[str]:
 
 def fit_of(directory: Path) -> dict[str, Any]:
     """The negative ELBO of every split, of a training whose mechanism has a likelihood."""
-    done = json.loads((directory / "done.json").read_text())
+    done = read_json(directory / DONE)
     return {key: done[key] for key in ("nelbo",) if key in done}
 
 
@@ -214,19 +214,23 @@ def pretrained_of(study: Study) -> dict[str, str]:
 def cached(directory: Path, name: str, make: Callable[[], Judged]) -> Judged:
     """A judged method that an interrupted run need not judge again: a table of effects, and all else as tensors."""
     table, rest = directory / f"effects-{name}.parquet", directory / f"judged-{name}.safetensors"
-    if not (table.exists() and rest.exists() and LOCAL in names_in(rest)):
+    if not is_judged(table, rest):
         made = make()
-        with whole_file(table) as partial:
-            made.effects.write_parquet(partial)
-        with whole_file(rest) as partial:
-            arrays = {FEATURES: made.features, PICTURES: made.pictures, LOCAL: made.local}
-            save_file({**made.checks, **arrays}, partial)
-    tensors = load_file(rest)
+        save_table(made.effects, table)
+        arrays = {FEATURES: made.features, PICTURES: made.pictures, LOCAL: made.local}
+        save_tensors({key: torch.from_numpy(array) for key, array in {**made.checks, **arrays}.items()}, rest)
+    tensors = {key: tensor.numpy() for key, tensor in read_tensors(rest).items()}
     features, pictures, local = (tensors.pop(name) for name in (FEATURES, PICTURES, LOCAL))
-    return Judged(pl.read_parquet(table), features, tensors, pictures, local)
+    return Judged(read_table(table), features, tensors, pictures, local)
 
 
-def names_in(path: Path) -> set[str]:
-    """The names of the tensors of a file; one of an earlier version lacks some."""
-    with safe_open(path, "numpy") as opened:
-        return set(opened.keys())
+def is_judged(table: Path, rest: Path) -> bool:
+    """Whether a method was judged before: both of its files are whole, and of this version of segue."""
+    if not (table.exists() and rest.exists()):
+        return False
+    try:
+        read_table(table)
+        return LOCAL in read_tensors(rest)
+    except InputError as error:
+        print(f"note: {error}: it is judged again", file=sys.stderr)
+        return False

@@ -13,7 +13,14 @@ from segue.errors import InputError, nearest
 from segue.evaluation.shift import SHIFTS, Shift, shifted
 from segue.files import whole_folder, write_text
 from segue.pipeline.common import command, commit, open_store
-from segue.pipeline.judging import check_trained, judge_cohort, make_report, tested_graph
+from segue.pipeline.judging import (
+    METRICS_FILE,
+    check_trained,
+    judge_cohort,
+    make_report,
+    read_metrics,
+    tested_graph,
+)
 from segue.pipeline.prepare import following
 from segue.report.shifts import SUMMARY_TABLE, shifts_table
 from segue.study.schema import Study
@@ -35,11 +42,11 @@ def evaluate_shifted(study: Study, name: str) -> Path:
     check_trained(study)
     if name != ALL:
         return judge_shift(study, name)
-    own = study.directory / "evaluate" / "metrics.json"
+    own = study.directory / "evaluate" / METRICS_FILE
     if not own.exists():
         raise InputError(f"{study.directory}: is not evaluated; run `segue evaluate` on the study first")
-    made = {one: read_metrics(judge_shift(study, one) / "metrics.json") for one in SHIFTS}
-    found = shift_summary(read_metrics(own), made) | {"commit": commit(), "command": command()}
+    made = {one: read_metrics(judge_shift(study, one)) for one in SHIFTS}
+    found = shift_summary(read_metrics(own.parent), made) | {"commit": commit(), "command": command()}
     directory = study.directory / "shifted"
     write_text(directory / "shifts.json", json.dumps(found, indent=1))
     write_text(directory / SUMMARY_TABLE, shifts_table(found, {key: shift.title for key, shift in SHIFTS.items()}))
@@ -49,7 +56,7 @@ def evaluate_shifted(study: Study, name: str) -> Path:
 def judge_shift(study: Study, name: str) -> Path:
     """The test images of a study under one shift, in a store of their own, judged."""
     directory = study.directory / "shifted" / name
-    with whole_folder(directory, replace=True) as partial:
+    with whole_folder(directory, replaces=METRICS_FILE) as partial:
         path = partial / "cohort.zarr"
         write_shifted(open_store(study), SHIFTS[name], path, title=f"shift {name}")
         judge_cohort(study, Store(path), partial)
@@ -109,8 +116,3 @@ def compared(after: dict[str, float | None], before: Mapping[str, float | None])
     """The means under a shift, and the ratio of the error to the unshifted one, if there is one."""
     error, unshifted = after["error_sd"], before["error_sd"]
     return after | {"ratio": error / unshifted if error is not None and unshifted else None}
-
-
-def read_metrics(path: Path) -> dict[str, Any]:
-    """A metrics.json."""
-    return json.loads(path.read_text())

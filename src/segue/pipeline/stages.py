@@ -1,14 +1,11 @@
 """The stages of a study: what each is made from, and what it needs."""
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from segue.cohort import list_folder
 from segue.cohort.io import stamp
 from segue.mechanisms import MECHANISMS
 from segue.nets.weights import NETWORK
@@ -17,13 +14,15 @@ from segue.pipeline.image import finetune, pretrain
 from segue.pipeline.inputs import fit_input_checks
 from segue.pipeline.judging import evaluate, report_study
 from segue.pipeline.predictors import measure_cohort, train_regressor, train_segmentor
-from segue.pipeline.prepare import folder_settings, prepare
+from segue.pipeline.prepare import folder_settings, prepare, stamps_of
 from segue.pipeline.recipes import recipes
 from segue.pipeline.scm import fit_graph
-from segue.study.derived import answering, asked, consulted, further, plain
+from segue.study.derived import answering, asked, consulted, fingerprint, further
 from segue.study.networks import SegmentorSettings
 from segue.study.schema import Study
 from segue.training.guides import GUIDES
+
+__all__ = ["Stage", "fingerprint", "stages"]
 
 Work = Callable[[Study, Path], Result]
 
@@ -114,19 +113,9 @@ def evaluation_settings(study: Study) -> list[Any]:
 def source(study: Study) -> Any:
     """What identifies a folder's content without reading it: names, sizes and times of its files."""
     cohort = study.cohort
-    if cohort.folder is None:
-        return None
-    cases = list_folder(cohort.folder, folder_settings(cohort))
-    paths = [path for case in cases for path in case.paths]
-    table = cohort.folder / "table.csv"
-    return [stamp(path) for path in [*paths, *([table] if table.exists() else [])]]
+    return None if cohort.folder is None else stamps_of(cohort.folder, folder_settings(cohort))
 
 
 def maps_of(partitions: Mapping[str, Mapping[str, Any]]) -> list[Any]:
     """What identifies the files that partitions are drawn in."""
     return [stamp(path) for part in partitions.values() for path in part.values() if isinstance(path, Path)]
-
-
-def fingerprint(content: Any) -> str:
-    """SHA-256 of a tree of settings."""
-    return hashlib.sha256(json.dumps(plain(content), sort_keys=True, default=str).encode()).hexdigest()

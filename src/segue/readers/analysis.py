@@ -36,7 +36,7 @@ def analyse(kit: Path, paths: Sequence[Path], out: Path) -> Path:
     """
     key = read_key(kit / TRUTH / KEY)
     found = analysed(key, read_all(paths, key))
-    with whole_folder(out, replace=True) as folder:
+    with whole_folder(out, replaces=RESULTS) as folder:
         write_text(folder / RESULTS, json.dumps(found, indent=1))
         write_text(folder / SUMMARY, summary_text(found))
     return out
@@ -150,7 +150,7 @@ def second_part(key: KitKey, given: Sequence[Answers]) -> Found:
     }
     differences = {
         f"{key.methods[a]} - {key.methods[b]}": {
-            question: mean_of(ratings[:, :, a, q] - ratings[:, :, b, q]) for q, question in enumerate(QUESTIONS)
+            question: mean_rating(ratings[:, :, a, q] - ratings[:, :, b, q]) for q, question in enumerate(QUESTIONS)
         }
         for a, b in combinations(range(len(key.methods)), 2)
     }
@@ -171,13 +171,13 @@ def trial_ratings(key: KitKey, given: Answers) -> Float[np.ndarray, "request met
 
 def rated(ratings: Float[np.ndarray, "reader request"]) -> Found:
     """The mean, with its interval, and the share of ratings that are 4 or 5."""
-    return mean_of(ratings) | {"share_4_or_5": float((ratings >= 4).mean())}
+    return mean_rating(ratings) | {"share_4_or_5": float((ratings >= 4).mean())}
 
 
-def mean_of(values: Float[np.ndarray, "reader request"]) -> Found:
+def mean_rating(values: Float[np.ndarray, "reader request"]) -> Found:
     """The mean, with its interval by bootstrap over readers and requests (Owen, Ann Appl Stat 2007;1:386).
 
-    >>> mean_of(np.array([[3.0, 3.0]]))
+    >>> mean_rating(np.array([[3.0, 3.0]]))
     {'value': 3.0, 'ci95': [3.0, 3.0]}
     """
     rng, (readers, requests) = np.random.default_rng(SEED), values.shape

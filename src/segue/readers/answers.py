@@ -71,7 +71,7 @@ def read_answers(path: Path, key: KitKey) -> Answers:
     Raises:
         InputError: it is no such file, of another kit, not complete, or a value is not one of the scale.
     """
-    rows = read_table(path)
+    rows = read_answer_rows(path)
     if other := {row["kit"] for row in rows} - {key.kit}:
         raise InputError(f"{path}: is of kit {min(other)!r}, not of {key.kit!r}; give answers to this kit")
     readers = {row["reader"] for row in rows}
@@ -95,7 +95,7 @@ def read_answers(path: Path, key: KitKey) -> Answers:
     )
 
 
-def read_table(path: Path) -> list[dict[str, str]]:
+def read_answer_rows(path: Path) -> list[dict[str, str]]:
     """The rows of a CSV table with a page's columns; a spreadsheet may have saved it with other separators."""
     try:
         with path.open("rb") as file:

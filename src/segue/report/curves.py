@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from segue.quoting import plain_text
 from segue.report.figure import INK, save
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c564b", "#7f7f7f")
@@ -32,6 +33,7 @@ class Panel(NamedTuple):
     level: float | None = None
 
 
+@plain_text
 def draw_curves(path: Path, panels: Sequence[Panel]) -> None:
     """Write the figure as PNG, without panels that are in no log; if there is no panel, no file is written."""
     curves = [(panel, found) for panel in panels if (found := curves_of(panel))]

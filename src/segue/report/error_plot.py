@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from segue.evaluation.comparison import IDEAL
 from segue.evaluation.metric import HEADLINE, Interval, finite, look_up
+from segue.quoting import plain_text
 from segue.report.columns import (
     TableColumn,
     judge_errors,
@@ -82,6 +83,7 @@ def largest(column: TableColumn) -> list[float]:
     return [v for v in column.values if v is not None] + [ends[1] for ends in column.intervals if ends is not None]
 
 
+@plain_text
 def drawn(panel: ErrorPanel, methods: Sequence[str], limit: float) -> bytes:
     """One panel as a PNG file."""
     step = len(methods) * LINE + SPACE

@@ -18,6 +18,7 @@ from PIL import Image as Picture
 
 from segue.errors import InputError
 from segue.files import whole_file
+from segue.quoting import plain_text
 from segue.report.columns import method_title, variable_title
 
 DOTS = 100  # per inch
@@ -41,6 +42,7 @@ class ExtremeRow:
     moved: tuple[float, ...]
 
 
+@plain_text
 def extremes_figure(
     path: Path, *, rows: Sequence[ExtremeRow], levels: Sequence[float], intensity: tuple[float, float]
 ) -> None:

@@ -8,6 +8,7 @@ import networkx as nx
 from matplotlib.figure import Figure
 
 from segue.causal.graph import sorted_names
+from segue.quoting import plain_text
 from segue.report.figure import INK, save
 
 RED, PAPER = "#c0392b", "#eef2f7"
@@ -28,6 +29,7 @@ def layers(graph: nx.DiGraph) -> dict[str, tuple[float, float]]:
     return spots
 
 
+@plain_text
 def draw_graph(path: Path, graph: nx.DiGraph, *, missing: Sequence[tuple[str, str]] = ()) -> None:
     """Write the figure; it appears only when it is complete.
 

@@ -39,7 +39,7 @@ from segue.report.sections import (
 )
 from segue.report.segmentors import segmentor_sections
 from segue.report.verdict_text import verdict_text
-from segue.text import in_words
+from segue.text import in_words, without_folders
 
 WIDEST = 8  # columns of one table, so that it fits A4
 TITLES = {
@@ -191,7 +191,7 @@ def reproduce(metrics: Mapping[str, Any]) -> dict[str, str]:
     name = str(metrics.get("study") or "study")
     return {
         "again": shlex.join(["segue", "run", f"{name}.yaml"]),
-        "given": str(metrics.get("command") or MISSING),
+        "given": without_folders(str(metrics.get("command") or MISSING)),
         "commit": str(metrics.get("commit") or MISSING),
         "time": duration(finite(metrics.get("seconds"))),
     }

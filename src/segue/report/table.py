@@ -5,6 +5,7 @@ from itertools import groupby
 from typing import Any
 
 from segue.evaluation.metric import HEADLINE
+from segue.quoting import in_markdown
 from segue.report.columns import TableColumn, mean_columns, method_title, methods_of, variable_columns
 from segue.report.sections import Section, further_sections, main_caption, section
 from segue.report.segmentors import segmentor_sections
@@ -31,7 +32,8 @@ def table1(metrics: Mapping[str, Any]) -> str:
     names, parts = [method_title(key) for key in methods_of(metrics)], [main_caption(metrics)]
     for group, columns in groupby(variable_columns(metrics), key=lambda column: column.group):
         by_region = "" if group == "covariates" else " by region"
-        parts += [f"**{group}: {HEADLINE.title}{by_region} [95% interval]**", markdown("method", names, list(columns))]
+        title = f"**{in_markdown(group)}: {HEADLINE.title}{by_region} [95% interval]**"
+        parts += [title, markdown("method", names, list(columns))]
     if means := mean_columns(metrics):
         parts += [f"**{means[0].group}**", markdown("method", names, means)]
     for one in [*further_sections(metrics), *segmentor_sections(metrics)]:
@@ -63,7 +65,7 @@ def pipe_table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, left: int
     | ----- | ---: |
     | test  | 18   |
     """
-    texts = [[text.replace("|", r"\|") for text in line] for line in [heads, *rows]]
+    texts = [[in_markdown(text) for text in line] for line in [heads, *rows]]
     widths = [max(4, *map(len, column)) for column in zip(*texts, strict=True)]
     lines = [f"| {' | '.join(map(str.ljust, line, widths))} |" for line in texts]
     rule = ["-" * width if i < left else "-" * (width - 1) + ":" for i, width in enumerate(widths)]

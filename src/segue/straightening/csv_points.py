@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from segue.cohort.io.limits import bounded_text
 from segue.errors import InputError
 from segue.straightening.stated import Stated
+from segue.text import shortened
 
 STATEMENT = re.compile(r"#\s*(proximal|space)\s*[:=]\s*(\w+)", re.IGNORECASE)
 
@@ -29,15 +31,13 @@ def read_csv(path: Path, part: int | None = None) -> Stated:
     """
     if part is not None:
         raise InputError(f"{path}: a table has one line; leave out --part")
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: is no text; export the points as CSV") from None
+    lines = bounded_text(path).splitlines()
     comments = [line for line in lines if line.lstrip().startswith("#")]
-    rows = [cells(line) for line in lines if line.strip() and line not in comments]
+    rows = [cells(line) for line in lines if line.strip() and not line.lstrip().startswith("#")]
     names = [name.lower() for name in rows[0]] if rows else []
     if not {"x", "y", "z"} <= set(names):
-        raise InputError(f"{path}: begins with {', '.join(names) or 'nothing'}; give a header with columns x, y, z")
+        first = shortened(", ".join(names)) or "nothing"
+        raise InputError(f"{path}: begins with {first}; give a header with columns x, y, z")
     columns = [names.index(axis) for axis in "xyz"]
     points = np.array([point(path, i, row, columns) for i, row in enumerate(rows[1:], 2)]).reshape(-1, 3)
     said = {key.lower(): value for line in comments for key, value in STATEMENT.findall(line)}
@@ -59,7 +59,8 @@ def point(path: Path, number: int, row: list[str], columns: list[int]) -> list[f
     except (ValueError, IndexError):
         found = [np.nan]
     if not np.isfinite(found).all():
-        raise InputError(f"{path}: row {number} is {', '.join(row)}; give x, y and z in mm, with decimal points")
+        given = shortened(", ".join(row))
+        raise InputError(f"{path}: row {number} is {given}; give x, y and z in mm, with decimal points")
     return found
 
 

@@ -12,7 +12,9 @@ import numpy as np
 from jaxtyping import Shaped
 
 from segue.cohort.io import Pixels, decode_image, split_suffix
+from segue.cohort.io.limits import bounded_text
 from segue.cohort.io.write_file import scaled_axes, write_nifti
+from segue.disk import writing
 from segue.errors import InputError
 from segue.files import whole_file, write_text
 from segue.straightening.centreline import Centreline
@@ -58,14 +60,12 @@ def write_straightened(found: Straightened, line: Centreline, out: Path, kind: M
         },
         "notes": list(found.notes),
     }
-    try:
+    with writing(out):
         out.parent.mkdir(parents=True, exist_ok=True)
-        for name, image in zip(names, images, strict=True):
-            with whole_file(out.parent / name) as partial:
-                write_nifti(partial, image, scaled_axes(spacing))
-        write_text(map_of(out), json.dumps(stated, indent=1))
-    except OSError as error:
-        raise InputError(f"{out}: cannot be written ({error}); name another file") from None
+    for name, image in zip(names, images, strict=True):
+        with whole_file(out.parent / name) as partial:
+            write_nifti(partial, image, scaled_axes(spacing))
+    write_text(map_of(out), json.dumps(stated, indent=1))
     return [out.parent / name for name in names]
 
 
@@ -92,13 +92,13 @@ def read_map(path: Path, volume: Path) -> tuple[Straightened, MapKind]:
         InputError: it is no map, is damaged, or of another volume.
     """
     try:
-        stated: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        stated: dict[str, Any] = json.loads(bounded_text(path))
         if stated["format"] != FORMAT_OF_MAP:
             raise KeyError("format")
         points, smoothing = np.array(stated["centreline"]["points"], dtype=float), stated["centreline"]["smoothing"]
         line, section = Centreline.of(points, proximal="first", smoothing=smoothing), VesselSection(**stated["section"])
         kind, mark = stated["kind"], stated["sha256"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:120]
         raise InputError(f"{path}: no map of a straightened vessel ({reason}); give the .json beside it") from None
     pixels = decode_image(volume, 3)
@@ -142,9 +142,7 @@ def write_volume(array: Shaped[np.ndarray, "x y z"], out: Path, source: Path, pi
     image = nibabel.Nifti1Image(array, affine, header, dtype=array.dtype)
     if header is None:
         image.header.set_xyzt_units("mm")
-    try:
+    with writing(out):
         out.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(out) as partial:
-            nibabel.save(image, partial)
-    except OSError as error:
-        raise InputError(f"{out}: cannot be written ({error}); name another file") from None
+    with whole_file(out) as partial:
+        nibabel.save(image, partial)

@@ -16,6 +16,7 @@ from segue.straightening.frame import first_normal, rotation_minimising
 
 BEND = 0.9  # the largest curvature times radius; at 1 the sections of a tube meet, and beyond it the map folds
 ITERATIONS = 12
+MOST_SAMPLES = 1 << 15  # along each axis
 EXACT = 1e-5  # mm: a foot point is found once the rest along the tangent is below
 
 
@@ -57,6 +58,8 @@ class VesselSection:
             raise InputError(f"start is {self.start} and angle {self.angle}; give mm from 0, and degrees")
         if self.planes < 1:
             raise InputError(f"planes is {self.planes}; give 1 or more")
+        if max(self.planes, 2 * self.radius / self.between) > MOST_SAMPLES:
+            raise InputError(f"radius, across and planes ask for more than {MOST_SAMPLES:,} samples; ask for fewer")
         if self.width < 2 or self.planes == self.width:
             more = "other than planes" if self.width >= 2 else "at least"
             raise InputError(f"radius and across give {self.width} samples across; there must be 2, {more}")
@@ -115,6 +118,8 @@ class Tube:
                 f"the section from {start:g} mm, {length:g} mm long, does not fit the centreline of "
                 f"{self.curve.length:.1f} mm; give another start, length or step"
             )
+        if count > MOST_SAMPLES:
+            raise InputError(f"step is {step:g} mm, which gives {count:,} samples; {MOST_SAMPLES:,} at most are taken")
         return start + (np.arange(count) + 0.5) * step
 
     @cached_property

@@ -16,6 +16,7 @@ TYPES = {
     "UInt32": "u4", "Int64": "i8", "UInt64": "u8",
 }  # fmt: skip
 ZLIB = "vtkZLibDataCompressor"
+MOST_NUMBERS = 64 << 20  # bytes of an array
 
 
 @dataclass(frozen=True)
@@ -93,5 +94,12 @@ def inflated(stored: Stored, layout: ArrayLayout) -> bytes:
     parts = int(np.frombuffer(stored.first(size), layout.head)[0])
     lengths = np.frombuffer(stored.first((3 + parts) * size), layout.head)[3:].astype(int)
     content = stored.after((3 + parts) * size).first(int(lengths.sum()))
-    ends = lengths.cumsum()
-    return b"".join(zlib.decompress(content[end - length : end]) for end, length in zip(ends, lengths, strict=True))
+    if lengths.min(initial=0) < 0:
+        raise InputError("has a part of less than 0 bytes; save it again")
+    ends, found = lengths.cumsum(), bytearray()
+    for end, length in zip(ends, lengths, strict=True):
+        part = zlib.decompressobj()
+        found += part.decompress(content[end - length : end], MOST_NUMBERS + 1 - len(found))
+        if not part.eof:
+            raise InputError(f"has a damaged part, or more than {MOST_NUMBERS >> 20} MB of numbers; save it again")
+    return bytes(found)

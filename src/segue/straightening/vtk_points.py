@@ -15,7 +15,7 @@ from segue.errors import InputError
 from segue.straightening.stated import Stated
 from segue.straightening.vtk_arrays import ArrayLayout, array_of
 
-APPENDED = re.compile(rb"<AppendedData[^>]*>\s*_")
+APPENDED = re.compile(rb"<AppendedData[^<>]*>\s*_")
 
 
 def read_vtk(path: Path, part: int | None = None) -> Stated:
@@ -96,6 +96,8 @@ def legacy(content: bytes) -> tuple[Float[np.ndarray, "point 3"], list[Int[np.nd
         return points, split_lines(numbers_after(words, at + 7 + one, other, int), offsets[1:])
     flat, lines = numbers_after(words, at + 3, other, int), []
     while len(flat):
+        if flat[0] < 1:
+            raise InputError(f"has a line of {flat[0]} points; save it again")
         lines.append(flat[1 : 1 + flat[0]])
         flat = flat[1 + flat[0] :]
     return points, lines

@@ -1,7 +1,6 @@
 """Check a study as a whole, before anything runs: what its types cannot express."""
 
 import math
-import re
 from collections.abc import Callable, Iterable
 from functools import partial
 
@@ -10,6 +9,7 @@ from segue.causal.graph import causal_graph
 from segue.cohort.intensity import asked_intensity
 from segue.cohort.placement import check_axes
 from segue.errors import InputError, nearest
+from segue.files import check_name
 from segue.mechanisms import MECHANISMS
 from segue.mechanisms.deformation import check_motion
 from segue.nets.diffusion import check_denoiser
@@ -85,11 +85,11 @@ def check_names(study: Study, where: str) -> None:
             raise InputError(f"{where}: variables.{structure} is no structure{nearest(structure, cohort.structures)}")
         if name not in study.partitions:
             raise InputError(f"{where}: variables.{structure}: {name} is no partition{nearest(name, study.partitions)}")
+    check_name(study.name, f"{where}: name")
     own: dict[str, Iterable[str]] = {"panel": study.panel, "finetune.variants": study.finetune.variants}
-    for key, named in (own | {"baselines": study.baselines}).items():
+    for key, named in (own | {"baselines": study.baselines, "partitions": study.partitions}).items():
         for name in named:
-            if not re.fullmatch(r"[\w-]+", name):
-                raise InputError(f"{where}: {key}: {name!r} names a folder: give letters, digits, _ and -")
+            check_name(name, f"{where}: {key}")
     if both := study.baselines.keys() & study.finetune.variants.keys():
         raise InputError(f"{where}: baselines: {min(both)} is a variant too; give one of them another name")
 
@@ -176,10 +176,6 @@ def check_variants(study: Study, where: str) -> None:
         if guide not in GUIDES and guide != "none":
             raise InputError(f"{where}: finetune.{key}: {guide} is no guide{nearest(guide, GUIDES)}")
     for name, variant in study.finetune.variants.items():
-        weights = (variant.outside, variant.painting, variant.smoothness)
-        if variant.at_once < 1 or min(*weights, variant.shrinkage, variant.blur, variant.corrections) < 0:
-            mend = "give at_once from 1; outside, painting, smoothness, shrinkage, blur and corrections from 0"
-            raise InputError(f"{where}: finetune.variants.{name}: {mend}")
         first = {key for key, one in study.finetune.variants.items() if not one.start}
         if variant.start and variant.start not in first:
             mend = f"{variant.start} is no variant that begins with the pre-trained weights; name one that does"

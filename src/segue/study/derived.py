@@ -1,6 +1,7 @@
 """What follows from a study: its variables, its folds, its mechanisms' kinds, and what it says as text."""
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,10 +12,13 @@ import torch
 
 from segue.anatomy import Partition, Variables, make_partition, partition_settings
 from segue.errors import InputError
+from segue.files import slug
 from segue.mechanisms import MECHANISMS
 from segue.study.networks import SegmentorSettings
 from segue.study.schema import Cohort, Study
 from segue.yaml_text import dump_yaml
+
+NAMED = 60  # letters of a name that a marked name keeps
 
 
 def variables(study: Study) -> Variables:
@@ -223,6 +227,24 @@ def default(field: dataclasses.Field[Any]) -> Any:
     return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
 
 
+def fingerprint(content: Any) -> str:
+    """SHA-256 of a tree of settings.
+
+    >>> fingerprint({"images": 10})[:8]
+    '71f26ac7'
+    """
+    return hashlib.sha256(json.dumps(plain(content), sort_keys=True, default=str).encode()).hexdigest()
+
+
+def named_by(name: str, content: Any) -> str:
+    """The name of a result's folder: what the user calls it, and a fingerprint of what it is of.
+
+    >>> named_by("St. Mary's", {"images": 10})
+    'St.-Mary-s-71f26ac7'
+    """
+    return "-".join(filter(None, [slug(name)[:NAMED], fingerprint(content)[:8]]))
+
+
 def to_yaml(study: Study) -> str:
     """The study with every default filled in.
 
@@ -232,3 +254,18 @@ def to_yaml(study: Study) -> str:
     'name: coronary-phantom'
     """
     return dump_yaml(json.loads(json.dumps(plain(study))))
+
+
+def for_others(study: Study) -> Study:
+    """The study for people elsewhere: of a folder with an absolute path its name alone.
+
+    >>> from segue.study.read import load_study
+    >>> study = load_study(Path("studies/chest-zones.yaml"))
+    >>> moved = dataclasses.replace(study, cohort=dataclasses.replace(study.cohort, folder=Path("/home/ada/chest")))
+    >>> for_others(moved).cohort.folder
+    PosixPath('chest')
+    """
+    folder = study.cohort.folder
+    if folder is None or not folder.is_absolute():
+        return study
+    return dataclasses.replace(study, cohort=dataclasses.replace(study.cohort, folder=Path(folder.name)))

@@ -1,12 +1,15 @@
 """A first study of a folder: a commented YAML file that runs as it is."""
 
+import json
 import re
+import shlex
 from pathlib import Path
 
 import numpy as np
 
 from segue.cohort.layout import LABEL_MAP
 from segue.cohort.survey import Survey
+from segue.quoting import in_comment
 from segue.yaml_text import dump_yaml
 
 LONGEST = {2: 96, 3: 48}  # sides of the grid, by the number of axes: what two cores train in hours
@@ -65,10 +68,10 @@ def draft_study(survey: Survey, folder: Path, file: Path) -> str:
     structures, label_line = structures_of(survey)
     return DRAFT.format(
         folder=flow(str(folder)),
-        file=file,
+        file=in_comment(shlex.quote(str(file))),
         name=slug_of(folder),
         layout=layout_lines(survey),
-        labels=label_line,
+        labels=in_comment(label_line),
         structures=flow(structures),
         shapes=in_counts(survey.shapes),
         size=flow(list(size)),
@@ -90,7 +93,8 @@ def flow(value: object) -> str:
     >>> flow({"no": 1, "size": [32, 96]})
     "{'no': 1, size: [32, 96]}"
     """
-    return dump_yaml({"x": value}, flow=True).strip().removeprefix("{x: ").removesuffix("}")
+    said = dump_yaml({"x": value}, flow=True).strip().removeprefix("{x: ").removesuffix("}")
+    return said if len(said.splitlines()) == 1 else json.dumps(value)  # JSON is YAML, and escapes the ends of lines
 
 
 def slug_of(folder: Path) -> str:
@@ -182,7 +186,8 @@ def covariate_lines(survey: Survey) -> str:
     others = [name for name in survey.columns if name != "subject" and not name.startswith("spacing_")]
     if not others:
         return ""
-    return f"  # table.csv has {', '.join(others[:8])}. Name those that cause the anatomy: covariates: [{others[0]}]\n"
+    named, first = in_comment(", ".join(others[:8])), in_comment(flow([others[0]]))
+    return f"  # table.csv has {named}. Name those that cause the anatomy: covariates: {first}\n"
 
 
 def first_variables(survey: Survey, structures: dict[str, int | str], size: tuple[int, ...]) -> dict[str, str]:

@@ -11,9 +11,10 @@ from typing import Any
 
 from jsonargparse import ArgumentError, ArgumentParser, set_loader
 
+from segue.bounds import check_bounds
 from segue.errors import InputError, nearest
 from segue.study.check import check_study
-from segue.study.derived import with_settings
+from segue.study.derived import plain, with_settings
 from segue.study.schema import Study
 from segue.text import one_line
 from segue.yaml_text import load_yaml, read_yaml
@@ -55,7 +56,7 @@ def read_mapping(path: Path, mend: str) -> dict[str, Any]:
 
 def study_of(content: dict[str, Any], overrides: Iterable[str] = (), *, where: str) -> Study:
     """Override and check what a study's file says; `where` is what messages call it."""
-    content = with_rule(content)
+    content = with_rule(with_named_baselines(content))
     check_keys(content, Study, where=where)
     arguments = list(overrides)
     for argument in arguments:
@@ -68,8 +69,10 @@ def study_of(content: dict[str, Any], overrides: Iterable[str] = (), *, where: s
         made = parser.instantiate_classes(parsed)
     except (ArgumentError, ValueError, TypeError) as error:
         raise InputError(f"{where}: {one_line(error)}") from None
+    study = Study(**{key: made[key] for key in keys(Study)})
+    check_bounds(plain(study), where)
     try:
-        study = with_settings(Study(**{key: made[key] for key in keys(Study)}))
+        study = with_settings(study)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
     check_study(study, where)
@@ -89,6 +92,18 @@ def with_rule(content: dict[str, Any]) -> dict[str, Any]:
     if (levels := cohort["percentiles"]) is not None:
         rest["intensity"] = {"percentiles": levels, "per": "image", "usual": cohort.get("intensity", [0, 255])}
     return content | {"cohort": rest}
+
+
+def with_named_baselines(content: dict[str, Any]) -> dict[str, Any]:
+    """A study's content, its `baselines` with their settings: runs of before have a list of names.
+
+    >>> with_named_baselines({"baselines": []}), with_named_baselines({"baselines": ["warp"]})
+    ({'baselines': {}}, {'baselines': {'warp': {}}})
+    """
+    names = content.get("baselines")
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        return content
+    return content | {"baselines": {name: {} for name in names}}
 
 
 def with_partition_options(content: dict[str, Any], arguments: list[str]) -> tuple[dict[str, Any], list[str]]:

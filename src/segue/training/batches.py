@@ -6,6 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from segue import processes
@@ -69,12 +70,21 @@ class Batches:
 
     def load(self, step: int) -> Batch:
         """Read this process's rows of the batch of `step`."""
+        return self.of(self.rows(step))
+
+    def largest(self, step: int, image: Float[Tensor, "batch channel *space"]) -> str:
+        """Which of this process's images of the batch of `step` has the largest absolute value, and that value."""
+        peaks = image.abs().flatten(1).amax(1)
+        worst = int(peaks.argmax())
+        return f"{self.store.table['id'][int(self.rows(step)[worst])]} with {float(peaks[worst]):.3g}"
+
+    def rows(self, step: int) -> Int[np.ndarray, " batch"]:
+        """Store indices of this process's images of the batch of `step`."""
         mine = processes.rows(self.batch_size, self.rank, self.world)
         first, last = step * self.batch_size + mine.start, step * self.batch_size + mine.stop
         count = len(self.indices)
         epochs = {e: self.permutation(e) for e in range(first // count, (last - 1) // count + 1)}
-        chosen = np.array([epochs[i // count][i % count] for i in range(first, last)])
-        return self.of(chosen)
+        return np.array([epochs[i // count][i % count] for i in range(first, last)])
 
     def of(self, chosen: np.ndarray) -> Batch:
         """The batch of the images with given store indices."""

@@ -6,7 +6,7 @@ Accelerate runs it. Several processes train as one process with the whole batch 
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -21,7 +21,9 @@ from segue.hardware import Precision, resolve_precision
 from segue.mechanisms.base import Terms
 from segue.progress import track
 from segue.training.batches import Batch, Batches
-from segue.training.state import State, TrainingSettings, in_tail
+from segue.training.state import CHECKPOINT, State, TrainingSettings, in_tail
+
+MOST_SKIPPED = 0.25  # share of the steps; a training that skipped more has failed
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Fitted:
     skipped: int
     seconds: float
     kept: int | None = None  # the step with the best validation loss, whose weights were kept
+    suspect: str | None = None  # the image with the largest values in the last skipped step
 
 
 def fit(
@@ -59,7 +62,7 @@ def fit(
     """
     accelerator = make_accelerator(settings.precision)
     state = State.start(objective, accelerator.device, lr=settings.lr, weight_decay=settings.weight_decay)
-    checkpoint = directory / "checkpoint.pt"
+    checkpoint = directory / CHECKPOINT
     first = agreed(state.restore(checkpoint), checkpoint, accelerator.device)
     wrapped, optimiser = state.prepared(accelerator)
     main, total, steps = processes.is_main(), batches.batch_size, settings.steps
@@ -70,9 +73,10 @@ def fit(
         batch = {k: v.to(accelerator.device, non_blocking=True) for k, v in batches.at(step).items()}
         loss, terms = backward(wrapped, batch, step / steps, total, accelerator)
         norm = processes.of_main(torch.as_tensor(accelerator.clip_grad_norm_(state.parameters, settings.clip)))
-        state.update(optimiser, float(norm), step, settings)
+        if not state.update(optimiser, float(norm), step, settings):
+            state.suspect = batches.largest(step, batch["image"])
         if state.in_a_row >= settings.patience:
-            raise diverged(state.in_a_row, processes.averaged(terms, total), float(norm))
+            raise diverged(state, processes.averaged(terms, total), float(norm))
         if logs(step, steps):
             numbers = processes.averaged({"loss": loss, "grad_norm": norm, **terms}, total)
             state.record(numbers, step, steps, writer)
@@ -80,11 +84,13 @@ def fit(
             state.validate(validation_loss, step + 1, writer)
         if (step + 1) % settings.checkpoint_every == 0 and step + 1 < steps:
             state.save(checkpoint, step + 1, time.perf_counter() - started)
+    check_settled(state, steps)
     state.load_weights(state.best or state.mean)
     if writer:
         writer.close()
     seconds = state.seconds + time.perf_counter() - started
-    return Fitted(terms=state.tail_means(), skipped=state.skipped, seconds=seconds, kept=state.kept)
+    fitted = Fitted(terms=state.tail_means(), skipped=state.skipped, seconds=seconds, kept=state.kept)
+    return replace(fitted, suspect=state.suspect) if state.skipped else fitted
 
 
 def backward(
@@ -129,10 +135,30 @@ def is_due(done: int, every: int, steps: int) -> bool:
     return every > 0 and (done % every == 0 or done == steps)
 
 
-def diverged(in_a_row: int, terms: dict[str, float], norm: float) -> TrainingDiverged:
+def check_settled(state: State, steps: int) -> None:
+    """Refuse a training of which too many steps were skipped, or whose loss was never finite at its end.
+
+    Raises:
+        TrainingDiverged: what it learned is not to be used.
+    """
+    if state.skipped > MOST_SKIPPED * steps:
+        raise TrainingDiverged(f"{state.skipped} of {steps} steps skipped; {mend(state)}")
+    if not math.isfinite(state.tail_means().get("loss", 0.0)):
+        raise TrainingDiverged(f"the loss is not finite in the last tenth of {steps} steps; {mend(state)}")
+
+
+def diverged(state: State, terms: dict[str, float], norm: float) -> TrainingDiverged:
     """The error that names the worst term."""
     worst = max(terms, key=lambda name: abs(terms[name]) if math.isfinite(terms[name]) else math.inf)
     return TrainingDiverged(
-        f"{in_a_row} steps in a row skipped (gradient norm {norm:.3g}); the largest term is "
-        f"{worst} = {terms[worst]:.3g}: lower lr, or raise skip"
+        f"{state.in_a_row} steps in a row skipped (gradient norm {norm:.3g}); the largest term is "
+        f"{worst} = {terms[worst]:.3g}; {mend(state)}"
     )
+
+
+def mend(state: State) -> str:
+    """What to look at: the image with the largest values, which lie around -1 to 1 in an image that is in order."""
+    if not state.suspect:
+        return "lower lr"
+    image = f"the largest value of the last one's images is that of {state.suspect}"
+    return f"{image}: mend that image if it is far from -1 to 1, else lower lr, or raise skip"

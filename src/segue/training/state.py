@@ -1,6 +1,11 @@
 """The settings and the state of a training: weights, moving average, optimiser, logged numbers; and its checkpoint."""
 
+import io
 import math
+import os
+import sys
+import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +18,15 @@ from torch.utils.tensorboard import SummaryWriter
 
 from segue import processes
 from segue.errors import InputError
-from segue.files import whole_file
+from segue.files import write_bytes
 from segue.hardware import Precision
+from segue.text import one_line
 
-SAVED = ("skipped", "in_a_row", "recent", "tail", "best", "kept", "score")  # of `State`, by the same names in a file
+NO_ZIP = (OSError, ValueError, KeyError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error)
+"""What zipfile and torch say of a file that is damaged."""
+CHECKPOINT, EARLIER = "checkpoint.pt", "checkpoint-before.pt"
+SAVED = ("skipped", "suspect", "in_a_row", "recent", "tail", "best", "kept", "score")
+"""What a checkpoint keeps of `State`, by the same names."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +83,7 @@ class State:
         self.parameters: list[Tensor] = [p for p in objective.parameters() if p.requires_grad]
         self.mean = [p.detach().clone() for p in self.parameters]
         self.skipped, self.in_a_row, self.seconds = 0, 0, 0.0
+        self.suspect = ""  # the image with the largest values in the last skipped step
         self.recent: dict[str, float] = {}
         self.tail: dict[str, list[float]] = {}
         self.best: list[Tensor] = []  # the moving average with the best validation loss, of step `kept`
@@ -91,9 +102,9 @@ class State:
         optimiser = accelerator.prepare(self.optimiser)
         return accelerator.prepare(self.objective), optimiser
 
-    def update(self, optimiser: Any, norm: float, step: int, settings: TrainingSettings) -> None:
+    def update(self, optimiser: Any, norm: float, step: int, settings: TrainingSettings) -> bool:
         """Take an optimiser step, or skip it where the norm of the gradient is not finite or too large."""
-        if math.isfinite(norm) and norm <= settings.skip:
+        if taken := math.isfinite(norm) and norm <= settings.skip:
             rate = settings.lr * schedule(step, steps=settings.steps, warmup=settings.warmup)
             for group in optimiser.param_groups:
                 group["lr"] = rate
@@ -103,6 +114,7 @@ class State:
         else:
             self.skipped, self.in_a_row = self.skipped + 1, self.in_a_row + 1
         optimiser.zero_grad(set_to_none=True)
+        return taken
 
     def average(self, decay: float, step: int) -> None:
         """Update the exponential moving average; the decay grows to `decay` over the first steps."""
@@ -139,14 +151,15 @@ class State:
     def line(self) -> str:
         """The running values, for the progress line."""
         shown = [f"{name} {value:.3g}" for name, value in self.recent.items() if "/" not in name]
-        return "  ".join(shown + ([f"skipped {self.skipped}"] if self.skipped else []))
+        return "  ".join(shown + ([f"skipped {self.skipped} (last: {self.suspect})"] if self.skipped else []))
 
     def tail_means(self) -> dict[str, float]:
-        """Each term's mean over the last tenth of the steps."""
-        return {name: sum(values) / len(values) for name, values in self.tail.items()}
+        """Each term's mean over those of the last tenth of the steps where it is finite; NaN where it never is."""
+        finite = {name: [one for one in values if math.isfinite(one)] for name, values in self.tail.items()}
+        return {name: sum(values) / len(values) if values else math.nan for name, values in finite.items()}
 
     def save(self, path: Path, step: int, seconds: float) -> None:
-        """Write the checkpoint, in the main process only; `seconds` have passed since the training went on."""
+        """Write the checkpoint, in the main process only, and keep the one before; `seconds` have passed meanwhile."""
         if not processes.is_main():
             return
         content = {
@@ -157,23 +170,34 @@ class State:
             "seconds": self.seconds + seconds,
             **{name: getattr(self, name) for name in SAVED},
         }
-        with whole_file(path) as partial:
-            torch.save(content, partial)
+        saved = io.BytesIO()  # torch says of a full disk only `unexpected pos`
+        torch.save(content, saved)
+        if path.exists():
+            os.replace(path, path.with_name(EARLIER))
+        write_bytes(path, saved.getvalue())
 
     def restore(self, path: Path) -> int:
-        """Load a checkpoint, if there is one; the next step, or 0.
+        """Load the checkpoint, if there is one; where it is damaged, the one before, and otherwise none. The next step.
 
         Raises:
             InputError: it was written by another version of segue.
         """
-        if not path.exists():
-            return 0
-        content = torch.load(path, weights_only=True, map_location="cpu")
-        try:
-            self.load(content)
-        except (KeyError, ValueError, RuntimeError) as error:
-            raise InputError(f"{path}: another version of segue left it ({error}); remove it to start anew") from None
-        return content["step"]
+        for one in (path, path.with_name(EARLIER)):
+            if not one.exists():
+                continue
+            try:
+                content = read_checkpoint(one)
+            except Damaged as error:
+                if processes.is_main():
+                    print(f"warning: {one}: is damaged ({error}); training goes on from before it", file=sys.stderr)
+                continue
+            try:
+                self.load(content)
+            except (KeyError, ValueError, RuntimeError) as error:
+                said = f"another version of segue left it ({one_line(error)[:120]}); remove it to start anew"
+                raise InputError(f"{one}: {said}") from None
+            return content["step"]
+        return 0
 
     def load(self, content: dict[str, Any]) -> None:
         """Take over what `save` wrote."""
@@ -184,3 +208,24 @@ class State:
         self.seconds = content["seconds"]
         for name in SAVED:
             setattr(self, name, content[name])
+
+
+class Damaged(Exception):
+    """A checkpoint is not as it was written; the message says what was seen of that."""
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """What `State.save` wrote: a zip file, in which torch wrote the checksum (CRC-32) of each part.
+
+    torch does not look at the checksums when it reads.
+
+    Raises:
+        Damaged: the file is cut short, or a part has another checksum.
+    """
+    try:
+        with zipfile.ZipFile(path) as parts:
+            if bad := parts.testzip():
+                raise Damaged(f"the checksum of {bad} is another")
+        return torch.load(path, weights_only=True, map_location="cpu")
+    except NO_ZIP as error:
+        raise Damaged(one_line(error)[:120]) from None

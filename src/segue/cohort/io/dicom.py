@@ -1,16 +1,20 @@
 """DICOM files, one an image or with several frames. pydicom is imported only where there is such a file."""
 
+import zlib
 from pathlib import Path
 from typing import Any
 
 import nibabel
 import numpy as np
 
+from segue.cohort.io.codestream import check_codestreams
 from segue.cohort.io.dicom_frame import Frame, frame_geometry
+from segue.cohort.io.limits import check_decoded, decoding, inflate_all
 from segue.cohort.io.reader import Pixels, Reader
 from segue.errors import InputError
 
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
+META_START = 128 + 4 + 12  # bytes of the preamble, of DICM, and of the element that says how long the rest of meta is
 
 
 def is_dicom(head: bytes) -> bool:
@@ -24,9 +28,13 @@ def dicom_shape(path: Path) -> tuple[int, ...]:
     Raises:
         InputError: pydicom is not installed.
     """
-    header = open_dicom(path, stop_before_pixels=True)
+    return shape_in(open_dicom(path, stop_before_pixels=True))
+
+
+def shape_in(header: Any) -> tuple[int, ...]:
+    """`dicom_shape`, of a data set."""
     frames = int(header.get("NumberOfFrames", 1) or 1)
-    return (int(header.Rows), int(header.Columns), *([frames] if frames > 1 else []))
+    return (int(header.Rows), int(header.Columns), *([frames] if frames != 1 else []))
 
 
 def read_dicom(path: Path, *, labels: bool) -> Pixels:
@@ -41,6 +49,8 @@ def read_dicom(path: Path, *, labels: bool) -> Pixels:
     """
     dataset = open_dicom(path)
     _check_grey(path, dataset)
+    check_decoded(path, shape_in(dataset), 4)
+    check_codestreams(path, dataset)
     try:
         stored = dataset.pixel_array
     except (NotImplementedError, RuntimeError, AttributeError) as error:
@@ -71,13 +81,17 @@ def open_dicom(path: Path, *, stop_before_pixels: bool = False) -> Any:
     """The data set of a file, perhaps of its header alone; no pixel is decoded.
 
     Raises:
-        InputError: pydicom is not installed.
+        InputError: pydicom is not installed; or the file is damaged, or too large once it is inflated.
     """
     try:
         import pydicom
     except ImportError:
         raise InputError(f'{path}: to read DICOM, pip install "segue-counterfactual[dicom]"') from None
-    return pydicom.dcmread(path, stop_before_pixels=stop_before_pixels)
+    with decoding(path):
+        meta = pydicom.filereader.read_file_meta_info(path)
+        if meta.get("TransferSyntaxUID") == pydicom.uid.DeflatedExplicitVRLittleEndian:
+            inflate_all(path, META_START + int(meta.FileMetaInformationGroupLength), wbits=-zlib.MAX_WBITS)
+        return pydicom.dcmread(path, stop_before_pixels=stop_before_pixels)
 
 
 DICOM = Reader("DICOM", (".dcm", ".dicom", ".ima"), is_dicom, dicom_shape, read_dicom)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Float32, Shaped
 
+from segue.cohort.io.limits import decoding
 from segue.cohort.io.reader import Pixels, Reader
 from segue.cohort.io.readers import READERS, reader_of
 from segue.cohort.placement import Placement, placement
@@ -147,6 +148,15 @@ def decode_image(path: Path, dims: int, *, slice: int | None = None) -> Pixels:
     pixels = _decode(path, [dims + (slice is not None)], READERS, labels=False)
     if slice is not None:
         pixels = _slice(path, pixels, slice)
+    return all_finite(path, pixels)
+
+
+def all_finite(path: Path, pixels: Pixels) -> Pixels:
+    """The same pixels.
+
+    Raises:
+        InputError: a value is not finite as the networks take it.
+    """
     if not np.isfinite(in_single(pixels.array)).all():
         raise InputError(f"{path}: holds values that are not finite in single precision; replace NaN and infinity")
     return pixels
@@ -193,13 +203,8 @@ def _decode(path: Path, dims: Sequence[int], readers: Sequence[Reader], *, label
     reader = reader_of(path, readers)
     if path.stat().st_size == 0:
         raise InputError(f"{path}: the file is empty; export it again")
-    try:
+    with decoding(path):
         pixels = _without_trailing_axes(reader.read(path, labels=labels), dims[0])
-    except InputError:
-        raise
-    except Exception as error:  # a damaged file makes a decoder raise nearly anything
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise InputError(f"{path}: cannot be decoded ({reason}); export it again") from error
     if pixels.array.dtype.kind not in "biuf":
         raise InputError(f"{path}: holds {pixels.array.dtype}, not grey values; export it as one channel")
     if pixels.spacing is not None and not all(np.isfinite(mm) and mm > 0 for mm in pixels.spacing):

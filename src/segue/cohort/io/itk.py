@@ -1,5 +1,6 @@
 """MetaImage and NRRD, read by SimpleITK, in NIfTI's axes and directions; and what else SimpleITK decodes."""
 
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,12 @@ import nibabel
 import numpy as np
 from jaxtyping import Float, Shaped
 
+from segue.cohort.io.itk_values import check_complete, find_values
+from segue.cohort.io.limits import check_decoded
 from segue.cohort.io.reader import Pixels, Reader
 from segue.errors import InputError
 
 TO_RAS = np.array([-1.0, -1.0, 1.0])  # left and posterior are positive in ITK, negative in NIfTI
-ELSEWHERE = re.compile(rb"^\s*(?:ElementDataFile\s*=|data ?file\s*:)[ \t]*([^\r\n]*)", re.MULTILINE | re.IGNORECASE)
-"""Where a header says that the values are in another file."""
 
 
 def is_metaimage(head: bytes) -> bool:
@@ -27,7 +28,11 @@ def is_nrrd(head: bytes) -> bool:
 
 
 def opened(path: Path, format: str) -> Any:
-    """SimpleITK's reader of a file in one of its formats, whatever the file is called."""
+    """SimpleITK's reader of a file in one of its formats, whatever the file is called; its header is read.
+
+    Raises:
+        InputError: it is too large once it is decoded.
+    """
     import SimpleITK
 
     SimpleITK.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
@@ -35,7 +40,17 @@ def opened(path: Path, format: str) -> Any:
     reader = SimpleITK.ImageFileReader()
     reader.SetImageIO(format)
     reader.SetFileName(str(path))
+    reader.ReadImageInformation()
+    shape = tuple(int(n) for n in reader.GetSize())
+    check_decoded(path, shape, reader.GetNumberOfComponents() * component_bytes(reader))
     return reader
+
+
+def component_bytes(reader: Any) -> int:
+    """The bytes of one channel of a pixel."""
+    import SimpleITK
+
+    return int(SimpleITK.Image([1, 1], reader.GetPixelID()).GetSizeOfPixelComponent())
 
 
 def itk_array(path: Path, format: str) -> Shaped[np.ndarray, "*space"]:
@@ -47,9 +62,7 @@ def itk_array(path: Path, format: str) -> Shaped[np.ndarray, "*space"]:
 
 def itk_shape(path: Path, format: str) -> tuple[int, ...]:
     """x, y (, z), from the header alone."""
-    reader = opened(path, format)
-    reader.ReadImageInformation()
-    return tuple(int(n) for n in reader.GetSize())
+    return tuple(int(n) for n in opened(path, format).GetSize())
 
 
 def read_volume(path: Path, format: str) -> Pixels:
@@ -60,23 +73,16 @@ def read_volume(path: Path, format: str) -> Pixels:
     """
     import SimpleITK
 
-    check_values_here(path)
-    image = opened(path, format).Execute()
+    values, reader = find_values(path), opened(path, format)
+    channels, component = reader.GetNumberOfComponents(), component_bytes(reader)
+    check_complete(path, values, math.prod(reader.GetSize()) * channels * component)
+    image = reader.Execute()
     if image.GetNumberOfComponentsPerPixel() != 1:
         count = image.GetNumberOfComponentsPerPixel()
         raise InputError(f"{path}: has {count} values a pixel, not grey values; export it as one channel")
     affine = itk_affine(image)
     array = SimpleITK.GetArrayFromImage(image).transpose()
     return Pixels(array, tuple(float(mm) for mm in image.GetSpacing()), nibabel.aff2axcodes(affine), affine)
-
-
-def check_values_here(path: Path) -> None:
-    """Refuse a header that points to a file in another folder: an upload could read whatever is on the machine."""
-    with path.open("rb") as stream:
-        named = ELSEWHERE.search(stream.read(1 << 16).split(b"\n\n")[0])
-    where = named[1].decode(errors="replace").strip() if named else ""
-    if any(mark in where for mark in ("/", "\\", "%", "LIST")):
-        raise InputError(f"{path}: its values are in {where!r}; save header and values as one file (.mha, .nrrd)")
 
 
 def itk_affine(image: Any) -> Float[np.ndarray, "4 4"]:

@@ -1,6 +1,7 @@
 """NIfTI-1 and NIfTI-2, one file an image, axes as stored."""
 
 import gzip
+import math
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,13 @@ import nibabel
 import numpy as np
 from jaxtyping import Float
 
+from segue.cohort.io.limits import check_decoded, read_to_end
 from segue.cohort.io.reader import Pixels, Reader
 from segue.errors import InputError
 
+GZIP = b"\x1f\x8b"
+"""The first bytes of a file that gzip compressed."""
+DEFLATED = 1100  # no stream of deflate inflates to more than 1,032 times its length
 MAGIC = {348: (344, b"n+1\0"), 540: (4, b"n+2\0")}
 """By the length of the header, where the name of the format is (NIfTI-1, NIfTI-2)."""
 MM = {"meter": 1e3, "mm": 1.0, "micron": 1e-3, "unknown": 1.0}
@@ -32,13 +37,18 @@ def nifti_shape(path: Path) -> tuple[int, ...]:
 def read_nifti(path: Path, *, labels: bool) -> Pixels:
     """Values after the header's scaling, spacing and affine in mm; no affine where the header has none.
 
+    A compressed file is read to its end, where its checksum is.
+
     Raises:
-        InputError: the header tells two spacings, or one that is not above 0.
+        InputError: the header tells two spacings, or one that is not above 0; or it promises more than the file can
+            hold, or than is allowed.
     """
     header = stored_header(path)
+    check_sizes(path, header)
     with packed_or_not(path) as stream:
         image: Any = nifti_kind(header).from_stream(stream)
         array = np.asarray(image.dataobj)
+        read_to_end(path, stream, array.nbytes)
     unit = MM.get(header.get_xyzt_units()[0], 1.0)
     sform = int(header["sform_code"]) > 0  # nibabel's affine is the sform, or else made of the qform and pixdim
     spacing = tuple(mm * unit for mm in checked_spacing(path, header, image.affine if sform else None))
@@ -51,8 +61,39 @@ def read_nifti(path: Path, *, labels: bool) -> Pixels:
 def packed_or_not(path: Path) -> Any:
     """The file's bytes, decompressed where they are packed, whatever it is called."""
     with path.open("rb") as stream:
-        packed = stream.read(2) == b"\x1f\x8b"
+        packed = stream.read(2) == GZIP
     return gzip.open(path) if packed else path.open("rb")
+
+
+def check_sizes(path: Path, header: Any) -> None:
+    """Refuse values or header extensions that are larger than allowed, or than the file can be."""
+    shape, stored = header.get_data_shape(), header.get_data_dtype().itemsize
+    scaled = tuple(header.get_slope_inter()) not in ((None, None), (1.0, 0.0))
+    start = int(header["vox_offset"])
+    check_decoded(path, shape, 8 if scaled else stored, further=start)
+    check_extensions(path, header, start)
+    with path.open("rb") as stream:
+        times = DEFLATED if stream.read(2) == GZIP else 1
+    if start + math.prod(shape) * stored > path.stat().st_size * times:
+        raise InputError(f"{path}: is cut off: its header promises more than the file can hold; copy it again")
+
+
+def check_extensions(path: Path, header: Any, start: int) -> None:
+    """Refuse header extensions that do not end where the values begin: nibabel reads as much as each of them claims."""
+    order: Any = "little" if header.endianness == "<" else "big"
+    with packed_or_not(path) as stream:
+        stream.seek(int(header["sizeof_hdr"]))
+        if stream.read(4)[:1] in (b"", b"\0"):
+            return
+        left = start - stream.tell()
+        while left >= 16:
+            size = int.from_bytes(stream.read(8)[:4], order, signed=True)
+            if not 8 <= size <= left:
+                break
+            stream.seek(size - 8, 1)
+            left -= size
+        if not 0 <= left < 16:
+            raise InputError(f"{path}: is damaged: its header extensions do not end where its values begin")
 
 
 def nifti_kind(header: Any) -> Any:

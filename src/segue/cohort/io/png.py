@@ -9,6 +9,7 @@ from jaxtyping import Shaped
 from PIL import Image
 
 from segue.cohort.io.itk import itk_array
+from segue.cohort.io.limits import check_decoded
 from segue.cohort.io.luminance import luminance
 from segue.cohort.io.reader import Pixels, Reader
 from segue.errors import InputError
@@ -40,7 +41,10 @@ def read_png(path: Path, *, labels: bool) -> Pixels:
             with alpha, or there are more pixels than Pillow takes for safe.
     """
     with path.open("rb") as stream:
-        depth, colour = struct.unpack(">BB", stream.read(26)[24:])
+        head = stream.read(26)
+    if not is_png(head) or len(head) < 26:
+        raise InputError(f"{path}: cannot be decoded (by its content it is no PNG file); export it again")
+    depth, colour = struct.unpack(">BB", head[24:])
     if labels and colour not in (GREY, PALETTE):
         raise InputError(f"{path}: is in colour or has alpha, but a mask has one channel; save it as 8-bit grey labels")
     if depth == 16 and colour == GREY_ALPHA:
@@ -79,7 +83,11 @@ def checked_picture(path: Path, format: str) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path, formats=[format]) as image:
+                image.verify()  # the checksums of PNG: decoding reads over those of the pixels
             image = Image.open(path, formats=[format])
+            wide = 4 if image.mode[0] in "IF" else 1
+            check_decoded(path, (image.height, image.width), wide * len(image.getbands()))
             count, turned = getattr(image, "n_frames", 1), image.getexif().get(0x0112, 1)
             image.load()
     except Image.DecompressionBombError as error:

@@ -36,8 +36,8 @@ class Reader:
         sniff: whether the first bytes of a file (decompressed) are of this format.
         shape: from a path to the array's shape, from the header alone.
         read: from a path and `labels` to the pixels. With `labels` they are the labels of a mask, else intensities,
-            and colour becomes luminance. Any exception means that the file is damaged; an `InputError` is shown as it
-            is.
+            and colour becomes luminance. It asks `segue.cohort.io.limits.check_decoded` before it decodes. Any
+            exception means that the file is damaged; an `InputError` is shown as it is.
 
     >>> from segue.cohort.io import READERS
     >>> [reader.name for reader in READERS if reader.sniff(b"\\x89PNG\\r\\n\\x1a\\n")]

@@ -11,7 +11,7 @@ from PIL import Image
 from segue.cohort.io.dicom import DICOM
 from segue.cohort.io.itk import METAIMAGE, NRRD
 from segue.cohort.io.jpeg import JPEG
-from segue.cohort.io.nifti import NIFTI
+from segue.cohort.io.nifti import GZIP, NIFTI
 from segue.cohort.io.npy import NPY
 from segue.cohort.io.png import PNG
 from segue.cohort.io.reader import Reader
@@ -33,7 +33,6 @@ OTHER_PICTURES = (".hdr", ".img", ".mnc", ".npz", ".mat", ".h5", ".hdf5", ".vti"
 """Suffixes of files that hold images and are not read, beside the formats that Pillow knows."""
 
 HEAD = 600  # bytes that tell a format: more than a NIfTI-2 header
-GZIP = b"\x1f\x8b"
 
 
 def split_suffix(name: str, readers: Sequence[Reader] = READERS) -> tuple[str, str]:

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Integer
 
-from segue.cohort.io.dicom import DICOM, open_dicom
+from segue.cohort.io.dicom import DICOM, open_dicom, shape_in
+from segue.cohort.io.limits import check_decoded, decoding
 from segue.cohort.io.reader import Pixels
 from segue.errors import InputError
 
@@ -35,9 +36,15 @@ def read_series(folder: Path) -> Pixels:
     """(row, column, slice) of the slices in a folder, ordered by where they lie; spacing and affine as of a NIfTI file.
 
     Raises:
-        InputError: there are several series, sizes or directions; two slices are at one place; or one is missing.
+        InputError: there are several series, sizes or directions; two slices are at one place; one is missing; or a
+            file is damaged.
     """
-    headers = headers_in(folder)
+    with decoding(folder):
+        return stacked(folder, headers_in(folder))
+
+
+def stacked(folder: Path, headers: dict[Path, Any]) -> Pixels:
+    """`read_series`, of its headers."""
     ordered, places = in_order_of_place(folder, headers)
     steps = np.diff(places)
     step = float(np.median(steps))
@@ -47,13 +54,20 @@ def read_series(folder: Path) -> Pixels:
         if abs(gap - step) > SAME * max(step, 1):
             mend = f"{gap:.2f} mm from the slice before, the others {step:.2f}; export the whole series"
             raise InputError(f"{path}: lies {mend}")
-    slices = [DICOM.read(path, labels=False) for path in ordered]
+    check_decoded(folder, (*shape_in(headers[ordered[0]]), len(ordered)), 4)
+    slices = [one_slice(path) for path in ordered]
     first = slices[0]
     affine = None if first.affine is None else first.affine.copy()
     if affine is not None and slices[-1].affine is not None:
         affine[:3, 2] = (slices[-1].affine[:3, 3] - affine[:3, 3]) / (len(slices) - 1)
     spacing = None if first.spacing is None else (*first.spacing[:2], step)
     return Pixels(np.stack([one.array for one in slices], axis=-1), spacing, None, affine)
+
+
+def one_slice(path: Path) -> Pixels:
+    """A slice; what is wrong with it is said of its file."""
+    with decoding(path):
+        return DICOM.read(path, labels=False)
 
 
 def in_order_of_place(folder: Path, headers: dict[Path, Any]) -> tuple[list[Path], np.ndarray]:
@@ -98,14 +112,19 @@ def read_segmentation(path: Path, folder: Path) -> Pixels:
     except ImportError:
         raise InputError(f'{path}: to read DICOM SEG, pip install "segue-counterfactual[dicom]"') from None
     headers = headers_in(folder)
-    ordered, _ = in_order_of_place(folder, headers)
+    with decoding(folder):
+        ordered, _ = in_order_of_place(folder, headers)
+    data = open_dicom(path)
+    with decoding(path):
+        check_decoded(path, shape_in(data), 1)
     try:
-        labels: Integer[np.ndarray, "slice row column"] = highdicom.seg.segread(path).get_pixels_by_source_instance(
+        segmentation = highdicom.seg.Segmentation.from_dataset(data, copy=False)
+        labels: Integer[np.ndarray, "slice row column"] = segmentation.get_pixels_by_source_instance(
             [headers[one].SOPInstanceUID for one in ordered],
             combine_segments=True,
             assert_missing_frames_are_empty=True,
         )
-    except (RuntimeError, ValueError, KeyError, AttributeError) as error:
+    except (RuntimeError, ValueError, KeyError, AttributeError, TypeError, IndexError) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"{path}: is no segmentation of the series in {folder} ({reason})") from None
     return Pixels(np.moveaxis(labels, 0, -1).astype(np.int64))
@@ -113,5 +132,6 @@ def read_segmentation(path: Path, folder: Path) -> Pixels:
 
 def segment_labels(path: Path) -> dict[str, int]:
     """The number of each segment of a DICOM SEG by its label."""
-    segments = open_dicom(path, stop_before_pixels=True).SegmentSequence
-    return {str(one.SegmentLabel): int(one.SegmentNumber) for one in segments}
+    with decoding(path):
+        segments = open_dicom(path, stop_before_pixels=True).SegmentSequence
+        return {str(one.SegmentLabel): int(one.SegmentNumber) for one in segments}

@@ -7,12 +7,17 @@ import numpy as np
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from segue.cohort.io.itk import itk_array, itk_shape
+from segue.cohort.io.limits import inflate_all
 from segue.cohort.io.luminance import luminance
 from segue.cohort.io.reader import Pixels, Reader
 from segue.errors import InputError
 
-BITS, PHOTOMETRIC, ORIENTATION, SAMPLES = 258, 262, 274, 277
+WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, ORIENTATION, SAMPLES = 256, 257, 258, 259, 262, 274, 277
 """TIFF's numbers of tags."""
+PIXEL_BLOCKS = ((273, 279), (324, 325))
+"""Tags of the places and lengths of strips, and of tiles."""
+DEFLATED_BLOCKS = (8, 32946)
+"""Compressions that are zlib's."""
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB = 0, 1, 2
 """Photometric interpretations that are named here."""
 
@@ -28,14 +33,30 @@ def tiff_shape(path: Path) -> tuple[int, ...]:
     return (height, width, *(n for n in pages if n > 1))
 
 
-def first_tags(path: Path) -> dict[int, Any]:
-    """The tags of the first page."""
+def tags_of_pages(path: Path) -> list[dict[int, Any]]:
+    """The tags of each page."""
+    pages, places = [], set[int]()
     with path.open("rb") as stream:
         head = stream.read(8)
         tags = ImageFileDirectory_v2(head + stream.read(8) if head[2:4] in (b"+\0", b"\0+") else head)
-        stream.seek(tags.next)
-        tags.load(stream)
-    return dict(tags)
+        while (place := tags.next) and place not in places:  # a file may name a page again
+            places.add(place)
+            stream.seek(place)
+            tags.load(stream)
+            pages.append(dict(tags))
+    return pages
+
+
+def check_blocks(path: Path, page: dict[int, Any]) -> None:
+    """Refuse a page whose strips or tiles are cut off, or were deflated to something else: a checksum ends them."""
+    size, coded = path.stat().st_size, page.get(COMPRESSION, 1)
+    blocks = [pair for key, of in PIXEL_BLOCKS for pair in zip(page.get(key, ()), page.get(of, ()), strict=True)]
+    held = sum(count for _, count in blocks)
+    promised = page.get(WIDTH, 0) * page.get(HEIGHT, 0) * sum(page.get(BITS, (1,))) // 8
+    if any(place + count > size for place, count in blocks) or (coded == 1 and held < promised):
+        raise InputError(f"{path}: is cut off: its pixels go beyond its end; copy it again")
+    for place, count in blocks if coded in DEFLATED_BLOCKS else []:
+        inflate_all(path, place, most=count)
 
 
 def read_tiff(path: Path, *, labels: bool) -> Pixels:
@@ -44,7 +65,8 @@ def read_tiff(path: Path, *, labels: bool) -> Pixels:
     Raises:
         InputError: a mask is in colour; there are fewer than 8 bits, a palette, white is 0, or the picture is turned.
     """
-    tags = first_tags(path)
+    pages = tags_of_pages(path)
+    tags = pages[0]
     photometric, bits = tags.get(PHOTOMETRIC), tags.get(BITS, (1,))[0]
     if photometric not in (BLACK_IS_ZERO, RGB):
         found = "white as 0" if photometric == WHITE_IS_ZERO else "a palette or print colours"
@@ -56,6 +78,8 @@ def read_tiff(path: Path, *, labels: bool) -> Pixels:
     coloured = tags.get(SAMPLES, 1) > 1
     if labels and coloured:
         raise InputError(f"{path}: is in colour or has alpha, but a mask has one channel; save it as 8-bit grey labels")
+    for page in pages:
+        check_blocks(path, page)
     array = itk_array(path, "TIFFImageIO")
     grey = luminance(array) if coloured else array
     return Pixels(np.moveaxis(grey, 0, -1) if grey.ndim == 3 else grey)

@@ -69,7 +69,7 @@ def write_changed(
 
 def write_png(origin: Origin, change: Float[np.ndarray, "height width"], path: Path) -> None:
     """8 or 16 bits as stored; in colour, each of red, green and blue changes as the luminance does."""
-    with Image.open(origin.file) as image:
+    with Image.open(origin.file, formats=["PNG"]) as image:
         mode = WRITTEN_AS.get(image.mode)
         pixels = np.asarray(image.convert(mode) if mode else image)
     if mode is None:

@@ -1,11 +1,14 @@
 """BIDS: `sub-*/[ses-*/]anat/*_T1w.nii.gz`, with `derivatives/*/sub-*/.../anat/*_dseg.nii.gz`."""
 
 import csv
+import io
 import re
 from pathlib import Path
 
+from segue.cohort.io.limits import bounded_text
 from segue.cohort.layout.base import ChannelFile, FoundLayout, paired
 from segue.errors import InputError
+from segue.text import one_line, shortened
 
 ENTITY = re.compile(r"(?:^|_)(sub|ses|run|acq)-([A-Za-z0-9]+)")
 MASK = re.compile(r"_(dseg|mask)\.nii(\.gz)?$")
@@ -59,8 +62,14 @@ def entities(path: Path) -> str:
 def labels_of_table(folder: Path) -> dict[str, tuple[int, ...]]:
     """The labels by name, from the first look-up table (`index`, `name`) of the derivatives."""
     for path in sorted(folder.glob("derivatives/**/*dseg.tsv")):
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            rows = list(csv.DictReader(stream, delimiter="\t"))
-        if rows and {"index", "name"} <= rows[0].keys():
-            return {row["name"].strip(): (int(row["index"]),) for row in rows if int(row["index"]) != 0}
+        try:
+            rows = list(csv.DictReader(io.StringIO(bounded_text(path), newline=""), delimiter="\t"))
+            if rows and {"index", "name"} <= rows[0].keys():
+                labels = {(row["name"] or "").strip(): int(row["index"] or "") for row in rows}
+                return {name: (label,) for name, label in labels.items() if label != 0}
+        except (csv.Error, ValueError) as error:
+            if isinstance(error, InputError):
+                raise
+            mend = "give a column index with whole numbers, and a column name"
+            raise InputError(f"{path}: is no table of labels ({shortened(one_line(error))}); {mend}") from None
     return {}

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from segue.cohort.io.limits import bounded_text
 from segue.errors import InputError
-from segue.text import one_line
+from segue.text import one_line, shortened
 
 FILE = "dataset.json"
 
@@ -22,9 +23,11 @@ def read_dataset(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: is not JSON ({one_line(error)}); correct it") from None
+        content = json.loads(bounded_text(path))
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: is not JSON ({shortened(one_line(error))}); correct it") from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: is no mapping; give what the layout asks for")
     return content
@@ -41,12 +44,16 @@ def labels_in(path: Path, content: Mapping[str, Any]) -> dict[str, tuple[int, ..
     {'tumour': (1, 2)}
     """
     found: dict[str, tuple[int, ...]] = {}
-    for key, value in (content.get("labels") or {}).items():
+    stated = content.get("labels") or {}
+    if not isinstance(stated, dict):
+        raise InputError(f"{path}: labels is {shortened(str(stated))}; give a mapping of names and numbers")
+    for key, value in stated.items():
         name, labels = (value, key) if re.fullmatch(r"\d+", str(key)) and isinstance(value, str) else (key, value)
         try:
             numbers = tuple(int(one) for one in (labels if isinstance(labels, list) else [labels]))
         except (TypeError, ValueError):
-            raise InputError(f"{path}: labels: {key} is {value!r}; give a number, or a list of them") from None
+            found_there = f"labels: {shortened(key)} is {shortened(repr(value))}"
+            raise InputError(f"{path}: {found_there}; give a number, or a list of them") from None
         if numbers not in ((0,), ()) and name != "ignore":
             found[as_name(name)] = numbers
     return found
@@ -59,8 +66,12 @@ def channels_in(content: Mapping[str, Any]) -> tuple[str, ...]:
     ('T1', 'T2')
     """
     named = content.get("channel_names") or content.get("modality") or {}
-    ordered = sorted(named.items(), key=lambda item: int(item[0])) if isinstance(named, dict) else enumerate(named)
-    return tuple(as_name(str(name)) for _, name in ordered)
+    if isinstance(named, dict):
+        numbered = all(re.fullmatch(r"[0-9]{1,9}", key) for key in named)
+        named = [name for _, name in sorted(named.items(), key=lambda item: int(item[0]) if numbered else 0)]
+    if not isinstance(named, list):
+        raise InputError(f"{FILE}: channel_names is {shortened(str(named))}; give a list, or names by number")
+    return tuple(as_name(str(name)) for name in named)
 
 
 def as_name(text: str) -> str:

@@ -6,6 +6,7 @@ from segue.cohort.io import split_suffix
 from segue.cohort.layout.base import ChannelFile, FoundLayout, paired
 from segue.cohort.layout.dataset_json import FILE, channels_in, labels_in, read_dataset
 from segue.errors import InputError
+from segue.text import shortened
 
 
 def find_decathlon(folder: Path) -> FoundLayout | None:
@@ -30,7 +31,8 @@ def find_decathlon(folder: Path) -> FoundLayout | None:
     masks: dict[str, Path] = {}
     for entry in pairs:
         if not isinstance(entry, dict) or not all(isinstance(entry.get(key), str) for key in ("image", "label")):
-            raise InputError(f"{folder / FILE}: training: {entry!r} is no pair; give an image and a label")
+            found = shortened(str(entry))
+            raise InputError(f"{folder / FILE}: training: {found} is no pair; give an image and a label")
         path = folder / entry["image"]
         id = split_suffix(path.name)[0]
         if id in images:

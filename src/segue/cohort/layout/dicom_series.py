@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from segue.cohort.io.limits import decoding
 from segue.cohort.io.series import headers_in, segment_labels
 from segue.cohort.layout.base import ChannelFile, FoundLayout, paired
 from segue.cohort.layout.dataset_json import as_name
@@ -22,8 +23,9 @@ def find_dicom_series(folder: Path) -> FoundLayout | None:
     for root, folders, _ in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for path, header in headers_in(Path(root)).items():
-            uid = str(header.get("SeriesInstanceUID"))
-            if header.get("Modality") != "SEG":
+            with decoding(path):
+                uid, is_mask = str(header.get("SeriesInstanceUID")), header.get("Modality") == "SEG"
+            if not is_mask:
                 series.setdefault(uid, (Path(root), header))
             elif (of := referenced(path, header)) in masks:
                 raise InputError(f"{path}: is of the same series as {masks[of]}; keep one of them")
@@ -42,10 +44,11 @@ def find_dicom_series(folder: Path) -> FoundLayout | None:
 
 def referenced(path: Path, header: Any) -> str:
     """The series of which a SEG is."""
-    found = header.get("ReferencedSeriesSequence")
-    if not found:
-        raise InputError(f"{path}: does not say of which series it is (ReferencedSeriesSequence); export it again")
-    return str(found[0].SeriesInstanceUID)
+    with decoding(path):
+        found = header.get("ReferencedSeriesSequence")
+        if not found:
+            raise InputError(f"{path}: does not say of which series it is (ReferencedSeriesSequence); export it again")
+        return str(found[0].SeriesInstanceUID)
 
 
 def same_labels(masks: dict[str, Path]) -> dict[str, tuple[int, ...]]:

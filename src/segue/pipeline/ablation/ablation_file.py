@@ -2,13 +2,13 @@
 
 import copy
 import dataclasses
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from segue.errors import InputError, nearest
+from segue.files import check_name, slug
 from segue.study.read import read_mapping, read_study, study_of
 from segue.study.schema import Study
 
@@ -60,8 +60,7 @@ def load_ablation(path: Path, overrides: Iterable[str] = ()) -> Ablation:
     for key in ("name", "study", "factor", "notes"):
         if not isinstance(content.get(key, ""), str):
             raise InputError(f"{path}: {key} is {content[key]!r}: give text")
-    if (name := content["name"]) != slug(name):
-        raise InputError(f"{path}: name {name!r} is to name a folder: use letters, digits, '.', '-' and '_'")
+    check_name(name := content["name"], f"{path}: name")
     if not isinstance(content["values"], list) or not content["values"]:
         raise InputError(f"{path}: values is to be a list of a value and its changes: - {{value: 8, changes: {{...}}}}")
     base = changed(read_study(path.parent / content["study"]), content.get("changes"), where=str(path))
@@ -106,8 +105,3 @@ def changed(content: Mapping[str, Any], changes: Any, *, where: str) -> dict[str
                 raise InputError(f"{where}: changes: {key}: {above} is {section!r}, which has no keys; change {above}")
         section[last] = copy.deepcopy(value)
     return found
-
-
-def slug(text: str) -> str:
-    """Text as part of a folder's name."""
-    return re.sub(r"[^\w.-]+", "-", text).strip("-.")

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from segue.evaluation.comparison import IDEAL
+from segue.quoting import plain_text
 from segue.report.columns import NOTHING, TableColumn, method_title
 from segue.report.curves import COLOURS, dress
 from segue.report.figure import INK, save
@@ -22,6 +23,7 @@ AblationPanel = tuple[str, list[TableColumn]]
 """A metric's title, and a column for each method, with one row for each value."""
 
 
+@plain_text
 def draw_ablation(path: Path, *, factor: str, values: Sequence[str], panels: Sequence[AblationPanel]) -> None:
     """Write the figure as PNG; it appears only when it is complete.
 

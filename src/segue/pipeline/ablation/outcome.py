@@ -9,10 +9,12 @@ from segue.files import write_text
 from segue.pipeline.ablation.ablation_file import Ablation
 from segue.pipeline.ablation.figure import AblationPanel, draw_ablation
 from segue.pipeline.common import command, commit
-from segue.pipeline.judging import done_files
+from segue.pipeline.judging import done_files, read_metrics
+from segue.quoting import in_markdown
 from segue.report.columns import NOTHING, TableColumn, mean_of_finite, method_title
 from segue.report.sections import capitalised
 from segue.report.table import markdown
+from segue.sealed import read_json
 from segue.study.schema import Study
 
 JSON, TABLE, FIGURE = "ablation.json", "table.md", "figure.png"
@@ -35,7 +37,7 @@ def outcome(ablation: Ablation) -> dict[str, Any]:
     entries: list[dict[str, Any]] = []
     seconds: dict[str, float] = {}
     for value, study in ablation.studies.items():
-        metrics = json.loads((study.directory / "evaluate" / "metrics.json").read_text())
+        metrics = read_metrics(study.directory / "evaluate")
         entries.append({"value": value, "run": study.name, **of_run(metrics)})
         seconds |= stages_of(study)
     return {
@@ -69,7 +71,7 @@ def of_method(method: Mapping[str, Any]) -> dict[str, Any]:
 
 def stages_of(study: Study) -> dict[str, float]:
     """Seconds of each stage, by its fingerprint."""
-    done = [json.loads(path.read_text()) for _, path in done_files(study)]
+    done = [read_json(path, keys=["fingerprint", "seconds"]) for _, path in done_files(study)]
     return {one["fingerprint"]: one["seconds"] for one in done}
 
 
@@ -111,7 +113,8 @@ def ablation_table(found: Mapping[str, Any]) -> str:
         *(f"{capitalised(metric.standalone)}: {metric.caption}." for metric in known),
         "Lower is better. In brackets: 95% intervals, by bootstrap over subjects.",
     ]
-    parts = [f"# {found['factor']}", " ".join(intro), *([" ".join(found["notes"].split())] if found["notes"] else [])]
+    notes = [" ".join(found["notes"].split())] if found["notes"] else []
+    parts = [f"# {in_markdown(found['factor'])}", " ".join(intro), *notes]
     for title, columns in panels:
         parts += [f"**{title}**", markdown(found["factor"], done_values(found), columns)]
     names = list(dict.fromkeys(name for entry in found["values"] for name in entry["segmentors"]))
