@@ -167,3 +167,15 @@ def test_levels_that_are_written_are_read(key, tmp_path):
     first = read_answers(path, key).first
     assert {one.case: at for one, at in first.items()} == levels
     assert not np.isnan([*first.values()]).any()
+
+
+def test_an_earlier_analysis_is_replaced_and_nothing_else_is(kit, key, tmp_path):
+    paths, out = [answer_file(tmp_path / "answers.csv", key, "reader-1", guess)], tmp_path / "out"
+    out.mkdir()
+    (out / "mine.txt").write_text("mine")
+    with pytest.raises(InputError, match=r"out: holds files that segue did not make"):
+        analyse(kit, paths, out)
+    assert [path.name for path in out.iterdir()] == ["mine.txt"]
+    (out / "mine.txt").unlink()
+    assert analyse(kit, paths, analyse(kit, paths, out)) == out
+    assert sorted(path.name for path in out.iterdir()) == ["analysis.json", "analysis.md"]

@@ -28,7 +28,8 @@ def analyse(kit: Path, paths: Sequence[Path], out: Path) -> Path:
     """Analyse files of answers to a kit, and write `analysis.json` and `analysis.md` to the folder `out`.
 
     Raises:
-        InputError: the key is missing, or a file of answers is wrong (see `segue.readers.answers`).
+        InputError: the key is missing, a file of answers is wrong (see `segue.readers.answers`), or `out` holds files
+            that are not an earlier analysis.
 
     >>> analyse(Path("nowhere"), [], Path("out"))
     Traceback (most recent call last):
