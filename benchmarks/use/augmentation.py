@@ -28,9 +28,10 @@ from segue.hardware import channels_last
 from segue.hub.load import study_at
 from segue.mechanisms.diffeomorphism import resample
 from segue.nets.segmentor import Segmentor
-from segue.pipeline.common import augmentation, grid_of, open_store, save_tensors
+from segue.pipeline.common import augmentation, grid_of, open_store
 from segue.pipeline.recipes import Workshop, recipes
 from segue.study.derived import variables
+from segue.tensor_file import save_tensors
 from segue.training.batches import Batch
 from segue.training.objectives import Augmentation, Segmentation
 

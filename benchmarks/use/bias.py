@@ -28,7 +28,7 @@ from segue.mechanisms.base import Loss
 from segue.nets.segmentor import Regressor
 from segue.phantom import VARIABLES, Noise, areas, counterfactual, draw, render
 from segue.phantom.noise import draw_images
-from segue.pipeline.common import save_tensors
+from segue.tensor_file import save_tensors
 from segue.training.batches import Batch
 
 Settings = Mapping[str, Any]
