@@ -129,9 +129,9 @@ def all_or_none(paths: Iterable[Path]) -> Iterator[None]:
         raise
 
 
-def remove_temporaries(folder: Path) -> None:
-    """Remove what killed writers left in a folder, and below it. Only whoever holds the folder's lock may."""
-    for path in folder.rglob(f"{PARTIAL}*"):
+def remove_temporaries(folder: Path, *, below: bool = True) -> None:
+    """Remove what killed writers left in a folder, and `below` it. Only whoever holds the folder's lock may."""
+    for path in folder.rglob(f"{PARTIAL}*") if below else folder.glob(f"{PARTIAL}*"):
         if TEMPORARY.fullmatch(path.name) and path.is_file():
             path.unlink(missing_ok=True)
 

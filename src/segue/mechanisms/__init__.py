@@ -15,7 +15,7 @@ __all__ = ["MECHANISMS", "MechanismKind"]
 
 @dataclass(frozen=True)
 class MechanismKind:
-    """One kind of image mechanism. Its network is an `nn.Module` with `save_pretrained`, called `model`.
+    """One kind of image mechanism. Its network is an `nn.Module` and a hub mixin, called `model`.
 
     Attributes:
         settings: the dataclass of its settings.

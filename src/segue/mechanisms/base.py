@@ -95,7 +95,7 @@ class Trainable(Protocol):
         ...
 
     def networks(self) -> dict[str, nn.Module]:
-        """What is saved: networks with `save_pretrained`, by folder; "" is the training's own."""
+        """What is saved: networks (hub mixins, see `save_network`), by folder; "" is the training's own."""
         ...
 
 

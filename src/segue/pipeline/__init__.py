@@ -12,7 +12,7 @@ from typing import Any
 from segue import __version__, processes
 from segue.disk import writing
 from segue.errors import InputError
-from segue.files import whole_folder, write_text
+from segue.files import remove_temporaries, whole_folder, write_text
 from segue.locks import locked
 from segue.pipeline import folds
 from segue.pipeline.done import STARTED, done_as, finish_stage, is_left, read_done, start_stage
@@ -67,6 +67,7 @@ def own_run(root: Path) -> Iterator[None]:
         return
     check_run(root)
     with locked(root / LOCK, root, mend="choose another --runs", stays=True):
+        remove_temporaries(root, below=False)
         yield
 
 
