@@ -6,6 +6,7 @@ Without Chromium the tests are skipped, or fail where SEGUE_REQUIRE_BROWSER is s
 import base64
 import gzip
 import io
+from pathlib import Path
 from urllib.parse import urlparse
 
 import nibabel
@@ -82,7 +83,7 @@ def asked_row(page, label=LABEL):
     return page.locator("tr.sg-asked", has_text=label)
 
 
-def test_choose_slide_read_and_reproduce(visit, opened):
+def test_choose_slide_read_and_reproduce(visit, opened, monkeypatch):
     page = visit()
     page.get_by_label("Search by id").fill(opened.source.ids[3])
     expect(page.get_by_role("button", name="Choose phantom")).to_have_count(1)
@@ -110,6 +111,7 @@ def test_choose_slide_read_and_reproduce(visit, opened):
     image = nibabel.Nifti1Image.from_bytes(gzip.decompress(nifti)).get_fdata()
     np.testing.assert_allclose(image, answer.readings[0].image, rtol=1e-5, atol=0.01)
     code = next(content for name, content in contents.items() if name.endswith(".py")).decode()
+    monkeypatch.chdir(Path(opened.opened).parent)  # the code says so
     space: dict = {}
     exec(code, space)
     np.testing.assert_allclose(space["answers"]["pos_seg_cft"], image, atol=0.05)
