@@ -129,7 +129,7 @@ def test_more_than_the_image_holds_gets_a_sentence(value):
     """The volume has 8 x 32 x 4 voxels of 2 mm3: 2,048."""
     opened = volumes()
     asked = value if value != 257.0 else 2049.0
-    bound = "bar@left: .*give" if value == 1e300 else "cannot be asked; give a value from 0 to 2,048"
+    bound = "bar@left: .* ask for less" if value == 1e300 else "cannot be asked; give a value from 0 to 2,048"
     with pytest.raises(InputError, match=bound):  # 1e300 is no number of the images' type
         ask(opened, a_volume().case, {"bar@left": asked}, ["no_cft"])
 
