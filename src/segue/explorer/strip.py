@@ -10,6 +10,7 @@ from segue.explorer.asking import Sweep
 from segue.explorer.markup import filled
 from segue.explorer.panel import title
 from segue.explorer.pictures import data_uri, display_grey, display_plane, most_changed_slice, png
+from segue.quoting import plain_text
 from segue.report.columns import method_title
 from segue.report.curves import COLOURS
 from segue.report.figure import INK
@@ -47,6 +48,7 @@ def frames_of(swept: Sweep) -> dict[str, object]:
     }
 
 
+@plain_text
 def curve(swept: list[Sweep]) -> bytes:
     """Achieved against requested values, as SVG: a colour for each method, the judge dashed."""
     figure = Figure(figsize=(5, 3.4), facecolor="white", layout="constrained")
