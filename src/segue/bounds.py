@@ -100,7 +100,7 @@ def check_bounds(content: Any, where: str) -> None:
         bound = bound_of(path) or ANYTHING
         if isinstance(value, list):
             check_list(value, bound, key, where)
-        elif not (math.isfinite(value) and bound.least <= value <= bound.most):
+        elif not bound.least <= value <= bound.most:  # NaN is not, either
             given = shortened(f"{value:g}" if isinstance(value, float) else hex(value) if value > 1e18 else str(value))
             raise InputError(f"{where}: {key} is {given}; give {bound.least:g} to {bound.most:g}")
 

@@ -18,6 +18,11 @@ from segue.disk import flush, flush_one, writing
 from segue.errors import InputError
 from segue.locks import locked
 
+__all__ = [
+    "all_or_none", "check_name", "fitting_name", "remove_temporaries", "slug", "whole_file", "whole_folder", "write_bytes",
+    "write_text",
+]  # fmt: skip
+
 PARTIAL = ".partial-"
 NAME_BYTES = 255 - len(PARTIAL)  # what a file system takes, and what a temporary name adds
 FOLDER_NAME, LONGEST_NAME = re.compile(r"\w[\w.-]*"), 120
@@ -130,14 +135,30 @@ def all_or_none(paths: Iterable[Path]) -> Iterator[None]:
 
 
 def remove_temporaries(folder: Path, *, below: bool = True) -> None:
-    """Remove what killed writers left in a folder, and `below` it. Only whoever holds the folder's lock may."""
+    """Remove what killed writers left in a folder, and `below` it. Only whoever holds the folder's lock may.
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for name in (".partial-0123abcd-a.txt", "a.txt"):
+    ...     _ = (folder / name).write_text("")
+    >>> remove_temporaries(folder)
+    >>> [path.name for path in folder.iterdir()]
+    ['a.txt']
+    """
     for path in folder.rglob(f"{PARTIAL}*") if below else folder.glob(f"{PARTIAL}*"):
         if TEMPORARY.fullmatch(path.name) and path.is_file():
             path.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file atomically."""
+    """Write a file atomically.
+
+    >>> import tempfile
+    >>> target = Path(tempfile.mkdtemp()) / "a.bin"
+    >>> write_bytes(target, b"123")
+    >>> target.read_bytes()
+    b'123'
+    """
     with whole_file(path, room=len(content)) as partial:
         partial.write_bytes(content)
 

@@ -1,3 +1,4 @@
+import importlib
 import multiprocessing
 import os
 import signal
@@ -36,7 +37,8 @@ def write(path, records, size=SIZE, **kwargs):
 @pytest.fixture
 def small_chunks(monkeypatch):
     """Five images to a chunk, so that a handful of images makes several."""
-    monkeypatch.setattr("segue.cohort.write_store._CHUNK_BYTES", 5 * 4 * 24)
+    module = importlib.import_module("segue.cohort.write_store")  # `segue.cohort` has a function of this name
+    monkeypatch.setattr(module, "_CHUNK_BYTES", 5 * 4 * 24)
 
 
 @pytest.mark.parametrize("total", [None, 17, 10, 30])

@@ -117,7 +117,7 @@ def test_baselines_are_given_it_and_told_where_there_is_none():
     [
         (BESIDE.replace(SECTION, ""), "finetune.variants.scm.mechanism is diffusion"),
         (STUDY + "mechanism: diffusion\n", "give the study a section diffusion"),
-        (BESIDE.replace("8], steps: 3,", "8], steps: 3, depth: 1.5,"), "diffusion: give a depth"),
+        (BESIDE.replace("8], steps: 3,", "8], steps: 3, depth: 1.5,"), "diffusion.depth is 1.5; give 0 to 1"),
         (BESIDE.replace("8], steps: 3,", "8], steps: 3, last: 4,"), "diffusion.last is 4"),
         (BESIDE.replace("widths: [8, 8], steps", "widths: [8, 12], steps"), "diffusion: widths are"),
         (BESIDE.replace("guide: none, corrections: 1", "guide: none, moves: true"), "leave moves out"),

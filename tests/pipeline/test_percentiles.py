@@ -1,6 +1,7 @@
 """A study that scales each image by its own percentiles: trained, judged, exported, and asked for by others."""
 
 import json
+import re
 from pathlib import Path
 
 import nibabel
@@ -87,6 +88,6 @@ def test_answers_made_elsewhere_are_scaled_by_their_factual_images_window(study,
 def test_percentiles_are_checked(tmp_path, capsys):
     for wrong in ("[99, 1]", "[-1, 99]", "[1, 101]"):
         assert main(["run", str(write_study(Path(tmp_path))), "--cohort.intensity", f"{{percentiles: {wrong}}}"]) == 2
-        assert "cohort.intensity: percentiles" in capsys.readouterr().err
+        assert re.search(r"cohort\.intensity(: |\.)percentiles", capsys.readouterr().err)
     assert main(["run", str(write_study(Path(tmp_path))), "--cohort.percentiles", "[1, 99]"]) == 2
     assert "write --cohort.intensity" in capsys.readouterr().err

@@ -45,6 +45,7 @@ class Store:
         InputError: there is no store at the path, or it is something else.
 
     >>> import tempfile
+    >>> from segue.cohort import Record, write_store
     >>> path = Path(tempfile.mkdtemp()) / "cohort.zarr"
     >>> image, lung = np.ones((1, 2, 2), np.float32), np.full((1, 2, 2), 0.5, np.float32)
     >>> records = [Record("a", "p1", image, lung), Record("b", "p2", 2 * image, lung)]

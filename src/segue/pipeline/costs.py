@@ -20,7 +20,8 @@ PREPARE = "prepare"
 def training_seconds(root: Path, stages: Iterable[str]) -> float:
     """Seconds of some stages of a run, and of all that they rest on, each once; but for reading the images.
 
-    >>> import tempfile
+    >>> import json, tempfile
+    >>> from segue.files import write_text
     >>> root = Path(tempfile.mkdtemp())
     >>> for name, needs in (("segmentor", {}), ("tuned", {"segmentor": "..."})):
     ...     (root / name).mkdir()

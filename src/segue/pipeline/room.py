@@ -56,6 +56,7 @@ def check_room(study: Study, left: Iterable[str], say: Callable[[str], None]) ->
 def room_of(study: Study, left: set[str]) -> Room:
     """What some stages of a study write.
 
+    >>> from pathlib import Path
     >>> from segue.study.read import load_study
     >>> study = load_study(Path("studies/coronary-phantom.yaml"))
     >>> in_bytes(room_of(study, {"prepare"}).least)

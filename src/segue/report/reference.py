@@ -22,7 +22,7 @@ def metrics_table(family: str) -> str:
         for metric in FAMILIES[family].metrics
         if not metric.minus  # such a difference is not in the file
     ]
-    return pipe_table(["key", "what it is", "unit", "better", "interval"], rows, left=5)
+    return pipe_table(["key", "what it is", "unit", "better", "interval"], rows, left=5, marked_up=True)
 
 
 def json_key(metric: Metric) -> str:

@@ -57,15 +57,19 @@ def marked(one: Section) -> list[list[str]]:
     return [[name, *(f"**{text}**" if bold else text for text, bold in cells)] for name, cells in one.rows]
 
 
-def pipe_table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
+def pipe_table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1, marked_up: bool = False) -> str:
     """A pipe table of texts, padded in the source; the first `left` columns to the left, the others to the right.
+
+    Args:
+        marked_up: whether the texts are segue's own Markdown; otherwise what is markup in them is shown as it is.
 
     >>> print(pipe_table(["split", "n"], [["test", "18"]]))
     | split | n    |
     | ----- | ---: |
     | test  | 18   |
     """
-    texts = [[in_markdown(text) for text in line] for line in [heads, *rows]]
+    cell = (lambda text: text.replace("|", r"\|")) if marked_up else in_markdown
+    texts = [[cell(text) for text in line] for line in [heads, *rows]]
     widths = [max(4, *map(len, column)) for column in zip(*texts, strict=True)]
     lines = [f"| {' | '.join(map(str.ljust, line, widths))} |" for line in texts]
     rule = ["-" * width if i < left else "-" * (width - 1) + ":" for i, width in enumerate(widths)]

@@ -58,7 +58,7 @@ def test_only_those_are_streamed_to_the_guide(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("masks", ["0", "-0.1", "1.5", ".nan"])
 def test_what_is_no_share_is_refused(tmp_path, masks):
-    with pytest.raises(InputError, match=r"judge\.masks is .*: give a share above 0"):
+    with pytest.raises(InputError, match=r"judge\.masks is .*give (a share above 0|0 to 1)"):
         load_study(write_study(tmp_path), ["--judge.masks", masks])
 
 
