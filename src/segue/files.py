@@ -19,8 +19,8 @@ from segue.errors import InputError
 from segue.locks import locked
 
 __all__ = [
-    "all_or_none", "check_name", "fitting_name", "remove_temporaries", "slug", "whole_file", "whole_folder", "write_bytes",
-    "write_text",
+    "all_or_none", "check_name", "fitting_name", "remove_temporaries", "slug", "whole_file", "whole_folder",
+    "write_bytes", "write_text",
 ]  # fmt: skip
 
 PARTIAL = ".partial-"

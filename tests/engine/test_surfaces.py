@@ -56,7 +56,7 @@ QUESTIONS = {
     "quantile": Question({"bar@right": "q0.9"}),
     "out of range": Question({"bar@right": 100}),
     "more than the image": Question({"bar@right": 500}, refused="bar@right: 500 cannot be asked; give a value from"),
-    "far too much": Question({"bar@right": 1e300}, refused="bar@right: 1e+300 cannot be asked; give a value from"),
+    "far too much": Question({"bar@right": 1e300}, refused="bar@right: 1e+300 is beyond the numbers that can be"),
     "negative": Question({"bar@left": "-200%"}),
     "negative value": Question({"bar@left": -3}),
     "category": Question({"sex": 1}),
