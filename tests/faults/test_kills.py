@@ -29,6 +29,7 @@ def killed_again_and_again(command: list[str], run: Path, kills: int, seed: int)
 
 def compare(tmp_path: Path, name: str, changes: list[str], kills: int) -> int:
     """A study that is killed and one that is not."""
+    tmp_path.mkdir(exist_ok=True)
     study = write_study(tmp_path, STUDY)
     for runs in ("whole", "killed"):
         command = [name, str(study), "--runs", str(tmp_path / runs), *changes]

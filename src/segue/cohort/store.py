@@ -91,6 +91,8 @@ class Store:
         if self._checked and not (path / SUMS).is_file():
             raise ValueError(f"{SUMS} is missing")
         self._spacing: np.ndarray = np.asarray(spacing[:])
+        if (self._spacing <= 0).any():  # zarr takes a missing chunk for zeros; what is not known is NaN
+            raise ValueError("a spacing is not above 0")
 
     def _check_shapes(self, spacing: Any) -> None:
         """Refuse arrays that do not fit the table and one another, before memory is taken for them."""
