@@ -5,7 +5,6 @@ has none. With the environment variable SEGUE_FAULTS, which names a folder, the 
 """
 
 import base64
-import json
 import os
 import socket
 import threading
@@ -14,6 +13,7 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+from children import write_figures
 from tiny_explored import NAME, tiny_explored
 
 from segue.explorer.limit import MAX_UPLOAD_BYTES, MAX_VALUES
@@ -83,17 +83,14 @@ def server():
     added = server.memory() - memory
     after = server.ask(server.ada, {"bar@left": "+10%"}).text
     server.close()
-    write_figures(added)
+    write_figures("clients", figures(added))
     assert after == before and added < MOST_MEMORY
 
 
-def write_figures(added: int) -> None:
-    if folder := os.environ.get("SEGUE_FAULTS"):
-        refused = sum(outcome != "passed" for outcome in OUTCOMES.values())
-        found = {"attacks": len(OUTCOMES), "refused": refused, "memory_mb": round(added / 2**20, 1)}
-        found["outcomes"] = OUTCOMES
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        (Path(folder) / "clients.json").write_text(json.dumps(found, indent=1))
+def figures(added: int) -> dict:
+    refused = sum(outcome != "passed" for outcome in OUTCOMES.values())
+    found = {"attacks": len(OUTCOMES), "refused": refused, "memory_mb": round(added / 2**20, 1)}
+    return found | {"outcomes": OUTCOMES}
 
 
 def host(name="127.0.0.1"):
