@@ -146,7 +146,7 @@ def test_unknown_commands_and_studies(capsys, tmp_path):
         (("kind: axis", "kind: axes"), [], "partitions"),
         (("lumen: thirds", "lumen: third"), [], "did you mean thirds?"),
         (("[16, 48]", "[18, 48]"), [], "judge: segresnet needs sides that are multiples of 8"),
-        (("guide: 0.4", "guide: 0.5"), [], "cohort.split adds up to 1.1"),
+        (("guide: 0.4", "guide: 0.5"), [], "cohort.split: the fractions sum to 1.1"),
         (("[-200, 1200]", "[1200, -200]"), [], "cohort.intensity"),
         (("name: small", "name: [small"), [], "not a YAML file"),
         (("hvae:", "hvae: 3\nold:"), [], "unknown key old"),

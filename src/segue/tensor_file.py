@@ -27,13 +27,13 @@ def save_tensors(tensors: dict[str, Tensor], path: Path) -> None:
 
 
 def read_tensors(path: Path, *, mend: str = AGAIN) -> dict[str, Tensor]:
-    """What `save_tensors` wrote.
+    """What `save_tensors` wrote, in the order of the names, so that what is made of it is the same each time.
 
     Raises:
         InputError: it is missing, or not as it was written.
     """
     try:
-        return load(as_written(path).read_bytes())
+        return dict(sorted(load(as_written(path).read_bytes()).items()))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); {mend}") from None
     except (SafetensorError, ValueError, KeyError, RuntimeError, TypeError) as error:

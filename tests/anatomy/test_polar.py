@@ -231,3 +231,21 @@ def test_wrong_arguments_are_named_in_one_line(kind, arguments, key):
 def test_an_image_of_two_axes_has_none_to_turn_around():
     with pytest.raises(InputError, match=r"partition\.axis"):
         make_partition("polar", regions=QUARTERS, axis=1).frame(torch.zeros(1, 8, 8))
+
+
+def test_a_given_centre_is_the_centre_whatever_the_mask():
+    part = make_partition("polar", regions=("right", "upper", "left", "lower"), start=-45.0, centre=(0.5, 0.5))
+    mask = torch.zeros(2, 16, 16)
+    mask[0, 2:6, 9:15] = 1
+    weights = part.weights(part.frame(mask), (16, 16))
+    assert torch.equal(weights[0], weights[1]) and not part.missing(mask).any()
+    for name, (row, column) in {"right": (8, 15), "upper": (0, 8), "left": (8, 0), "lower": (15, 8)}.items():
+        assert weights[0, part.regions.index(name), row, column] > 0.9
+
+
+@pytest.mark.parametrize(
+    "more", [{"centre": (0.5,)}, {"centre": (0.5, 1.5)}, {"centre": (0.5, 0.5), "around": ("lumen",)}]
+)
+def test_a_wrong_centre_is_named(more):
+    with pytest.raises(InputError, match=r"partition\.(centre|around)"):
+        make_partition("polar", regions=("a", "b"), **more)

@@ -82,3 +82,28 @@ def test_folds_test_every_subject_once_and_keep_the_shares_of_the_others(subject
 def test_more_folds_than_subjects():
     with pytest.raises(InputError, match="5 folds of 3 subjects"):
         assign_splits(["a", "b", "c"], HALVES, 0, Fold(1, 5))
+
+
+STRETCHES = [f"f{i:02d}" for i in range(1, 21)]
+
+
+def test_listed_subjects_are_where_they_are_listed_and_gaps_are_left_out():
+    listed = {"guide": ["f01..f06", "f18"], "judge": ["f09..f10"], "test": ["f13..f15"]}
+    splits = dict(zip(STRETCHES, assign_splits(STRETCHES, listed, seed=3), strict=True))
+    assert [name for name in STRETCHES if splits[name] == "guide"] == [*STRETCHES[:6], "f18"]
+    assert [name for name in STRETCHES if splits[name] == "test"] == STRETCHES[12:15]
+    assert {splits[name] for name in ("f07", "f08", "f11", "f16", "f20")} == {"left out"}
+
+
+@pytest.mark.parametrize(
+    ("listed", "said"),
+    [
+        ({"guide": ["f01..f06"], "test": ["f06"]}, "'f06' is in guide and in test"),
+        ({"guide": ["f01..f99"], "test": ["f06"]}, "'f99' is no subject"),
+        ({"guide": ["f01"], "test": 0.5}, "give each split a share"),
+        ({"guide": ["f01"], "tests": ["f02"]}, "'tests' is not a split"),
+    ],
+)
+def test_wrong_lists_are_one_line(listed, said):
+    with pytest.raises(InputError, match=said):
+        assign_splits(STRETCHES, listed, seed=0)

@@ -28,8 +28,10 @@ class PolarPartition:
     Sectors are counted from the edge of the structure `towards`, as seen from the centre, so that the first ones lie
     over that structure. 0.5% of its area is set aside, so that single false pixels do not move the edge.
 
-    The best centre is the centroid of what the measured structure surrounds (`around`). The centroid of the structure
-    itself moves towards a part of the wall that is thicker than the rest, and the sectors move with it.
+    Where the scanner itself gives the centre, as the catheter of an intravascular image does, it is a `centre` of the
+    image. Otherwise the best centre is the centroid of what the measured structure surrounds (`around`). The centroid
+    of the structure itself moves towards a part of the wall that is thicker than the rest, and the sectors move with
+    it.
 
     Where an image lacks a structure, there is a fall-back, which `missing` reports: for `around` the measured structure
     itself, and then the image's centre; for `towards` (absent, or less than 1% of the measured structure's area) the
@@ -47,6 +49,7 @@ class PolarPartition:
             without.
         rings: increasing fractions of the radius, in (0, 1); one ring without.
         softness: width of the ramp between neighbours, a fraction of the turn (between rings, of the radius).
+        centre: fractions of the image's sides; the same in every image.
         around: structures whose common centroid is the centre; the measured one itself without.
         towards: the structure at whose edge counting begins.
         start: where counting begins without it: degrees counter-clockwise from rightwards, axis 0 pointing down and
@@ -69,6 +72,7 @@ class PolarPartition:
         cuts: tuple[float, ...] | None = None,
         rings: tuple[float, ...] = (),
         softness: float = 0.0,
+        centre: tuple[float, ...] | None = None,
         around: tuple[str, ...] = (),
         towards: str | None = None,
         start: float = 0.0,
@@ -84,10 +88,11 @@ class PolarPartition:
         self.rings = check_cuts(tuple(rings), len(rings) + 1, softness, key="rings")
         self.softness, self.axis = softness, check_axis(axis)
         self.around, self.towards = tuple(around), towards
+        self.centre = check_centre(centre, self.around)
         self.sign = -1.0 if clockwise else 1.0
         self.start = self.sign * start / 360
-        centre, aim = dict.fromkeys(self.around, "around"), {towards: "towards"} if towards else {}
-        self.reads: Mapping[str, str] = centre | aim | centre  # the order of `around`, then `towards` if it is another
+        middle, aim = dict.fromkeys(self.around, "around"), {towards: "towards"} if towards else {}
+        self.reads: Mapping[str, str] = middle | aim | middle  # the order of `around`, then `towards` if it is another
 
     def params(self, dims: int) -> int:
         """3: the centre and where counting begins; 4 with rings, which need the radius."""
@@ -99,6 +104,8 @@ class PolarPartition:
         """[row, column, start, (radius)]: fractions of the image's sides, turns as counted, a fraction of the rows."""
         own, middle, aim = self.masses(mask, further)
         centre = centroid(torch.where(middle.sum((1, 2), keepdim=True) > 0, middle, own))
+        if self.centre is not None:
+            centre = torch.tensor(self.centre).to(centre).expand_as(centre)
         distance, turn = self.polar(centre, tuple(own.shape[1:]))
         begins = torch.full_like(centre[:, 0], self.start)
         if self.towards:
@@ -115,6 +122,8 @@ class PolarPartition:
         """Images without a structure for the centre, for the first sector's edge, or for the radius of the rings."""
         own, middle, aim = self.masses(mask, further)
         lost = middle.sum((1, 2)) == 0
+        if self.centre is not None:
+            lost = torch.zeros_like(lost)
         if self.towards:
             lost = lost | ~directed(own, middle, aim)
         return lost | (own.sum((1, 2)) == 0) if self.rings else lost
@@ -200,6 +209,22 @@ def directed(
     """Images with a centre, and with enough of the structure `towards` to give a direction."""
     measured, around, seen = (mass.sum((1, 2)) for mass in (own, middle, aim))
     return (measured + around > 0) & (seen > 0) & (seen >= SPECK * measured)
+
+
+def check_centre(centre: tuple[float, ...] | None, around: tuple[str, ...]) -> tuple[float, float] | None:
+    """A fixed centre, if it is in the image and the only one.
+
+    >>> check_centre((0.5, 2.0), ())
+    Traceback (most recent call last):
+    segue.errors.InputError: partition.centre: is [0.5, 2.0]; give two fractions of the image's sides, 0 to 1
+    """
+    if centre is None:
+        return None
+    if len(centre) != 2 or not all(0 <= one <= 1 for one in centre):
+        raise InputError(f"partition.centre: is {list(centre)}; give two fractions of the image's sides, 0 to 1")
+    if around:
+        raise InputError("partition.around: the centre is given by partition.centre; leave one of them out")
+    return centre[0], centre[1]
 
 
 def centroid(mass: Float[Tensor, "batch row column"]) -> Float[Tensor, "batch 2"]:

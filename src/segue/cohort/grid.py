@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from segue.cohort.intensity import Intensity
+from segue.cohort.marks import Marks
 from segue.cohort.window import Window, scaled, unscaled
 from segue.errors import InputError
 
@@ -28,6 +29,7 @@ class Grid:
         intensity: how raw values become what the networks see.
         unit: of an area or volume: mm2, mm3, or px where no spacing is known.
         pixel_area: of one pixel in `unit`, where all training images agree; else None.
+        marks: what the scanner draws on every image; None where it draws nothing.
 
     >>> from segue.cohort.intensity import make_intensity
     >>> grid = Grid((4, 8), intensity=Intensity((0.0, 255.0)), unit="mm2", pixel_area=None)
@@ -47,6 +49,7 @@ class Grid:
     unit: str = "px"
     pixel_area: float | None = 1.0
     axes: str | None = None
+    marks: Marks | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from segue.cohort.placement import common_axes
 from segue.cohort.record import Record
-from segue.cohort.split import Fold, assign_splits
+from segue.cohort.split import Fold, Shares, assign_splits
 from segue.cohort.store import COHORT_FORMAT, SUMS, Store
 from segue.errors import InputError
 from segue.files import whole_folder, write_text
@@ -29,7 +29,7 @@ def write_store(
     *,
     structures: tuple[str, ...],
     size: tuple[int, ...],
-    split: dict[str, float],
+    split: Shares,
     seed: int,
     fold: Fold | None = None,
     total: int | None = None,

@@ -204,8 +204,8 @@ def draw_answers(
         image = unless_null(null, facts.image, found.image)
         soft = model.parents.segmentor.soft(image)
         achieved = measure(soft, facts.weights, model.parents.structure_of, facts.pixel_area)
-        raw = finite_image(unless_null(null, known.raw[i], model.grid.unscale(image, known.window[i])))
-        answered = Predicted(raw, image, soft, achieved, (), found.displacement)
+        raw = torch.where(image == facts.image, known.raw[i], model.grid.unscale(image, known.window[i]))
+        answered = Predicted(finite_image(raw), image, soft, achieved, (), found.displacement)
         yield Drawn(i, facts, part, answered, [one.image for one in draws])
 
 

@@ -189,4 +189,5 @@ class Counterfactual:
             x_star[0],
             None if shift is None else shift[row].cpu().numpy(),
             window=self.grid.limits(x),
+            marks=self.grid.marks,
         )

@@ -25,6 +25,7 @@ from segue.anatomy import hard
 from segue.cohort.case import Case
 from segue.cohort.grid import Grid
 from segue.cohort.io import decode_image, place_pixels
+from segue.cohort.marks import Marks
 from segue.cohort.origin import Origin
 from segue.cohort.resample import area_resample
 from segue.mechanisms.diffeomorphism import resample
@@ -104,13 +105,14 @@ def change_on_file(
     displacement: Float[np.ndarray, "dims *size"] | None,
     *,
     window: tuple[float, float],
+    marks: Marks | None = None,
 ) -> Float[np.ndarray, "*space"]:
-    """f* - f, in the file's units; exactly 0 where nothing changes.
+    """f* - f, in the file's units; exactly 0 where nothing changes, and on what the scanner has drawn.
 
     Args:
         pixels: f, in the study's axes. x, x_star: on the study's grid.
         displacement: in pixels of the study's grid (`segue.mechanisms.base.Moved`); None where nothing moves.
-        window: (black, white) of the image.
+        window: (black, white) of the image. marks: of the study.
 
     >>> file, x = np.ones((8, 8)), np.ones((4, 4))
     >>> change_on_file(file, x, x, np.zeros((2, 4, 4)), window=(0.0, 1.0)).any()
@@ -126,7 +128,10 @@ def change_on_file(
     touched = to_file((paint != 0).astype(np.float64), pixels.shape) > 0
     for _ in range(ROUNDS):
         painted += to_file(paint - area_resample(painted, size), pixels.shape) * touched
-    return moved + painted
+    change = moved + painted
+    if marks is not None:
+        change[marks.at(pixels.shape)] = 0
+    return change
 
 
 def case_on_file(case: Case, found: "CaseAnswer", grid: Grid) -> Float32[np.ndarray, "request 1 *file"]:
@@ -141,7 +146,7 @@ def case_on_file(case: Case, found: "CaseAnswer", grid: Grid) -> Float32[np.ndar
     shifts = [None] * len(found.images) if found.displacement is None else found.displacement
     answers = []
     for x_star, shift in zip(found.images, shifts, strict=True):
-        change = change_on_file(pixels, case.image[0], x_star[0], shift, window=window)
+        change = change_on_file(pixels, case.image[0], x_star[0], shift, window=window, marks=grid.marks)
         changed = np.where(change == 0, pixels, pixels + change).astype(np.float32)
         answers.append(case.origin.placement.to_file(changed)[None])
     return np.stack(answers)

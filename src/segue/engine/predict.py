@@ -86,10 +86,12 @@ def mean_of(draws: Sequence[Moved]) -> Moved:
 
 
 def mean_tensor(tensors: Sequence[Shaped[Tensor, "*shape"]]) -> Shaped[Tensor, "*shape"]:
-    total = torch.zeros_like(tensors[0])
-    for one in tensors:
-        total += one / len(tensors)
-    return total
+    """Their mean; where all are equal it is equal to them, bit for bit."""
+    first = tensors[0]
+    more = torch.zeros_like(first)
+    for one in tensors[1:]:
+        more += (one - first) / len(tensors)
+    return first + more
 
 
 def is_null(facts: Facts, requested: Float[Tensor, "batch variable"]) -> Bool[Tensor, " batch"]:

@@ -14,6 +14,7 @@ from segue import __version__
 from segue.cohort.io import split_suffix
 from segue.cohort.io.write_back import answer_suffix, write_changed, write_map
 from segue.cohort.io.write_file import bits_of, write_image, write_nifti
+from segue.cohort.marks import Marks
 from segue.cohort.origin import Origin
 from segue.engine.original import change_on_file, file_pixels, labels_on_file
 from segue.explorer.asking import Answer, Array, Reading
@@ -78,7 +79,7 @@ def write_answer(folder: Path, stem: str, explored: Explored, chosen: Chosen, an
             write_image(folder / f"{stem}.png", one.image, None, bits=bits_of(answer.window, one.image))
         (folder / f"{stem}_seen.png").write_bytes(png(display_grey(one.image, answer.window)))
     if chosen.case.origin is not None:
-        write_on_file(folder, stem, chosen.case.origin, answer, one)
+        write_on_file(folder, stem, chosen.case.origin, (answer, one), explored.first.grid.marks)
     else:
         write_nifti(folder / f"{stem}.nii.gz", one.image, chosen.case.affine)
         write_nifti(folder / f"{stem}_difference.nii.gz", one.image - answer.image, chosen.case.affine)
@@ -86,10 +87,13 @@ def write_answer(folder: Path, stem: str, explored: Explored, chosen: Chosen, an
     (folder / f"{stem}.json").write_text(json.dumps(sidecar(explored, chosen, answer, one), indent=1))
 
 
-def write_on_file(folder: Path, stem: str, origin: Origin, answer: Answer, one: Reading) -> None:
+def write_on_file(
+    folder: Path, stem: str, origin: Origin, asked: tuple[Answer, Reading], marks: Marks | None
+) -> None:
     """The same on the pixels of the uploaded file: NIfTI, and the answer as a file of the upload's own type."""
-    pixels = file_pixels(origin, one.image.ndim)
-    change = change_on_file(pixels, answer.image, one.image, one.displacement, window=answer.window)
+    answer, one = asked
+    pixels, how = file_pixels(origin, one.image.ndim), {"window": answer.window, "marks": marks}
+    change = change_on_file(pixels, answer.image, one.image, one.displacement, **how)  # type: ignore[arg-type]
     write_changed(origin, change, folder / f"{stem}{answer_suffix(origin.file)}")
     write_map(origin, np.where(change == 0, pixels, pixels + change).astype(np.float32), folder / f"{stem}.nii.gz")
     write_map(origin, change, folder / f"{stem}_difference.nii.gz")

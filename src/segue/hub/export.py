@@ -104,6 +104,8 @@ def fill(
     (folder / TENSORS).chmod(0o644)  # safetensors lets only the owner read it; this file is to be handed on
     partitions = {key: stated(folder, key, part) for key, part in trained.study.partitions.items()}
     settings = {"format": FORMAT, "name": name, "partitions": partitions, **settings_of(trained, model)}
+    if (marks := trained.study.cohort.marks) is not None:
+        settings["marks"] = stated(folder, "marks", {"file": marks})["file"]
     settings["files"] = {path.name: sha256(path) for path in sorted(folder.iterdir())}
     write_text(folder / EXPORTED, sealed(settings))
 

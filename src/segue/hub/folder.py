@@ -18,6 +18,7 @@ from segue.causal.parents import Parents
 from segue.causal.scm import SCM
 from segue.cohort.grid import Grid
 from segue.cohort.intensity import Intensity, make_intensity
+from segue.cohort.marks import Marks
 from segue.engine.model import Model
 from segue.engine.typical import Typical
 from segue.errors import InputError
@@ -25,7 +26,7 @@ from segue.hardware import channels_last
 from segue.hub.settings import EXPORT_AGAIN, read_settings
 from segue.mechanisms import MECHANISMS
 from segue.mechanisms.deformation import Deformation
-from segue.mechanisms.refined import Refined, refined
+from segue.mechanisms.refined import Refined, kept_pixels, refined
 from segue.nets.segmentor import Segmentor
 from segue.nets.velocity import VelocityNet
 from segue.nets.weights import UNFIT, with_weights
@@ -77,10 +78,17 @@ def assembled(
         unit=settings["unit"],
         pixel_area=settings["pixel_area"],
         axes=settings.get("axes"),  # older folders have no such entry
+        marks=marks_in(folder, settings),
     )
     typical = Typical.of(under(tensors, INPUTS))
     known = {key: tensors.get(key) for key in ("examples", "correlation")}  # older folders have no correlation
     return Model(mechanism, grid, marginal=tensors["marginal"], scm=scm, typical=typical, device=device, **known)
+
+
+def marks_in(folder: Path, settings: Mapping[str, Any]) -> Marks | None:
+    """What the scanner draws on every image, a file of the folder."""
+    name = settings.get("marks")  # only models of marked images have it
+    return None if name is None else Marks(folder / Path(name).name)
 
 
 def read_intensity(settings: Mapping[str, Any]) -> Intensity:
@@ -117,6 +125,7 @@ def build(folder: Path, settings: Mapping[str, Any], tensors: dict[str, Tensor])
         blur=settings.get("blur", 0.0),
         corrections=settings.get("corrections", 0),
         ensemble=ensemble,
+        kept=kept_pixels(marks_in(folder, settings), settings["size"]),
     )
     return channels_last(mechanism, len(settings["size"]))
 

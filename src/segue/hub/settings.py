@@ -69,6 +69,7 @@ ENTRIES: dict[str, tuple[Callable[[Any], bool], str]] = {
 LATER: dict[str, tuple[Callable[[Any], bool], str]] = {
     "mechanism": (is_text, "a text"),
     "axes": (lambda value: value is None or is_text(value), "a text or null"),
+    "marks": (is_text, "a file's name"),
     "percentiles": (lambda value: value is None or isinstance(value, list), "two numbers or null"),
     "deformation": (is_mapping, "a mapping"),
     "blur": (is_number(0, 100), "0 to 100"),

@@ -1,18 +1,21 @@
-"""What is done to the answers of any mechanism: small changes removed, sharp ones blurred, errors corrected."""
+"""What is done to the answers of any mechanism: small changes removed, sharp ones blurred, errors corrected, and what
+the scanner has drawn kept."""
 
 from collections.abc import Sequence
 from typing import Any, cast
 
-from jaxtyping import Float
+import torch
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from segue.causal.facts import Facts
 from segue.causal.parents import SoftMasks
+from segue.cohort.marks import Marks
 from segue.mechanisms.base import ImageMechanism, Moved, Moves
 from segue.mechanisms.correction import concerned, ensemble_measure, next_aim
 from segue.nets.layers import blurred
 
-__all__ = ["Refined", "refined", "shrunk"]
+__all__ = ["Refined", "kept_pixels", "refined", "shrunk"]
 
 
 class Refined(nn.Module):
@@ -26,12 +29,15 @@ class Refined(nn.Module):
         blur: sharpness limit of a change, the standard deviation of a Gaussian in pixels: see `blurred`.
         corrections: how often a request is corrected: see `segue.mechanisms.correction`.
         ensemble: segmentors that measure answers together with the guide.
+        kept: pixels that no answer changes (`segue.cohort.marks`); None: there are none.
 
     >>> import segue
     >>> model = segue.load("coronary-phantom")
     >>> Refined(model.mechanism.inner, corrections=1).corrections
     1
     """
+
+    kept: Tensor | None
 
     def __init__(
         self,
@@ -41,12 +47,14 @@ class Refined(nn.Module):
         blur: float = 0.0,
         corrections: int = 0,
         ensemble: Sequence[nn.Module] = (),
+        kept: Bool[Tensor, "*space"] | None = None,
     ) -> None:
         super().__init__()
         self.inner = cast(Any, inner)
         self.parents = inner.parents
         self.shrinkage, self.blur, self.corrections = shrinkage, blur, corrections
         self.ensemble = nn.ModuleList(member.eval().requires_grad_(False) for member in ensemble)
+        self.register_buffer("kept", kept, persistent=False)
         if isinstance(inner, Moves):
             self.moved = self.corrected
 
@@ -78,20 +86,30 @@ class Refined(nn.Module):
         return answers
 
     def shaped(self, facts: Facts, posterior: Any, aims: Sequence[Tensor]) -> list[Moved]:
-        """The inner mechanism's answers, their changes shrunk and blurred."""
+        """The inner mechanism's answers, their changes shrunk, blurred and kept from the scanner's marks."""
         moved = isinstance(self.inner, Moves)
         ask = self.inner.moved if moved else self.inner.predict
         answers = [one if moved else Moved(one, None) for one in ask(facts, posterior, aims)]
-        if not (self.shrinkage or self.blur):
+        if not (self.shrinkage or self.blur or self.kept is not None):
             return answers
         x = facts.image
         return [Moved(x + self.shape(image - x), displacement) for image, displacement in answers]
 
     def shape(self, change: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch channel *space"]:
-        """A change shrunk, then blurred."""
+        """A change shrunk, then blurred; none where pixels are kept."""
         if self.shrinkage:
             change = shrunk(change, self.shrinkage)
-        return blurred(change, self.blur) if self.blur else change
+        change = blurred(change, self.blur) if self.blur else change
+        return change if self.kept is None else change.masked_fill(self.kept, 0)
+
+
+def kept_pixels(marks: Marks | None, size: Sequence[int]) -> Bool[Tensor, "*space"] | None:
+    """The pixels that no answer changes, on images of a size.
+
+    >>> kept_pixels(None, (8, 8)) is None
+    True
+    """
+    return None if marks is None else torch.from_numpy(marks.at(size))
 
 
 def shrunk(change: Float[Tensor, "*shape"], size: float) -> Float[Tensor, "*shape"]:
@@ -115,6 +133,7 @@ def refined(
     blur: float = 0.0,
     corrections: int = 0,
     ensemble: Sequence[nn.Module] = (),
+    kept: Bool[Tensor, "*space"] | None = None,
 ) -> Refined:
     """`Refined` around a mechanism.
 
@@ -127,7 +146,8 @@ def refined(
     0.7
     """
     if not isinstance(mechanism, Moves):
-        return Refined(mechanism, shrinkage=shrinkage, blur=blur, corrections=corrections, ensemble=ensemble)
+        shaping: dict[str, Any] = {"shrinkage": shrinkage, "blur": blur}
+        return Refined(mechanism, corrections=corrections, ensemble=ensemble, kept=kept, **shaping)
     mover = cast(Any, mechanism)
     mover.painter = Refined(mover.painter, shrinkage=shrinkage, blur=blur)
-    return Refined(mover, corrections=corrections, ensemble=ensemble)
+    return Refined(mover, corrections=corrections, ensemble=ensemble, kept=kept)

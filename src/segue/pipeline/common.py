@@ -20,6 +20,7 @@ from segue.causal.parents import Parents
 from segue.cohort import Store
 from segue.cohort.grid import Grid
 from segue.cohort.intensity import Intensity, asked_intensity, make_intensity
+from segue.cohort.marks import Marks
 from segue.nets.segmentor import Segmentor
 from segue.nets.weights import load_pretrained, save_network
 from segue.progress import track
@@ -60,6 +61,7 @@ def grid_of(study: Study, store: Store) -> Grid:
         unit=store.unit,
         pixel_area=float(areas[0]) if torch.allclose(areas, areas[0]) else None,
         axes=store.axes,
+        marks=None if study.cohort.marks is None else Marks(study.cohort.marks),
     )
 
 

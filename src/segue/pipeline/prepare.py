@@ -1,7 +1,7 @@
 """Stage: the cohort, from a folder or the phantom, to its store."""
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +12,7 @@ from segue.cohort.folder_settings import CohortCase
 from segue.cohort.intensity import asked_intensity
 from segue.cohort.io import passed_over, stamp
 from segue.cohort.placement import check_axes
+from segue.cohort.split import Shares
 from segue.cohort.values import found_intensity, misfit, percentiles_of, sampled_values, training_images
 from segue.cohort.write_store import keep_intensity
 from segue.errors import InputError
@@ -74,7 +75,7 @@ def prepare(study: Study, directory: Path) -> Result:
 
 
 def prepare_folder(
-    study: Study, folder: Path, directory: Path, *, split: dict[str, float], axes: str | None = None
+    study: Study, folder: Path, directory: Path, *, split: Shares, axes: str | None = None
 ) -> Result:
     """Write another cohort to a store, in the study's own way; its images turned into `axes`."""
     settings = folder_settings(study.cohort, axes)
@@ -91,7 +92,7 @@ def store_cases(
     settings: FolderSettings,
     directory: Path,
     *,
-    split: Mapping[str, float],
+    split: Shares,
     fold: Fold | None = None,
 ) -> Result:
     """Write the cases of a folder, and say what their masks lack."""
@@ -119,7 +120,7 @@ def store_records(
     count: int,
     directory: Path,
     *,
-    split: dict[str, float],
+    split: Shares,
     fold: Fold | None = None,
 ) -> Result:
     cohort = study.cohort

@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 import torch
 
 from segue.causal.parents import Conditioning, Parents
+from segue.cohort.grid import Grid
 from segue.errors import InputError
 from segue.hardware import channels_last
 from segue.mechanisms import MECHANISMS
 from segue.mechanisms.deformation import VELOCITY, Deformation, build_velocity
-from segue.mechanisms.refined import Refined, refined
+from segue.mechanisms.refined import Refined, kept_pixels, refined
 from segue.nets.segmentor import Segmentor
 from segue.nets.velocity import VelocityNet
 from segue.nets.weights import NETWORK, arguments_of, load_pretrained, restored
@@ -100,6 +101,11 @@ class Workshop:
         return load_parents(self.study)
 
     @cached_property
+    def grid(self) -> Grid:
+        """Of the study's images."""
+        return grid_of(self.study, open_store(self.study))
+
+    @cached_property
     def ensemble(self) -> list[Segmentor]:
         """The study's further segmentors."""
         return [load_pretrained(Segmentor, folder) for folder in ensemble_folders(self.study).values()]
@@ -110,7 +116,8 @@ class Workshop:
         inner = self.plain(recipe.conditioning, folder, recipe.kind)
         if variant.moves:
             inner = self.moving(inner, variant, folder)
-        made = refined(inner, ensemble=self.ensemble if recipe.ensemble else [], **refinements(variant))
+        ensemble, kept = self.ensemble if recipe.ensemble else [], kept_pixels(self.grid.marks, self.grid.size)
+        made = refined(inner, ensemble=ensemble, kept=kept, **refinements(variant))
         return channels_last(made, len(self.study.cohort.size))
 
     def moving(self, painter: Any, variant: Variant, directory: Path) -> Deformation:
@@ -120,7 +127,7 @@ class Workshop:
             velocity = load_pretrained(VelocityNet, directory / VELOCITY)
         else:
             torch.manual_seed(self.study.finetune.budget.seed)
-            velocity = build_velocity(settings, self.parents, grid_of(self.study, open_store(self.study)))
+            velocity = build_velocity(settings, self.parents, self.grid)
         how = {"squarings": settings.squarings, "carried": settings.carried, "moves_only": variant.moves_only}
         return Deformation(painter, velocity, **how)  # type: ignore[arg-type]
 

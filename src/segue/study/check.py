@@ -1,6 +1,5 @@
 """Check a study as a whole, before anything runs: what its types cannot express."""
 
-import math
 from collections.abc import Callable, Iterable
 from functools import partial
 
@@ -8,6 +7,7 @@ from segue.baselines import ANSWERS_WITH, baseline_kind, baseline_settings
 from segue.causal.graph import causal_graph
 from segue.cohort.intensity import asked_intensity
 from segue.cohort.placement import check_axes
+from segue.cohort.split import check_shares, is_listed
 from segue.errors import InputError, nearest
 from segue.files import check_name
 from segue.mechanisms import MECHANISMS
@@ -59,11 +59,20 @@ def check_cohort(cohort: Cohort, where: str) -> None:
     check_table(cohort, where)
     if cohort.folds < 0 or cohort.folds == 1 or not 0 <= cohort.fold <= cohort.folds:
         raise InputError(f"{where}: cohort.folds is {cohort.folds}: give 2 or more, or 0: none; fold is from 1")
+    check_split(cohort, where)
+
+
+def check_split(cohort: Cohort, where: str) -> None:
+    """Who trains the guide and the image model, who the judge, and on whom they are tried."""
     for split in ("guide", "judge", "test"):
-        if cohort.split.get(split, 0) <= 0:
+        if not cohort.split.get(split):
             raise InputError(f"{where}: cohort.split gives no subjects to {split!r}")
-    if not math.isclose(sum(cohort.split.values()), 1, abs_tol=1e-6):
-        raise InputError(f"{where}: cohort.split adds up to {sum(cohort.split.values()):g}: make it 1")
+    try:
+        check_shares(cohort.split)
+    except InputError as error:
+        raise InputError(f"{where}: cohort.{error}") from None
+    if cohort.folds and is_listed(cohort.split):
+        raise InputError(f"{where}: cohort.folds draws the splits, and cohort.split lists them; leave one of them out")
 
 
 def check_table(cohort: Cohort, where: str) -> None:

@@ -51,8 +51,10 @@ class Cohort:
         overlaps: what becomes of a pixel that the masks of two structures hold: it is refused, or the first one's.
         layout: of the folder: pairs (images/ and masks/, the default), nnunet, decathlon, bids or dicom.
         images, masks: patterns of paths below the folder instead: {subject}/{name}_image.nii.gz.
+        marks: label image of what the scanner draws on every image (calipers, a catheter): no answer changes it.
         channels: of the images, by the names that the layout or {channel} in `images` gives them. (): all.
-        split: share of the subjects in each split: guide (also trains the image model), judge, validation, test.
+        split: share of the subjects in each split: guide (also trains the image model), judge, validation, test. Or
+            their names, and ranges of names ("p01..p20"), where splits must not be drawn.
         seed: of the split.
         folds: of a cross-validation over subjects; each is the test split once, whatever `split` gives that. 0: none.
         fold: which of them this study is, from 1; 0 for the study of all of them.
@@ -77,8 +79,9 @@ class Cohort:
     layout: str | None = None
     images: str | None = None
     masks: str | None = None
+    marks: Path | None = None
     channels: tuple[str, ...] = ()
-    split: dict[str, float] = field(
+    split: dict[str, float | list[str]] = field(
         default_factory=lambda: {"guide": 0.5, "judge": 0.2, "validation": 0.05, "test": 0.25}
     )
     seed: int = 0
