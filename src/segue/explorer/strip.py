@@ -1,6 +1,7 @@
 """Sweeps as strips of frames, a curve of achieved against requested values, and animated GIFs."""
 
 import io
+import re
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -44,7 +45,7 @@ def frames_of(swept: Sweep) -> dict[str, object]:
             (data_uri(png(frame)), in_digits(value)) for frame, value in zip(frames, swept.requested, strict=True)
         ],
         "gif": data_uri(gif(frames), "image/gif"),
-        "name": f"{swept.variable.replace('@', '_')}_{swept.method}.gif",
+        "name": f"{re.sub('[@:]', '_', swept.variable)}_{swept.method}.gif",
     }
 
 
