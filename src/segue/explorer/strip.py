@@ -63,7 +63,8 @@ def curve(swept: list[Sweep]) -> bytes:
         if one.judge is not None:
             axes.plot(one.requested, one.judge, color=colour, marker="s", ms=3.5, ls="--", label=f"{name}judge")
     axes.axvline(first.factual, color=INK, lw=0.8, label="measured")
-    axes.set(xlabel=f"requested ({unit})", ylabel=f"achieved ({unit})")
+    suffix = f" ({unit})" if unit else ""
+    axes.set(xlabel=f"requested{suffix}", ylabel=f"achieved{suffix}")
     axes.legend(fontsize=8, frameon=False)
     stream = io.BytesIO()
     figure.savefig(stream, format="svg")
