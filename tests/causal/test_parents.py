@@ -67,7 +67,7 @@ def test_context_channels(conditioning):
 def test_structures_without_variables_have_no_channel():
     measured = Variables(structures=("a", "b", "c"), partitions={"c": WholePartition(), "a": tiny.HALVES})
     parents = Parents(segmentor=tiny.Channels(), variables=measured)
-    assert parents.structure_channels == [0, 2]
+    assert parents.variables.channel_of.tolist() == [1, 0, 0] and parents.variables.channels == 2
     context = parents.context(torch.tensor([[7.0, 1, 2]]), parents.weights(torch.zeros(1, 0), (1, 2)), "map")
     torch.testing.assert_close(context, torch.tensor([[[[1.0, 2.0]], [[7.0, 7.0]]]]))
 

@@ -102,7 +102,7 @@ def test_a_batch_holds_what_the_store_holds(phantom_store):
 
 
 def test_fractions_are_read_only_where_asked_for(phantom_store):
-    assert set(make(phantom_store).at(0)) == {"image"}
+    assert set(make(phantom_store).at(0)) == {"image", "spacing"}
 
 
 def test_scaled_takes_the_intensities_to_minus_one_and_one_unclipped():

@@ -2,15 +2,19 @@
 
 from segue.anatomy.axis import AxisPartition, ExtentPartition
 from segue.anatomy.label_map import LabelMapPartition
-from segue.anatomy.measure import Variables, elsewhere, hard, measure, paint, structure_sums
+from segue.anatomy.measure import elsewhere, hard, measure, paint, structure_sums
+from segue.anatomy.measurement import MEASUREMENTS, Measurement, measurement_of, variable_unit
 from segue.anatomy.partition import PARTITIONS, Partition, WholePartition, make_partition, partition_settings
 from segue.anatomy.polar import PolarPartition
+from segue.anatomy.variables import Variables
 
 __all__ = [
+    "MEASUREMENTS",
     "PARTITIONS",
     "AxisPartition",
     "ExtentPartition",
     "LabelMapPartition",
+    "Measurement",
     "Partition",
     "PolarPartition",
     "Variables",
@@ -19,7 +23,9 @@ __all__ = [
     "hard",
     "make_partition",
     "measure",
+    "measurement_of",
     "paint",
     "partition_settings",
     "structure_sums",
+    "variable_unit",
 ]

@@ -63,7 +63,8 @@ def ordinary(facts: Facts) -> Facts:
     >>> ordinary(facts).image.is_inference()
     False
     """
-    return Facts(*(part.clone() for part in facts[:4]))
+    copies = (None if part is None else part.clone() for part in facts)
+    return Facts(*copies)._replace(by_ensemble=None)  # type: ignore[arg-type]
 
 
 def minimised(parameters: Sequence[Tensor], loss: Callable[[], Tensor], *, steps: int, lr: float) -> None:

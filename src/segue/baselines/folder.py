@@ -18,6 +18,7 @@ from segue.engine.method import Images, Method, Questions, still
 from segue.errors import InputError
 
 SUFFIXES = (".nii.gz", ".nii", ".png")
+AS_HYPHENS = str.maketrans("@:", "--")
 
 
 def answer_name(id: str, variable: str) -> str:
@@ -26,7 +27,7 @@ def answer_name(id: str, variable: str) -> str:
     >>> answer_name("case_07", "lumen@mid")
     'case_07__lumen-mid'
     """
-    return f"{file_stem(id)}__{variable.replace('@', '-')}"
+    return f"{file_stem(id)}__{variable.translate(AS_HYPHENS)}"
 
 
 def file_stem(id: str) -> str:

@@ -13,10 +13,11 @@ class Facts(NamedTuple):
 
     Attributes:
         image: x, scaled to the networks' range.
-        pa: parents, in their units: measured areas first, then covariates.
+        pa: parents, in their units: what is measured first, then covariates.
         weights: regions of the measured variables. They stay fixed while the image changes.
         pixel_area: area of a pixel, in the areas' unit.
-        by_ensemble: the measured areas by further segmentors; None where nobody has measured with them.
+        by_ensemble: what further segmentors measure; None where nobody has measured with them.
+        spacing: of the pixels along each axis, in the lengths' unit; None where pixels are as long along every axis.
 
     >>> import torch
     >>> facts = Facts(torch.zeros(3, 1, 4, 4), torch.rand(3, 2), torch.ones(3, 2, 4, 4), torch.ones(3))
@@ -29,12 +30,11 @@ class Facts(NamedTuple):
     weights: Float[Tensor, "batch measured *space"]
     pixel_area: Float[Tensor, " batch"]
     by_ensemble: Float[Tensor, "batch member measured"] | None = None
+    spacing: Float[Tensor, "batch dims"] | None = None
 
     def rows(self, index: Int[Tensor, " row"]) -> "Facts":
         """The facts of some images, repeats allowed."""
-        known = self.by_ensemble
-        rows = Facts(*(part[index] for part in self[:4]))
-        return rows if known is None else rows._replace(by_ensemble=known[index])
+        return Facts(*(None if part is None else part[index] for part in self))  # type: ignore[arg-type]
 
     @property
     def measured(self) -> int:

@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from segue.anatomy import Variables, measure, paint
+from segue.anatomy import Variables, paint
+from segue.causal.facts import Facts
 
 __all__ = ["Parents", "SoftMasks"]
 
@@ -27,7 +28,7 @@ class SoftMasks(Protocol):
 
 
 class Factual(NamedTuple):
-    """An image measured: areas in the cohort's unit, and the frames that fix its regions while it changes."""
+    """An image measured: areas and whatever else, and the frames that fix its regions while it changes."""
 
     areas: Float[Tensor, "batch measured"]
     frames: Float[Tensor, "batch params"]
@@ -72,15 +73,35 @@ class Parents(nn.Module):
         self.sd.copy_(parents.std(0).clamp_min(1e-6))
         return self
 
-    def factual(self, image: Float[Tensor, "batch channel *space"], pixel_area: Float[Tensor, " batch"]) -> Factual:
+    def factual(
+        self,
+        image: Float[Tensor, "batch channel *space"],
+        pixel_area: Float[Tensor, " batch"],
+        spacing: Float[Tensor, "batch dims"] | None = None,
+    ) -> Factual:
         """Measure a factual image; its frames come from the same soft masks."""
-        return self.read(self.segmentor.soft(image), pixel_area)
+        return self.read(self.segmentor.soft(image), image, pixel_area, spacing)
 
-    def read(self, soft: Float[Tensor, "batch structure *space"], pixel_area: Float[Tensor, " batch"]) -> Factual:
-        """Measure the soft masks of a factual image."""
+    def read(
+        self,
+        soft: Float[Tensor, "batch structure *space"],
+        image: Float[Tensor, "batch channel *space"],
+        pixel_area: Float[Tensor, " batch"],
+        spacing: Float[Tensor, "batch dims"] | None = None,
+    ) -> Factual:
+        """Measure a factual image in the soft masks given."""
         frames = self.variables.frames(soft)
         weights = self.variables.weights(frames, tuple(soft.shape[2:]))
-        return Factual(measure(soft, weights, self.structure_of, pixel_area), frames)
+        return Factual(self.variables.measure(soft, image, weights, pixel_area, spacing), frames)
+
+    def measure(
+        self,
+        soft: Float[Tensor, "batch structure *space"],
+        image: Float[Tensor, "batch channel *space"],
+        facts: Facts,
+    ) -> Float[Tensor, "batch measured"]:
+        """What is measured on an image with these soft masks, in the fixed regions of the facts."""
+        return self.variables.measure(soft, image, facts.weights, facts.pixel_area, facts.spacing)
 
     def weights(self, frames: Tensor, size: tuple[int, ...]) -> Float[Tensor, "batch measured *space"]:
         """The region weights of every measured variable."""
@@ -92,13 +113,7 @@ class Parents(nn.Module):
     def context_channels(self, conditioning: Conditioning) -> int:
         """Channels of `context`."""
         covariates = len(self.names) - len(self.variables.names)
-        areas = len(self.structure_channels) if conditioning == "map" else len(self.variables.names)
-        return areas + covariates
-
-    @property
-    def structure_channels(self) -> list[int]:
-        """The structures that have variables."""
-        return sorted(set(self.variables.structure_of.tolist()))
+        return covariates + (self.variables.channels if conditioning == "map" else len(self.variables.names))
 
     def context(
         self,
@@ -106,12 +121,15 @@ class Parents(nn.Module):
         weights: Float[Tensor, "batch measured *space"],
         conditioning: Conditioning,
     ) -> Float[Tensor, "batch context *space"]:
-        """The parents' image: standardised areas painted on their regions, or broadcast; covariates broadcast."""
+        """The parents' image: standardised values painted on their regions, or broadcast; covariates broadcast.
+
+        A map has one channel for each measurement of a structure, which its regions share.
+        """
         standard = self.standardise(parents)
         count = len(self.variables.names)
         space = weights.shape[2:]
         spread = standard.reshape(*standard.shape, *[1] * len(space)).expand(-1, -1, *space)
         if conditioning == "broadcast":
             return spread
-        painted = paint(standard[:, :count], weights, self.structure_of, len(self.variables.structures))
-        return torch.cat([painted[:, self.structure_channels], spread[:, count:]], dim=1)
+        painted = paint(standard[:, :count], weights, self.variables.channel_of, self.variables.channels)
+        return torch.cat([painted, spread[:, count:]], dim=1)

@@ -8,12 +8,14 @@ import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from segue.anatomy import measurement_of
 from segue.causal.scm import SCM
 from segue.errors import InputError, nearest
 from segue.text import shortened
@@ -73,6 +75,8 @@ class Intervention:
     def parse(cls, name: str, text: float | int | str) -> "Intervention":
         """Read `4.2` (absolute, in the variable's unit), `"+20%"`, `"-1.5sd"`, or `"q0.9"` (a quantile).
 
+        Of a measurement that is a share, such as `stenosis`, a percentage without a sign is the value: `"70%"` is 0.7.
+
         Raises:
             InputError: it is none of these, or not finite; or a percentage without a sign, which may be meant as the
                 change or as what is left.
@@ -81,7 +85,10 @@ class Intervention:
         for kind, pattern in PATTERNS.items():
             if found := pattern.match(written):
                 amount = float(found.group(1))
-                if kind == "percent" and amount and math.isfinite(amount) and found.group(1)[0] not in "+-":
+                signed = found.group(1)[0] in "+-"
+                if kind == "percent" and not signed and "@" in name and measurement_of(name).dimension == "share":
+                    kind, amount = "value", amount / 100
+                if kind == "percent" and amount and math.isfinite(amount) and not signed:
                     given = f"a change ('+{amount:g}%'), or what is left ('{amount - 100:+g}%')"
                     raise InputError(f"do({shortened(name)} = {written!r}): which is meant? give {given}")
                 if math.isfinite(amount) and (kind != "quantile" or 0 <= amount <= 1):
@@ -111,7 +118,7 @@ class ParentSpace:
 
     Attributes:
         names: of all variables, the measured ones first, then covariates.
-        measured: how many are measured on the image (areas, which are never negative).
+        measured: how many are measured on the image (areas, which are never negative, and other measurements).
         sd: in training. marginal: training values, sorted by variable.
         scm: the causal model of the variables; None where the study has no graph.
         correlation: of the training values in rank space (see `segue.causal.support`); None where it is not known.
@@ -127,6 +134,12 @@ class ParentSpace:
     marginal: Float[Tensor, "sample variable"]
     scm: SCM | None = None
     correlation: Float[Tensor, "variable variable"] | None = None
+
+    @cached_property
+    def least(self) -> Float[Tensor, " variable"]:
+        """The smallest value that each variable can have; -inf of covariates."""
+        known = [measurement_of(name).least for name in self.areas]
+        return torch.tensor([*known, *[-math.inf] * len(self.covariates)])
 
     @property
     def areas(self) -> tuple[str, ...]:
@@ -159,8 +172,7 @@ class ParentSpace:
         Raises:
             InputError: unknown variable, malformed request, or a level that a categorical variable does not have.
         """
-        asked = self.asked(name, text, pa)
-        return asked.clamp_min(0) if self.index(name) < self.measured else asked
+        return self.asked(name, text, pa).clamp_min(float(self.least[self.index(name)]))
 
     def asked(
         self, name: str, text: float | int | str, pa: Float[Tensor, "batch variable"]
@@ -192,8 +204,8 @@ class ParentSpace:
         return found
 
     def bounded(self, pa: Float[Tensor, "batch variable"]) -> Float[Tensor, "batch variable"]:
-        """Areas clamped at 0."""
-        return torch.cat([pa[:, : self.measured].clamp_min(0), pa[:, self.measured :]], dim=1)
+        """Areas clamped at 0, and other measurements at the smallest value that they can have."""
+        return pa.maximum(self.least.to(pa))
 
 
 def resolve(

@@ -35,18 +35,22 @@ def variables_command(rest: list[str]) -> None:
         table.add_column("causes")
     for name, one in listed.items():
         numbers = [in_digits(one[key]) for key in (*LEVELS_SHOWN, "sd")]
-        table.add_row(name, *numbers, *([", ".join(one["causes"])] if model.scm is not None else []))
+        causes = [", ".join(one["causes"])] if model.scm is not None else []
+        other = f" ({one['unit']})" if one["unit"] not in (model.grid.unit, "") else ""  # of lengths
+        table.add_row(name + other, *numbers, *causes)
     Console(markup=False).print(table)
 
 
 def listed_variables(model: "Model") -> dict[str, dict[str, Any]]:
     """By variable: unit, range, quantiles and sd in the training images, and causes in the graph."""
+    from segue.anatomy import variable_unit
+
     listed = {}
     for i, name in enumerate(model.variables):
         low, high = model.space.training_range(name)
         levels = {key: float(model.space.marginal[:, i].quantile(q)) for key, q in LEVELS_SHOWN.items()}
         listed[name] = {
-            "unit": model.grid.unit if i < model.space.measured else "",
+            "unit": variable_unit(name, model.grid.unit),
             "smallest": low,
             **levels,
             "largest": high,

@@ -30,6 +30,7 @@ class Grid:
         unit: of an area or volume: mm2, mm3, or px where no spacing is known.
         pixel_area: of one pixel in `unit`, where all training images agree; else None.
         marks: what the scanner draws on every image; None where it draws nothing.
+        spacing: of the pixels, likewise; None where it is not known, and then pixels are as long along every axis.
 
     >>> from segue.cohort.intensity import make_intensity
     >>> grid = Grid((4, 8), intensity=Intensity((0.0, 255.0)), unit="mm2", pixel_area=None)
@@ -50,6 +51,7 @@ class Grid:
     pixel_area: float | None = 1.0
     axes: str | None = None
     marks: Marks | None = None
+    spacing: Spacing = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -118,6 +120,27 @@ class Grid:
     def areas(self, spacing: Spacing | Sequence[Spacing], batch: int) -> Float[Tensor, " batch"]:
         """`area` of each image of a batch, whose spacing is one for all or one an image."""
         return torch.tensor([self.area(one) for one in self.spacings(spacing, batch)])
+
+    def sides(self, spacing: Spacing) -> tuple[float, ...]:
+        """The sides of a pixel of an image with this spacing, in mm, or 1 where areas are in px.
+
+        Raises:
+            InputError: as of `area`.
+
+        >>> Grid((4, 8), unit="mm2", pixel_area=0.25).sides(None), Grid((4, 8)).sides((0.5, 0.25))
+        ((0.5, 0.5), (1.0, 1.0))
+        """
+        area, dims = self.area(spacing), len(self.size)
+        if self.unit == "px":
+            return (1.0,) * dims
+        return spacing or self.spacing or (area ** (1 / dims),) * dims
+
+    def pixels_of(
+        self, spacing: Spacing | Sequence[Spacing], batch: int
+    ) -> tuple[Float[Tensor, " batch"], Float[Tensor, "batch dims"]]:
+        """Area and sides of a pixel of each image of a batch."""
+        each = self.spacings(spacing, batch)
+        return torch.tensor([self.area(one) for one in each]), torch.tensor([self.sides(one) for one in each])
 
     def spacings(self, spacing: Spacing | Sequence[Spacing], batch: int) -> tuple[Spacing, ...]:
         """The spacing of each image of a batch.

@@ -145,6 +145,11 @@ class Store:
         area = np.ones(len(self)) if self.unit == "px" else self._spacing.prod(axis=1)
         return torch.from_numpy(area.astype(np.float32))
 
+    def spacing(self) -> Float[Tensor, "images dims"]:
+        """Size of a pixel of each image along each axis, in mm, or 1 where areas are in px."""
+        mm = np.ones_like(self._spacing) if self.unit == "px" else self._spacing
+        return torch.from_numpy(mm.astype(np.float32))
+
     def _take(self, name: str, indices: Int[np.ndarray, " batch"]) -> np.ndarray:
         """Rows of an array, in the order of the indices."""
         array = self._arrays[name]

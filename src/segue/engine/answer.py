@@ -14,7 +14,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from segue.anatomy import measure
 from segue.causal.facts import Facts
 from segue.causal.request import Request
 from segue.cohort.case import Case
@@ -140,7 +139,7 @@ def infer_images(model: "Model", inputs: Inputs, *, particles: int = 1) -> Abduc
     """
     window, facts, soft = measure_images(model, inputs)
     masks = [member.soft(facts.image) for member in ensemble_of(model)]
-    facts = facts._replace(by_ensemble=areas_of_each(model.parents, masks, facts).transpose(0, 1))
+    facts = facts._replace(by_ensemble=areas_of_each(model.parents, masks, facts, facts.image).transpose(0, 1))
     mean = torch.stack(masks).mean(0) if masks else None
     posteriors = abduct(model.mechanism, facts, particles=particles)
     return Abducted(inputs.raw, window, facts, soft, mean, posteriors, [()] * len(soft))
@@ -159,9 +158,10 @@ def measure_images(model: "Model", inputs: Inputs) -> MeasuredImages:
     window = model.grid.window(inputs.raw)
     x = model.grid.scale(inputs.raw, window)
     soft = model.parents.segmentor.soft(x)
-    measured, frames = model.parents.read(soft, inputs.pixel_area)
+    measured, frames = model.parents.read(soft, x, inputs.pixel_area, inputs.spacing)
     weights = model.parents.weights(frames, model.grid.size)
-    facts = Facts(x, torch.cat([measured, inputs.covariates], dim=1), weights, inputs.pixel_area)
+    pa = torch.cat([measured, inputs.covariates], dim=1)
+    facts = Facts(x, pa, weights, inputs.pixel_area, spacing=inputs.spacing)
     return MeasuredImages(window, facts, soft)
 
 
@@ -203,7 +203,7 @@ def draw_answers(
         found, null = mean_of(draws), is_null(facts, target)
         image = unless_null(null, facts.image, found.image)
         soft = model.parents.segmentor.soft(image)
-        achieved = measure(soft, facts.weights, model.parents.structure_of, facts.pixel_area)
+        achieved = model.parents.measure(soft, image, facts)
         raw = torch.where(image == facts.image, known.raw[i], model.grid.unscale(image, known.window[i]))
         answered = Predicted(finite_image(raw), image, soft, achieved, (), found.displacement)
         yield Drawn(i, facts, part, answered, [one.image for one in draws])

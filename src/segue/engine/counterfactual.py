@@ -11,6 +11,7 @@ import polars as pl
 from jaxtyping import Float
 from torch import Tensor
 
+from segue.anatomy import variable_unit
 from segue.cohort.grid import Grid, Spacing
 from segue.cohort.io.dicom_answer import DicomAnswer
 from segue.cohort.origin import Origin
@@ -104,7 +105,7 @@ class Counterfactual:
         return {
             "image": image,
             "variable": name,
-            "unit": self.unit if name in self.achieved else "",
+            "unit": variable_unit(name, self.unit),
             "factual": float(self.factual[name][image]),
             "requested": float(self.requested[name][image]),
             "achieved": float(self.achieved[name][image]) if name in self.achieved else None,

@@ -92,7 +92,9 @@ class InputCheck:
         if not chosen:
             return None
         facts = known.facts.rows(torch.full((len(chosen),), row, device=raw.device))
-        inputs = Inputs(torch.cat([images[i] for i in chosen]), facts.pixel_area, facts.pa[:, facts.measured :])
+        assert facts.spacing is not None, "the engine knows the sides of its pixels"
+        given = facts.pa[:, facts.measured :]
+        inputs = Inputs(torch.cat([images[i] for i in chosen]), facts.pixel_area, given, facts.spacing)
         passes = self.worst(self.statistics(infer_images(self.model, inputs))) <= 1
         return next((said[i] for i, good in zip(chosen, passes.tolist(), strict=True) if good), None)
 

@@ -25,6 +25,7 @@ class Inputs(NamedTuple):
 
     Attributes:
         raw: in the source's units. pixel_area: in the areas' unit. covariates: factual values.
+        spacing: of the pixels along each axis, in the lengths' unit.
 
     >>> import segue
     >>> model = segue.load("coronary-phantom")
@@ -36,6 +37,7 @@ class Inputs(NamedTuple):
     raw: Float[Tensor, "batch channel *space"]
     pixel_area: Float[Tensor, " batch"]
     covariates: Float[Tensor, "batch covariate"]
+    spacing: Float[Tensor, "batch dims"]
 
     def split(self, length: int) -> Iterator["Inputs"]:
         """Batches of at most `length` images."""
@@ -65,8 +67,8 @@ def check_inputs(
     segue.errors.InputError: images have shape (1, 1, 8, 8): give (batch, 1, 48, 144), one image at least; ...
     """
     raw = model.grid.check(images).to(model.device)
-    area = model.grid.areas(spacing, len(raw)).to(raw)
-    return Inputs(raw, area, covariate_columns(model, covariates or {}, len(raw)).to(raw))
+    area, sizes = (given.to(raw) for given in model.grid.pixels_of(spacing, len(raw)))
+    return Inputs(raw, area, covariate_columns(model, covariates or {}, len(raw)).to(raw), sizes)
 
 
 def inputs_of(model: "Model", cases: Sequence[Case]) -> Inputs:

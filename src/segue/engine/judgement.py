@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from segue.anatomy import measurement_of, variable_unit
 from segue.anatomy.reach import FAR, reach
 from segue.causal.facts import Facts
 from segue.causal.support import QUANTILE, unusual
@@ -141,9 +142,11 @@ def reached_by(
         judged = members[:1] if mean is None else [members[0], mean]
         met = all(is_met(factual, wanted, value, sd=sd) for value in judged)
         error = 0.0 if (usual := usual_answers_of(model)) is None else float(usual.error[v])
-        spans = achieved_interval(members, draws), achieved_interval(members, draws, error)
+        least = float(model.space.least[v])
+        spans = achieved_interval(members, draws, least=least), achieved_interval(members, draws, error, least=least)
         share = share_of(factual, wanted, members[0])
-        entries.append((v, Reached(name, model.grid.unit, factual, wanted, members[0], mean, *spans, share, met)))
+        unit = variable_unit(name, model.grid.unit)
+        entries.append((v, Reached(name, unit, factual, wanted, members[0], mean, *spans, share, met)))
     return entries
 
 
@@ -159,10 +162,11 @@ def request_doubts(model: "Model", asked: Tensor, requested: Tensor, changed: Te
     doubts = []
     for v, name in enumerate(model.variables):
         low, high = model.space.training_range(name)
-        unit = f" {model.grid.unit}" if v < model.space.measured else ""
+        unit = f" {named}" if (named := variable_unit(name, model.grid.unit)) else ""
         value, raw = float(requested[v]), float(asked[v])
         if raw < value:
-            text = f"{name} was asked to be {in_digits(raw)}{unit}; no area is below 0, so it was set to 0"
+            what = f"no {measurement_of(name).dimension} is below {value:g}, so it was set to {value:g}"
+            text = f"{name} was asked to be {in_digits(raw)}{unit}; {what}"
             doubts.append(Doubt("request", f"{text}; ask for a smaller change"))
         if bool(changed[v]) and not low <= value <= high:
             seen = f"{span((low, high))}{unit}"
@@ -184,7 +188,8 @@ def result_doubts(one: Reached, sd: float) -> list[Doubt]:
         text = f"the change asked of {one.variable} is below the measurement error ({one.say(AREA_ERROR * sd)})"
         doubts.append(Doubt("uncertain", f"{text}; ask for a larger change"))
     elif one.spread is not None and one.spread[0] <= one.factual <= one.spread[1]:
-        text = f"what {one.variable} achieved ({span(one.spread)} {one.unit}) may be its factual value"
+        ends = f"{span(one.spread)} {one.unit}".rstrip()
+        text = f"what {one.variable} achieved ({ends}) may be its factual value"
         doubts.append(Doubt("uncertain", f"{text}; ask for a larger change"))
     return doubts
 

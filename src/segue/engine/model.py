@@ -222,8 +222,8 @@ class Model:
         torch.Size([2])
         """
         raw = self.grid.check(images).to(self.device)
-        area = self.grid.areas(spacing, len(raw)).to(raw)
-        inputs = Inputs(raw, area, raw.new_zeros(len(raw), 0))
+        area, sizes = (given.to(raw) for given in self.grid.pixels_of(spacing, len(raw)))
+        inputs = Inputs(raw, area, raw.new_zeros(len(raw), 0), sizes)
         parts = [measure_images(self, one).facts.pa for one in inputs.split(batch_length(self))]
         return self.by_name(torch.cat(parts))
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from jaxtyping import Float
 from torch import Tensor
 
+from segue.anatomy import measurement_of, variable_unit
 from segue.cohort.grid import Grid
 from segue.engine.image_statistics import AREA, POSE
 from segue.engine.mends import lies_in
@@ -107,8 +108,10 @@ def said_of_area(variable: str, value: float, usual: tuple[float, float, float],
     """
     parents, column = model.parents, model.variables.index(variable)
     mean, sd = parents.mean[column].item(), parents.sd[column].item()
-    area, low, high = (max(0.0, mean + sd * one) for one in (value, usual[0], usual[2]))
+    least, named = measurement_of(variable).least, variable_unit(variable, model.grid.unit)
+    area, low, high = (max(least, mean + sd * one) for one in (value, usual[0], usual[2]))
+    unit = f" {named}" if named else ""
     return (
-        f"the guide measures {variable} as {area:,.4g} {model.grid.unit}, and {low:,.4g} to {high:,.4g} in training "
+        f"the guide measures {variable} as {area:,.4g}{unit}, and {low:,.4g} to {high:,.4g} in training "
         "images: check that the image shows the same anatomy in the same field of view"
     )

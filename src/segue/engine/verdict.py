@@ -79,7 +79,7 @@ class Reached:
 
     def say(self, value: float) -> str:
         """A value with its unit."""
-        return f"{in_digits(value)} {self.unit}"
+        return f"{in_digits(value)} {self.unit}".rstrip()
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ def is_met(factual: float, requested: float, achieved: float, *, sd: float) -> b
 
 
 def achieved_interval(
-    members: Sequence[float], draws: Sequence[float], error: float = 0.0
+    members: Sequence[float], draws: Sequence[float], error: float = 0.0, *, least: float = 0.0
 ) -> tuple[float, float] | None:
     """An interval for what was achieved; None where nothing says how certain it is.
 
@@ -170,7 +170,7 @@ def achieved_interval(
 
     Args:
         members: achieved by the guide and each ensemble member. draws: by the guide, on each posterior sample's answer.
-        error: of the guide's areas against masks, root mean square.
+        error: of the guide's areas against masks, root mean square. least: the smallest value that can be.
 
     >>> achieved_interval([9.0, 10.0, 11.0], [])
     (5.03..., 14.96...)
@@ -184,7 +184,7 @@ def achieved_interval(
     if not halves:
         return None
     centre, half = sum(members) / len(members), math.hypot(*halves)
-    return max(centre - half, 0.0), centre + half
+    return max(centre - half, least), centre + half
 
 
 def half_width(values: Sequence[float]) -> float:

@@ -76,13 +76,13 @@ def translated(asked: Asked, parents: Parents) -> Asked:
     >>> torch.allclose(put.values - put.facts.pa, torch.ones(1, 9), atol=1e-3)
     True
     """
-    image, pa, pixel_area = asked.facts.image, asked.facts.pa, asked.facts.pixel_area
-    areas, frames = parents.factual(image, pixel_area)
+    image, pa, pixel_area, spacing = asked.facts.image, asked.facts.pa, asked.facts.pixel_area, asked.facts.spacing
+    areas, frames = parents.factual(image, pixel_area, spacing)
     before, given = pa.split([areas.shape[1], pa.shape[1] - areas.shape[1]], dim=1)
     weights = parents.weights(frames, tuple(image.shape[2:]))
     return asked._replace(
-        facts=Facts(image, torch.cat([areas, given], dim=1), weights, pixel_area),
-        values=(areas + asked.values - before).clamp_min(0),
+        facts=Facts(image, torch.cat([areas, given], dim=1), weights, pixel_area, spacing=spacing),
+        values=(areas + asked.values - before).maximum(parents.variables.least.to(areas)),
     )
 
 

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from segue.anatomy import hard, measure
+from segue.anatomy import hard
 from segue.anatomy.reach import far_change
 from segue.causal.facts import Facts
 from segue.causal.parents import Parents, SoftMasks
@@ -33,6 +33,7 @@ def effect_rows(
     """
     facts, names = asked.facts, parents.variables.names
     before = judge.soft(facts.image)
+    measured_before = parents.measure(before, facts.image, facts)
     parts = []
     for v, (image, displacement) in enumerate(answers):
         after, structure = judge.soft(image), int(parents.structure_of[v])
@@ -40,7 +41,7 @@ def effect_rows(
         columns = {
             "requested": asked.values[:, v],
             "guide": areas_by(parents.segmentor, facts, image, parents)[:, v],
-            **moved_columns(asked, v, parents, areas_of(before, facts, parents), areas_of(after, facts, parents)),
+            **moved_columns(asked, v, parents, measured_before, parents.measure(after, image, facts)),
             **change(facts.image, image, facts.weights[:, v]),
             "far": far_change(facts.image, image, *outlined),
             **({} if displacement is None else {"folding": folded(displacement)}),
@@ -91,12 +92,7 @@ def areas_by(
     segmentor: SoftMasks, facts: Facts, image: Tensor, parents: Parents
 ) -> Float[Tensor, "batch measured"]:
     """What a segmentor measures on an image in the regions of the facts."""
-    return areas_of(segmentor.soft(image), facts, parents)
-
-
-def areas_of(soft: Float[Tensor, "batch structure *space"], facts: Facts, parents: Parents) -> Tensor:
-    """Areas (batch, measured) of soft masks in the regions of the facts."""
-    return measure(soft, facts.weights, parents.structure_of, facts.pixel_area)
+    return parents.measure(segmentor.soft(image), image, facts)
 
 
 def change(

@@ -8,7 +8,7 @@ import torch
 from monai.metrics import compute_dice
 from torch import Tensor
 
-from segue.anatomy import hard, measure
+from segue.anatomy import hard
 from segue.causal.parents import Parents, SoftMasks
 
 
@@ -25,18 +25,20 @@ def measurement_error(
 
     Args:
         segmentor: whose error. parents: the study's variables, with the guide.
-        batches: image (batch, channel, *space), fractions (batch, structure, *space), pixel_area (batch,).
+        batches: image (batch, channel, *space), fractions (batch, structure, *space), pixel_area (batch,),
+            and perhaps spacing (batch, dims).
     """
     # MONAI's class DiceMetric would wait for all processes; only the main process is here
     dice, errors, truths = [], [], []
     for batch in batches:
-        image, fractions, pixel_area = batch["image"], batch["fractions"], batch["pixel_area"]
+        image, fractions = batch["image"], batch["fractions"]
+        pixels = batch["pixel_area"], batch.get("spacing")
         soft, size = segmentor.soft(image), tuple(image.shape[2:])
         dice.append(compute_dice(hard(soft), hard(fractions), include_background=False, ignore_empty=True))
-        regions = parents.weights(parents.factual(image, pixel_area).frames, size)
-        truth = parents.read(fractions, pixel_area).areas
+        regions = parents.weights(parents.factual(image, *pixels).frames, size)
+        truth = parents.read(fractions, image, *pixels).areas
         truths.append(truth)
-        errors.append((measure(soft, regions, parents.structure_of, pixel_area) - truth).abs())
+        errors.append((parents.variables.measure(soft, image, regions, *pixels) - truth).abs())
     by_structure = torch.cat(dice).nanmean(0).tolist()  # NaN if no image has the structure
     error = torch.cat(errors).mean(0)
     error_sd = error / parents.sd[: len(error)]

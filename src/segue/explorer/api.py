@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from segue.anatomy import variable_unit
 from segue.cohort.io import split_suffix
 from segue.errors import InputError
 from segue.explorer import download, upload
@@ -100,10 +101,9 @@ class Endpoints:
 def catalogue(explored: Explored) -> JSON:
     """The model's variables and methods."""
     model = explored.first
-    names = model.space.areas
     listed = {
         name: {
-            "unit": model.grid.unit if name in names else "",
+            "unit": variable_unit(name, model.grid.unit),
             "training": training_range(model, i),
             "sd": float(model.parents.sd[i]),
         }

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from segue.anatomy import variable_unit
 from segue.causal.request import Do, Request
 from segue.cohort.case import Case
 from segue.engine.answer import Abducted, Drawn, draw_answers, predict_all, with_verdicts
@@ -239,7 +240,7 @@ def sweep(
     return Sweep(
         variable=variable,
         method=method,
-        unit=model.grid.unit,
+        unit=variable_unit(variable, model.grid.unit),
         requested=model.space.bounded(targets)[:, place].tolist(),
         guide=found.achieved[:, place].tolist(),
         judge=None if by_judge is None else by_judge[:, place].tolist(),

@@ -12,7 +12,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from segue.anatomy import measure
 from segue.cohort.case import Case
 from segue.cohort.grid import Grid
 from segue.cohort.placement import scaled_axes
@@ -87,11 +86,11 @@ class Explored:
 
     def judged(self, known: Abducted, images: Tensor) -> Float[Tensor, "batch measured"] | None:
         """What the judge measures on images of one case, in its fixed regions; None without a judge."""
-        return None if self.judge is None else self._areas(known, self.judge.soft(images))
+        return None if self.judge is None else self._areas(known, self.judge.soft(images), images)
 
     def judged_factual(self, known: Abducted, case: Case) -> Float[Tensor, "1 measured"] | None:
         """The same on the case's own image, which the judge sees once, whatever is asked of it later."""
-        return None if self.judge is None else self._areas(known, self._judged(case.image.tobytes()))
+        return None if self.judge is None else self._areas(known, self._judged(case.image.tobytes()), known.facts.image)
 
     @torch.inference_mode()
     def _judge(self, image: bytes) -> Float[Tensor, "1 structure *space"]:
@@ -100,9 +99,11 @@ class Explored:
         raw = torch.frombuffer(bytearray(image), dtype=torch.float32).reshape(1, *model.grid.shape)
         return self.judge.soft(model.grid.scale(raw.to(model.device)))
 
-    def _areas(self, known: Abducted, soft: Float[Tensor, "batch structure *space"]) -> Float[Tensor, "batch measured"]:
+    def _areas(
+        self, known: Abducted, soft: Float[Tensor, "batch structure *space"], images: Tensor
+    ) -> Float[Tensor, "batch measured"]:
         facts = known.facts.rows(torch.zeros(len(soft), dtype=torch.long, device=soft.device))
-        return measure(soft, facts.weights, self.first.parents.structure_of, facts.pixel_area)
+        return self.first.parents.measure(soft, images, facts)
 
     def forget(self) -> None:
         """Drop what was inferred of images, whoever asked for it."""

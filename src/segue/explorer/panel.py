@@ -2,9 +2,11 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from segue.anatomy import measurement_of, variable_unit
 from segue.causal.request import Intervention
 from segue.cohort.grid import Grid
 from segue.engine.asked import possible
@@ -55,25 +57,25 @@ def sliders(model: Model, factual: Mapping[str, float], pixel_area: float) -> li
     """One slider for each variable, covariates last."""
     found = []
     for i, name in enumerate(model.variables):
-        measured = i < len(model.parents.variables)
         low, high = training_range(model, i)
         margin = 0.25 * max(high - low, float(model.parents.sd[i]))
         start = factual[name]
-        bottom = 0.0 if measured else min(low - margin, start)
-        top = max(high + margin, start + margin)
+        bottom = max(min(low - margin, start), least) if (least := floor_of(name)) else 0.0
+        allowed = possible(model, name, pixel_area)
+        top = min(max(high + margin, start + margin), allowed[1])
         step = 10.0 ** math.floor(math.log10((top - bottom) / 100))
         found.append(
             Slider(
                 name=name,
                 label=title(name),
-                part=in_words(name.partition("@")[2] or name),
-                unit=typeset_unit(model.grid.unit) if measured else "",
+                part=in_words((name.partition("@")[2] or name).replace(":", ", ")),
+                unit=typeset_unit(variable_unit(name, model.grid.unit)),
                 start=round(start, digits(step)),
                 low=math.floor(bottom / step) * step,
                 high=math.ceil(top / step) * step,
                 step=step,
                 trained=(low, high),
-                possible=possible(model, name, pixel_area),
+                possible=allowed,
             )
         )
     return found
@@ -130,8 +132,13 @@ def digits(step: float) -> int:
 
 
 def title(name: str) -> str:
-    """`calcified_plaque@mid` as "calcified plaque, mid"."""
-    return ", ".join(in_words(part) for part in name.split("@"))
+    """`calcified_plaque@mid` as "calcified plaque, mid", `lumen@mid:stenosis` as "lumen, mid, stenosis"."""
+    return ", ".join(in_words(part) for part in re.split("[@:]", name))
+
+
+def floor_of(name: str) -> float:
+    """The smallest value of a variable; -inf of covariates."""
+    return measurement_of(name).least if "@" in name else -math.inf
 
 
 def unit_in_words(grid: Grid) -> str:

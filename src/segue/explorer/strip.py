@@ -1,6 +1,7 @@
 """Sweeps as strips of frames, a curve of achieved against requested values, and animated GIFs."""
 
 import io
+import re
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -44,7 +45,7 @@ def frames_of(swept: Sweep) -> dict[str, object]:
             (data_uri(png(frame)), in_digits(value)) for frame, value in zip(frames, swept.requested, strict=True)
         ],
         "gif": data_uri(gif(frames), "image/gif"),
-        "name": f"{swept.variable.replace('@', '_')}_{swept.method}.gif",
+        "name": f"{re.sub('[@:]', '_', swept.variable)}_{swept.method}.gif",
     }
 
 
@@ -62,7 +63,8 @@ def curve(swept: list[Sweep]) -> bytes:
         if one.judge is not None:
             axes.plot(one.requested, one.judge, color=colour, marker="s", ms=3.5, ls="--", label=f"{name}judge")
     axes.axvline(first.factual, color=INK, lw=0.8, label="measured")
-    axes.set(xlabel=f"requested ({unit})", ylabel=f"achieved ({unit})")
+    suffix = f" ({unit})" if unit else ""
+    axes.set(xlabel=f"requested{suffix}", ylabel=f"achieved{suffix}")
     axes.legend(fontsize=8, frameon=False)
     stream = io.BytesIO()
     figure.savefig(stream, format="svg")

@@ -33,6 +33,7 @@ from segue.report.segmentors import segmentor_sections
 from segue.report.table import markdown, pipe_table, section_table
 from segue.report.verdict_text import standing_of, verdict_text
 from segue.sealed import as_written, read_json
+from segue.study.derived import names_of
 from segue.study.schema import Study
 from segue.text import typeset_unit
 
@@ -75,8 +76,7 @@ def contents_of(tensors: Path, study: Study) -> dict[str, Any]:
     with safe_open(tensors, "pt") as opened:
         sizes = {name: opened.get_slice(name).get_shape() for name in opened.keys()}  # noqa: SIM118  # not a mapping
         marginal, sd = opened.get_tensor("marginal"), opened.get_tensor("sd").tolist()
-    names = [f"{s}@{r}" for s, part in study.variables.items() for r in study.partitions[part]["regions"]]
-    names += study.cohort.covariates
+    names = names_of(study)
     medians = dict(zip(names, marginal.quantile(0.5, dim=0).tolist(), strict=True))
     given = {name: round(medians[name], 2) for name in study.cohort.covariates}
     levels = {f"{q:.0%}": marginal.quantile(q, dim=0).tolist() for q in (0.05, 0.5, 0.95)}

@@ -148,6 +148,7 @@ def settings_of(trained: Trained, model: Model) -> dict[str, Any]:
         "axes": grid.axes,
         "structures": list(model.structures),
         "variables": study.variables,
+        **({"measures": study.measures, "spacing": grid.spacing} if study.measures else {}),
         "covariates": list(study.cohort.covariates),
         "conditioning": recipe.conditioning,
         "mechanism": recipe.kind,

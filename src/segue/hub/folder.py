@@ -79,6 +79,7 @@ def assembled(
         pixel_area=settings["pixel_area"],
         axes=settings.get("axes"),  # older folders have no such entry
         marks=marks_in(folder, settings),
+        spacing=None if (spacing := settings.get("spacing")) is None else tuple(spacing),
     )
     typical = Typical.of(under(tensors, INPUTS))
     known = {key: tensors.get(key) for key in ("examples", "correlation")}  # older folders have no correlation
@@ -108,6 +109,7 @@ def build(folder: Path, settings: Mapping[str, Any], tensors: dict[str, Tensor])
         variables=Variables(
             structures=tuple(settings["structures"]),
             partitions={structure: made[name] for structure, name in settings["variables"].items()},
+            measures=settings.get("measures"),
         ),
         covariates=tuple(settings["covariates"]),
     )

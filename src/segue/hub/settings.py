@@ -44,6 +44,11 @@ def is_area(value: Any) -> bool:
     return value is None or (is_number(0, 1_000_000)(value) and value > 0)
 
 
+def is_spacing(value: Any) -> bool:
+    sides = isinstance(value, list) and len(value) in (2, 3) and all(map(is_area, value)) and None not in value
+    return value is None or sides
+
+
 def is_intensity(value: Any) -> bool:
     return isinstance(value, list | dict) and 0 < len(value) <= 8
 
@@ -74,6 +79,8 @@ LATER: dict[str, tuple[Callable[[Any], bool], str]] = {
     "deformation": (is_mapping, "a mapping"),
     "blur": (is_number(0, 100), "0 to 100"),
     "corrections": (is_count(0, 100), "0 to 100"),
+    "measures": (is_mapping, "a mapping"),
+    "spacing": (is_spacing, "two or three lengths or null"),
 }
 """Entries that older folders do not have."""
 

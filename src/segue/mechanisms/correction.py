@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from segue.anatomy import elsewhere, measure
+from segue.anatomy import elsewhere
 from segue.causal.facts import Facts
 from segue.causal.parents import Parents, SoftMasks
 
@@ -62,14 +62,17 @@ def areas_by_each(
     >>> torch.allclose(by_guide[0], facts.pa, atol=1e-3)
     True
     """
-    return areas_of_each(parents, [one.soft(image) for one in segmentors], facts)
+    return areas_of_each(parents, [one.soft(image) for one in segmentors], facts, image)
 
 
 def areas_of_each(
-    parents: Parents, masks: Sequence[Float[Tensor, "batch structure *space"]], facts: Facts
+    parents: Parents,
+    masks: Sequence[Float[Tensor, "batch structure *space"]],
+    facts: Facts,
+    image: Float[Tensor, "batch channel *space"],
 ) -> Float[Tensor, "segmentor batch measured"]:
-    """The areas in the masks of each segmentor, in the fixed regions of the facts."""
-    areas = [measure(soft, facts.weights, parents.structure_of, facts.pixel_area) for soft in masks]
+    """What is measured on an image in the masks of each segmentor, in the fixed regions of the facts."""
+    areas = [parents.measure(soft, image, facts) for soft in masks]
     return torch.stack(areas) if areas else facts.pa.new_zeros(0, len(facts.pa), facts.measured)
 
 

@@ -2,7 +2,8 @@
 
 Two levels, both deterministic given the exogenous `Noise`:
 
-    law      noise -> the areas of structures in thirds of the vessel (and age, burden): `independent` or `coupled`
+    law      noise -> the areas of structures in thirds of the vessel (and age, burden): `independent`, `coupled` or
+             `stenosed`
     render   (areas, noise) -> the image in HU and the share of each pixel that each structure covers
 
 A true counterfactual is the same noise rendered with other areas. Data sets of patients have no such truth. The field

@@ -16,14 +16,13 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Int
 from scipy.special import beta
 
-from segue.phantom.noise import ACROSS, ALONG, PLAQUES, THIRD, Branches, Noise
+from segue.phantom.noise import ACROSS, ALONG, PLAQUES, SPREAD, THIRD, Branches, Noise
 
 SUPERSAMPLING = 3  # columns rendered for each column of the image
 FADE = 4.0  # mm over which a third's calibre leaves its level for that of its border
 NARROWEST, WIDEST = 0.5, 5.0  # mm: of a third's level; the former also of the lumen however tight the stenosis
 NEWTON_STEPS = 8
 COARSE = 144  # columns on which limits are checked
-SPREAD = 2.0  # mm, standard deviation of a stenosis along the vessel
 REFERENCE = 5.0  # mm2, the area at which a lesion has its noise's length; length and thickness grow alike
 SMALLEST = 0.1  # mm2: smaller lesions get thinner, but not shorter
 MARGIN = 0.2  # mm that a lesion keeps from its third's ends
@@ -44,7 +43,7 @@ class Tissue(NamedTuple):
 def feasible(areas: Float[np.ndarray, "batch 9"], noise: Noise) -> Float[np.ndarray, "batch 9"]:
     """The nearest areas that the geometry can hold, mm2."""
     most = THICKEST * _longest(noise) * _profile_mean(noise.lesions.bluntness)
-    lumen = Lumen(noise, _places(COARSE))
+    lumen = Lumen(noise, places(COARSE))
     narrowest, widest = (lumen.areas(np.full((len(noise), 3), level)) for level in (NARROWEST, WIDEST))
     return np.concatenate(
         [areas[:, :3].clip(narrowest, widest), areas[:, 3:].clip(0, most.reshape(len(areas), -1))], axis=1
@@ -53,7 +52,7 @@ def feasible(areas: Float[np.ndarray, "batch 9"], noise: Noise) -> Float[np.ndar
 
 def tissues(areas: Float[np.ndarray, "batch 9"], noise: Noise, size: tuple[int, int]) -> Tissue:
     """Shapes whose structure x region areas are those given (see `feasible`), on a grid of `size`."""
-    x = _places(size[1] * SUPERSAMPLING)
+    x = places(size[1] * SUPERSAMPLING)
     upper, lower = _borders(areas, noise, x)
     above, below = [_share_above(y, size) for y in upper], [_share_above(y, size) for y in lower]
     calcified, soft, ring = ((above[k - 1] - above[k]) + (below[k] - below[k - 1]) for k in (1, 2, 3))
@@ -65,7 +64,7 @@ def tissues(areas: Float[np.ndarray, "batch 9"], noise: Noise, size: tuple[int, 
 
 def in_view(areas: Float[np.ndarray, "batch 9"], noise: Noise) -> Bool[np.ndarray, " batch"]:
     """Whether all plaque lies within the field of view."""
-    upper, lower = _borders(areas, noise, _places(COARSE))
+    upper, lower = _borders(areas, noise, places(COARSE))
     return (upper[2].min(axis=1) >= 0) & (lower[2].max(axis=1) <= ACROSS)
 
 
@@ -114,7 +113,11 @@ class Lumen:
         return self.step * self.diameter(levels).sum(-1)
 
     def of(self, areas: Float[np.ndarray, "batch 3"]) -> Float[np.ndarray, "batch x"]:
-        """The diameter of given areas, mm.
+        """The diameter of given areas, mm."""
+        return self.diameter(self.levels(areas)).reshape(len(areas), -1)
+
+    def levels(self, areas: Float[np.ndarray, "batch 3"]) -> Float[np.ndarray, "batch 3"]:
+        """The level of each third, mm, at which the lumen has the given areas.
 
         An area is convex and piecewise linear in its level. So Newton's method converges to the solution from above; it
         starts at the level that solves the problem without the lower limit of the diameter.
@@ -125,10 +128,10 @@ class Lumen:
             slope = np.where(diameter > NARROWEST, self.weight, 0).sum(-1)
             excess = diameter.sum(-1) - areas / self.step
             levels = levels - np.divide(excess, slope, out=np.zeros_like(levels), where=slope > 0)
-        return self.diameter(levels).reshape(len(areas), -1)
+        return levels
 
 
-def _places(count: int) -> Float[np.ndarray, " x"]:
+def places(count: int) -> Float[np.ndarray, " x"]:
     """The centres of `count` equal parts of the vessel, mm."""
     return (np.arange(count) + 0.5) * ALONG / count
 

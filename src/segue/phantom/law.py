@@ -1,8 +1,9 @@
-"""The structural equations: exogenous noise -> age, burden, and nine areas in mm2. Two laws over the same noise.
+"""The structural equations: exogenous noise -> age, burden, and nine areas in mm2. Three laws over the same noise.
 
-`independent`, as in the papers: nine independent areas. `coupled`: age and burden increase plaque, plaque in one third
-increases plaque in the next, and plaque narrows the lumen. A law is a table of structural equations (`LAWS`). Its
-graph, its solution under any intervention, and the equations in docs/phantom.md are derived from this table.
+`independent`, as in the papers: nine independent areas. `stenosed`: the same, but the middle third is narrowed by up to
+2.5 mm in place of 0.5 mm, and its area is less by what the narrowing takes. `coupled`: age and burden increase plaque,
+plaque in one third increases plaque in the next, and plaque narrows the lumen. A law is a table of structural equations
+(`LAWS`). Its graph, its solution under any intervention, and the equations in docs/phantom.md are derived from it.
 
 In the coupled law, plaque is zero-inflated: about a quarter of the thirds have none. A square millimetre of plaque
 takes 1.6% of the lumen, about half a square millimetre; the vessel remodels outwards for the rest (Glagov et al., N
@@ -17,7 +18,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import ndtri
 
-from segue.phantom.noise import PLAQUES, REGIONS, THIRD, Law, Noise
+from segue.phantom.noise import PLAQUES, REGIONS, SPREAD, THIRD, Law, Noise
 
 STRUCTURES = ("lumen", *PLAQUES)
 VARIABLES = tuple(f"{structure}@{region}" for structure in STRUCTURES for region in REGIONS)
@@ -104,6 +105,18 @@ def _free_plaque(t: int, kind: str, r: int, region: str) -> Equation:
     return Equation(f"{kind}@{region}", (), value, formula)
 
 
+# ---- stenosed ----------------------------------------------------------------------------------------------------
+
+
+def _narrowed_lumen(r: int, region: str) -> Equation:
+    """Uniform, less what the third's narrowing takes: a Gaussian of `SPREAD` along the vessel."""
+
+    def value(_: Values, noise: Noise) -> Value:
+        return (THIRD * healthy(noise) - SPREAD * np.sqrt(2 * np.pi) * noise.stenosis)[:, r]
+
+    return Equation(f"lumen@{region}", (), value, "12 c - 5.01 d, with d the depth of the narrowing, mm")
+
+
 # ---- coupled -----------------------------------------------------------------------------------------------------
 
 
@@ -139,6 +152,14 @@ LAWS: dict[Law, tuple[Equation, ...]] = {
         equation
         for r, region in enumerate(REGIONS)
         for equation in (_free_lumen(r, region), *(_free_plaque(t, kind, r, region) for t, kind in enumerate(PLAQUES)))
+    ),
+    "stenosed": tuple(
+        equation
+        for r, region in enumerate(REGIONS)
+        for equation in (
+            _narrowed_lumen(r, region),
+            *(_free_plaque(t, kind, r, region) for t, kind in enumerate(PLAQUES)),
+        )
     ),
     "coupled": (
         Equation("age", (), lambda _, noise: 60 + 10 * ndtri(noise.scalars.age), "60 + 10 n (years)"),

@@ -9,10 +9,13 @@ from jaxtyping import Float, Int
 
 from segue.errors import InputError, nearest
 
-Law = Literal["independent", "coupled"]
+Law = Literal["independent", "coupled", "stenosed"]
+DEEPER: dict[Law, tuple[float, float, float]] = {"stenosed": (1.0, 5.0, 1.0)}
+"""By law, how many times deeper than 0.5 mm the narrowing of each third may be; 1 where not said."""
 ACROSS, ALONG = 12.0, 36.0  # field of view: mm across the vessel (rows), mm along it (columns)
 REGIONS = ("proximal", "mid", "distal")
 THIRD = ALONG / len(REGIONS)
+SPREAD = 2.0  # mm, standard deviation of a stenosis along the vessel
 PLAQUES = ("calcified_plaque", "noncalcified_plaque")
 BRANCHES = 2
 NUMBERS = 256  # uniform numbers an image may use
@@ -176,9 +179,9 @@ def draw(n: int, *, seed: int, start: int = 0, law: Law = "independent") -> Nois
                      (Pohle et al., Atherosclerosis 2007;190:174).
         fat          -115 to -85 HU, within the -190 to -30 HU that define adipose tissue
                      (Antonopoulos et al., Sci Transl Med 2017;9:eaal2658).
-        others       myocardium 115-150 HU, wall 0.2-0.3 mm and 60-80 HU, stenosis to 0.5 mm, branches of 0.8-1.6 mm,
-                     texture 4-8 HU, point spread function 0.5-0.7 mm, motion to 0.25 mm, blooming 0.2-0.35 mm, noise
-                     16-24 HU: our choice, a good arterial-phase scan in which areas can be measured.
+        others       myocardium 115-150 HU, wall 0.2-0.3 mm and 60-80 HU, stenosis to 0.5 mm (but `DEEPER`), branches of
+                     0.8-1.6 mm, texture 4-8 HU, point spread function 0.5-0.7 mm, motion to 0.25 mm, blooming 0.2-0.35
+                     mm, noise 16-24 HU: our choice, a good arterial-phase scan in which areas can be measured.
 
     >>> first_four, third = draw(4, seed=0), draw(1, seed=0, start=2)
     >>> bool(first_four.lumen_hu[2] == third.lumen_hu[0])
@@ -201,7 +204,7 @@ def draw_images(indices: Sequence[int], *, seed: int, law: Law) -> Noise:
         law=law,
         scalars=scalars,
         borders=np.array([2.75, 2.15]) + dice.uniform(0.0, 0.6, 2),
-        stenosis=dice.uniform(0.0, 0.5, 3),
+        stenosis=dice.uniform(0.0, 0.5, 3) * np.array(DEEPER.get(law, 1.0)),
         place=np.arange(3) * THIRD + dice.uniform(4.0, 8.0, 3),
         ripple=dice.wave(0.08),
         course=dice.wave(0.3),

@@ -1,6 +1,6 @@
 """Images of given areas, and true counterfactuals: the same noise with other areas."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from segue.phantom.geometry import feasible, in_view, tissues
 from segue.phantom.law import COVARIATES, VARIABLES, as_matrix, solve
 from segue.phantom.noise import Noise
 from segue.phantom.scan import scan
+from segue.phantom.stenosis import STENOSES, narrowed
 
 VISIBLE = 0.5  # mm2: smaller plaques cannot be told from noise
 Pair = tuple[Float32[np.ndarray, "batch 1 height width"], Float32[np.ndarray, "batch 3 height width"]]
@@ -59,6 +60,7 @@ def counterfactual(
     size: tuple[int, int],
     *,
     propagate: bool = False,
+    free: Collection[str] = (),
 ) -> TrueCounterfactual:
     """The true images if some variables had other values.
 
@@ -68,13 +70,16 @@ def counterfactual(
     The factual image does not determine the answer of every request. `well_posed` is false where
         - a plaque of less than `VISIBLE` mm2 is requested to be larger than that: no image tells where it would be, and
           the truth shows it at the place that the noise holds;
+        - the geometry cannot hold the requested stenosis (less than without any narrowing; a lumen below 0.5 mm);
         - the geometry cannot hold the requested area (negative, a lumen below 0.5 or above 5 mm wide within its third,
           a plaque over 2.5 mm thick): the truth shows the nearest feasible one;
         - plaque leaves the field of view, where it is cut off.
 
     Args:
-        do: by variable, its value in mm2 (age: years, burden: sd): one for all images, or one for each.
+        do: by variable, its value in mm2 (age: years, burden: sd), or by `lumen@mid:stenosis` a share: one for all
+            images, or one for each.
         size: rows and columns of the image.
+        free: areas that are not held where the stenosis of their third is set (see `segue.phantom.stenosis`).
 
     Raises:
         InputError: a variable is unknown, or its values are not finite or not one per image.
@@ -86,14 +91,21 @@ def counterfactual(
     array([30., 30.])
     """
     factual, wanted = law.areas(noise), _checked(noise, do)
-    asked = as_matrix(solve(noise, wanted), VARIABLES) if propagate else factual.copy()
+    known = {name: value for name, value in wanted.items() if name not in STENOSES}
+    asked = as_matrix(solve(noise, known), VARIABLES) if propagate else factual.copy()
     for name, value in wanted.items():
         if name in VARIABLES:
             asked[:, VARIABLES.index(name)] = value
+    possible = np.ones(len(noise), dtype=bool)
+    for third, name in enumerate(STENOSES):
+        if name in wanted:
+            keeps = VARIABLES[third] not in free
+            asked, noise, fits_third = narrowed(feasible(asked, noise), noise, third, wanted[name], held=keeps)
+            possible &= fits_third & np.isclose(feasible(asked, noise), asked, rtol=0, atol=1e-6).all(1)
     held = feasible(asked, noise)
     from_nothing = (factual[:, 3:] < VISIBLE) & (asked[:, 3:] >= VISIBLE)
     fits = np.isclose(held, asked, rtol=0, atol=1e-6) | np.isclose(asked, factual)
-    well_posed = ~from_nothing.any(1) & fits.all(1) & in_view(held, noise)
+    well_posed = possible & ~from_nothing.any(1) & fits.all(1) & in_view(held, noise)
     return TrueCounterfactual(*render(noise, size, held), held, well_posed)
 
 
@@ -101,7 +113,7 @@ def _checked(
     noise: Noise, do: Mapping[str, float | Float[np.ndarray, " batch"]]
 ) -> dict[str, Float[np.ndarray, " batch"]]:
     """One value per image of each variable of `do`. Age and burden act through areas only: see `propagate`."""
-    known = (*COVARIATES, *VARIABLES) if noise.law == "coupled" else VARIABLES
+    known = (*(COVARIATES if noise.law == "coupled" else ()), *VARIABLES, *STENOSES)
     wanted = {}
     for name, value in do.items():
         if name not in known:

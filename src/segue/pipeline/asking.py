@@ -55,7 +55,7 @@ class Examination:
         for batch in in_order(self.study, self.store, self.places, title=title):
             rows = slice(first, first := first + len(batch["image"]))
             weights = self.parents.weights(self.frames[rows], self.store.size)
-            facts = Facts(batch["image"], self.pa[rows], weights, batch["pixel_area"])
+            facts = Facts(batch["image"], self.pa[rows], weights, batch["pixel_area"], spacing=batch["spacing"])
             truth = None
             if self.truth is not None:
                 truth = Truth(*(part[rows].to(device()) for part in self.truth))
@@ -71,8 +71,10 @@ class Examination:
     def chosen(self, rows: np.ndarray, title: str) -> Asked:
         """Some of the images by their rows, repeats allowed, in one batch, with their requests but no true answers."""
         batches = list(in_order(self.study, self.store, self.places[rows], title=title))
-        image, pixel_area = (torch.cat([batch[name] for batch in batches]) for name in ("image", "pixel_area"))
-        facts = Facts(image, self.pa[rows], self.parents.weights(self.frames[rows], self.store.size), pixel_area)
+        parts = ("image", "pixel_area", "spacing")
+        image, area, spacing = (torch.cat([batch[key] for batch in batches]) for key in parts)
+        weights = self.parents.weights(self.frames[rows], self.store.size)
+        facts = Facts(image, self.pa[rows], weights, area, spacing=spacing)
         ids = tuple(self.ids[row] for row in rows)
         return Asked(torch.from_numpy(self.places[rows]), ids, facts, self.values[rows])
 

@@ -53,13 +53,14 @@ def per_image(measured: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def grid_of(study: Study, store: Store) -> Grid:
     """The grid of a store's images, with the intensity of the study."""
-    areas = store.pixel_area()
+    areas, spacing = store.pixel_area(), store.spacing()
     return Grid(
         size=store.size,
         channels=store.channels,
         intensity=intensity_of(study),
         unit=store.unit,
         pixel_area=float(areas[0]) if torch.allclose(areas, areas[0]) else None,
+        spacing=tuple(spacing[0].tolist()) if torch.allclose(spacing, spacing[0]) else None,
         axes=store.axes,
         marks=None if study.cohort.marks is None else Marks(study.cohort.marks),
     )
@@ -173,7 +174,8 @@ def measured_images(
     rows = []
     for batch in in_order(study, store, indices, title="measure"):
         soft = parents.segmentor.soft(batch["image"])
-        rows.append((*parents.read(soft, batch["pixel_area"]), parents.variables.missing(soft)))
+        read = parents.read(soft, batch["image"], batch["pixel_area"], batch["spacing"])
+        rows.append((*read, parents.variables.missing(soft)))
     return Measured(*(torch.cat(part) for part in zip(*rows, strict=True)))
 
 

@@ -47,7 +47,8 @@ def far_questions(asked: Examination) -> list[Asked]:
     images = np.array([typical_image(asked.pa[:, v], asked.parents.mean[v]) for v in range(measured)])
     now, sd = asked.pa[images, :measured], asked.parents.sd[:measured]
     batch = asked.chosen(images, title="extremes")
-    return [batch._replace(values=(now + change * sd).clamp_min(0)) for change in LADDER]
+    least = asked.parents.variables.least.to(now)
+    return [batch._replace(values=(now + change * sd).maximum(least)) for change in LADDER]
 
 
 def typical_image(values: Tensor, mean: Tensor) -> int:

@@ -102,8 +102,9 @@ def layout_of(grid: Grid, store: Store) -> ThumbnailModel:
 
 def batches_of(model: Model, store: Store, rows: Int[np.ndarray, " image"], *, title: str) -> Iterator[Inputs]:
     """Images of a store as a model takes them."""
-    area, covariates = store.pixel_area(), covariate_values(store, model.space.covariates)
+    area, spacing = store.pixel_area(), store.spacing()
+    covariates = covariate_values(store, model.space.covariates)
     parts = np.array_split(rows, -(-len(rows) // BATCH))
     for part in track(parts, total=len(parts), title=title):
-        columns = (store.read(part, fractions=False)["image"], area[part], covariates[part])
+        columns = (store.read(part, fractions=False)["image"], area[part], covariates[part], spacing[part])
         yield Inputs(*(column.to(model.device) for column in columns))

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from segue.anatomy import variable_unit
 from segue.cohort.window import unscaled
 from segue.nets.segmentor import Segmentor
 from segue.pipeline.asking import Examination
@@ -76,8 +77,9 @@ def figure_row(
     weights = asked.parents.weights(asked.frames[i : i + 1], store.size)
     old, new = float(asked.pa[i, v]), float(asked.values[i, v])
     change = f" ({100 * (new / old - 1):+.0f}%)" if old > 0 else ""
+    name = asked.parents.variables.names[v]
     return FigureRow(
-        title=f"do({asked.parents.variables.names[v]} = {new:.3g} {store.unit}{change})",
+        title=f"do({name} = {f'{new:.3g} {variable_unit(name, store.unit)}'.strip()}{change})",
         factual=raw_image(batch["image"][0], study),
         counterfactuals=images,
         region=weights[0, v].cpu().numpy(),

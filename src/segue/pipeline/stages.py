@@ -44,12 +44,13 @@ class Stage:
 def stages(study: Study) -> dict[str, Stage]:
     """Every stage of a study, in an order in which they can run."""
     training, maps = {"precision": study.precision}, maps_of(study.partitions)
+    measures = [study.measures] if study.measures else []  # fingerprints of runs that measure areas stay as they were
     listed = [
         Stage("prepare", (), [asked(study.cohort), source(study)], prepare),
         segmentor_stage("segmentor", study.segmentor, training),
         segmentor_stage("judge", study.judge, training, split="judge"),
         *(segmentor_stage(f"panel/{name}", one, training) for name, one in consulted(study).items()),
-        Stage("measure", ("segmentor",), [asked(study.partitions), study.variables, maps], measure_cohort),
+        Stage("measure", ("segmentor",), [asked(study.partitions), study.variables, maps, *measures], measure_cohort),
     ]
     if study.graph:  # before the long stages: a wrong graph is seen early
         listed.append(Stage("scm", ("measure",), [asked(study.graph), asked(study.scm)], fit_graph))

@@ -11,6 +11,7 @@ from segue.anatomy import AxisPartition
 from segue.errors import InputError
 from segue.evaluation.truth import Truth
 from segue.phantom import REGIONS, VARIABLES, counterfactual, noise_of, render
+from segue.phantom.stenosis import STENOSES
 from segue.pipeline.asking import Oracle
 from segue.pipeline.common import grid_of, open_store
 from segue.study.derived import as_judged, variables
@@ -20,7 +21,8 @@ from segue.study.schema import Phantom, Study
 def known_oracle(study: Study) -> Oracle | None:
     """The phantom's true counterfactuals, each from the noise of its own factual; None where nobody knows them.
 
-    One area is set and all others are held, as the image mechanism is asked: nothing propagates.
+    One variable is set and all others are held, as the image mechanism is asked: nothing propagates. The area of a
+    third that is no variable of the study follows the stenosis that is set there.
     """
     phantom, size = study.cohort.phantom, study.cohort.size
     if phantom is None or not measured_as_drawn(study):
@@ -29,11 +31,13 @@ def known_oracle(study: Study) -> Oracle | None:
     names = variables(study).names
     check_store(study, phantom, (height, width))
     grid = grid_of(study, open_store(study))
+    free = set(VARIABLES) - set(names)
 
     def answer(ids: Sequence[str], values: Float[Tensor, "batch measured"]) -> Truth:
         noise = noise_of(ids, seed=phantom.seed, law=phantom.law)
         areas = values.double().numpy()
-        truths = [counterfactual(noise, {name: areas[:, v]}, (height, width)) for v, name in enumerate(names)]
+        asked = {name: areas[:, v] for v, name in enumerate(names)}
+        truths = [counterfactual(noise, {name: one}, (height, width), free=free) for name, one in asked.items()]
         images = torch.stack([torch.from_numpy(truth.image) for truth in truths], dim=1)
         well_posed = torch.stack([torch.from_numpy(truth.well_posed) for truth in truths], dim=1)
         factual, _ = render(noise, (height, width))
@@ -52,11 +56,13 @@ def check_store(study: Study, phantom: Phantom, size: tuple[int, int]) -> None:
 
 
 def measured_as_drawn(study: Study) -> bool:
-    """Whether what the study is judged by are the phantom's variables: its nine, each in its third of the vessel."""
+    """Whether what the study is judged by are the phantom's variables, each in its third of the vessel: its nine areas,
+    or the stenosis of a third of the lumen beside its area or in its place."""
     measured, size = variables(as_judged(study)), study.cohort.size
     thirds = AxisPartition(regions=REGIONS, axis=1)
     frame = torch.zeros(1, 0)
-    return set(measured.names) == set(VARIABLES) and all(
+    known = {*VARIABLES, *STENOSES}.issuperset(measured.names)
+    return known and {name.partition(":")[0] for name in measured.names} == set(VARIABLES) and all(
         part.params(2) == 0 and torch.allclose(part.weights(frame, size), thirds.weights(frame, size))
         for part in measured.partitions.values()
     )

@@ -27,10 +27,11 @@ def usual_answers(model: Model, store: Store, rows: Int[np.ndarray, " image"]) -
         rows: validation images.
     """
     errors, reaches = [], []
-    area, covariates = store.pixel_area(), covariate_values(store, model.space.covariates)
+    area, spacing = store.pixel_area(), store.spacing()
+    covariates = covariate_values(store, model.space.covariates)
     for part in np.array_split(rows, -(-len(rows) // AT_ONCE)):
         read = store.read(part)
-        columns = (read["image"], area[part], covariates[part])
+        columns = (read["image"], area[part], covariates[part], spacing[part])
         known = infer_images(model, Inputs(*(column.to(model.device) for column in columns)))
         errors.append(errors_of(model, known, read["fractions"].to(known.soft)))
         reaches.append(torch.stack(list(reach_of_each(model, known)), dim=1))
@@ -43,7 +44,8 @@ def errors_of(
 ) -> Float[Tensor, "batch measured"]:
     """The guide's areas less those of the masks, each in regions of its own."""
     facts = known.facts
-    return facts.pa[:, : facts.measured] - model.parents.read(fractions, facts.pixel_area).areas
+    masks = model.parents.read(fractions, facts.image, facts.pixel_area, facts.spacing)
+    return facts.pa[:, : facts.measured] - masks.areas
 
 
 def reach_of_each(model: Model, known: Abducted) -> Iterator[Float[Tensor, " batch"]]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from segue.anatomy import variable_unit
 from segue.errors import InputError
 from segue.evaluation.comparison import IDEAL
 from segue.evaluation.metric import FAMILIES, HEADLINE, Family, Interval, Metric, finite, interval, look_up
@@ -215,23 +216,33 @@ def method_title(key: str) -> str:
 
 
 def split_name(variable: str) -> tuple[str, str]:
-    """`structure@region` as two names for readers; a plain covariate stands under "covariates"."""
-    structure, at, region = variable.partition("@")
+    """`structure@region` as two names for readers; a plain covariate stands under "covariates".
+
+    >>> split_name("lumen@mid:stenosis")
+    ('lumen', 'mid stenosis')
+    """
+    structure, at, region = variable.replace(":", " ").partition("@")
     return (in_words(structure), in_words(region)) if at else ("covariates", in_words(structure))
 
 
 def variable_title(name: str) -> str:
-    """`structure@region` for readers.
+    """`structure@region:measurement` for readers.
 
     >>> variable_title("left_lung@upper")
     'left lung upper'
     """
-    return in_words(name.replace("@", " "))
+    return in_words(name.replace("@", " ").replace(":", " "))
 
 
 def unit_of(metrics: Mapping[str, Any]) -> str:
-    """The unit of areas, typeset."""
-    return typeset_unit(str(metrics.get("unit") or "px"))
+    """The unit of the variables, typeset; "mixed units" where they have several.
+
+    >>> unit_of({"unit": "mm2", "variables": ["a@x"]}), unit_of({"unit": "mm2", "variables": ["a@x", "a@x:length"]})
+    ('mm²', 'mixed units')
+    """
+    unit = str(metrics.get("unit") or "px")
+    units = {variable_unit(name, unit) for name in metrics.get("variables") or ()}
+    return typeset_unit(unit) if len(units) < 2 else "mixed units"
 
 
 def decimals(values: Sequence[float]) -> int:

@@ -10,7 +10,14 @@ from typing import Any
 
 import torch
 
-from segue.anatomy import Partition, Variables, make_partition, partition_settings
+from segue.anatomy import (
+    MEASUREMENTS,
+    Partition,
+    Variables,
+    make_partition,
+    measurement_of,
+    partition_settings,
+)
 from segue.errors import InputError
 from segue.files import slug
 from segue.mechanisms import MECHANISMS
@@ -34,10 +41,16 @@ def variables(study: Study) -> Variables:
         with naming(f"partitions.{name}"):
             made[name] = make_partition(**settings)
             check_partition(made[name], study.cohort)
-    return Variables(
+    found = Variables(
         structures=tuple(study.cohort.structures),
         partitions={structure: made[name] for structure, name in study.variables.items()},
+        measures=study.measures,
     )
+    for one in found.listed:
+        if (axis := getattr(one.measurement, "axis", None)) is not None and not 0 <= axis < len(study.cohort.size):
+            mend = f"{axis} is no axis of the images; give 0 to {len(study.cohort.size) - 1}"
+            raise InputError(f"measures.{one.structure}.{one.measurement.key}.axis: {mend}")
+    return found
 
 
 def folds_of(study: Study) -> list[Study]:
@@ -177,7 +190,7 @@ def kinds_of(study: Study, levels: Mapping[str, Sequence[float]]) -> dict[str, d
         structure = name.split("@")[0]
         if name in study.scm.categorical:
             kinds[name] = {"kind": "categorical", "levels": list(levels[name])}
-        elif structure in study.scm.absent and "@" in name:
+        elif structure in study.scm.absent and "@" in name and measurement_of(name) is MEASUREMENTS["area"]:
             kinds[name] = {"kind": "censored", "limit": study.scm.absent[structure]}
         else:
             kinds[name] = {"kind": "continuous"}

@@ -56,7 +56,7 @@ def read_mapping(path: Path, mend: str) -> dict[str, Any]:
 
 def study_of(content: dict[str, Any], overrides: Iterable[str] = (), *, where: str) -> Study:
     """Override and check what a study's file says; `where` is what messages call it."""
-    content = with_rule(with_named_baselines(content))
+    content = with_rule(with_named_measures(with_named_baselines(content)))
     check_keys(content, Study, where=where)
     arguments = list(overrides)
     for argument in arguments:
@@ -104,6 +104,25 @@ def with_named_baselines(content: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         return content
     return content | {"baselines": {name: {} for name in names}}
+
+
+def with_named_measures(content: dict[str, Any]) -> dict[str, Any]:
+    """A study's content, its `measures` with their settings: those without any may be a list of names.
+
+    >>> with_named_measures({"measures": {"lumen": ["area", "stenosis"]}})
+    {'measures': {'lumen': {'area': {}, 'stenosis': {}}}}
+    """
+    measures = content.get("measures")
+    if not isinstance(measures, dict):
+        return content
+    return content | {"measures": {structure: with_settings_each(given) for structure, given in measures.items()}}
+
+
+def with_settings_each(given: Any) -> Any:
+    """A list of names as a mapping to no settings; a name without settings has none."""
+    if isinstance(given, list) and all(isinstance(name, str) for name in given):
+        return {name: {} for name in given}
+    return {key: value or {} for key, value in given.items()} if isinstance(given, dict) else given
 
 
 def with_partition_options(content: dict[str, Any], arguments: list[str]) -> tuple[dict[str, Any], list[str]]:

@@ -223,6 +223,7 @@ class Study:
             ensemble that measures answers together with the guide.
         partitions: by name, the kind and arguments of a partition (see `segue.anatomy.make_partition`).
         variables: the partition that measures each structure.
+        measures: by structure, what is measured of it, with settings (docs/measurements.md); its areas where not said.
         baselines: of `segue.baselines.BASELINES`, by name with their settings; judged beside the study's own methods.
         mechanism: kind of image mechanism (`segue.mechanisms`); its settings are in the section of that name.
         diffusion: a diffusion model, trained beside the study's own mechanism if there is this section.
@@ -250,6 +251,7 @@ class Study:
     deformation: DeformationSettings = field(default_factory=DeformationSettings)
     evaluate: Evaluate = Evaluate()
     baselines: dict[str, dict[str, Any]] = field(default_factory=dict)
+    measures: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     notes: str = ""
     panel: dict[str, SegmentorSettings] = field(default_factory=dict)
     graph: dict[str, tuple[str, ...]] = field(default_factory=dict)

@@ -56,7 +56,7 @@ class Batches:
         self.store, self.grid, self.seed = store, grid, seed
         self.batch_size, self.rank, self.world = batch_size, rank, world
         self.indices = store.indices(split) if chosen is None else chosen
-        self.extras = dict(extras or {})
+        self.extras = {"spacing": store.spacing()} | dict(extras or {})
         self.with_fractions = with_fractions
         self.reader = ThreadPoolExecutor(max_workers=1)
         self.ahead: tuple[int, Future[Batch]] | None = None

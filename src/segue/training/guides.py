@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from segue.anatomy import measure, structure_sums
+from segue.anatomy import structure_sums
 from segue.causal.facts import Facts
 from segue.causal.parents import Parents
 from segue.nets.segmentor import Regressor
@@ -37,7 +37,7 @@ class Frozen(nn.Module):
 
 
 class RegionGuide(Frozen):
-    """Pos-Seg-CFT (arXiv 2603.21213): the area of every structure in every region.
+    """Pos-Seg-CFT (arXiv 2603.21213): the area of every structure in every region, and whatever else is measured.
 
     >>> import segue
     >>> model = segue.load("coronary-phantom")
@@ -47,8 +47,7 @@ class RegionGuide(Frozen):
 
     def areas(self, image: Tensor, facts: Facts) -> Float[Tensor, "batch measured"]:
         """What the segmentor measures in the factual regions."""
-        soft = self.parents.segmentor.soft(image)
-        return measure(soft, facts.weights, self.parents.structure_of, facts.pixel_area)
+        return self.parents.measure(self.parents.segmentor.soft(image), image, facts)
 
     def forward(self, image: Tensor, facts: Facts, requested: Tensor) -> Tensor:
         error = self.areas(image, facts) - requested[:, : facts.measured]
@@ -57,6 +56,8 @@ class RegionGuide(Frozen):
 
 class StructureGuide(RegionGuide):
     """Seg-CFT (arXiv 2509.24913): areas of whole structures, the regions summed; in sd of those sums.
+
+    Of other measurements it sees the sum over the regions too, which in units of its sd is their mean.
 
     >>> import segue
     >>> model = segue.load("coronary-phantom")
@@ -72,9 +73,8 @@ class StructureGuide(RegionGuide):
         self.register_buffer("sum_sd", self.sums(training[:, : len(parents.variables.names)]).std(0).clamp_min(1e-6))
 
     def sums(self, areas: Tensor) -> Float[Tensor, "batch structure"]:
-        """Areas by structure, of those that have variables."""
-        sums = structure_sums(areas, self.parents.structure_of, len(self.parents.variables.structures))
-        return sums[:, self.parents.structure_channels]
+        """Sums by structure (and measurement), of those that have variables."""
+        return structure_sums(areas, self.parents.variables.channel_of, self.parents.variables.channels)
 
     def forward(self, image: Tensor, facts: Facts, requested: Tensor) -> Tensor:
         achieved = self.sums(self.areas(image, facts))

@@ -150,11 +150,11 @@ def augmented(batch: Batch, augment: Augmentation, parents: Parents) -> Facts:
     >>> augmented(batch, Augmentation(), model.parents).weights.shape
     torch.Size([1, 9, 48, 144])
     """
-    image, pixel_area = batch["image"], batch["pixel_area"]
+    image, pixel_area, spacing = batch["image"], batch["pixel_area"], batch.get("spacing")
     pa, frames = batch["parents"], batch["frames"]
     if augment.acts:
         with torch.no_grad(), torch.autocast(image.device.type, enabled=False):
             (image,) = augment(image)
-            measured, frames = parents.factual(image, pixel_area)
+            measured, frames = parents.factual(image, pixel_area, spacing)
             pa = torch.cat([measured, pa[:, measured.shape[1] :]], dim=1)
-    return Facts(image, pa, parents.weights(frames, tuple(image.shape[2:])), pixel_area)
+    return Facts(image, pa, parents.weights(frames, tuple(image.shape[2:])), pixel_area, spacing=spacing)

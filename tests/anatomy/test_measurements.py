@@ -1,0 +1,198 @@
+"""Every measurement of the registry against a case that can be computed by hand, and its gradient."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from segue.anatomy import (
+    MEASUREMENTS,
+    AxisPartition,
+    PolarPartition,
+    Variables,
+    WholePartition,
+    variable_unit,
+)
+from segue.anatomy.measurement import make_measures, measurement_of
+from segue.errors import InputError
+
+THIRDS = AxisPartition(regions=("proximal", "mid", "distal"), axis=1)
+SETTINGS = {name: {} for name in MEASUREMENTS} | {"ratio": {"to": ["tube", "other"], "axis": 0}}
+
+
+def of(measures, partition=THIRDS, structures=("tube", "other")):
+    return Variables(structures=structures, partitions={"tube": partition}, measures={"tube": measures})
+
+
+def values(variables, mask, *, image=None, spacing=None, other=None):
+    """What is measured of one image, by variable; `mask` is (*space)."""
+    masks = torch.stack([mask, torch.zeros_like(mask) if other is None else other])[None]
+    image = torch.zeros(1, 1, *mask.shape, dtype=mask.dtype) if image is None else image[None, None]
+    mm = torch.tensor([spacing or (1.0,) * mask.ndim], dtype=mask.dtype)
+    weights = variables.weights(variables.frames(masks), tuple(mask.shape)).to(mask)
+    found = variables.measure(masks, image, weights, mm.prod(1), mm)
+    return dict(zip(variables.names, found[0].tolist(), strict=True))
+
+
+def tube(diameters, rows=40):
+    """A straight vessel of given diameters, in pixels, one a column, with exact shares of the pixels at its edges."""
+    edges = torch.as_tensor(diameters, dtype=torch.float64)[None, :] / 2
+    row = torch.arange(rows, dtype=torch.float64)[:, None] - rows / 2
+    return (torch.minimum(row + 1, edges) - torch.maximum(row, -edges)).clamp(0, 1)
+
+
+@pytest.mark.parametrize("name", MEASUREMENTS)
+def test_the_gradient_to_masks_and_image_is_that_of_differences(name):
+    generator = torch.Generator().manual_seed(0)
+    variables = of({"area": {}, name: SETTINGS[name]})
+    soft = torch.rand(2, 2, 5, 9, dtype=torch.float64, generator=generator) / 2
+    image = torch.rand(2, 1, 5, 9, dtype=torch.float64, generator=generator)
+    weights = variables.weights(torch.zeros(2, 0), (5, 9)).double()
+    mm = torch.tensor([[0.5, 2.0], [1.0, 1.0]], dtype=torch.float64)
+
+    def measured(soft, image):
+        return variables.measure(soft, image, weights, mm.prod(1), mm)
+
+    assert torch.autograd.gradcheck(measured, (soft.requires_grad_(), image.requires_grad_()))
+
+
+def test_widths_are_in_mm_across_the_axis_whatever_the_spacing_along_it():
+    """A tube of 8 px that narrows to 3 px, rows of 0.5 mm: 4 mm and 1.5 mm, also where columns are 2 mm long."""
+    diameters = np.full(36, 8.0)
+    diameters[16:20] = 3.0
+    found = values(of({"mean_width": {}, "min_width": {}}), tube(diameters), spacing=(0.5, 2.0))
+    assert found["tube@proximal:mean_width"] == pytest.approx(4.0)
+    assert found["tube@mid:mean_width"] == pytest.approx((8 * 8 + 4 * 3) / 12 / 2)
+    assert found["tube@proximal:min_width"] == pytest.approx(4.0)
+    assert found["tube@mid:min_width"] == pytest.approx(1.5, abs=1e-6)
+
+
+def test_the_soft_minimum_of_a_parabola_is_half_its_temperature_too_high():
+    x = np.arange(120) - 59.5
+    found = values(of({"min_width": {}}, AxisPartition(regions=("all",), axis=1)), tube(4 + 0.002 * x**2))
+    assert found["tube@all:min_width"] == pytest.approx(4 + 0.25 / 2, abs=0.01)
+
+
+def test_stenosis_is_of_the_mean_of_the_neighbours():
+    """Neighbours of 10 and 6 px, so a reference of 8; the middle narrows to 2: a stenosis of 75%."""
+    diameters = np.concatenate([np.full(12, 10.0), np.full(12, 7.0), np.full(12, 6.0)])
+    diameters[17:19] = 2.0
+    found = values(of({"area": {}, "stenosis": {"regions": ["mid"]}}), tube(diameters))
+    assert list(found) == ["tube@proximal", "tube@mid", "tube@distal", "tube@mid:stenosis"]
+    assert found["tube@mid:stenosis"] == pytest.approx(0.75, abs=1e-6)
+    assert found["tube@proximal"] == pytest.approx(120)
+
+
+def test_stenosis_is_all_where_the_lumen_is_closed_and_below_0_where_it_is_wider():
+    variables = of({"area": {}, "stenosis": {}})
+    closed, wide = np.full(36, 8.0), np.full(36, 8.0)
+    closed[18], wide[12:24] = 0.0, 10.0
+    assert values(variables, tube(closed))["tube@mid:stenosis"] == pytest.approx(1.0, abs=1e-6)
+    assert values(variables, tube(wide))["tube@mid:stenosis"] == pytest.approx(-0.25, abs=1e-6)
+    assert values(variables, tube(np.zeros(36)))["tube@mid:stenosis"] == pytest.approx(1.0)
+
+
+def test_a_cut_inside_a_pixel_does_not_narrow_the_vessel():
+    """Seven columns in thirds: the cuts are inside pixels 2 and 4."""
+    found = values(of({"area": {}, "min_width": {}, "stenosis": {}}), tube(np.full(7, 6.0), rows=12))
+    assert found["tube@mid:min_width"] == pytest.approx(6.0)
+    assert found["tube@mid:stenosis"] == pytest.approx(0.0, abs=1e-9)
+
+
+def test_in_three_dimensions_a_width_is_the_diameter_of_a_disc():
+    y, x = torch.meshgrid(torch.arange(41.0) - 20, torch.arange(41.0) - 20, indexing="ij")
+    disc = ((x**2 + y**2) <= 12**2).double()
+    cylinder = disc[:, :, None].expand(41, 41, 9).contiguous()
+    part = AxisPartition(regions=("a", "b", "c"), axis=2)
+    found = values(of({"area": {}, "mean_width": {}, "min_width": {}, "stenosis": {}}, part), cylinder)
+    diameter = 2 * math.sqrt(float(disc.sum()) / math.pi)
+    assert found["tube@b:mean_width"] == pytest.approx(diameter) == pytest.approx(24, abs=0.4)
+    assert found["tube@b:min_width"] == pytest.approx(diameter)
+    assert found["tube@b:stenosis"] == pytest.approx(0, abs=1e-9)
+
+
+def test_length_is_the_projection_in_mm():
+    mask = torch.zeros(10, 36, dtype=torch.float64)
+    mask[2, 13:16], mask[6, 15:20], mask[5, 20] = 1, 1, 0.5  # columns 13 to 19, and half of 20
+    found = values(of({"length": {}}), mask, spacing=(3.0, 0.5))
+    assert found == {"tube@proximal:length": 0, "tube@mid:length": pytest.approx(3.75), "tube@distal:length": 0}
+
+
+@pytest.mark.parametrize(("thick", "radius"), [(8, 20), (5, 14), (12, 24)])
+def test_thickness_of_a_ring(thick, radius):
+    y, x = torch.meshgrid(torch.arange(80.0) - 39.5, torch.arange(80.0) - 39.5, indexing="ij")
+    far = (x**2 + y**2).sqrt().double()
+    ring = ((far - radius + thick / 2).clamp(-0.5, 0.5) - (far - radius - thick / 2).clamp(-0.5, 0.5)).double()
+    sectors = PolarPartition(regions=("a", "b", "c", "d"))
+    for part in (WholePartition(), sectors):
+        for value in values(of({"thickness": {}}, part), ring, spacing=(0.5, 0.5)).values():
+            assert value == pytest.approx(thick / 2, rel=0.035)
+
+
+def test_mean_intensity_is_a_share_of_the_range():
+    mask, image = torch.zeros(4, 6, dtype=torch.float64), torch.full((4, 6), -1.0, dtype=torch.float64)
+    mask[:, 2:4], image[:2] = 1, 0.6
+    found = values(of({"mean_intensity": {"regions": ["mid"]}}), mask, image=image)
+    assert found == {"tube@mid:mean_intensity": pytest.approx((0.8 + 0.0) / 2)}
+
+
+def test_ratio_is_of_the_lengths_or_areas_of_both():
+    heart, lungs = torch.zeros(8, 20, dtype=torch.float64), torch.zeros(8, 20, dtype=torch.float64)
+    heart[5:7, 6:12], lungs[1:7, 2:6], lungs[1:7, 12:18] = 1, 1, 1
+    whole = WholePartition()
+    to = ["tube", "other"]
+    across = values(of({"ratio": {"to": to, "axis": 1}}, whole), heart, other=lungs, spacing=(2.0, 0.7))
+    assert across == {"tube@whole:ratio": pytest.approx(6 / 16)}
+    assert values(of({"ratio": {"to": to}}, whole), heart, other=lungs)["tube@whole:ratio"] == pytest.approx(12 / 72)
+
+
+def test_each_measurement_of_a_structure_has_a_painted_channel_of_its_own():
+    variables = Variables(
+        structures=("wall", "tube"),
+        partitions={"tube": THIRDS, "wall": THIRDS},
+        measures={"tube": {"stenosis": {"regions": ["mid"]}, "area": {}}},
+    )
+    assert variables.names[:4] == ("tube@mid:stenosis", "tube@proximal", "tube@mid", "tube@distal")
+    assert variables.channel_of.tolist() == [2, 1, 1, 1, 0, 0, 0] and variables.channels == 3
+    assert variables.least.tolist() == [-math.inf, *[0.0] * 6]
+    assert variables.spans == {"tube": slice(0, 4), "wall": slice(4, 7)}
+
+
+def test_names_say_units():
+    units = [variable_unit(f"a@b:{name}", "mm3") for name in ("volume", *MEASUREMENTS)]
+    assert units == ["mm3", "mm3", "mm", "mm", "mm", "mm", "", "", ""]
+    assert variable_unit("a@b:length", "px") == "px" and variable_unit("age", "mm2") == ""
+    assert measurement_of("a@b:c:stenosis").key == "stenosis" and measurement_of("a@x:y").key == "area"
+
+
+@pytest.mark.parametrize(
+    ("given", "partition", "said"),
+    [
+        ({"stenoses": {}}, THIRDS, "did you mean stenosis"),
+        ({"stenosis": {"regions": ["middle"]}}, THIRDS, "not regions"),
+        ({"stenosis": {"regions": ["mid"]}}, THIRDS, "nothing is measured; measure its area"),
+        ({"stenosis": {}}, AxisPartition(regions=("all",), axis=1), "the partition several"),
+        ({"stenosis": {"softness": 1}}, THIRDS, "no setting"),
+        ({"length": {}}, WholePartition(), "give axis"),
+        ({"length": {"axis": "rows"}}, THIRDS, "no axis"),
+        ({"ratio": {}}, THIRDS, "give it to"),
+        ({"ratio": {"to": "other"}}, THIRDS, "a list of names"),
+        ({"ratio": {"to": ["chest"]}}, THIRDS, "choose from tube, other"),
+        ({}, THIRDS, "nothing is measured"),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_the_mend(given, partition, said):
+    with pytest.raises(InputError, match=said) as found:
+        of(given, partition)
+    assert str(found.value).startswith("measures.tube: ")
+
+
+def test_a_region_is_not_named_like_a_measurement():
+    with pytest.raises(InputError, match="rename it"):
+        AxisPartition(regions=("a:stenosis", "b"))
+
+
+def test_settings_are_those_of_the_dataclass():
+    (found,) = make_measures({"ratio": {"to": ["a"], "regions": ["x"]}}, ("x", "y"), axis=None)
+    assert found.measurement.to == ("a",) and found.measurement.axis is None and found.regions == ("x",)
