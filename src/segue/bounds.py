@@ -40,7 +40,7 @@ BOUNDS: dict[str, Bound] = {
     "folds": Bound(0, 1000), "fold": Bound(0, 1000), "seed": SEED, "phantom.images": Bound(1, 1e7),
     # partitions
     "axis": Bound(0, 2), "cuts": Bound(0, 1, 1000), "rings": Bound(0, 1, 1000), "softness": PIXELS,
-    "margin": PIXELS, "start": Bound(-360, 360),
+    "margin": PIXELS, "centre": SHARE, "start": Bound(-360, 360),
     # networks and their training
     "width": Bound(1, 4096), "widths": LEVELS, "depths": Bound(0, 64, 16), "patch": Bound(1, 256), "masks": SHARE,
     "latent": Bound(1, 4096), "finest": Bound(0, 16), "reach": Bound(1, 16), "head": Bound(1, 4096),

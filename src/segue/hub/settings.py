@@ -1,6 +1,5 @@
 """model.json of an exported model: read, and every entry checked, before anything is built of it."""
 
-import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from segue.sealed import SUM, read_json, read_mapping_of, sha256
 
 FORMAT = "segue-model-1"
 EXPORT_AGAIN = "copy it again, or export the run again"
-MOST_PIXELS, MOST_TEXT, MOST_ENTRIES = 1 << 26, 1 << 12, 1 << 10
+MOST_TEXT, MOST_ENTRIES = 1 << 12, 1 << 10
 
 
 def is_text(value: Any) -> bool:
@@ -36,8 +35,7 @@ def is_number(low: int, high: int) -> Callable[[Any], bool]:
 
 
 def is_size(value: Any) -> bool:
-    axes = isinstance(value, list) and len(value) in (2, 3) and all(map(is_count(1, 1 << 14), value))
-    return axes and math.prod(value) <= MOST_PIXELS
+    return isinstance(value, list) and len(value) in (2, 3) and all(map(is_count(1, 1 << 14), value))
 
 
 def is_area(value: Any) -> bool:
