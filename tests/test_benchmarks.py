@@ -15,7 +15,18 @@ import tiny
 import torch
 from torch import nn
 
-from benchmarks import cohort, coverage, finetuning, growth, precision, reference, requests, step, workload
+from benchmarks import (
+    cohort,
+    coverage,
+    finetuning,
+    gpu,
+    growth,
+    precision,
+    reference,
+    requests,
+    step,
+    workload,
+)
 from benchmarks.as_published import AsPublished
 from benchmarks.machine import ROOT, Alone, Cost, gflop, matmuls
 from benchmarks.record import Findings, Statement, run, table, write
@@ -35,6 +46,7 @@ SCALES = {
     "reference": (reference, TINY | {"batch": 2}),
     "cohort": (cohort, TINY | {"images": 40, "cohorts": (10, 70)}),
     "growth": (growth, TINY | {"sides": (32, 64), "pixels": 2048, "regions": (1, 2), "batch": 2}),
+    "gpu": (gpu, gpu.QUICK | {"warmup": 0, "pixels": 2048, "answers": 2}),
 }
 
 
@@ -107,7 +119,9 @@ def test_a_benchmark_writes_finite_positive_numbers(name, thin_study, tmp_path, 
     times = [row["seconds"] for row in content["rows"]]
     assert min(times) > 0
     said = capsys.readouterr().out.splitlines()
-    assert [line.partition(":")[0] for line in said] == [one["what"].partition(":")[0] for one in content["ratios"]]
+    assert [line.partition(":")[0] for line in said] == [
+        one["what"].partition(":")[0] for one in content["ratios"] + content["differences"]
+    ]
 
 
 def test_precision_compares_the_same_images_and_resumes(tmp_path, monkeypatch):
