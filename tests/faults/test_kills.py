@@ -9,7 +9,7 @@ from children import How, in_child, outcome_of, temporaries, write_figures
 from small_study import STUDY, write_study
 
 CHANGES = ["--hvae.conditioning", "[map]", "--finetune.guides", "[none, region]"]
-KILLS = 25
+KILLS = 50
 
 
 def killed_again_and_again(command: list[str], run: Path, kills: int, seed: int) -> int:
@@ -47,10 +47,10 @@ def test_three_kills(tmp_path):
 
 
 @pytest.mark.slow
-def test_25_kills(tmp_path):
+def test_50_kills(tmp_path):
     done = 0
     for number in range(5):
-        done += compare(tmp_path / str(number), "run", CHANGES, kills=5 + number)
+        done += compare(tmp_path / str(number), "run", CHANGES, kills=8 + number)
         shutil.rmtree(tmp_path / str(number))
     assert done >= KILLS
     write_figures("kills", {"kills": done, "identical": done})
