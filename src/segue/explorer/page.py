@@ -28,8 +28,10 @@ NETWORKS: dict[str, Any] = {"concurrency_id": "networks", "concurrency_limit": 1
 LIVE: dict[str, Any] = NETWORKS | {"trigger_mode": "always_last", "show_progress": "hidden"}
 QUIET: dict[str, Any] = NETWORKS | {"show_progress": "hidden"}
 WAIT = "(...inputs) => { document.documentElement.dataset.sgBusy = 'on'; return inputs; }"
-NEW = ["chosen", "answered", "request", "shown", "verdicts", "table", "depth", "picked", "told", "swept", "swept_told", "files",
-       "files_told", "code"]  # fmt: skip
+DRAWN = "(...inputs) => new Promise((done) => setTimeout(() => done(inputs), 50))"
+"""The browser draws the pictures before it asks for what is measured on them."""
+NEW = ["chosen", "answered", "request", "shown", "verdicts", "table", "depth", "picked", "told", "swept", "swept_told",
+       "files", "files_told", "code"]  # fmt: skip
 """What a new image changes."""
 
 
@@ -54,12 +56,17 @@ class Page:
 
     def on(
         self, event: Any, work: Handler, inputs: Sequence[str], outputs: Sequence[str], *more: Any,
-        wait: bool = False, **settings: Any,
+        wait: str = "", **settings: Any,
     ) -> Any:  # fmt: skip
-        """An event with its handler. `more`: inputs without a name. `wait`: the page says that it computes."""
+        """An event with its handler.
+
+        Args:
+            more: inputs without a name.
+            wait: a script that is run before. Then the page says that it computes until the handler is done.
+        """
         answers = by_part(work, {name: self.parts[name] for name in outputs})
         given, out = [*(self.parts[name] for name in inputs), *more], [self.parts[name] for name in outputs]
-        started = event(answers, given, out, **settings, **({"js": WAIT} if wait else {}))
+        started = event(answers, given, out, **settings, **({"js": wait} if wait else {}))
         if wait:
             link = [self.parts[name] for name in ("request", "methods", "follow")]
             started.then(None, link, None, js=asset("done.js"), api_visibility="private")
@@ -100,20 +107,22 @@ class Page:
         changes = [parts[name].input for name in ("request", "methods", "follow", "depth")]
         asked = ["chosen", "request", "methods", "follow", "depth"]
         seen = ["answered", "shown", "verdicts", "told"]
-        answered = self.on(lambda *a, **k: gr.on(changes, *a, **k), handlers.answer, asked, seen, wait=True, **LIVE)
-        self.on(answered.then, handlers.judge, ["chosen", "answered"], ["verdicts", "table"], **QUIET)
+        answered = self.on(lambda *a, **k: gr.on(changes, *a, **k), handlers.answer, asked, seen, js=WAIT, **LIVE)
+        self.on(
+            answered.then, handlers.judge, ["chosen", "answered"], ["verdicts", "table"], wait=DRAWN, **QUIET
+        )  # fmt: skip
         if self.explored.source is not None:
-            self.on(parts["picked"].click, handlers.pick, ["picked", "methods", "follow"], names, wait=True, **QUIET)
+            self.on(parts["picked"].click, handlers.pick, ["picked", "methods", "follow"], names, wait=WAIT, **QUIET)
             loaded = blocks.load(None, None, parts["link"], js=asset("link.js"), api_visibility="private")
             started = [*names, "methods", "follow"]
-            self.on(loaded.then, handlers.start, ["link"], started, wait=True, **QUIET)
+            self.on(loaded.then, handlers.start, ["link"], started, wait=WAIT, **QUIET)
             self.on(
                 parts["cohort"].click, handlers.open_row, ["cohort_request", "cohort", "methods", "follow"],
-                [*names, "cohort_told"], wait=True, **QUIET,
+                [*names, "cohort_told"], wait=WAIT, **QUIET,
             )  # fmt: skip
         self.on(
             parts["use"].click, handlers.use_upload, ["uploaded", "methods", "follow", "slice"],
-            [*names, "upload_told"], *self.covariates, wait=True, **QUIET,
+            [*names, "upload_told"], *self.covariates, wait=WAIT, **QUIET,
         )  # fmt: skip
 
     def cohort_tab(self) -> None:
