@@ -145,13 +145,19 @@ def test_every_variable_that_was_asked_has_a_verdict_in_words():
 
 def test_pictures_come_first_and_what_is_measured_on_them_after():
     opened, chosen = volumes(), a_volume()
-    do = {"bar@left": 300.0}
-    first, then = Handlers(opened).answer(chosen, {"key": chosen.key, "do": do}, ["no_cft"], True, None)
+    do, page = {"bar@left": 300.0}, Handlers(opened)
+    first = page.answer(chosen, {"key": chosen.key, "do": do}, ["no_cft"], True, None)
+    then = page.judge(chosen, first["answered"])
     whole = ask(opened, chosen.case, do, ["no_cft"])
     assert first["shown"] == view(opened, chosen, whole) and "measuring" in first["verdicts"] and "table" not in first
     assert then["verdicts"] == verdicts_shown(whole) and then["table"] == table(opened, whole) and "shown" not in then
-    (wrong,) = Handlers(opened).answer(chosen, {"key": chosen.key, "do": {"foo": 1.0}}, ["no_cft"], True, None)
+    wrong = page.answer(chosen, {"key": chosen.key, "do": {"foo": 1.0}}, ["no_cft"], True, None)
     assert "foo" in wrong["told"] and len(wrong) == 1
+
+
+def test_a_new_image_has_nothing_to_be_judged_of_the_one_before():
+    page = Handlers(volumes())
+    assert page.show(a_volume(), ["no_cft"], True, None)["answered"] is None and page.judge(a_volume(), None) == {}
 
 
 def test_doubts_and_notes_have_the_words_of_the_page():

@@ -1,7 +1,7 @@
 """What each event of the page does. Every function returns the parts of the page that change, by name."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -25,29 +25,13 @@ from segue.explorer.view import aspect, table, verdicts_shown, view
 from segue.text import without_folders
 
 Changed = dict[str, Any]
-EMPTY: Changed = {"swept": "", "files": "", "code": None, "swept_told": "", "files_told": "", "told": ""}
+EMPTY: Changed = {"answered": None, "swept": "", "files": "", "code": None, "swept_told": "", "files_told": "", "told": ""}
 """What belongs to one image, and goes with it."""
 
 
 def message_html(*lines: str, kind: str = "alert") -> str:
     """Sentences for the user, as HTML."""
     return filled("note.html.j2", lines=map(without_folders, lines), kind=kind) if lines else ""
-
-
-def or_message_after(part: str) -> Callable[[Callable[..., Iterator[Changed]]], Callable[..., Iterator[Changed]]]:
-    """`or_message`, of what changes the page in several steps."""
-
-    def decorate(work: Callable[..., Iterator[Changed]]) -> Callable[..., Iterator[Changed]]:
-        @wraps(work)
-        def guarded(*inputs: Any) -> Iterator[Changed]:
-            try:
-                yield from ({part: "", **step} for step in work(*inputs))
-            except InputError as error:
-                yield {part: message_html(str(error))}
-
-        return guarded
-
-    return decorate
 
 
 def or_message(part: str) -> Callable[[Callable[..., Changed]], Callable[..., Changed]]:
@@ -131,16 +115,21 @@ class Handlers:
         new = {"chosen": chosen, "request": request, "shown": seen, "depth": {}}
         return EMPTY | new | self.numbers(answer) | {"picked": {"index": -1 if chosen.index is None else chosen.index}}
 
-    @or_message_after("told")
+    @or_message("told")
     def answer(
         self, chosen: Chosen | None, request: JSON, methods: list[str], follow: bool, depth: JSON | None
-    ) -> Iterator[Changed]:
-        """The counterfactuals of the current request: first the pictures, then what is measured on them."""
+    ) -> Changed:
+        """The pictures of the current request. `judge` follows when the browser has them."""
         here = present(chosen)
         answer = answer_pictures(self.explored, here.case, Request(asked_of(here, request), follow), methods)
         seen = view(self.explored, here, answer, place=place_of(self.explored, depth))
-        yield {"shown": seen, "verdicts": verdicts_shown(answer, measuring=True)}
-        yield self.numbers(measured(self.explored, here.case, answer))
+        return {"answered": answer, "shown": seen, "verdicts": verdicts_shown(answer, measuring=True)}
+
+    def judge(self, chosen: Chosen | None, answered: Answer | None) -> Changed:
+        """What is measured on the pictures that are shown; nothing where they were measured already."""
+        if chosen is None or answered is None:
+            return {}
+        return self.numbers(measured(self.explored, chosen.case, answered))
 
     def numbers(self, answer: Answer) -> Changed:
         """Verdicts and values of an answer."""

@@ -1,10 +1,9 @@
 """The page: its layout, and which event changes which part. `handlers` says what the events do."""
 
-import inspect
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
-from typing import Any, no_type_check
+from typing import Any
 
 import gradio as gr
 
@@ -12,7 +11,7 @@ from segue.explorer import upload
 from segue.explorer.api import endpoints
 from segue.explorer.asking import MOST_METHODS
 from segue.explorer.cohort_table import MOST_IMAGES
-from segue.explorer.handlers import Changed, Handlers
+from segue.explorer.handlers import Handlers
 from segue.explorer.markup import asset, filled
 from segue.explorer.models import Explored
 from segue.explorer.panel import title
@@ -21,7 +20,7 @@ from segue.explorer.tidy import LIFE
 from segue.report.columns import method_title
 
 Handler = Callable[..., Any]
-"""Gives what changes by name (`Changed`), or gives it step by step."""
+"""Gives what changes by name (`Changed`)."""
 FRAMES, IMAGES = 9, 24
 QUEUE = 64  # requests that may wait; the next one is refused
 LIGHT: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
@@ -29,8 +28,10 @@ NETWORKS: dict[str, Any] = {"concurrency_id": "networks", "concurrency_limit": 1
 LIVE: dict[str, Any] = NETWORKS | {"trigger_mode": "always_last", "show_progress": "hidden"}
 QUIET: dict[str, Any] = NETWORKS | {"show_progress": "hidden"}
 WAIT = "(...inputs) => { document.documentElement.dataset.sgBusy = 'on'; return inputs; }"
-NEW = ["chosen", "request", "shown", "verdicts", "table", "depth", "picked", "told", "swept", "swept_told", "files",
-       "files_told", "code"]  # fmt: skip
+DRAWN = "(...inputs) => new Promise((done) => setTimeout(() => done(inputs), 50))"
+"""The browser draws the pictures before it asks for what is measured on them."""
+NEW = ["chosen", "answered", "request", "shown", "verdicts", "table", "depth", "picked", "told", "swept", "swept_told",
+       "files", "files_told", "code"]  # fmt: skip
 """What a new image changes."""
 
 
@@ -55,20 +56,27 @@ class Page:
 
     def on(
         self, event: Any, work: Handler, inputs: Sequence[str], outputs: Sequence[str], *more: Any,
-        wait: bool = False, **settings: Any,
-    ) -> None:  # fmt: skip
-        """An event with its handler. `more`: inputs without a name. `wait`: the page says that it computes."""
+        wait: str = "", **settings: Any,
+    ) -> Any:  # fmt: skip
+        """An event with its handler.
+
+        Args:
+            more: inputs without a name.
+            wait: a script that is run before. Then the page says that it computes until the handler is done.
+        """
         answers = by_part(work, {name: self.parts[name] for name in outputs})
         given, out = [*(self.parts[name] for name in inputs), *more], [self.parts[name] for name in outputs]
-        started = event(answers, given, out, **settings, **({"js": WAIT} if wait else {}))
+        started = event(answers, given, out, **settings, **({"js": wait} if wait else {}))
         if wait:
             link = [self.parts[name] for name in ("request", "methods", "follow")]
             started.then(None, link, None, js=asset("done.js"), api_visibility="private")
+        return started
 
     def lay_out(self) -> None:
         """Pictures, request, and what is read after them."""
         parts, explored = self.parts, self.explored
-        parts["chosen"], parts["uploaded"] = (gr.State(None, time_to_live=LIFE) for _ in range(2))
+        for name in ("chosen", "answered", "uploaded"):
+            parts[name] = gr.State(None, time_to_live=LIFE)
         parts["link"] = gr.Textbox(visible="hidden", elem_id="sg-link", label="Link")
         titled = "document.title = element.querySelector('h1').textContent"  # after the login
         gr.HTML(filled("head.html.j2", name=explored.name), js_on_load=titled)
@@ -98,20 +106,23 @@ class Page:
         names = [name for name in NEW if name in parts]
         changes = [parts[name].input for name in ("request", "methods", "follow", "depth")]
         asked = ["chosen", "request", "methods", "follow", "depth"]
-        answered = ["shown", "verdicts", "table", "told"]
-        self.on(lambda *a, **k: gr.on(changes, *a, **k), handlers.answer, asked, answered, wait=True, **LIVE)
+        seen = ["answered", "shown", "verdicts", "told"]
+        answered = self.on(lambda *a, **k: gr.on(changes, *a, **k), handlers.answer, asked, seen, js=WAIT, **LIVE)
+        self.on(
+            answered.then, handlers.judge, ["chosen", "answered"], ["verdicts", "table"], wait=DRAWN, **QUIET
+        )  # fmt: skip
         if self.explored.source is not None:
-            self.on(parts["picked"].click, handlers.pick, ["picked", "methods", "follow"], names, wait=True, **QUIET)
+            self.on(parts["picked"].click, handlers.pick, ["picked", "methods", "follow"], names, wait=WAIT, **QUIET)
             loaded = blocks.load(None, None, parts["link"], js=asset("link.js"), api_visibility="private")
             started = [*names, "methods", "follow"]
-            self.on(loaded.then, handlers.start, ["link"], started, wait=True, **QUIET)
+            self.on(loaded.then, handlers.start, ["link"], started, wait=WAIT, **QUIET)
             self.on(
                 parts["cohort"].click, handlers.open_row, ["cohort_request", "cohort", "methods", "follow"],
-                [*names, "cohort_told"], wait=True, **QUIET,
+                [*names, "cohort_told"], wait=WAIT, **QUIET,
             )  # fmt: skip
         self.on(
             parts["use"].click, handlers.use_upload, ["uploaded", "methods", "follow", "slice"],
-            [*names, "upload_told"], *self.covariates, wait=True, **QUIET,
+            [*names, "upload_told"], *self.covariates, wait=WAIT, **QUIET,
         )  # fmt: skip
 
     def cohort_tab(self) -> None:
@@ -201,24 +212,14 @@ class Page:
         self.on(button.click, self.handlers.download, asked, made, **NETWORKS)
 
 
-def by_part(work: Handler, parts: Mapping[str, Any]) -> Callable[..., Any]:
-    """A handler that gives what changes by gradio's parts, not by their names; step by step where the handler does."""
-
-    def renamed(found: Changed) -> dict[Any, Any]:
-        return {parts[name]: value for name, value in found.items() if name in parts}
+def by_part(work: Handler, parts: Mapping[str, Any]) -> Callable[..., dict[Any, Any]]:
+    """A handler that gives what changes by gradio's parts, not by their names."""
 
     @wraps(work)
-    def once(*values: Any, **given: Any) -> dict[Any, Any]:
-        return renamed(work(*values, **given))
+    def renamed(*values: Any, **given: Any) -> dict[Any, Any]:
+        return {parts[name]: value for name, value in work(*values, **given).items() if name in parts}
 
-    @no_type_check  # gradio must see that it is a generator, also where the tests check types
-    @wraps(work)
-    def stepwise(*values: Any, **given: Any) -> Iterator[dict[Any, Any]]:
-        yield from map(renamed, work(*values, **given))
-
-    chosen: Any = stepwise if inspect.isgeneratorfunction(inspect.unwrap(work)) else once
-    chosen.__signature__ = inspect.signature(work)
-    return chosen
+    return renamed
 
 
 def graph_switch(explored: Explored) -> gr.Radio:
