@@ -9,6 +9,7 @@ from docs.site.project import ROOT, source_link
 
 WIDTH = 88
 EXAMPLE = ">>>"
+MARKUP = re.compile(r"([*_\[\]])")
 CODE = re.compile(r"(`+[^`]*`+)")
 PACKAGES = {
     "segue": "what `import segue` offers",
@@ -164,4 +165,4 @@ def paragraphs(text: str) -> str:
 def escaped(text: str) -> str:
     """Text outside of backticks, in which nothing is markup."""
     parts = CODE.split(text)
-    return "".join(part if i % 2 else re.sub(r"([*_<\[\]])", r"\\\1", part) for i, part in enumerate(parts))
+    return "".join(part if i % 2 else MARKUP.sub(r"\\\1", part).replace("<", "&lt;") for i, part in enumerate(parts))

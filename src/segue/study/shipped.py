@@ -43,11 +43,11 @@ def study_file(path: Path | str) -> Path:
 
 
 def about_study(path: Path) -> str:
-    """The first sentence of the comment at the top of a study's file.
+    """The first sentence of the comment at the top of a study's file, without what is in brackets.
 
     >>> about_study(study_file("studies:coronary-phantom"))
     'Nine areas of a simulated coronary artery: three structures, each in the proximal, mid and distal third.'
     """
     comment = takewhile(lambda line: line.startswith("#"), path.read_text(encoding="utf-8").splitlines())
     text = " ".join(line.lstrip("# ") for line in comment)
-    return re.split(r"(?<=[.?!]) (?=[A-Z`])", text)[0]
+    return re.split(r"(?<=[.?!]) (?=[A-Z`])", re.sub(r" \([^()]*\)", "", text))[0]
