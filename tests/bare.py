@@ -4,8 +4,8 @@ All other packages of this environment are hidden. That an installer finds what 
 """
 
 import sys
-from importlib.abc import MetaPathFinder
 from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
+from typing import Any
 
 from packaging.requirements import Requirement
 
@@ -35,23 +35,28 @@ def closure(name: str, extras: frozenset[str]) -> set[str]:
     return {one for one, _ in found}
 
 
-class Hidden(MetaPathFinder):
-    """Packages that none of the allowed distributions brings."""
+class Hidden:
+    """A finder that does not find packages that none of the allowed distributions brings."""
 
-    def __init__(self, allowed: set[str]) -> None:
-        brought = packages_distributions()
-        self.names = {name for name, by in brought.items() if not {canonical(one) for one in by} & allowed}
+    def __init__(self, finder: Any, names: set[str]) -> None:
+        self.finder, self.names = finder, names
 
-    def find_spec(self, fullname, path=None, target=None):
-        if fullname.split(".")[0] in self.names:
-            raise ModuleNotFoundError(f"No module named {fullname!r}", name=fullname)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.finder, name)
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Any:
+        return None if fullname.split(".")[0] in self.names else self.finder.find_spec(fullname, path, target)
+
+
+def hidden(allowed: set[str]) -> set[str]:
+    """The names that no allowed distribution brings."""
+    return {name for name, by in packages_distributions().items() if not {canonical(one) for one in by} & allowed}
 
 
 if __name__ == "__main__":
     folder, extras, code = sys.argv[1:]
     sys.path.insert(0, folder)
     allowed = closure("segue-counterfactual", frozenset(filter(None, extras.split(",")))) | ALWAYS
-    sys.meta_path.insert(0, Hidden(allowed))
-    for name in [name for name in sys.modules if name.split(".")[0] == "packaging"]:
-        del sys.modules[name]
+    names = hidden(allowed)
+    sys.meta_path = [Hidden(finder, names) for finder in sys.meta_path]
     exec(code, {"__name__": "bare"})
