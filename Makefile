@@ -6,7 +6,7 @@ RUNS ?= runs
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test slow lint types results full baselines tuning ablations models leaderboard use rank bench scm coupled \
-  screenshots explore faults lock bom licences clean
+  docs docs-serve tables screenshots explore faults lock bom licences clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -14,7 +14,7 @@ help: ## list the targets
 $(VENV)/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "segue needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[train]"
 	@touch $@
 
 $(VENV)/ready-dev: $(VENV)/ready
@@ -163,6 +163,16 @@ coupled: $(VENV)/ready-dev ## effects along the graph, from image to image, on t
 	$(call keep,coronary-coupled)
 	cp $(RUNS)/coronary-coupled/scm/graph.png results/coronary-coupled/
 	$(BIN)/python -m benchmarks.coupled --run $(RUNS)/coronary-coupled
+
+SITE ?= build/site
+docs: $(VENV)/ready-dev ## the documentation site, its tutorials run, its links checked: build/site/html (make docs-serve shows it)
+	$(BIN)/python -m docs.site --out $(SITE)
+
+docs-serve: docs
+	$(BIN)/python -m http.server --directory $(SITE)/html 8000
+
+tables: $(VENV)/ready-dev ## the tables of README and docs/, from the numbers in results/
+	$(BIN)/python -m docs.site.tables
 
 screenshots: $(VENV)/ready-dev ## the pictures of docs/explorer.md, from the run of `make demo` (needs Chromium)
 	$(BIN)/python docs/screenshots.py $(RUNS)/coronary-demo

@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    __version__: str
     from segue.engine.counterfactual import Counterfactual
     from segue.engine.effects import Mediation, effects
     from segue.engine.model import Model
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from segue.leaderboard.row import benchmark
     from segue.straightening import Centreline, Straightened, VesselSection, read_centreline, straighten
 
-__version__ = "0.1.0"
 __all__ = [
     "Centreline",
     "Counterfactual",
@@ -57,9 +57,21 @@ _HOME = {
 
 def __getattr__(name: str) -> Any:
     """Import on first use: `segue --help` need not wait for torch."""
+    if name == "__version__":
+        return _installed_version()
     if name not in _HOME:
         raise AttributeError(f"module 'segue' has no attribute {name!r}")
     return getattr(import_module(_HOME[name]), name)
+
+
+def _installed_version() -> str:
+    """The version that was installed, from the last tag; of a folder of source code that was not installed, 0."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("segue-counterfactual")
+    except PackageNotFoundError:
+        return "0"
 
 
 def __dir__() -> list[str]:

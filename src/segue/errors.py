@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
+from importlib.util import find_spec
 
 
 class InputError(ValueError):
@@ -40,3 +41,21 @@ def nearest(name: str, known: Iterable[str], stem: str = "") -> str:
     """
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f"; did you mean {stem}{near[0]}?" if near else f"; choose from {', '.join(known)}"
+
+
+def check_installed(packages: Iterable[str], *, extra: str, what: str) -> None:
+    """Refuse to begin what needs an optional dependency.
+
+    Args:
+        packages: names to import. extra: the extra that brings them. what: what needs them, as a subject.
+
+    Raises:
+        InputError: one is missing.
+
+    >>> check_installed(["json", "nowhere"], extra="train", what="training")
+    Traceback (most recent call last):
+    segue.errors.InputError: training needs nowhere: pip install "segue-counterfactual[train]"
+    """
+    for name in packages:
+        if find_spec(name) is None:
+            raise InputError(f'{what} needs {name}: pip install "segue-counterfactual[{extra}]"')

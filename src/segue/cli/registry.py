@@ -85,6 +85,11 @@ DATA = {
         "write a folder of simulated coronary CT images and masks: --images 20 --seed 0",
         "segue.cli.phantom:phantom_command",
     ),
+    "studies": Command(
+        "[NAME]",
+        "the studies that come with the package: segue run studies:NAME; with a name: print its file",
+        "segue.cli.studies:studies_command",
+    ),
     "straighten": Command(
         "VOLUME",
         "a vessel along its centreline to a straight image, and an edit back: --centreline POINTS --out FILE",

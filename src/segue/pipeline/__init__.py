@@ -11,7 +11,7 @@ from typing import Any
 
 from segue import __version__, processes
 from segue.disk import writing
-from segue.errors import InputError
+from segue.errors import InputError, check_installed
 from segue.files import remove_temporaries, whole_folder, write_text
 from segue.locks import locked
 from segue.pipeline import folds
@@ -86,6 +86,8 @@ def run_stages(study: Study, only: str | None, say: Callable[[str], None]) -> No
     for name, stage in todo.items():
         marks[name] = fingerprint([name, stage.settings, [marks[need] for need in stage.needs]])
     left = processes.alone(lambda: {name for name in wanted if is_left(root / name, marks[name])})
+    if any(todo[name].trains for name in left):
+        check_installed(("accelerate", "tensorboard"), extra="train", what="training")
     if left:
         processes.alone(lambda: check_room(study, left, say))
     for name, stage in todo.items():

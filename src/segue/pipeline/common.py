@@ -29,7 +29,6 @@ from segue.study.networks import Augment, Budget
 from segue.study.schema import Study
 from segue.tensor_file import read_tensors
 from segue.training.batches import Batches
-from segue.training.loop import fit
 from segue.training.objectives import Augmentation
 from segue.training.state import TrainingSettings
 
@@ -196,6 +195,8 @@ def trained(
     Args:
         networks: what is saved, by folder below `directory`; "" is that itself.
     """
+    from segue.training.loop import fit  # which needs the extra `train`
+
     began = time.perf_counter()
     if len(batches.store.size) == 2:
         objective.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # guides too

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from segue.errors import check_installed
 from segue.quoting import plain_text
 from segue.report.figure import INK, save
 
@@ -62,6 +62,9 @@ def logged(folder: Path, tag: str) -> Curve:
 
     If a step was done twice, the later value counts, by its time: names of files tell their order to the second only.
     """
+    check_installed(("tensorboard",), extra="train", what="the figure of training curves")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
     log = EventAccumulator(str(folder), size_guidance={"scalars": 0}, purge_orphaned_data=False)
     if folder.is_dir():
         log.Reload()

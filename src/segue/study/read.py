@@ -16,6 +16,7 @@ from segue.errors import InputError, nearest
 from segue.study.check import check_study
 from segue.study.derived import plain, with_settings
 from segue.study.schema import Study
+from segue.study.shipped import study_file
 from segue.text import one_line
 from segue.yaml_text import load_yaml, read_yaml
 
@@ -36,7 +37,7 @@ def load_study(path: Path, overrides: Iterable[str] = ()) -> Study:
 
 def read_study(path: Path) -> dict[str, Any]:
     """What a study's file says, unchecked."""
-    path = Path(path)
+    path = study_file(path)
     if not path.is_file():
         raise InputError(f"{path}: no such study; give a YAML file, e.g. studies/coronary-phantom.yaml")
     return read_mapping(path, f"a study is a mapping with keys {', '.join(keys(Study))}")

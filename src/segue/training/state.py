@@ -9,18 +9,20 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from accelerate import Accelerator
 from torch import Tensor, nn
-from torch.utils.tensorboard import SummaryWriter
 
 from segue import processes
 from segue.errors import InputError
 from segue.files import write_bytes
 from segue.hardware import Precision
 from segue.text import one_line
+
+if TYPE_CHECKING:  # of the extra `train`: a model answers without it
+    from accelerate import Accelerator
+    from torch.utils.tensorboard import SummaryWriter
 
 NO_ZIP = (OSError, ValueError, KeyError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error)
 """What zipfile and torch say of a file that is damaged."""
@@ -97,7 +99,7 @@ class State:
         optimiser = torch.optim.AdamW(trained, lr=lr, weight_decay=weight_decay, betas=(0.9, 0.95), fused=True)
         return cls(objective, optimiser)
 
-    def prepared(self, accelerator: Accelerator) -> tuple[nn.Module, Any]:
+    def prepared(self, accelerator: "Accelerator") -> tuple[nn.Module, Any]:
         """The objective and the optimiser as the loop calls them: under DDP, the objective averages gradients."""
         optimiser = accelerator.prepare(self.optimiser)
         return accelerator.prepare(self.objective), optimiser
@@ -127,7 +129,7 @@ class State:
             for parameter, weight in zip(self.parameters, weights, strict=True):
                 parameter.copy_(weight)
 
-    def validate(self, validation_loss: Callable[[], float], step: int, writer: SummaryWriter | None) -> None:
+    def validate(self, validation_loss: Callable[[], float], step: int, writer: "SummaryWriter | None") -> None:
         """Evaluate the moving average, and keep it if its validation loss is the best; training is not changed."""
         trained = [p.detach().clone() for p in self.parameters]
         self.load_weights(self.mean)
@@ -138,7 +140,7 @@ class State:
         if writer:
             writer.add_scalar("validation_loss", score, step)
 
-    def record(self, terms: dict[str, float], step: int, steps: int, writer: SummaryWriter | None) -> None:
+    def record(self, terms: dict[str, float], step: int, steps: int, writer: "SummaryWriter | None") -> None:
         """Log terms to TensorBoard; keep running values for the progress line, and the last tenth for its means."""
         for name, number in terms.items():
             old = self.recent.get(name, number)

@@ -11,6 +11,7 @@ from segue.errors import InputError, nearest
 from segue.files import check_name, slug
 from segue.study.read import read_mapping, read_study, study_of
 from segue.study.schema import Study
+from segue.study.shipped import study_file
 
 FOLDER = "ablations"
 """Under the study's folder of runs."""
@@ -52,7 +53,7 @@ def load_ablation(path: Path, overrides: Iterable[str] = ()) -> Ablation:
     Raises:
         InputError: something is wrong with the file, or with one of the studies; the message says which.
     """
-    path = Path(path)
+    path = study_file(path)
     if not path.is_file():
         raise InputError(f"{path}: no such ablation; give a YAML file, e.g. studies/ablations/regions.yaml")
     content = read_mapping(path, f"an ablation is a mapping with keys {', '.join(KEYS)}")

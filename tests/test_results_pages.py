@@ -1,0 +1,44 @@
+"""The tables of the pages are what the script writes from results/."""
+
+import json
+import re
+
+import pytest
+
+from docs.site.project import ROOT
+from docs.site.tables import PAGES, TABLE, with_tables
+from segue.report.table import table1
+
+STUDIES = sorted(path.parent for path in (ROOT / "results").rglob("metrics.json"))
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if "<!-- table\n" in page.read_text()], ids=lambda page: page.stem)
+def test_a_page_has_the_numbers_of_its_results(page):
+    assert page.read_text() == with_tables(page.read_text()), "run: python -m docs.site.tables"
+
+
+def test_the_results_have_their_pages():
+    text = "".join(page.read_text() for page in PAGES)
+    assert len(TABLE.findall(text)) > 15
+    missing = {folder.relative_to(ROOT / "results").as_posix() for folder in STUDIES}
+    assert {name for name in missing if f"## {name}\n" not in (ROOT / "docs" / "results.md").read_text()} == set()
+
+
+def test_a_number_of_a_table_is_that_of_the_file():
+    found = json.loads((ROOT / "results" / "chest-zones" / "metrics.json").read_text())["methods"]["reg_cft"]["mean"]
+    row = re.search(r"^\| Reg-CFT .*$", (ROOT / "docs" / "anatomies.md").read_text(), flags=re.MULTILINE)
+    assert row is not None
+    error, off_target = row[0].split("|")[2:4]
+    assert float(error.split("[")[0]) == pytest.approx(found["error_sd"], abs=0.006)
+    assert float(off_target.split("[")[0]) == pytest.approx(found["off_target_sd"], abs=0.0006)
+
+
+def test_a_table_that_parts_from_its_numbers_is_seen():
+    page = (ROOT / "docs" / "anatomies.md").read_text()
+    changed = re.sub(r"\| 0\.70 \[", "| 0.71 [", page, count=1)
+    assert changed != page and with_tables(changed) == page
+
+
+@pytest.mark.parametrize("folder", STUDIES, ids=lambda folder: folder.name)
+def test_the_table_beside_a_file_is_of_that_file(folder):
+    assert (folder / "table1.md").read_text() == table1(json.loads((folder / "metrics.json").read_text()))
