@@ -45,6 +45,7 @@ CHEST ?= data/cxr_jsrt
 HEART ?= data/cmr_acdc
 STRIPS ?= data/coronary_arcade
 VOLUMES ?= data/hippocampus_msd
+OCT ?= data/oct_coronary
 
 # Keep what came out of a run, or of an ablation: $(call keep,name) copies it to results/name.
 KEPT := metrics.json table1.md figure1.png extremes.png
@@ -66,7 +67,7 @@ FOLDER_carried-chest = --cohort.folder $(CHEST)
 FOLDER_carried-heart = --cohort.folder $(HEART)
 FOLDER_carried-strips = --cohort.folder $(STRIPS)
 FOLDER_outside-heart = --cohort.folder $(HEART)
-results: $(VENV)/ready ## what results/ holds, made anew (make results CHEST=folder HEART=folder STRIPS=folder VOLUMES=folder)
+results: $(VENV)/ready ## what results/ holds, made anew (make results CHEST=folder HEART=folder STRIPS=folder VOLUMES=folder OCT=folder)
 	$(BIN)/segue run studies/coronary-phantom.yaml --runs $(RUNS) --finetune.variants "$(PARTS)"
 	$(BIN)/segue run studies/coronary-phantom.yaml --runs $(RUNS) --name coronary-broadcast --hvae.conditioning "[broadcast]"
 	$(BIN)/segue run studies/chest-zones.yaml --runs $(RUNS) --cohort.folder $(CHEST)
@@ -74,6 +75,7 @@ results: $(VENV)/ready ## what results/ holds, made anew (make results CHEST=fol
 	$(BIN)/segue run studies/cardiac-sectors.yaml --runs $(RUNS) --cohort.folder $(HEART)
 	$(BIN)/segue run studies/coronary-strips.yaml --runs $(RUNS) --cohort.folder $(STRIPS)
 	$(BIN)/segue run studies/hippocampus.yaml --runs $(RUNS) --cohort.folder $(VOLUMES)
+	$(BIN)/segue run studies/oct-coronary.yaml --runs $(RUNS) --cohort.folder $(OCT)
 	$(BIN)/segue evaluate studies/chest-small.yaml --runs $(RUNS) --cohort.folder $(CHEST) --shift all
 	$(BIN)/segue evaluate studies/cardiac-sectors.yaml --runs $(RUNS) --cohort.folder $(HEART) --shift all \
 	  --finetune.guides "[none, region]" --finetune.variants "{segue: {}, segue_move_only: {}}"
@@ -87,6 +89,7 @@ results: $(VENV)/ready ## what results/ holds, made anew (make results CHEST=fol
 	$(call keep,cardiac-sectors)
 	$(call keep,coronary-strips)
 	$(call keep,hippocampus)
+	$(call keep,oct-coronary)
 	cp $(RUNS)/hippocampus/evaluate/slices.png results/hippocampus/
 	$(call keep_ablation,small-data)
 	$(foreach name,$(MOVING) $(CHOSEN),$(call keep_ablation,$(name));)

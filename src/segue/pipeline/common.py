@@ -21,6 +21,8 @@ from segue.cohort import Store
 from segue.cohort.grid import Grid
 from segue.cohort.intensity import Intensity, asked_intensity, make_intensity
 from segue.cohort.marks import Marks
+from segue.disk import in_bytes
+from segue.hardware import Precision
 from segue.nets.segmentor import Segmentor
 from segue.nets.weights import load_pretrained, save_network
 from segue.progress import track
@@ -29,6 +31,7 @@ from segue.study.networks import Augment, Budget
 from segue.study.schema import Study
 from segue.tensor_file import read_tensors
 from segue.training.batches import Batches
+from segue.training.memory import machine_bytes, training_bytes
 from segue.training.objectives import Augmentation
 from segue.training.state import TrainingSettings
 
@@ -203,12 +206,26 @@ def trained(
     settings = TrainingSettings(
         steps=budget.steps, lr=budget.lr, seed=budget.seed, precision=study.precision, **more
     )
+    if processes.world() == 1:
+        print(f"{title}: {memory_line(objective, batches, study.precision)}", file=sys.stderr)
     fitted = fit(objective, batches, settings, directory=directory, title=title, validation_loss=held_out)
     for folder, net in networks.items():
         net.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
         processes.alone(lambda net=net, folder=folder: save_network(net, directory / folder))  # type: ignore[misc]
     seconds = max(fitted.seconds, time.perf_counter() - began)
     return dataclasses.asdict(fitted) | {"seconds": seconds, "processes": processes.world()}
+
+
+def memory_line(objective: nn.Module, batches: Batches, precision: Precision) -> str:
+    """How much memory a training takes, and how much there is."""
+    where = torch.device("cuda") if torch.cuda.is_available() else torch.device("cpu")
+    objective.to(where)
+    batch = {name: one.to(where) for name, one in batches.at(0).items()}
+    needs, has = training_bytes(objective, batch, batches.batch_size, precision), machine_bytes(where)
+    if has is None:
+        return f"needs about {in_bytes(needs)} of memory"
+    short = ": lower batch_size, or cohort.size" if needs > has else ""
+    return f"needs about {in_bytes(needs)} of memory; this machine has {in_bytes(has)}{short}"
 
 
 def commit() -> str | None:
