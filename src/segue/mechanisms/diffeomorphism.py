@@ -28,7 +28,7 @@ def exponential(velocity: Float[Tensor, "batch dims *space"], squarings: int) ->
         still = identity_grid(velocity.shape[2:], velocity)
         displacement = velocity.float() / 2**squarings
         for _ in range(squarings):
-            displacement = displacement + sampled(displacement, still + displacement, "bilinear")
+            displacement = displacement + grid_sampled(displacement, still + displacement, "bilinear")
         return displacement
 
 
@@ -48,11 +48,11 @@ def resample(
     with torch.autocast(image.device.type, enabled=False):
         places = identity_grid(image.shape[2:], displacement) + displacement.float()
         if image.ndim == 4:
-            return sampled(image.float(), places, "bicubic")
-        return sampled(twice_as_fine(image.float()), places, "bilinear")
+            return grid_sampled(image.float(), places, "bicubic")
+        return grid_sampled(twice_as_fine(image.float()), places, "bilinear")
 
 
-def sampled(
+def grid_sampled(
     image: Float[Tensor, "batch channel *finer"],
     places: Float[Tensor, "batch dims *space"],
     mode: Literal["bilinear", "bicubic"],
@@ -61,7 +61,8 @@ def sampled(
 
     The image may be finer than the result, corner on corner.
 
-    >>> sampled(torch.tensor([[[[0.0, 2.0, 4.0]]]]), torch.tensor([[[[0.0, 0.0, 0.0]], [[0.0, 0.5, 9.0]]]]), "bilinear")
+    >>> places = torch.tensor([[[[0.0, 0.0, 0.0]], [[0.0, 0.5, 9.0]]]])
+    >>> grid_sampled(torch.tensor([[[[0.0, 2.0, 4.0]]]]), places, "bilinear")
     tensor([[[[0., 1., 4.]]]])
     """
     sides = torch.tensor(places.shape[2:], dtype=torch.float32, device=places.device)
