@@ -116,9 +116,9 @@ def test_requests_in_two_regions_move_as_their_sum(mechanism, factual):
     """Far from each other exactly; the head is not linear, so nearly where both are seen."""
     torch.manual_seed(0)
     velocity = VelocityNet(size=(16, 128), inputs=2, context=1, widths=(8, 8), resolution=2)
-    features = velocity.features(torch.randn(1, 2, 16, 128))
+    gates = velocity.gates(torch.randn(1, 2, 16, 128))
     left, right = torch.zeros(1, 1, 16, 128), torch.zeros(1, 1, 16, 128)
     left[..., :8], right[..., -8:] = 1.0, -1.0
     torch.testing.assert_close(
-        velocity(features, left + right), velocity(features, left) + velocity(features, right), atol=1e-6, rtol=0
+        velocity(gates, left + right), velocity(gates, left) + velocity(gates, right), atol=1e-6, rtol=0
     )

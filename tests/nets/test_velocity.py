@@ -15,11 +15,11 @@ def make(size=(32, 64), **changes):
 @pytest.mark.parametrize("resolution", [2, 4, 8])
 def test_one_vector_a_pixel_and_none_without_a_change(size, resolution):
     net = make(size, resolution=resolution)
-    features = net.features(torch.randn(2, 3, *size))
+    gates = net.gates(torch.randn(2, 3, *size))
     change = torch.zeros(2, 2, *size)
-    assert not net(features, change).any()
+    assert not net(gates, change).any()
     change[0] = 1.0
-    velocity = net(features, change)
+    velocity = net(gates, change)
     assert velocity.shape == (2, len(size), *size)
     assert velocity[0].any() and not velocity[1].any()
 
@@ -28,16 +28,16 @@ def test_what_is_far_from_the_change_does_not_move():
     net = make((32, 128), resolution=2)
     change = torch.zeros(1, 2, 32, 128)
     change[..., :8] = 1.0
-    velocity = net(net.features(torch.randn(1, 3, 32, 128)), change)
+    velocity = net(net.gates(torch.randn(1, 3, 32, 128)), change)
     assert velocity[..., :32].any() and not velocity[..., 80:].any()
 
 
 def test_the_field_is_as_smooth_as_is_said():
     def roughness(smoothing):
         net = make(smoothing=smoothing)
-        features, change = net.features(torch.randn(1, 3, 32, 64)), torch.randn(1, 2, 32, 64)
+        gates, change = net.gates(torch.randn(1, 3, 32, 64)), torch.randn(1, 2, 32, 64)
         torch.manual_seed(1)
-        velocity = net(features, change)
+        velocity = net(gates, change)
         return float((velocity.diff(dim=3).square().mean() / velocity.square().mean()).detach())
 
     assert roughness(4.0) < 0.7 * roughness(0.0)
@@ -49,7 +49,7 @@ def test_shifted_inputs_give_a_shifted_field():
     x[..., 24:40, 24:40], change[..., 28:36, 28:36] = torch.randn(16, 16), 1.0
 
     def field(by):
-        return net(net.features(x.roll(by, (2, 3))), change.roll(by, (2, 3)))
+        return net(net.gates(x.roll(by, (2, 3))), change.roll(by, (2, 3)))
 
     torch.testing.assert_close(field((4, -4)), field((0, 0)).roll((4, -4), (2, 3)), atol=1e-5, rtol=0)
 

@@ -25,7 +25,8 @@ from segue.explorer.view import aspect, table, verdicts_shown, view
 from segue.text import without_folders
 
 Changed = dict[str, Any]
-EMPTY: Changed = {"answered": None, "swept": "", "files": "", "code": None, "swept_told": "", "files_told": "", "told": ""}
+EMPTY: Changed = {"answered": None, "swept": "", "files": "", "code": None, "swept_told": "", "files_told": "",
+                  "told": ""}  # fmt: skip
 """What belongs to one image, and goes with it."""
 
 
@@ -126,7 +127,7 @@ class Handlers:
         return {"answered": answer, "shown": seen, "verdicts": verdicts_shown(answer, measuring=True)}
 
     def judge(self, chosen: Chosen | None, answered: Answer | None) -> Changed:
-        """What is measured on the pictures that are shown; nothing where they were measured already."""
+        """What is measured on the pictures that are shown; nothing of a new image: it was measured at once."""
         if chosen is None or answered is None:
             return {}
         return self.numbers(measured(self.explored, chosen.case, answered))

@@ -73,16 +73,16 @@ class DeformationSettings:
 class DeformationPosterior(NamedTuple):
     """What the velocity depends on, and the painting mechanism's posterior; None where that paints nothing.
 
-    >>> DeformationPosterior(torch.rand(3, 8, 4, 4), None).rows(torch.tensor([1])).features.shape
+    >>> DeformationPosterior(torch.rand(3, 8, 4, 4), None).rows(torch.tensor([1])).gates.shape
     torch.Size([1, 8, 4, 4])
     """
 
-    features: Float[Tensor, "batch feature *coarse"]
+    gates: Float[Tensor, "batch gate *coarse"]
     painter: Any
 
     def rows(self, index: Int[Tensor, " row"]) -> "DeformationPosterior":
         """The posterior of some images, repeats allowed."""
-        return DeformationPosterior(self.features[index], self.painter and self.painter.rows(index))
+        return DeformationPosterior(self.gates[index], self.painter and self.painter.rows(index))
 
 
 class Edit(NamedTuple):
@@ -143,12 +143,12 @@ class Deformation(nn.Module):
         return {"squarings": self.squarings, "carried": self.carried, "moves_only": self.moves_only}
 
     def abduct(self, facts: Facts, *, sample: bool = False) -> DeformationPosterior:
-        """The features of the image and its soft masks, and the painter's posterior."""
+        """The gates of the image and its soft masks, and the painter's posterior."""
         with torch.no_grad():
             soft = self.parents.segmentor.soft(facts.image)
-        features = self.velocity.features(torch.cat([facts.image, soft.to(facts.image)], dim=1))
+        gates = self.velocity.gates(torch.cat([facts.image, soft.to(facts.image)], dim=1))
         painted = not self.moves_only or self.carried == "smooth"
-        return DeformationPosterior(features, self.painter.abduct(facts, sample=sample) if painted else None)
+        return DeformationPosterior(gates, self.painter.abduct(facts, sample=sample) if painted else None)
 
     def predict(
         self, facts: Facts, posterior: DeformationPosterior, requests: Sequence[Tensor]
@@ -178,7 +178,7 @@ class Deformation(nn.Module):
     ) -> Float[Tensor, "batch dims *space"]:
         """v, in pixels."""
         before, after = (self.parents.context(pa, facts.weights, "map") for pa in (facts.pa, requested))
-        return self.velocity(posterior.features, after - before)
+        return self.velocity(posterior.gates, after - before)
 
     def what_moves(self, facts: Facts, posterior: DeformationPosterior) -> Float[Tensor, "batch channel *space"]:
         """The image, or its smooth part."""

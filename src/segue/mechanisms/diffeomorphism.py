@@ -3,18 +3,15 @@
 A displacement d stands for the map p -> p + d(p). An image resampled by it shows at p what it showed at p + d(p).
 """
 
-import warnings
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from monai.networks.blocks.warp import DVF2DDF, Warp
 from torch import Tensor
 
 __all__ = ["exponential", "resample"]
-
-warnings.filterwarnings("ignore", message="monai.networks.blocks.Warp: Using PyTorch native grid_sample")
 
 
 def exponential(velocity: Float[Tensor, "batch dims *space"], squarings: int) -> Float[Tensor, "batch dims *space"]:
@@ -28,7 +25,11 @@ def exponential(velocity: Float[Tensor, "batch dims *space"], squarings: int) ->
     True
     """
     with torch.autocast(velocity.device.type, enabled=False):
-        return DVF2DDF(num_steps=squarings, padding_mode="border")(velocity.float())
+        still = identity_grid(velocity.shape[2:], velocity)
+        displacement = velocity.float() / 2**squarings
+        for _ in range(squarings):
+            displacement = displacement + grid_sampled(displacement, still + displacement, "bilinear")
+        return displacement
 
 
 def resample(
@@ -45,13 +46,29 @@ def resample(
     tensor([3., 4., 5.])
     """
     with torch.autocast(image.device.type, enabled=False):
+        places = identity_grid(image.shape[2:], displacement) + displacement.float()
         if image.ndim == 4:
-            return Warp(mode="bicubic", padding_mode="border")(image.float(), displacement.float())
-        places = (identity_grid(image.shape[2:], displacement) + displacement.float()).movedim(1, -1)
-        last = torch.tensor(image.shape[2:], dtype=torch.float32, device=image.device) - 1
-        scaled = (2 * places / last.clamp_min(1) - 1).flip(-1)  # grid_sample wants the last axis first
-        fine = twice_as_fine(image.float())
-        return F.grid_sample(fine, scaled, mode="bilinear", padding_mode="border", align_corners=True)
+            return grid_sampled(image.float(), places, "bicubic")
+        return grid_sampled(twice_as_fine(image.float()), places, "bilinear")
+
+
+def grid_sampled(
+    image: Float[Tensor, "batch channel *finer"],
+    places: Float[Tensor, "batch dims *space"],
+    mode: Literal["bilinear", "bicubic"],
+) -> Float[Tensor, "batch channel *space"]:
+    """The image at places that are counted in pixels of the result; beyond its border, the border.
+
+    The image may be finer than the result, corner on corner.
+
+    >>> places = torch.tensor([[[[0.0, 0.0, 0.0]], [[0.0, 0.5, 9.0]]]])
+    >>> grid_sampled(torch.tensor([[[[0.0, 2.0, 4.0]]]]), places, "bilinear")
+    tensor([[[[0., 1., 4.]]]])
+    """
+    sides = torch.tensor(places.shape[2:], dtype=torch.float32, device=places.device)
+    last = (sides - 1).clamp_min(1).reshape(-1, *[1] * (places.ndim - 2))
+    shares = (2 * places / last - 1).flip(1).movedim(1, -1)  # grid_sample wants the last axis first
+    return F.grid_sample(image, shares, mode=mode, padding_mode="border", align_corners=True)
 
 
 def identity_grid(size: Sequence[int], like: Tensor) -> Float[Tensor, "1 dims *space"]:

@@ -168,7 +168,7 @@ class HVAE(nn.Module, PyTorchModelHubMixin):
         kls: list[Tensor] = []
         for level in reversed(range(len(self.latents))):
             if level < len(self.latents) - 1:
-                s = self.widen[level](double(s))
+                s = double(self.widen[level](s))
             at_level = average_pool(context, self.sizes[level])
             for block in self.latents[level]:
                 if level >= self.finest:
@@ -191,7 +191,7 @@ class HVAE(nn.Module, PyTorchModelHubMixin):
             at_level = self.inject[level](average_pool(context, self.sizes[level]))
             read = self.read[level](s)
             read = torch.cat([read] * (len(context) // len(s)))  # unlike `repeat`, keeps channels last
-            h = read if h is None else read + self.rise[level](double(h))
+            h = read if h is None else read + double(self.rise[level](h))
             for block in self.image[level]:
                 h = block(h + at_level)
         assert h is not None  # reach >= 1
@@ -203,7 +203,7 @@ class HVAE(nn.Module, PyTorchModelHubMixin):
         states: list[Tensor] = []
         for level in reversed(range(len(self.latents))):
             if level < len(self.latents) - 1:
-                s = self.widen[level](double(s))
+                s = double(self.widen[level](s))
             for block in self.latents[level]:
                 if level >= self.finest:
                     mean, log_sd = block.prior(s).float().chunk(2, dim=1)

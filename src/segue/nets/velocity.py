@@ -1,7 +1,7 @@
 """The velocity of anatomy: from an image, its soft masks and a painted change of the parents to a vector field.
 
-The image is read once, into features. The change enters through layers without a bias, gated by these features. So
-where nothing changes within its reach the velocity is zero, bit for bit, whatever was learned.
+The image is read once, into gates. The change enters through layers without a bias, times these gates. So where
+nothing changes within its reach the velocity is zero, bit for bit, whatever was learned.
 """
 
 import math
@@ -36,8 +36,8 @@ class VelocityNet(nn.Module, PyTorchModelHubMixin):
         smoothing: standard deviation of the Gaussian that the field passes, in pixels of the image.
 
     >>> net = VelocityNet(size=(16, 16), inputs=2, context=1, widths=(8, 8))
-    >>> features = net.features(torch.rand(1, 2, 16, 16))
-    >>> net(features, torch.ones(1, 1, 16, 16)).shape, net(features, torch.zeros(1, 1, 16, 16)).any()
+    >>> gates = net.gates(torch.rand(1, 2, 16, 16))
+    >>> net(gates, torch.ones(1, 1, 16, 16)).shape, net(gates, torch.zeros(1, 1, 16, 16)).any()
     (torch.Size([1, 2, 16, 16]), tensor(False))
     """
 
@@ -65,29 +65,30 @@ class VelocityNet(nn.Module, PyTorchModelHubMixin):
         self.blocks = nn.ModuleList(Gated(spatial_dims=dims, inputs=width, width=width) for _ in range(BLOCKS))
         self.out = unbiased(dims, width, dims)
 
-    def features(self, x: Float[Tensor, "batch inputs *space"]) -> Float[Tensor, "batch feature *coarse"]:
-        """What the velocity depends on besides the change: read once for each image."""
+    def gates(self, x: Float[Tensor, "batch inputs *space"]) -> Float[Tensor, "batch gate *coarse"]:
+        """What the velocity depends on besides the change: read once for each image, block by block of the head."""
         found = []
         for down, block in zip(self.down, self.encoder, strict=True):
             x = block(down(x))
             found.append(x)
         for rise, block, skip in reversed([*zip(self.rise, self.decoder, found[self.level : -1], strict=True)]):
-            x = block(skip + rise(double(x)))
-        return x
+            x = block(skip + double(rise(x)))
+        return torch.cat([one.read(x) for one in (self.enter, *self.blocks)], dim=1)
 
     def forward(
-        self, features: Float[Tensor, "batch feature *coarse"], change: Float[Tensor, "batch context *space"]
+        self, gates: Float[Tensor, "batch gate *coarse"], change: Float[Tensor, "batch context *space"]
     ) -> Float[Tensor, "batch dims *space"]:
         """The velocity in pixels of the image, in float32.
 
         Args:
-            features: of the images, see `features`.
+            gates: of the images, see `gates`.
             change: the image of pa* less that of pa.
         """
         coarse = tuple(side // self.resolution for side in self.size)
-        h = self.enter(average_pool(change, coarse), features)
-        for block in self.blocks:
-            h = h + block(F.silu(h), features)
+        first, *more = gates.chunk(1 + BLOCKS, dim=1)
+        h = self.enter(average_pool(change, coarse), first)
+        for block, gate in zip(self.blocks, more, strict=True):
+            h = h + block(F.silu(h), gate)
         with torch.autocast(h.device.type, enabled=False):
             velocity = self.resolution * self.out(h.float())
             mode = "bilinear" if velocity.ndim == 4 else "trilinear"
@@ -105,8 +106,12 @@ class Gated(nn.Module):
         self.gate = conv(spatial_dims, width, width, 1)
         self.mix = unbiased(spatial_dims, width, width)
 
-    def forward(self, change: Tensor, features: Tensor) -> Tensor:
-        return self.mix(F.silu(self.change(change.to(features.dtype)) * torch.tanh(self.gate(features))))
+    def read(self, features: Tensor) -> Tensor:
+        """The gate."""
+        return torch.tanh(self.gate(features))
+
+    def forward(self, change: Tensor, gate: Tensor) -> Tensor:
+        return self.mix(F.silu(self.change(change.to(gate.dtype)) * gate))
 
 
 def unbiased(spatial_dims: int, inputs: int, outputs: int) -> nn.Module:
