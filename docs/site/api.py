@@ -68,7 +68,7 @@ def modules_in(package: griffe.Object) -> list[griffe.Object]:
 
 
 def offered(module: griffe.Object) -> list[griffe.Object]:
-    """The public functions and classes that are defined in a module; those of segue itself, wherever they are defined."""
+    """The public functions and classes of a module; those of segue itself, wherever they are defined."""
     if module.path == "segue":
         names = [str(one) for one in module.exports or []]
         found = [module.members[name] for name in names]
@@ -157,7 +157,7 @@ def paragraphs(text: str) -> str:
     """Plain text as Markdown: examples as code, indented lines as they are, and no accidental markup."""
     parts = re.split(r"\n\s*\n", text)
     return "\n\n".join(
-        f"```pycon\n{part}\n```" if part.lstrip().startswith(EXAMPLE) else part if part[:4] == "    " else escaped(part)
+        f"```pycon\n{part}\n```" if part.lstrip().startswith(EXAMPLE) else part if part[:4] == " " * 4 else escaped(part)
         for part in parts
     )
 
