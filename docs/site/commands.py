@@ -16,8 +16,8 @@ ADDED = ("help", "config")
 SUB = {"readers": ["make", "analyse"]}
 HEAD = """# Commands
 
-Written from the parsers of the commands. `segue COMMAND --help` says the same. Exit codes: 0; 2 for wrong input, 1 where
-a training diverged, 130 after Ctrl-C. Then one line on stderr says why.
+Written from the parsers of the commands. `segue COMMAND --help` says the same. Exit codes: 0; 2 for wrong input, 1
+where a training diverged, 130 after Ctrl-C. Then one line on stderr says why.
 """
 KEYS = """# Keys of a study
 

@@ -2,8 +2,8 @@
 
 A table stands between two comments. The first one says what is in it, as YAML: the `columns` (keys of the registry of
 metrics) and the `rows` (by title: folder of results/ and key of the method; `FOLDER/doing nothing` is the factual
-image). With `studies` (folders by title) each study has these columns, and rows are keys of methods alone. `titles` gives
-columns other heads. `leaderboard: FILE` is the table of a leaderboard, without its times.
+image). With `studies` (folders by title) each study has these columns, and rows are keys of methods alone. `titles`
+gives columns other heads. `leaderboard: FILE` is the table of a leaderboard, without its times.
 """
 
 import functools

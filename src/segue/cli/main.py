@@ -15,7 +15,7 @@ HELP = """segue: segmentor-guided counterfactual images, region by region.
 
 usage: segue COMMAND ...
 
-A study, from its YAML file (or studies:NAME) to its report. Each stage first does those that it needs; what is done is skipped:
+A study, from its YAML file (or studies:NAME) to its report. Stages that it needs are done first, and finished ones skipped:
 {study}
 
 With a MODEL: a trained run (a folder runs/<study>), an exported folder, or a shipped model ({shipped}):
