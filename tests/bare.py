@@ -1,6 +1,6 @@
 """Run code as if only what a wheel asks for were installed: `python bare.py WHEEL_FOLDER EXTRAS CODE`.
 
-All other packages of this environment are hidden. That an installer finds what the wheel asks for is for the slow tests.
+All other packages of this environment are hidden. Whether an installer finds what is asked for, slow tests say.
 """
 
 import sys

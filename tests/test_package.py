@@ -52,7 +52,8 @@ assert main(["pretrain", "studies:coronary-phantom", "--cohort.phantom.images", 
 def dist(tmp_path_factory) -> Path:
     """A folder with wheel and sdist, as `python -m build` makes them, without the network."""
     out = tmp_path_factory.mktemp("dist")
-    done = subprocess.run([sys.executable, "-m", "hatchling", "build", "-d", out], cwd=ROOT, capture_output=True, text=True)
+    command = [sys.executable, "-m", "hatchling", "build", "-d", out]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return out
 
@@ -167,4 +168,4 @@ def test_an_environment_that_an_installer_made(dist, tmp_path):
     assert subprocess.run([tmp_path / "env" / "bin" / "segue", "--version"], capture_output=True).returncode == 0
     install(f"{wheel}[train,explore,dicom,vessel,torchio]")
     run(TRAINED)
-    run("import highdicom, skimage, torchio, segue.bridges.torchio, segue.straightening.skeleton, segue.cohort.io.dicom")
+    run("import highdicom, skimage, segue.bridges.torchio, segue.straightening.skeleton, segue.cohort.io.dicom")

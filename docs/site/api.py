@@ -68,7 +68,7 @@ def modules_in(package: griffe.Object) -> list[griffe.Object]:
 
 
 def offered(module: griffe.Object) -> list[griffe.Object]:
-    """The public functions and classes that are defined in a module; those of segue itself, wherever they are defined."""
+    """The public functions and classes of a module; those of segue itself, wherever they are defined."""
     if module.path == "segue":
         names = [str(one) for one in module.exports or []]
         found = [module.members[name] for name in names]
@@ -149,17 +149,20 @@ def section(part: griffe.DocstringSection) -> str:
 
 
 def listing(title: str, entries: list[tuple[str, str]]) -> str:
-    lines = [f"- `{name}`: {escaped(' '.join(text.split()))}" if name else f"- {escaped(text)}" for name, text in entries]
+    said = [(f"`{name}`: " if name else "", escaped(" ".join(text.split()))) for name, text in entries]
+    lines = [f"- {name}{text}" for name, text in said]
     return f"*{title}:*\n\n" + "\n".join(lines)
 
 
 def paragraphs(text: str) -> str:
     """Plain text as Markdown: examples as code, indented lines as they are, and no accidental markup."""
-    parts = re.split(r"\n\s*\n", text)
-    return "\n\n".join(
-        f"```pycon\n{part}\n```" if part.lstrip().startswith(EXAMPLE) else part if part[:4] == "    " else escaped(part)
-        for part in parts
-    )
+    return "\n\n".join(map(paragraph, re.split(r"\n\s*\n", text)))
+
+
+def paragraph(text: str) -> str:
+    if text.lstrip().startswith(EXAMPLE):
+        return f"```pycon\n{text}\n```"
+    return text if text.startswith(" " * 4) else escaped(text)
 
 
 def escaped(text: str) -> str:

@@ -16,8 +16,8 @@ ADDED = ("help", "config")
 SUB = {"readers": ["make", "analyse"]}
 HEAD = """# Commands
 
-Written from the parsers of the commands. `segue COMMAND --help` says the same. Exit codes: 0; 2 for wrong input, 1 where a
-training diverged, 130 after Ctrl-C. Then one line on stderr says why.
+Written from the parsers of the commands. `segue COMMAND --help` says the same. Exit codes: 0; 2 for wrong input, 1
+where a training diverged, 130 after Ctrl-C. Then one line on stderr says why.
 """
 KEYS = """# Keys of a study
 
@@ -46,7 +46,8 @@ def parser_of(name: str, *given: str) -> ArgumentParser:
 
 def commands_page() -> str:
     """All commands, with their arguments and options."""
-    parts = [HEAD, "## Stages of a study", "`segue STAGE STUDY [--key value ...]`; [keys of a study](study.md).", stages()]
+    usage = "`segue STAGE STUDY [--key value ...]`; [keys of a study](study.md)."
+    parts = [HEAD, "## Stages of a study", usage, stages()]
     parts += ["## With a model", *(command(name, one) for name, one in MODEL.items())]
     parts += ["## Data, studies and comparison", *(command(name, COMMANDS[name]) for name in ("ablate", *DATA))]
     return "\n\n".join(parts) + "\n"

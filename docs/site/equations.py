@@ -1,4 +1,4 @@
-"""Equations: the blocks ```math of a page, as MathML, which browsers show without scripts. GitHub shows the blocks itself."""
+"""Equations: the blocks ```math of a page, as MathML, which browsers show without scripts, as GitHub does."""
 
 import re
 

@@ -1,7 +1,7 @@
 """The tutorials of docs/tutorials: run, and written as pages and as Jupyter notebooks.
 
-A tutorial is a script in the percent format (jupytext, VS Code, Spyder): cells begin with `# %%`, texts with `# %% [markdown]`,
-and commands with `# %% language="bash"`.
+A tutorial is a script in the percent format (jupytext, VS Code, Spyder): cells begin with `# %%`, texts with
+`# %% [markdown]`, and commands with `# %% language="bash"`.
 """
 
 import ast

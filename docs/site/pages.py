@@ -69,7 +69,7 @@ def put_results(pages: Path) -> None:
             (pages / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, pages / name)
         if path.suffix == ".md":
-            text = f"# {path.parent.name}\n\n{study_table(path.parent)}" if path.name == "table1.md" else path.read_text()
+            text = study_table(path.parent) if path.name == "table1.md" else path.read_text()
             put(pages, str(name), moved(text, name.parent))
 
 
@@ -78,11 +78,11 @@ def study_table(folder: Path) -> str:
     metrics = json.loads((folder / "metrics.json").read_text())
     said = f"From `{folder.relative_to(ROOT)}/metrics.json`: revision `{metrics.get('commit', 'unknown')}`."
     figures = [f"![{one}]({one}.png)" for one in ("figure1", "extremes") if (folder / f"{one}.png").exists()]
-    return "\n\n".join([said, *figures, table1(metrics)])
+    return "\n\n".join([f"# {folder.name}", said, *figures, table1(metrics)])
 
 
 def moved(text: str, folder: Path) -> str:
-    """A page that stands in `folder` of the repository, as it stands in the site: its links lead to pages or to the source."""
+    """A page of the repository's `folder` as it stands in the site: its links lead to pages or to the source."""
     return LINK.sub(lambda found: found[1] + new_address(found[2], folder) + found[3], text)
 
 

@@ -1,9 +1,9 @@
 """Tables of pages, from the metrics.json of results/: `python -m docs.site.tables` writes them anew.
 
 A table stands between two comments. The first one says what is in it, as YAML: the `columns` (keys of the registry of
-metrics) and the `rows` (by title: folder of results/ and key of the method; `FOLDER/doing nothing` is the factual image).
-With `studies` (folders by title) each study has these columns, and rows are keys of methods alone. `titles` gives columns
-other heads. `leaderboard: FILE` is the table of a leaderboard, without its times.
+metrics) and the `rows` (by title: folder of results/ and key of the method; `FOLDER/doing nothing` is the factual
+image). With `studies` (folders by title) each study has these columns, and rows are keys of methods alone. `titles`
+gives columns other heads. `leaderboard: FILE` is the table of a leaderboard, without its times.
 """
 
 import functools

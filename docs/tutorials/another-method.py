@@ -11,7 +11,7 @@
 import csv
 from pathlib import Path
 
-rows = list(csv.DictReader(open("requests/requests.csv")))
+rows = list(csv.DictReader(Path("requests/requests.csv").read_text().splitlines()))
 len(rows), rows[0]
 
 # %% [markdown]

@@ -15,7 +15,7 @@ HELP = """segue: segmentor-guided counterfactual images, region by region.
 
 usage: segue COMMAND ...
 
-A study, from its YAML file, or studies:NAME, to its report. Each stage first does the stages that it needs; finished stages are skipped:
+A study, from its YAML file (or studies:NAME) to its report. Needed stages are done first, finished ones skipped:
 {study}
 
 With a MODEL: a trained run (a folder runs/<study>), an exported folder, or a shipped model ({shipped}):

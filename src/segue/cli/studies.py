@@ -11,10 +11,10 @@ def studies_command(rest: list[str]) -> None:
     parser = make_parser("studies")
     parser.add_argument("name", type=str | None, nargs="?", default=None, help="the study whose file is printed")
     options = parse_options(parser, rest)
-    from segue.study.shipped import PREFIX, about_study, shipped_studies, study_file
+    from segue.study.shipped import BY_NAME, about_study, shipped_studies, study_file
 
     if options.name is not None:
-        print(study_file(PREFIX + options.name.removeprefix(PREFIX)).read_text(encoding="utf-8"), end="")
+        print(study_file(BY_NAME + options.name.removeprefix(BY_NAME)).read_text(encoding="utf-8"), end="")
         return
     table = Table("study", "what it is", title="segue run studies:NAME (of ablations/: segue ablate studies:NAME)")
     for name, path in shipped_studies().items():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from segue.errors import InputError, nearest
 
-PREFIX = "studies:"
+BY_NAME = "studies:"
 PACKAGED = Path(__file__).parents[1] / "studies"
 STUDIES = PACKAGED if PACKAGED.is_dir() else Path(__file__).parents[3] / "studies"  # the latter in a checkout
 PLACES = ("*.yaml", "baselines/*.yaml", "ablations/**/*.yaml")
@@ -34,9 +34,9 @@ def study_file(path: Path | str) -> Path:
     Traceback (most recent call last):
     segue.errors.InputError: studies:coronary-fantom: no such study comes with segue; did you mean coronary-phantom?
     """
-    if not str(path).startswith(PREFIX):
+    if not str(path).startswith(BY_NAME):
         return Path(path)
-    known, name = shipped_studies(), str(path).removeprefix(PREFIX)
+    known, name = shipped_studies(), str(path).removeprefix(BY_NAME)
     if name not in known:
         raise InputError(f"{path}: no such study comes with segue{nearest(name, known)}")
     return known[name]
