@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import distance_transform_edt
 
 from segue.anatomy import (
     MEASUREMENTS,
@@ -196,3 +197,31 @@ def test_a_region_is_not_named_like_a_measurement():
 def test_settings_are_those_of_the_dataclass():
     (found,) = make_measures({"ratio": {"to": ["a"], "regions": ["x"]}}, ("x", "y"), axis=None)
     assert found.measurement.to == ("a",) and found.measurement.axis is None and found.regions == ("x",)
+
+
+def test_the_cardiothoracic_ratio_is_that_of_counted_columns():
+    """Discs as heart and lungs: the extents of their columns, counted."""
+    y, x = np.mgrid[:64, :96]
+    heart = ((y - 40) / 12) ** 2 + ((x - 52) / 17) ** 2 <= 1
+    lungs = (((y - 30) / 25) ** 2 + ((x - 25) / 15) ** 2 <= 1) | (((y - 30) / 25) ** 2 + ((x - 72) / 16) ** 2 <= 1)
+    lungs &= ~heart
+    found = values(
+        of({"ratio": {"to": ["tube", "other"], "axis": 1}}, WholePartition()),
+        torch.from_numpy(heart).double(),
+        other=torch.from_numpy(lungs).double(),
+    )
+    both = np.flatnonzero((heart | lungs).any(0))
+    assert found["tube@whole:ratio"] == pytest.approx(heart.any(0).sum() / (both[-1] - both[0] + 1))
+
+
+def test_a_septum_that_is_thicker_is_measured_as_the_distance_transform_has_it():
+    """A ring whose left half is thicker: twice the mean of the largest distances along its middle line."""
+    y, x = np.mgrid[:90, :90] - 44.5
+    far, thick = np.hypot(x, y), np.where(x < 0, 12, 8)
+    wall = np.abs(far - 26) <= thick / 2
+    halves = AxisPartition(regions=("septal", "lateral"), axis=1)
+    found = values(of({"thickness": {}}, halves), torch.from_numpy(wall).double())
+    inside = distance_transform_edt(wall)
+    for name, side in (("septal", x < -8), ("lateral", x > 8)):
+        middle = np.abs(far - 26) < 0.5
+        assert found[f"tube@{name}:thickness"] == pytest.approx(2 * inside[middle & side].mean() - 1, rel=0.06)

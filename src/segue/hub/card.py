@@ -76,7 +76,7 @@ def contents_of(tensors: Path, study: Study) -> dict[str, Any]:
     with safe_open(tensors, "pt") as opened:
         sizes = {name: opened.get_slice(name).get_shape() for name in opened.keys()}  # noqa: SIM118  # not a mapping
         marginal, sd = opened.get_tensor("marginal"), opened.get_tensor("sd").tolist()
-    names = names_of(study)
+    names = list(names_of(study))
     medians = dict(zip(names, marginal.quantile(0.5, dim=0).tolist(), strict=True))
     given = {name: round(medians[name], 2) for name in study.cohort.covariates}
     levels = {f"{q:.0%}": marginal.quantile(q, dim=0).tolist() for q in (0.05, 0.5, 0.95)}
