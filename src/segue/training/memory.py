@@ -12,7 +12,7 @@ from segue.training.batches import Batch
 
 __all__ = ["machine_bytes", "training_bytes"]
 
-FEW = 2  # images; a permutation of the batch needs two
+COUNTED = 2  # images; a permutation of the batch needs two
 COPIES = 5  # of each weight that is trained: itself, its gradient, two moments of Adam, the moving average
 TRANSIENT = 1.3  # what a step takes beside what it keeps: work space, and gradients on their way
 
@@ -42,7 +42,7 @@ def training_bytes(objective: nn.Module, batch: Batch, images: int, precision: P
             kept[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    few = {name: one[:FEW].clone() for name, one in batch.items()}
+    few = {name: one[:COUNTED].clone() for name, one in batch.items()}
     kind = next(iter(few.values())).device.type
     half = resolve_precision(precision) == "bf16"
     with undisturbed(objective), torch.autocast(kind, torch.bfloat16, enabled=half):
@@ -51,7 +51,7 @@ def training_bytes(objective: nn.Module, batch: Batch, images: int, precision: P
         total = sum(kept.values())
     del loss
     state = sum(one.nbytes * (COPIES if one.requires_grad else 1) for one in objective.parameters())
-    return round(TRANSIENT * total * images / FEW) + state
+    return round(TRANSIENT * total * images / COUNTED) + state
 
 
 @contextmanager
