@@ -84,7 +84,8 @@ def doubts(one: Checked, raw: Tensor) -> list[tuple[str, ...]]:
     found: list[tuple[str, ...]] = []
     for part in raw.split(32):
         area = torch.full((len(part),), one.model.grid.pixel_area or float(one.store.pixel_area().mean()))
-        found += one.check.doubts(abduct_images(one.model, Inputs(part, area, torch.zeros(len(part), 0))))
+        sides = torch.ones(len(part), part.ndim - 2)
+        found += one.check.doubts(abduct_images(one.model, Inputs(part, area, torch.zeros(len(part), 0), sides)))
     return found
 
 

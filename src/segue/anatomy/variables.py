@@ -38,14 +38,14 @@ class Group(NamedTuple):
 
     Attributes:
         rows: variables whose regions are seen: their own, then those of their neighbours.
-        channels: of these, the masks' channels. neighbours: see `Seen`. count: how many are measured.
+        channels: of these, the masks' channels. neighbours: see `Seen`. own: how many are measured.
     """
 
     measurement: Measurement
     rows: list[int]
     channels: Int[Tensor, " row"]
     neighbours: Float[Tensor, "row row"]
-    count: int
+    own: int
 
 
 class Variables:
@@ -161,8 +161,8 @@ class Variables:
             rows = as_slice(group.rows)
             mask = soft[:, group.channels.to(soft.device)]
             seen = Seen(mask, weights[:, rows], image, soft, self.structures, pixel_area, spacing, group.neighbours)
-            found.append(group.measurement(seen)[:, : group.count])
-        order = [v for group in self.groups for v in group.rows[: group.count]]
+            found.append(group.measurement(seen)[:, : group.own])
+        order = [v for group in self.groups for v in group.rows[: group.own]]
         together = torch.cat(found, dim=1)
         return together if order == sorted(order) else together[:, [order.index(v) for v in range(len(order))]]
 

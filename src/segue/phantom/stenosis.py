@@ -69,5 +69,7 @@ def narrowed(
         middle = (low + high) / 2
         open_still = stenoses(*at(middle))[:, third] < wanted
         low, high = np.where(open_still, middle, low), np.where(open_still, high, middle)
-    found, changed = at((low + high) / 2)
+    # another place than the narrowing may be the tightest, and then several depths give one stenosis
+    same = np.abs(stenoses(areas, noise)[:, third] - wanted) < 1e-9
+    found, changed = at(np.where(same, noise.stenosis[:, third], (low + high) / 2))
     return found, changed, np.abs(stenoses(found, changed)[:, third] - wanted) <= WITHIN
