@@ -247,6 +247,7 @@ def test_pictures_and_the_slider_in_use_are_visible_together(visit, size):
     for slider in page.locator(".sg-range").all():
         slider.focus()
         page.keyboard.press("ArrowRight")
+        expect(page.locator("html[data-sg-busy]")).to_have_count(0)  # verdicts change the height of what stays
         slider.evaluate("e => e.scrollIntoView({ block: 'end' })")
         boxes = [slider.bounding_box(), *(canvas.bounding_box() for canvas in page.locator(".sg-canvas").all())]
         # the browser scrolls by whole pixels, and the slider may stand at a fraction of one
