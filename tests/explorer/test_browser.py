@@ -247,9 +247,10 @@ def test_pictures_and_the_slider_in_use_are_visible_together(visit, size):
     for slider in page.locator(".sg-range").all():
         slider.focus()
         page.keyboard.press("ArrowRight")
-        # Its answer is here: until then the page still grows, which is what a scrolled page is measured against.
+        # Its answer and its verdict are here: until then what stays in view changes its height.
         value = in_digits(float(slider.input_value()))
         expect(asked_row(page, slider.get_attribute("aria-label"))).to_contain_text(value)
+        expect(page.locator("html[data-sg-busy]")).to_have_count(0)
         slider.evaluate("e => e.scrollIntoView({ block: 'end' })")
         boxes = [slider.bounding_box(), *(canvas.bounding_box() for canvas in page.locator(".sg-canvas").all())]
         # the browser scrolls by whole pixels, and the slider may stand at a fraction of one
