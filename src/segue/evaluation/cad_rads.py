@@ -4,6 +4,8 @@ Cury et al., CAD-RADS 2.0, J Cardiovasc Comput Tomogr 2022;16:536: 0%, 1-24%, 25
 is not divided into 4A and 4B, which depends on the number of vessels. One vessel makes no CAD-RADS of a patient.
 """
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 from jaxtyping import Float, Int
@@ -37,16 +39,19 @@ def confusion(
     return counts
 
 
-def stenosis_agreement(effects: pl.DataFrame) -> dict[str, float]:
-    """The mean error of requests of a stenosis, in points, and the share of answers in the requested category.
+def stenosis_agreement(effects: pl.DataFrame) -> dict[str, Any]:
+    """The mean error of requests of a stenosis, in points, the share of answers in the requested category, and which
+    category was found for each that was asked.
 
     Args:
         effects: rows of one variable, with requested and judge (`segue.evaluation.effect.effect_rows`).
 
     >>> rows = pl.DataFrame({"requested": [0.6, 0.8], "judge": [0.5, 0.9]})
-    >>> {key: round(value, 3) for key, value in stenosis_agreement(rows).items()}
-    {'points': 10.0, 'in_category': 1.0}
+    >>> told = stenosis_agreement(rows)
+    >>> round(told["points"], 3), told["in_category"], told["confusion"][3]
+    (10.0, 1.0, [0, 0, 0, 1, 0, 0])
     """
     asked, found = (effects[name].to_numpy() for name in ("requested", "judge"))
-    same = cad_rads(asked) == cad_rads(found)
-    return {"points": float(100 * np.abs(found - asked).mean()), "in_category": float(same.mean())}
+    counts = confusion(asked, found)
+    points, same = 100 * np.abs(found - asked).mean(), np.trace(counts) / max(len(asked), 1)
+    return {"points": float(points), "in_category": float(same), "confusion": counts.tolist()}

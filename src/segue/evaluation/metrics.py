@@ -6,7 +6,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from segue.anatomy.measurement import measurement_of
+from segue.anatomy.measurement.stenosis import Stenosis
 from segue.evaluation.bootstrap import Bootstrap
+from segue.evaluation.cad_rads import stenosis_agreement
 from segue.evaluation.metric import AVERAGED, FAMILIES, HEADLINE, Metric, Number
 
 
@@ -37,6 +40,8 @@ def summarise(
         variables[name] = of_variable(known, table, deviation)
         assert HEADLINE.aggregate is not None
         variables[name]["ci95"] = HEADLINE.aggregate(table, {name: deviation}, draws)
+        if measurement_of(name) is Stenosis:
+            variables[name]["cad_rads"] = stenosis_agreement(table)
     mean: dict[str, Any] = {}
     for metric in known:
         if metric.averaged:
