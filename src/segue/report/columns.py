@@ -241,7 +241,7 @@ def unit_of(metrics: Mapping[str, Any]) -> str:
     ('mm²', 'mixed units')
     """
     unit = str(metrics.get("unit") or "px")
-    units = {variable_unit(name, unit) for name in metrics.get("variables") or ()}
+    units = {variable_unit(name, unit) for name in metrics.get("variables") or () if "@" in name}  # no covariates
     return typeset_unit(unit) if len(units) < 2 else "mixed units"
 
 
