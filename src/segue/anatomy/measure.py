@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from segue.anatomy.measurement.base import total
+from segue.anatomy.measurement.area import area_of
 
 
 def measure(
@@ -26,8 +26,7 @@ def measure(
     >>> measure(soft, weights, torch.tensor([0, 0]), pixel_area=torch.tensor([0.25])).tolist()
     [[0.625, 0.375]]
     """
-    # Product and sum rather than a matrix product, which autocast would round to 16 bits.
-    return pixel_area[:, None] * total(weights * soft[:, structure_of.to(soft.device)])
+    return area_of(weights * soft[:, structure_of.to(soft.device)], pixel_area)
 
 
 def hard(soft: Float[Tensor, "batch structure *space"]) -> Float[Tensor, "batch class *space"]:

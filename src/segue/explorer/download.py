@@ -92,8 +92,8 @@ def write_on_file(
 ) -> None:
     """The same on the pixels of the uploaded file: NIfTI, and the answer as a file of the upload's own type."""
     answer, one = asked
-    pixels, how = file_pixels(origin, one.image.ndim), {"window": answer.window, "marks": marks}
-    change = change_on_file(pixels, answer.image, one.image, one.displacement, **how)  # type: ignore[arg-type]
+    pixels, window = file_pixels(origin, one.image.ndim), answer.window
+    change = change_on_file(pixels, answer.image, one.image, one.displacement, window=window, marks=marks)
     write_changed(origin, change, folder / f"{stem}{answer_suffix(origin.file)}")
     write_map(origin, np.where(change == 0, pixels, pixels + change).astype(np.float32), folder / f"{stem}.nii.gz")
     write_map(origin, change, folder / f"{stem}_difference.nii.gz")

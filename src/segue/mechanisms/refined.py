@@ -145,9 +145,8 @@ def refined(
     >>> refined(model.mechanism.inner.painter.inner, blur=0.7).blur
     0.7
     """
-    if not isinstance(mechanism, Moves):
-        shaping: dict[str, Any] = {"shrinkage": shrinkage, "blur": blur}
-        return Refined(mechanism, corrections=corrections, ensemble=ensemble, kept=kept, **shaping)
-    mover = cast(Any, mechanism)
-    mover.painter = Refined(mover.painter, shrinkage=shrinkage, blur=blur)
-    return Refined(mover, corrections=corrections, ensemble=ensemble, kept=kept)
+    shaping: dict[str, Any] = {"shrinkage": shrinkage, "blur": blur}
+    if isinstance(mechanism, Moves):
+        mover = cast(Any, mechanism)
+        mover.painter, shaping = Refined(mover.painter, **shaping), {}
+    return Refined(mechanism, corrections=corrections, ensemble=ensemble, kept=kept, **shaping)

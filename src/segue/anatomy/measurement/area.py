@@ -23,5 +23,18 @@ class Area(Measurement):
     dimension: ClassVar[Dimension] = "area"
 
     def __call__(self, seen: Seen) -> Float[Tensor, "batch row"]:
-        # Product and sum rather than a matrix product, which autocast would round to 16 bits.
-        return seen.pixel_area[:, None] * total(seen.inside)
+        return area_of(seen.inside, seen.pixel_area)
+
+
+def area_of(
+    inside: Float[Tensor, "batch row *space"], pixel_area: Float[Tensor, " batch"]
+) -> Float[Tensor, "batch row"]:
+    """pixel_area * sum_i inside(i), where `inside` is the product of masks and regions.
+
+    Product and sum rather than a matrix product, which autocast would round to 16 bits.
+
+    >>> import torch
+    >>> area_of(torch.ones(1, 1, 2, 3), torch.tensor([0.5])).tolist()
+    [[3.0]]
+    """
+    return pixel_area[:, None] * total(inside)
