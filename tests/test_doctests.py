@@ -58,6 +58,7 @@ PUBLIC = [
     "segue.nets.diffusion",
     "segue.nets.hvae",
     "segue.nets.segmentor",
+    "segue.nets.traced",
     "segue.nets.velocity",
     "segue.phantom",
     "segue.readers.mrmc",

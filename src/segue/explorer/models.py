@@ -18,6 +18,7 @@ from segue.cohort.placement import scaled_axes
 from segue.engine.answer import Abducted, abduct_images, inputs_of
 from segue.engine.model import Model
 from segue.errors import InputError
+from segue.explorer.quick import Quick
 from segue.generation.source import FolderImages, Source, StoreImages, open_source
 from segue.hardware import channels_last
 from segue.hub.folder import read_settings
@@ -64,6 +65,7 @@ class Explored:
         self.name, self.opened, self.models, self.source = name, opened, models, source
         self.first = next(iter(models.values()))
         self.judge = None if judge is None else channels_last(judge, len(self.first.grid.size))
+        self.quick = Quick(models.values(), self.judge)
         self._known = lru_cache(maxsize=KEPT)(self._infer)
         self._judged = lru_cache(maxsize=KEPT)(self._judge)
 
