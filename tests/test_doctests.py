@@ -47,6 +47,7 @@ PUBLIC = [
     "segue.evaluation.metrics",
     "segue.files",
     "segue.hub.load",
+    "segue.hub.runs",
     "segue.leaderboard",
     "segue.mechanisms",
     "segue.mechanisms.base",

@@ -21,8 +21,8 @@ _Net = TypeVar("_Net", bound=nn.Module)
 _Found = TypeVar("_Found")
 
 
-def usable_device(device: str | torch.device) -> torch.device:
-    """A device that can be used here.
+def usable_device(device: str | torch.device | None) -> torch.device:
+    """A device that can be used here; of None, a CUDA GPU where there is one, and else the CPU.
 
     Raises:
         InputError: PyTorch does not know it, or this machine has none.
@@ -33,6 +33,8 @@ def usable_device(device: str | torch.device) -> torch.device:
     Traceback (most recent call last):
     segue.errors.InputError: device 'gpu': PyTorch knows no such device; give "cpu", "cuda" or "cuda:0"
     """
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         found = torch.device(device)
     except RuntimeError:

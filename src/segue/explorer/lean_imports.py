@@ -10,8 +10,8 @@ import sys
 __all__ = ["import_monai", "settle"]
 
 UNUSED = (
-    "h5py", "ignite", "itk", "matplotlib", "mlflow", "nibabel", "onnx", "onnxruntime", "pandas", "pydicom", "skimage",
-    "tensorboard", "tensorboardX", "tifffile", "torch.utils.tensorboard", "transformers",
+    "cupy", "h5py", "ignite", "itk", "matplotlib", "mlflow", "nibabel", "onnx", "onnxruntime", "pandas", "pydicom",
+    "scipy", "skimage", "tensorboard", "tensorboardX", "tifffile", "torch.utils.tensorboard", "transformers", "zarr",
 )  # fmt: skip
 """Packages that are optional to MONAI, and slow to import."""
 
