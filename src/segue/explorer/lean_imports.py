@@ -1,37 +1,104 @@
 """What the explorer imports, and what it need not.
 
-MONAI imports all its parts at once, and with each part every package that this part could use. The explorer uses
-MONAI's networks only. Most of the seconds until it opened went into packages that it never calls.
+Most of the seconds until it opened went into packages and files that it never uses: MONAI imports all its parts at
+once, and with each part every package that this part could use; gradio writes a file of types for each of its
+components, for editors.
 """
 
 import gc
+import importlib
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.util import LazyLoader, find_spec, module_from_spec
+from types import ModuleType
+from typing import Any
 
-__all__ = ["import_monai", "settle"]
+__all__ = ["import_gradio", "import_monai", "settle"]
 
 UNUSED = (
     "cupy", "h5py", "ignite", "itk", "matplotlib", "mlflow", "nibabel", "onnx", "onnxruntime", "pandas", "pydicom",
     "scipy", "skimage", "tensorboard", "tensorboardX", "tifffile", "torch.utils.tensorboard", "transformers", "zarr",
 )  # fmt: skip
 """Packages that are optional to MONAI, and slow to import."""
+STUBS = "gradio.component_meta"
+"""The module that writes files of types."""
 
 
 def import_monai() -> None:
-    """Import MONAI as if what is `UNUSED` were not installed. Others can import these packages as before.
+    """Import MONAI, and nibabel, as if what is `UNUSED` were not installed. Others can import these packages as before.
 
     Call it in a process that uses nothing of MONAI but its networks. Until `settle` no garbage is looked for: nearly
     all that imports make stays.
     """
     gc.disable()
-    if "monai" in sys.modules:
+    import_without("monai", UNUSED)
+    import_without("nibabel", ("pydicom", "matplotlib"))  # for headers in DICOM, and to draw
+
+
+def import_without(package: str, unused: Sequence[str]) -> None:
+    """Import a package as if others were not installed."""
+    if package in sys.modules:
         return
-    hidden = [name for name in UNUSED if name not in sys.modules]
+    hidden = [name for name in unused if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: importing it fails
     try:
-        import monai  # noqa: F401
+        importlib.import_module(package)
     finally:
         for name in hidden:
             sys.modules.pop(name, None)
+
+
+def import_gradio() -> None:
+    """Import gradio. It writes no file, and pandas is imported when something of it is used.
+
+    Raises:
+        ModuleNotFoundError: it is not installed.
+    """
+    if "gradio" not in sys.modules:
+        lazily("pandas")
+        with without_stubs():
+            importlib.import_module("gradio")
+
+
+def lazily(package: str) -> None:
+    """Have a package imported at the first use of something in it."""
+    if package in sys.modules or (spec := find_spec(package)) is None or spec.loader is None:
+        return
+    spec.loader = LazyLoader(spec.loader)
+    sys.modules[package] = module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+
+@contextmanager
+def without_stubs() -> Iterator[None]:
+    """In the block gradio is imported without writing files of types beside its modules."""
+    finder = WithoutStubs()
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+
+
+class WithoutStubs(MetaPathFinder):
+    """Finds `STUBS` where it is; when it is imported, what writes the files is replaced by what does nothing."""
+
+    def find_spec(self, name: str, path: Any, target: ModuleType | None = None) -> ModuleSpec | None:
+        """The module's own place."""
+        if name != STUBS or (spec := PathFinder.find_spec(name, path)) is None or spec.loader is None:
+            return None
+        execute = spec.loader.exec_module
+
+        def executed(module: ModuleType) -> None:
+            execute(module)
+            if hasattr(module, "create_or_modify_pyi"):
+                module.create_or_modify_pyi = lambda *_: None  # type: ignore[attr-defined]
+
+        spec.loader.exec_module = executed  # type: ignore[method-assign]
+        return spec
 
 
 def settle() -> None:
