@@ -8,11 +8,10 @@ components, for editors.
 import gc
 import importlib
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
-from importlib.util import LazyLoader, find_spec, module_from_spec
+from importlib.util import LazyLoader
 from types import ModuleType
 from typing import Any
 
@@ -23,8 +22,8 @@ UNUSED = (
     "scipy", "skimage", "tensorboard", "tensorboardX", "tifffile", "torch.utils.tensorboard", "transformers", "zarr",
 )  # fmt: skip
 """Packages that are optional to MONAI, and slow to import."""
-STUBS = "gradio.component_meta"
-"""The module that writes files of types."""
+STUBS, LATE = "gradio.component_meta", "pandas"
+"""The module of gradio that writes files of types, and a package of which it uses nothing here."""
 
 
 def import_monai() -> None:
@@ -57,45 +56,32 @@ def import_gradio() -> None:
     Raises:
         ModuleNotFoundError: it is not installed.
     """
-    if "gradio" not in sys.modules:
-        lazily("pandas")
-        with without_stubs():
-            importlib.import_module("gradio")
-
-
-def lazily(package: str) -> None:
-    """Have a package imported at the first use of something in it."""
-    if package in sys.modules or (spec := find_spec(package)) is None or spec.loader is None:
+    if "gradio" in sys.modules:
         return
-    spec.loader = LazyLoader(spec.loader)
-    sys.modules[package] = module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-
-
-@contextmanager
-def without_stubs() -> Iterator[None]:
-    """In the block gradio is imported without writing files of types beside its modules."""
-    finder = WithoutStubs()
-    sys.meta_path.insert(0, finder)
+    sys.meta_path.insert(0, finder := LeanFinder())
     try:
-        yield
+        importlib.import_module("gradio")
     finally:
         sys.meta_path.remove(finder)
 
 
-class WithoutStubs(MetaPathFinder):
-    """Finds `STUBS` where it is; when it is imported, what writes the files is replaced by what does nothing."""
+class LeanFinder(MetaPathFinder):
+    """Finds two modules where they are: what writes files of types then does nothing, and what is `LATE` waits."""
 
     def find_spec(self, name: str, path: Any, target: ModuleType | None = None) -> ModuleSpec | None:
         """The module's own place."""
-        if name != STUBS or (spec := PathFinder.find_spec(name, path)) is None or spec.loader is None:
+        spec = PathFinder.find_spec(name, path) if name in (STUBS, LATE) else None
+        if spec is None or spec.loader is None:
             return None
+        if name == LATE:
+            spec.loader = LazyLoader(spec.loader)
+            return spec
         execute = spec.loader.exec_module
 
         def executed(module: ModuleType) -> None:
             execute(module)
             if hasattr(module, "create_or_modify_pyi"):
-                module.create_or_modify_pyi = lambda *_: None  # type: ignore[attr-defined]
+                module.create_or_modify_pyi = lambda *_: None
 
         spec.loader.exec_module = executed  # type: ignore[method-assign]
         return spec
