@@ -53,8 +53,9 @@ def measure(*, model: str, variable: str, rounds: int, threads: int) -> Findings
                 inside.append(steps)
                 python.append(between - began)
                 console.append(ended - between)
-    times = {**dict(zip(STEPS, np.array(inside).T, strict=True)), "Python, whole": python, "command line, whole": console}
-    rows: list[Row] = [{"what": what, **spread(np.array(each))} for what, each in times.items()]
+    times = dict(zip(STEPS, np.array(inside).T, strict=True))
+    times |= {"Python, whole": np.array(python), "command line, whole": np.array(console)}
+    rows: list[Row] = [{"what": what, **spread(each)} for what, each in times.items()]
     told = [Statement(f"seconds, median: {what}", float(np.median(each))) for what, each in times.items()]
     return Findings(rows, told)
 
