@@ -34,7 +34,7 @@ from segue.engine.original import origin_of
 from segue.engine.typical import Typical
 from segue.engine.verdict import refuse_unmet
 from segue.errors import InputError
-from segue.hardware import usable_device
+from segue.hardware import threads_for, usable_device
 from segue.mechanisms.base import ImageMechanism
 
 __all__ = ["Counterfactual", "Model", "requests_of"]
@@ -176,10 +176,11 @@ class Model:
 
     def batch(self, inputs: Inputs, requests: list[Request], particles: int) -> tuple[Abducted, Tensor, Predicted]:
         """One batch: what is known of the images, pa*, and the answers."""
-        known = abduct_images(self, inputs, particles=particles)
-        asked = requested_parents(self, requests, known.facts.pa, known.facts.pixel_area)
-        everyone = torch.arange(len(inputs.raw), device=self.device)
-        return known, self.space.bounded(asked), predict_all(self, known, everyone, asked)
+        with threads_for(self.grid.pixels * len(inputs.raw)):
+            known = abduct_images(self, inputs, particles=particles)
+            asked = requested_parents(self, requests, known.facts.pa, known.facts.pixel_area)
+            everyone = torch.arange(len(inputs.raw), device=self.device)
+            return known, self.space.bounded(asked), predict_all(self, known, everyone, asked)
 
     def assemble(
         self, parts: Sequence[tuple[Abducted, Tensor, Predicted]], spacing: tuple[Spacing, ...]
