@@ -128,7 +128,8 @@ def test_a_baseline_leaves_what_the_scanner_has_drawn(tmp_path):
     pa, frames = model.parents.factual(x, torch.ones(2))
     facts = Facts(x, pa, model.parents.weights(frames, (16, 48)), torch.ones(2))
     questions = Questions(("a", "b"), facts, [pa + 2 * model.parents.sd])
-    free, kept = (baseline_method(one, Workshop(one), "untrained_warp").answer(questions)[0] - x for one in (plain, marked))
+    methods = (baseline_method(one, Workshop(one), "untrained_warp") for one in (plain, marked))
+    free, kept = (method.answer(questions)[0] - x for method in methods)
     assert free[..., 20:24].any() and not kept[..., 20:24].any()
     assert torch.equal(free[..., :20], kept[..., :20])
 

@@ -278,6 +278,6 @@ def for_others(study: Study) -> Study:
     >>> for_others(moved).cohort.folder
     PosixPath('chest')
     """
-    named = {key: getattr(study.cohort, key) for key in ("folder", "marks")}
-    short = {key: Path(path.name) for key, path in named.items() if path is not None and path.is_absolute()}
-    return dataclasses.replace(study, cohort=dataclasses.replace(study.cohort, **short)) if short else study
+    cohort = study.cohort
+    folder, marks = (Path(path.name) if path and path.is_absolute() else path for path in (cohort.folder, cohort.marks))
+    return dataclasses.replace(study, cohort=dataclasses.replace(cohort, folder=folder, marks=marks))
