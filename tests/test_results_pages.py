@@ -6,7 +6,7 @@ import re
 import pytest
 
 from docs.site.project import ROOT
-from docs.site.tables import PAGES, TABLE, with_tables
+from docs.site.tables import PAGES, TABLE, results_table, with_tables
 from segue.report.table import table1
 
 WITH_TABLES = [page for page in PAGES if "<!-- table\n" in page.read_text()]
@@ -43,3 +43,16 @@ def test_a_table_that_parts_from_its_numbers_is_seen():
 @pytest.mark.parametrize("folder", STUDIES, ids=lambda folder: folder.name)
 def test_the_table_beside_a_file_is_of_that_file(folder):
     assert (folder / "table1.md").read_text() == table1(json.loads((folder / "metrics.json").read_text()))
+
+
+def test_a_table_of_a_variable_has_its_numbers_in_its_own_unit():
+    name, folder = "lumen@mid:stenosis", "coronary-stenosis"
+    metrics = json.loads((ROOT / "results" / folder / "metrics.json").read_text())
+    found = [metrics["doing_nothing"]["variables"][name], metrics["methods"]["segue"]["variables"][name]]
+    rows = {"nothing": f"{folder}/doing nothing", "segue": f"{folder}/segue"}
+    table = results_table({"rows": rows, "columns": ["error", "error_sd"], "variables": {"stenosis": name}})
+    head, _, *lines = [[cell.strip(" *") for cell in line.strip("|").split("|")] for line in table.splitlines()]
+    assert head[1:] == ["stenosis: error (points)", "stenosis: error (sd)"]
+    for one, (_, points, sd) in zip(found, lines, strict=True):
+        assert float(points) == pytest.approx(100 * one["error"], abs=0.06)
+        assert float(sd.split("[")[0]) == pytest.approx(one["error_sd"], abs=0.006)
