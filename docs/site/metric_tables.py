@@ -72,7 +72,7 @@ def standing_table(said: dict[str, Any]) -> str:
         entries |= {key: one for key, one in found.items() if key not in ("oracle", "nothing")}
     unit = unit_of(metrics_of(said["standing"][0]))
     rows = [standing_row(METRICS[key], unit, entries, said["seconds"]) for key in said["metrics"]]
-    return pipe_table(["", "segue", "place", "ahead of it"], rows, marked_up=True)
+    return pipe_table(["", "segue", "place", "ahead of it"], rows, left=4, marked_up=True)
 
 
 def standing_row(metric: Metric, unit: str, entries: Entries, seconds: float) -> list[str]:

@@ -91,16 +91,16 @@ def progression_table() -> str:
 
 
 def ratios_table(said: dict[str, Any]) -> str:
-    """Ratios of benchmarks: `rows` by title, and by head of the column the file's name and the ratio's words in it."""
-    rows = []
-    for title, cells in said["rows"].items():
-        places = [cells.get(head) for head in said["heads"]]
-        rows.append([title, *(ratio(f"{said['ratios']}/{place[0]}", place[1]) if place else "" for place in places)])
-    return pipe_table(["", *said["heads"]], rows)
+    """Ratios of benchmarks: by row and head, the file under results/benchmarks/ and the ratio's own words in it."""
+    heads = list(dict.fromkeys(head for cells in said["ratios"].values() for head in cells))
+    rows = [
+        [title, *(ratio(*cells[head]) if head in cells else "" for head in heads)]
+        for title, cells in said["ratios"].items()
+    ]
+    return pipe_table(["", *heads], rows)
 
 
-def ratio(name: str, what: str) -> str:
-    """A ratio with its interval, by its own words."""
-    found = result(f"benchmarks/{name}")
-    [one] = [one for one in found["ratios"] if one["what"] == what]
+def ratio(name: str, words: str) -> str:
+    """A ratio with its interval, from a file under results/benchmarks/."""
+    [one] = [one for one in result(f"benchmarks/{name}")["ratios"] if one["what"] == words]
     return spanned(one["value"], one["ci95"], ".2f")

@@ -5,11 +5,11 @@ A table stands between two comments. The first one says what is in it, as YAML, 
 - `rows`: of metrics.json. `columns` are keys of the registry of metrics, `rows` are (by title) a folder of results/ and
   the key of a method; `FOLDER/doing nothing` is the factual image. With `studies` (folders by title) each study has
   these columns, and rows are keys of methods alone. `titles` gives columns other heads.
-- `standing`: folders of results/, where segue stands among their methods in each of `metrics`.
+- `standing`: folders of results/; segue's place in each of `metrics` among their methods that take less than `seconds`.
 - `leaderboard`: a file; its times are left out.
 - `ablation`: its name; `columns` are metrics, for each of `methods`.
 - `use`: augmentation, bias or progression.
-- `ratios`: a folder under results/benchmarks.
+- `ratios`: by row and head of a column, a file under results/benchmarks/ and the words of a ratio in it.
 """
 
 import json
