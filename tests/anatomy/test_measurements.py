@@ -66,13 +66,18 @@ def test_widths_are_in_mm_across_the_axis_whatever_the_spacing_along_it():
     assert found["tube@proximal:mean_width"] == pytest.approx(4.0)
     assert found["tube@mid:mean_width"] == pytest.approx((8 * 8 + 4 * 3) / 12 / 2)
     assert found["tube@proximal:min_width"] == pytest.approx(4.0)
-    assert found["tube@mid:min_width"] == pytest.approx(1.5, abs=1e-6)
+    assert found["tube@mid:min_width"] == pytest.approx(1.5, abs=1e-3)
 
 
-def test_the_soft_minimum_of_a_parabola_is_half_its_temperature_too_high():
-    x = np.arange(120) - 59.5
-    found = values(of({"min_width": {}}, AxisPartition(regions=("all",), axis=1)), tube(4 + 0.002 * x**2))
-    assert found["tube@all:min_width"] == pytest.approx(4 + 0.25 / 2, abs=0.01)
+@pytest.mark.parametrize("curvature", [0.02, 0.05, 0.2])
+def test_the_smallest_width_of_a_smooth_neck(curvature):
+    """A vessel of 4 px at its neck, which is wide enough elsewhere for widths of 0 beside the region to matter."""
+    x = np.arange(120) - 59.3
+    diameters = np.minimum(4 + curvature * x**2, 60)
+    found = values(of({"min_width": {"regions": ["mid"]}}), tube(diameters, rows=64))
+    assert found["tube@mid:min_width"] == pytest.approx(4, abs=0.03)
+    everywhere = values(of({"min_width": {"regions": ["mid"]}}), tube(np.full(36, 50.0), rows=64))
+    assert everywhere["tube@mid:min_width"] == pytest.approx(50)
 
 
 def test_stenosis_is_of_the_mean_of_the_neighbours():
@@ -81,7 +86,7 @@ def test_stenosis_is_of_the_mean_of_the_neighbours():
     diameters[17:19] = 2.0
     found = values(of({"area": {}, "stenosis": {"regions": ["mid"]}}), tube(diameters))
     assert list(found) == ["tube@proximal", "tube@mid", "tube@distal", "tube@mid:stenosis"]
-    assert found["tube@mid:stenosis"] == pytest.approx(0.75, abs=1e-6)
+    assert found["tube@mid:stenosis"] == pytest.approx(0.75, abs=1e-3)
     assert found["tube@proximal"] == pytest.approx(120)
 
 
