@@ -103,10 +103,11 @@ results: $(VENV)/ready ## what results/ holds, made anew (make results CHEST=fol
 	cp $(RUNS)/cardiac-sectors/shifted/shifts.* results/cardiac-sectors/
 
 FULL := coronary-phantom-full
+# The papers' methods alone, with parents that are broadcast, as published.
+BROADCAST := --hvae.conditioning "[broadcast]" --finetune.variants "{}"
 full: $(VENV)/ready ## the phantom's study at full budget, to results/coronary-phantom-full: three hours on 2 cores
 	$(BIN)/segue run studies/$(FULL).yaml --runs $(RUNS)
-	$(BIN)/segue run studies/$(FULL).yaml --runs $(RUNS) --name $(FULL)-broadcast --hvae.conditioning "[broadcast]" \
-	  --finetune.guides "[none, regressor]" --finetune.variants "{}"
+	$(BIN)/segue run studies/$(FULL).yaml --runs $(RUNS) --name $(FULL)-broadcast $(BROADCAST)
 	$(call keep,$(FULL))
 	$(call keep,$(FULL)-broadcast)
 	cp $(RUNS)/$(FULL)/report/curves.png results/$(FULL)/
@@ -115,7 +116,8 @@ full: $(VENV)/ready ## the phantom's study at full budget, to results/coronary-p
 baselines: $(VENV)/ready ## what others would use instead, in one table each for chest and phantom: to results/baselines
 	$(BIN)/segue evaluate studies/baselines/chest.yaml --runs $(RUNS) --cohort.folder $(CHEST)
 	$(BIN)/segue evaluate studies/baselines/phantom.yaml --runs $(RUNS)
-	$(foreach name,chest phantom,mkdir -p results/baselines/$(name) && \
+	$(BIN)/segue evaluate studies/baselines/phantom.yaml --runs $(RUNS) --name baselines-phantom-broadcast $(BROADCAST) --baselines "{}"
+	$(foreach name,chest phantom phantom-broadcast,mkdir -p results/baselines/$(name) && \
 	  cp $(KEPT:%=$(RUNS)/baselines-$(name)/evaluate/%) results/baselines/$(name)/;)
 
 tuning: $(VENV)/ready-dev ## settings of the baselines on validation subjects, after `make baselines`: results/baselines/chest/tuning.json
