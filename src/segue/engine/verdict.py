@@ -12,6 +12,7 @@ from typing import Any, Literal
 from scipy.stats import norm
 from scipy.stats import t as student
 
+from segue.anatomy import category_of
 from segue.errors import InputError
 from segue.text import in_digits
 
@@ -23,6 +24,10 @@ AREA_ERROR = 0.15
 """or if it is missed by no more than this, in training sd: the area error of a good segmentor."""
 SMALLEST_CHANGE = 1e-3
 """Less than this, in training sd, is nothing asked."""
+NOTHING_ASKED = (
+    f"no measured variable was asked to change by more than {SMALLEST_CHANGE:g} sd; "
+    "where a structure is absent, ask for a value or for +1sd"
+)
 FAR_SHARE = 0.5
 """Locality is in doubt if more than this share of the change of the image is far from the outlines."""
 CONFIDENCE = 0.95
@@ -48,6 +53,8 @@ class Reached:
 
     >>> Reached("heart@whole", "px", 800.0, 1000.0, 950.0, None, None, None, 0.75, True).line
     'heart@whole: factual 800 px, requested 1,000 px, achieved 950 px (75% of the change): met'
+    >>> Reached("heart@whole", "px", 800.0, 801.0, 800.0, None, None, None, 0.0, True).line
+    'heart@whole: factual 800 px, requested 801 px, achieved 800 px (missed by less than the measurement error): met'
     """
 
     variable: str
@@ -64,7 +71,8 @@ class Reached:
     @property
     def line(self) -> str:
         """The numbers and the verdict as one line of plain text."""
-        beside = [f"{self.share:.0%} of the change"]
+        close = self.met and not SHARES[0] <= self.share <= SHARES[1]
+        beside = ["missed by less than the measurement error" if close else f"{self.share:.0%} of the change"]
         if (share := self.share_by_ensemble) is not None:
             beside.append(f"by the ensemble {in_digits(self.ensemble or 0.0)}, {share:.0%}")
         beside += [] if self.interval is None else [f"{CONFIDENCE:.0%} interval {span(self.interval)}"]
@@ -78,8 +86,9 @@ class Reached:
         return None if self.ensemble is None else share_of(self.factual, self.requested, self.ensemble)
 
     def say(self, value: float) -> str:
-        """A value with its unit."""
-        return f"{in_digits(value)} {self.unit}".rstrip()
+        """A value with its unit, and its category where the clinic has one."""
+        category = category_of(self.variable, value)
+        return f"{in_digits(value)} {self.unit}".rstrip() + (f" ({category})" if category else "")
 
 
 @dataclass(frozen=True)
@@ -129,7 +138,7 @@ class Verdict:
 
     def lines(self) -> list[str]:
         """Plain text: one line a variable, then the doubts, then the notes."""
-        said = [one.line for one in self.reached] or ["no measured variable was asked to change"]
+        said = [one.line for one in self.reached] or [NOTHING_ASKED]
         return [*said, *(f"{one.kind}: {one.text}" for one in self.doubts), *(f"note: {one}" for one in self.notes)]
 
     def plain(self) -> dict[str, Any]:
