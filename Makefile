@@ -120,9 +120,11 @@ baselines: $(VENV)/ready ## what others would use instead, in one table each for
 	$(foreach name,chest phantom phantom-broadcast,mkdir -p results/baselines/$(name) && \
 	  cp $(KEPT:%=$(RUNS)/baselines-$(name)/evaluate/%) results/baselines/$(name)/;)
 
-tuning: $(VENV)/ready-dev ## settings of the baselines on validation subjects, after `make baselines`: results/baselines/chest/tuning.json
+tuning: $(VENV)/ready-dev ## settings of the baselines on validation subjects, after `make baselines`: results/baselines/*/tuning.json
 	$(BIN)/python -m benchmarks.tune_baselines --study studies/baselines/chest.yaml --runs $(RUNS) --cohort.folder $(CHEST) \
 	  --out results/baselines/chest/tuning.json
+	$(BIN)/python -m benchmarks.tune_baselines --study studies/baselines/phantom.yaml --runs $(RUNS) --images 15 \
+	  --out results/baselines/phantom/tuning.json
 
 ONLY ?= $(basename $(notdir $(wildcard studies/ablations/*.yaml)))
 ablations: $(VENV)/ready ## every ablation of studies/ablations, to results/ablations (make ablations ONLY=regions)

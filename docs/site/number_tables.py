@@ -1,4 +1,4 @@
-"""Tables from other files of results/: ablations, the studies of use, and ratios of benchmarks."""
+"""Tables from other files of results/: ablations, tuning, the studies of use, and ratios of benchmarks."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -26,6 +26,19 @@ def ablation_table(said: dict[str, Any]) -> str:
             of = f"{method_title(name)}: " if len(methods) > 1 else ""
             columns.append(value_column(f"{of}{METRICS[key].standalone}", cells))
     return markdown(found["factor"], done_values(found), columns)
+
+
+def tuning_table(said: dict[str, Any]) -> str:
+    """Every setting of the baselines that was measured on validation images; what was chosen is bold."""
+    rows = []
+    for name, one in result(said["tuning"]).items():
+        for row in one["rows"]:
+            settings = ", ".join(f"{key} {value}" for key, value in row["settings"].items() if key != "kind")
+            told = f"**{settings}**" if row["settings"] == one["chosen"] else settings
+            numbers = [f"{row[key]:.3f}" for key in ("error_sd", "off_target_sd", "nelbo_rise")]
+            rows.append([method_title(name), told, *numbers, str(row["images"])])
+    numbers = ["guide's error (sd)", "others (sd)", "rise of the negative ELBO (nats/pixel)"]
+    return pipe_table(["baseline", "settings", *numbers, "images"], rows, left=2, marked_up=True)
 
 
 # ---- of use ------------------------------------------------------------------------------------------------------
