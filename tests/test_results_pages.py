@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from docs.site.metric_tables import place_of
+from docs.site.metric_tables import metrics_table, place_of
 from docs.site.project import ROOT
 from docs.site.tables import PAGES, TABLE, with_tables
 from segue.evaluation.metric import METRICS
@@ -72,3 +72,16 @@ def test_where_a_method_stands():
     assert place_of(metric, entries, []) == "first"
     assert place_of(metric, entries, ["near"]) == "within the interval of the first"
     assert place_of(metric, entries, ["far", "near"]) == "behind the first"
+
+
+def test_a_table_of_a_variable_has_its_numbers_in_its_own_unit():
+    name, folder = "lumen@mid:stenosis", "coronary-stenosis"
+    metrics = json.loads((ROOT / "results" / folder / "metrics.json").read_text())
+    found = [metrics["doing_nothing"]["variables"][name], metrics["methods"]["segue"]["variables"][name]]
+    rows = {"nothing": f"{folder}/doing nothing", "segue": f"{folder}/segue"}
+    table = metrics_table({"rows": rows, "columns": ["error", "error_sd"], "variables": {"stenosis": name}})
+    head, _, *lines = [[cell.strip(" *") for cell in line.strip("|").split("|")] for line in table.splitlines()]
+    assert head[1:] == ["stenosis: error (points)", "stenosis: error (sd)"]
+    for one, (_, points, sd) in zip(found, lines, strict=True):
+        assert float(points) == pytest.approx(100 * one["error"], abs=0.06)
+        assert float(sd.split("[")[0]) == pytest.approx(one["error_sd"], abs=0.006)

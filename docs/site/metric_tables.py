@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from docs.site.project import ROOT
+from segue.anatomy import variable_unit
 from segue.evaluation.metric import METRICS, Metric
 from segue.leaderboard.board import board_table, read_board
 from segue.report.columns import NOTHING, TableColumn, family_rows, method_title, metric_column, unit_of
@@ -21,32 +22,54 @@ def metrics_of(folder: str) -> dict[str, Any]:
     return json.loads((ROOT / "results" / folder / "metrics.json").read_text())
 
 
-def entry_of(row: str) -> tuple[dict[str, Any], bool]:
-    """A method's entry of metrics.json, and whether it competes for the best number."""
+def entry_of(row: str, variable: str | None = None) -> tuple[dict[str, Any], bool]:
+    """A method's entry of metrics.json, and whether it competes for the best number.
+
+    Args:
+        variable: whose numbers stand in the place of the means over all.
+    """
     folder, _, key = row.rpartition("/")
+    metrics, competes = metrics_of(folder), key not in (NOTHING, "oracle", "nothing")
+    if variable is not None:
+        found = metrics["doing_nothing"] if key == NOTHING else metrics["methods"][key]
+        return {"mean": in_points(found["variables"][variable], variable)}, competes
     if key == NOTHING:
-        return dict(family_rows("truth", metrics_of(folder))[NOTHING]), False
-    return metrics_of(folder)["methods"][key], key not in ("oracle", "nothing")
+        return dict(family_rows("truth", metrics)[NOTHING]), competes
+    return metrics["methods"][key], competes
+
+
+def in_points(entry: dict[str, Any], variable: str) -> dict[str, Any]:
+    """The numbers of a variable; the error of a share in points.
+
+    >>> in_points({"error": 0.25, "error_sd": 1.0}, "lumen@mid:stenosis")
+    {'error': 25.0, 'error_sd': 1.0}
+    """
+    return entry | {"error": 100 * entry["error"]} if variable_unit(variable, "px") == "" else entry
 
 
 def metrics_table(said: dict[str, Any]) -> str:
     """Methods by metrics; the best number is bold where the report would have it bold."""
     columns = []
-    for title, folder in (said.get("studies") or {"": None}).items():
+    blocks = [(title, folder, None) for title, folder in said.get("studies", {}).items()]
+    blocks += [(title, None, variable) for title, variable in said.get("variables", {}).items()]
+    for title, folder, variable in blocks or [("", None, None)]:
         rows = [row if folder is None else f"{folder}/{row}" for row in said["rows"].values()]
         columns += [
             replace(one, title=f"{title}: {one.title}" if title else one.title)
-            for one in columns_of(rows, said["columns"], said.get("titles", {}))
+            for one in columns_of(rows, said["columns"], said.get("titles", {}), variable)
         ]
     cells = [[f"**{text}**" if i in one.best else text for i, text in enumerate(one.cells())] for one in columns]
     rows = [[title, *row] for title, row in zip(said["rows"], zip(*cells, strict=True), strict=True)]
     return pipe_table(["", *(one.title for one in columns)], rows, marked_up=True)
 
 
-def columns_of(rows: list[str], keys: list[str], titles: dict[str, str]) -> list[TableColumn]:
-    """Metrics of methods, one row for each."""
-    entries, competing = zip(*map(entry_of, rows), strict=True)
-    unit = unit_of(metrics_of(rows[0].rpartition("/")[0]))
+def columns_of(
+    rows: list[str], keys: list[str], titles: dict[str, str], variable: str | None = None
+) -> list[TableColumn]:
+    """Metrics of methods, one row for each; of one variable, if it is given."""
+    entries, competing = zip(*(entry_of(row, variable) for row in rows), strict=True)
+    metrics = metrics_of(rows[0].rpartition("/")[0])
+    unit = unit_of(metrics) if variable is None else variable_unit(variable, metrics["unit"]) or "points"
     found = [metric_column(METRICS[key], entries, unit, competing) for key in keys]
     return [replace(one, title=titles.get(key, one.title)) for key, one in zip(keys, found, strict=True)]
 

@@ -4,7 +4,8 @@ A table stands between two comments. The first one says what is in it, as YAML, 
 
 - `rows`: of metrics.json. `columns` are keys of the registry of metrics, `rows` are (by title) a folder of results/ and
   the key of a method; `FOLDER/doing nothing` is the factual image. With `studies` (folders by title) each study has
-  these columns, and rows are keys of methods alone. `titles` gives columns other heads.
+  these columns, and rows are keys of methods alone. With `variables` (by title) each variable has them, in its unit;
+  a share is in points, 100 of them to the whole. `titles` gives columns other heads.
 - `standing`: folders of results/; segue's place in each of `metrics` among their methods that take less than `seconds`.
 - `leaderboard`: a file; its times are left out.
 - `ablation`: its name; `columns` are metrics, for each of `methods`.
