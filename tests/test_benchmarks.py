@@ -55,7 +55,7 @@ def here(maker, **arguments):
     """In place of `Alone`, which pays for its imports each time."""
     module, _, name = maker.partition(":")
     work = getattr(importlib.import_module(module), name)(**arguments)
-    yield lambda: work() or Cost(seconds=1.0, peak_mb=2.0)
+    yield lambda: work() or Cost(seconds=1.0, cpu_seconds=1.0, peak_mb=2.0)
 
 
 def hold(mb):

@@ -21,8 +21,8 @@ from segue.errors import InputError
 from segue.generation.worker import Tally
 from segue.hardware import threads
 
-Work = Callable[[int], Tally]
-"""A `Worker`, as it is called here."""
+Shards = Callable[[int], Tally]
+"""What does a shard: a `Worker`, as it is called here."""
 AHEAD = 2  # shards that a helper has: one that it does, one that waits, so that it is never idle
 
 
@@ -44,7 +44,7 @@ class Helper:
 
 
 def with_helpers(
-    worker: Work, open_worker: Callable[[], Work], shards: Sequence[int], *, workers: int
+    worker: Shards, open_worker: Callable[[], Shards], shards: Sequence[int], *, workers: int
 ) -> Generator[Tally, None, None]:
     """The shards by `worker` in this process and by `workers - 1` helpers, in the order of completion.
 
@@ -101,12 +101,12 @@ def lost(helper: Helper, helpers: list[Helper], todo: deque[int]) -> None:
 
 
 @contextmanager
-def running(open_worker: Callable[[], Work], each: int, count: int) -> Iterator[list[Helper]]:
+def running(open_worker: Callable[[], Shards], each: int, count: int) -> Iterator[list[Helper]]:
     """So many helpers, which start meanwhile: what they are given waits for them. None of them is left afterwards."""
     context, helpers, theirs = context_for(count), [], []
     for _ in range(count):
         ours, line = context.Pipe()
-        process = context.Process(target=serve, args=(line, open_worker, each), daemon=True)  # type: ignore[attr-defined]
+        process = context.Process(target=help_with, args=(line, open_worker, each), daemon=True)  # type: ignore[attr-defined]
         helpers.append(Helper(process, ours))
         theirs.append(line)
     starting = Thread(target=start, args=([helper.process for helper in helpers], theirs))
@@ -139,7 +139,7 @@ def start(processes: Sequence[BaseProcess], lines: Sequence[Connection]) -> None
         line.close()
 
 
-def serve(line: Connection, open_worker: Callable[[], Work], each: int) -> None:
+def help_with(line: Connection, open_worker: Callable[[], Shards], each: int) -> None:
     """A helper: answers the shards that come along the line, until it ends. An InputError goes back as its text."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process ends its helpers
     torch.set_num_threads(each)
