@@ -1,7 +1,8 @@
 """One piece of work in a fresh process: `python -m benchmarks.alone MODULE:FUNCTION JSON`, a line on stdin a time.
 
 The arguments are the function's; it returns the work. Each line read does the work once and is answered by a line of
-JSON: the seconds it took, also of the processor, and the most memory that the process has held so far beyond what its imports took.
+JSON: the seconds it took, also of the processor, and the most memory that the process has held so far beyond what its
+imports took.
 """
 
 import importlib
