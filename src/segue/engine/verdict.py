@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from scipy.stats import norm
-from scipy.stats import t as student
+from scipy.special import ndtri, stdtrit
 
+from segue.anatomy import category_of
 from segue.errors import InputError
 from segue.text import in_digits
 
@@ -31,7 +31,7 @@ FAR_SHARE = 0.5
 """Locality is in doubt if more than this share of the change of the image is far from the outlines."""
 CONFIDENCE = 0.95
 """Of the interval beside what was achieved."""
-NORMAL = float(norm.ppf((1 + CONFIDENCE) / 2))
+NORMAL = float(ndtri((1 + CONFIDENCE) / 2))
 CHANGE_ERROR = 0.7
 """The error of a measured change, as a share of the guide's area error against masks: calibrated on phantoms."""
 
@@ -85,8 +85,9 @@ class Reached:
         return None if self.ensemble is None else share_of(self.factual, self.requested, self.ensemble)
 
     def say(self, value: float) -> str:
-        """A value with its unit."""
-        return f"{in_digits(value)} {self.unit}".rstrip()
+        """A value with its unit, and its category where the clinic has one."""
+        category = category_of(self.variable, value)
+        return f"{in_digits(value)} {self.unit}".rstrip() + (f" ({category})" if category else "")
 
 
 @dataclass(frozen=True)
@@ -198,7 +199,7 @@ def half_width(values: Sequence[float]) -> float:
     """Of the prediction interval of one more value."""
     n, mean = len(values), sum(values) / len(values)
     sd = math.sqrt(sum((value - mean) ** 2 for value in values) / (n - 1))
-    return float(student.ppf((1 + CONFIDENCE) / 2, n - 1)) * sd * math.sqrt(1 + 1 / n)
+    return float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * sd * math.sqrt(1 + 1 / n)
 
 
 def span(ends: tuple[float, float]) -> str:
