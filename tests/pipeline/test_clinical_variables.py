@@ -18,6 +18,7 @@ from segue.cohort import Store
 from segue.explorer.asking import ask, sweep
 from segue.explorer.models import explored
 from segue.explorer.panel import sliders
+from segue.explorer.view import asked_in_words, table_rows, verdicts_shown
 from segue.phantom import noise_of, write_folder
 from segue.phantom.stenosis import stenoses
 from segue.pipeline.truth import known_oracle
@@ -80,7 +81,8 @@ def test_the_command_line_takes_a_stenosis_in_percent(tmp_path, capsys):
     image = next((tmp_path / "cohort" / "images").iterdir())
     arguments = ["counterfactual", str(run), str(image), "--method", "segue", "--out", str(tmp_path / "out"), "--do"]
     assert main([*arguments, f"{STENOSIS}=40%"]) == 0
-    assert f"{STENOSIS}: factual" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert f"{STENOSIS}: factual" in told and "requested 0.400 (CAD-RADS 2), achieved 0." in told
     said = json.loads(next((tmp_path / "out").glob("*.json")).read_text())
     assert said["variables"][STENOSIS]["requested"] == pytest.approx(0.4)
     assert main([*arguments, f"{STENOSIS}=140%", "--force"]) == 2
@@ -109,6 +111,14 @@ def test_explorer_and_generation_take_them(tmp_path):
     case = opened.choose(0).case
     answer = ask(opened, case, {STENOSIS: "50%", LENGTHS[1]: "+10%"}, ["segue"])
     assert answer.requested[STENOSIS] == pytest.approx(0.5) and STENOSIS in answer.judge
+    assert "0.500, CAD-RADS 3" in asked_in_words(answer) and "requested 0.500 (CAD-RADS 3)" in verdicts_shown(answer)
+    row = next(one for one in table_rows(answer, opened.first.space.areas) if one.name == "lumen, mid, stenosis")
+    (by_guide, by_judge, *_), = row.reached
+    achieved = answer.readings[0].judge[STENOSIS]
+    assert row.requested == "0.500, CAD-RADS 3" and "CAD-RADS" in row.factual and "CAD-RADS" in by_guide
+    assert by_judge.endswith(f"CAD-RADS {sum(round(100 * achieved) >= start for start in (1, 25, 50, 70, 100))}")
+    rows = table_rows(answer, opened.first.space.areas)
+    assert [one.name for one in rows if "CAD-RADS" in one.factual] == ["lumen, mid, stenosis"]
     slider = next(one for one in sliders(opened.first, answer.factual, 0.5625) if one.name == STENOSIS)
     assert (slider.part, slider.unit, slider.label) == ("mid, stenosis", "", "lumen, mid, stenosis")
     assert slider.high <= 1 and slider.low <= answer.factual[STENOSIS]

@@ -31,9 +31,10 @@ def read_arguments(build: Callable[..., Any], given: Mapping[str, Any], *, secti
     for key in given:
         if key not in takes:
             raise InputError(f"{section}.{key}: kind {kind!r} does not take it{nearest(key, takes)}")
-    for key, parameter in takes.items():
-        if key not in given and parameter.default is parameter.empty:
-            raise InputError(f"{section}.{key}: is missing; kind {kind!r} needs {in_type_words(parameter.annotation)}")
+    for key in needed_arguments(build):
+        if key not in given:
+            mend = in_type_words(takes[key].annotation)
+            raise InputError(f"{section}.{key}: is missing; kind {kind!r} needs {mend}")
     found = {}
     for key, parameter in takes.items():
         if key in given:
@@ -43,6 +44,16 @@ def read_arguments(build: Callable[..., Any], given: Mapping[str, Any], *, secti
                 mend = in_type_words(parameter.annotation)
                 raise InputError(f"{section}.{key}: is {given[key]!r}; give {mend}") from None
     return found
+
+
+def needed_arguments(build: Callable[..., Any]) -> list[str]:
+    """The arguments that have no default.
+
+    >>> needed_arguments(lambda a, b=1: a)
+    ['a']
+    """
+    takes = inspect.signature(build).parameters
+    return [key for key, parameter in takes.items() if parameter.default is parameter.empty]
 
 
 def cast_to(hint: Any, value: Any) -> Any:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from scipy.special import ndtri, stdtrit
 
+from segue.anatomy import category_of
 from segue.errors import InputError
 from segue.text import in_digits
 
@@ -84,8 +85,9 @@ class Reached:
         return None if self.ensemble is None else share_of(self.factual, self.requested, self.ensemble)
 
     def say(self, value: float) -> str:
-        """A value with its unit."""
-        return f"{in_digits(value)} {self.unit}".rstrip()
+        """A value with its unit, and its category where the clinic has one."""
+        category = category_of(self.variable, value)
+        return f"{in_digits(value)} {self.unit}".rstrip() + (f" ({category})" if category else "")
 
 
 @dataclass(frozen=True)

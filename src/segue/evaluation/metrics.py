@@ -7,9 +7,8 @@ import numpy as np
 import polars as pl
 
 from segue.anatomy.measurement import measurement_of
-from segue.anatomy.measurement.stenosis import Stenosis
+from segue.evaluation.agreement import category_agreement
 from segue.evaluation.bootstrap import Bootstrap
-from segue.evaluation.cad_rads import stenosis_agreement
 from segue.evaluation.metric import AVERAGED, FAMILIES, HEADLINE, Metric, Number
 
 
@@ -40,8 +39,8 @@ def summarise(
         variables[name] = of_variable(known, table, deviation)
         assert HEADLINE.aggregate is not None
         variables[name]["ci95"] = HEADLINE.aggregate(table, {name: deviation}, draws)
-        if measurement_of(name) is Stenosis:
-            variables[name]["cad_rads"] = stenosis_agreement(table)
+        if (categories := measurement_of(name).categories) is not None:
+            variables[name][categories.key] = category_agreement(table, categories)
     mean: dict[str, Any] = {}
     for metric in known:
         if metric.averaged:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from segue.anatomy import category_of
 from segue.cohort.planes import Voxel
 from segue.engine.verdict import Verdict
 from segue.explorer.asking import Answer, Reading
@@ -49,7 +50,7 @@ class VariableRow:
 
     Attributes:
         asked: whether the user requested it. followed: whether it follows from the request along the graph.
-        judged: the judge's factual value.
+        judged: the judge's factual value. All values have their category beside them, if there is one.
         reached: by method, the guide's measurement, the judge's, the change in sd, and whether it is marked.
     """
 
@@ -198,9 +199,9 @@ def table_rows(answer: Answer, names: tuple[str, ...]) -> list[VariableRow]:
             name=title(name),
             asked=name in answer.do,
             followed=name in moving and name not in answer.do,
-            factual=in_digits(answer.factual[name]),
-            judged=in_digits(answer.judge[name]) if name in answer.judge else "–",
-            requested=in_digits(answer.requested[name]) if name in moving else "–",
+            factual=said_value(name, answer.factual[name]),
+            judged=said_value(name, answer.judge[name]) if name in answer.judge else "–",
+            requested=said_value(name, answer.requested[name]) if name in moving else "–",
             reached=[reached(answer, one, name) for one in answer.readings],
         )
         for name in answer.factual
@@ -214,9 +215,19 @@ def reached(answer: Answer, one: Reading, name: str) -> tuple[str, str, str, boo
         return "–", "–", "–", False
     before, after = (answer.judge, one.judge) if one.judge else (answer.factual, one.guide)
     moved = (after[name] - before[name]) / answer.sd[name]
-    judge = in_digits(one.judge[name]) if one.judge else "–"
+    judge = said_value(name, one.judge[name]) if one.judge else "–"
     marked = abs(moved) > NOTABLE and name not in answer.moving
-    return in_digits(one.guide[name]), judge, typeset(f"{moved:+.2f}"), marked
+    return said_value(name, one.guide[name]), judge, typeset(f"{moved:+.2f}"), marked
+
+
+def said_value(name: str, value: float) -> str:
+    """A variable's value, and its category in the words of the clinic.
+
+    >>> said_value("lumen@mid:stenosis", 0.62), said_value("lumen@mid", 30.0)
+    ('0.620, CAD-RADS 3', '30.0')
+    """
+    category = category_of(name, value)
+    return in_digits(value) + (f", {category}" if category else "")
 
 
 def asked_in_words(answer: Answer) -> str:
@@ -224,7 +235,7 @@ def asked_in_words(answer: Answer) -> str:
     if not answer.do:
         return "Nothing is requested yet: move a slider."
     changes = [
-        f"{title(name)} = {in_digits(value)} (measured {in_digits(answer.factual[name])})"
+        f"{title(name)} = {said_value(name, value)} (measured {said_value(name, answer.factual[name])})"
         for name, value in answer.do.items()
     ]
     return "do(" + "; ".join(changes) + ")" + ("" if answer.propagate else ", everything else held")

@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from segue.errors import InputError
 from segue.evaluation.metric import finite
 from segue.files import write_text
-from segue.report.cad_rads_tables import cad_rads_sections
+from segue.report.category_tables import category_sections
 from segue.report.columns import (
     MISSING,
     TableColumn,
@@ -121,7 +121,7 @@ def values_of(content: ReportContent) -> dict[str, Any]:
         "rules": reading_rules(metrics),
         "terms": metric_captions(metrics),
         "tables": result_sections(metrics),
-        "further": [*further_sections(metrics), *cad_rads_sections(metrics)],
+        "further": [*further_sections(metrics), *category_sections(metrics)],
         "figure": embedded_if_there(content.figure),
         "slices": embedded_if_there(content.slices),
         "extremes": embedded_if_there(content.extremes),

@@ -6,7 +6,7 @@ from typing import Any
 
 from segue.evaluation.metric import HEADLINE
 from segue.quoting import in_markdown
-from segue.report.cad_rads_tables import cad_rads_sections
+from segue.report.category_tables import category_sections
 from segue.report.columns import TableColumn, mean_columns, method_title, methods_of, variable_columns
 from segue.report.sections import Section, further_sections, main_caption, section
 from segue.report.segmentors import segmentor_sections
@@ -37,7 +37,7 @@ def table1(metrics: Mapping[str, Any]) -> str:
         parts += [title, markdown("method", names, list(columns))]
     if means := mean_columns(metrics):
         parts += [f"**{means[0].group}**", markdown("method", names, means)]
-    for one in [*further_sections(metrics), *cad_rads_sections(metrics), *segmentor_sections(metrics)]:
+    for one in [*further_sections(metrics), *category_sections(metrics), *segmentor_sections(metrics)]:
         parts += [f"**{one.title}.** {one.caption}.", section_table(one)]
     return "\n\n".join(parts) + "\n"
 

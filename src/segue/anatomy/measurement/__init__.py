@@ -4,12 +4,14 @@ A new measurement is one file, one line here and one test. Variables are named `
 `structure@region:measurement` for all others; a name says which measurement it is of.
 """
 
-import dataclasses
 from collections.abc import Mapping
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
+from segue.anatomy.arguments import needed_arguments, read_arguments
+from segue.anatomy.measurement.agatston import Agatston
 from segue.anatomy.measurement.area import Area
 from segue.anatomy.measurement.base import Dimension, Measurement, Seen
+from segue.anatomy.measurement.categories import Categories
 from segue.anatomy.measurement.length import Length
 from segue.anatomy.measurement.mean_intensity import MeanIntensity
 from segue.anatomy.measurement.mean_width import MeanWidth
@@ -21,10 +23,12 @@ from segue.errors import InputError, nearest
 
 __all__ = [
     "MEASUREMENTS",
+    "Categories",
     "Dimension",
     "MeasuredIn",
     "Measurement",
     "Seen",
+    "category_of",
     "make_measures",
     "measurement_of",
     "variable_unit",
@@ -39,6 +43,7 @@ MEASUREMENTS: dict[str, type[Measurement]] = {
     "mean_intensity": MeanIntensity,
     "ratio": Ratio,
     "stenosis": Stenosis,
+    "agatston": Agatston,
 }
 
 LENGTHS = {"mm2": "mm", "mm3": "mm"}
@@ -78,28 +83,10 @@ def one_measure(name: str, given: dict[str, Any], regions: tuple[str, ...], axis
     kind, chosen = MEASUREMENTS[name], given.pop("regions", regions)
     if isinstance(chosen, str) or not chosen or any(region not in regions for region in chosen):
         raise InputError(f"{name}.regions: {chosen!r} are not regions of its partition; give some of {list(regions)}")
-    fields = {field.name: field for field in dataclasses.fields(cast(Any, kind))}
-    if unknown := [key for key in given if key not in fields]:
-        known = ", ".join([*fields, "regions"])
-        raise InputError(f"{name}: {unknown[0]} is no setting of it; choose from {known}")
-    if "axis" in fields and fields["axis"].default is dataclasses.MISSING:
+    if axis is not None and "axis" in needed_arguments(kind):
         given.setdefault("axis", axis)
-        if given["axis"] is None:
-            raise InputError(f"{name}: the regions have no axis; give axis, that along which the structure runs")
-    if missing := [key for key, field in fields.items() if key not in given and field.default is dataclasses.MISSING]:
-        raise InputError(f"{name}: give it {missing[0]}")
-    stated = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
-    check_types(name, stated)
+    stated = read_arguments(kind, given, section=name, kind=name)
     return MeasuredIn(kind(**stated), tuple(region for region in regions if region in chosen))
-
-
-def check_types(name: str, stated: Mapping[str, Any]) -> None:
-    """Refuse an axis that is no number, and structures that are no list of names."""
-    axis, to = stated.get("axis"), stated.get("to", ())
-    if axis is not None and (not isinstance(axis, int) or isinstance(axis, bool)):
-        raise InputError(f"{name}.axis: {axis!r} is no axis; give 0, 1 or 2")
-    if not isinstance(to, tuple) or not all(isinstance(one, str) for one in to):
-        raise InputError(f"{name}.to: {to!r} are no structures; give a list of names")
 
 
 def measurement_of(variable: str) -> type[Measurement]:
@@ -122,4 +109,15 @@ def variable_unit(variable: str, unit: str) -> str:
     """
     if "@" not in variable:
         return ""
-    return {"area": unit, "length": LENGTHS.get(unit, unit), "share": ""}[measurement_of(variable).dimension]
+    units = {"area": unit, "length": LENGTHS.get(unit, unit)}
+    return units.get(measurement_of(variable).dimension, "")
+
+
+def category_of(variable: str, value: float) -> str:
+    """The category of a variable's value, in the words of the clinic; "" where its measurement has none.
+
+    >>> category_of("lumen@mid:stenosis", 0.62), category_of("lumen@mid", 30.0)
+    ('CAD-RADS 3', '')
+    """
+    categories = measurement_of(variable).categories
+    return "" if categories is None else categories.said(value)

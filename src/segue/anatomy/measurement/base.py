@@ -8,10 +8,13 @@ from typing import ClassVar, Literal
 from jaxtyping import Float
 from torch import Tensor
 
+from segue.anatomy.measurement.categories import Categories
+
 __all__ = ["Dimension", "Measurement", "Seen"]
 
-Dimension = Literal["area", "length", "share"]
-"""What a measurement's unit follows from: an area (mm2, mm3, px), a length (mm, px), or a pure number."""
+Dimension = Literal["area", "length", "share", "score"]
+"""What a measurement's unit follows from: an area (mm2, mm3, px), a length (mm, px), or a pure number. A share is
+asked for in percent."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class Measurement(ABC):
         key: the name in variables, `structure@region:key`. dimension: what the unit follows from.
         least, most: the values that it can have.
         neighbours: whether it reads the neighbouring regions.
+        categories: into which the clinic divides its values, if it does.
 
     >>> from segue.anatomy.measurement.area import Area
     >>> Area().key, Area.dimension, Area.least
@@ -64,6 +68,7 @@ class Measurement(ABC):
     least: ClassVar[float] = 0.0
     most: ClassVar[float] = math.inf
     neighbours: ClassVar[bool] = False
+    categories: ClassVar[Categories | None] = None
 
     @abstractmethod
     def __call__(self, seen: Seen) -> Float[Tensor, "batch row"]:

@@ -8,9 +8,23 @@ from jaxtyping import Float
 from torch import Tensor
 
 from segue.anatomy.measurement.base import Dimension, Measurement, Seen
+from segue.anatomy.measurement.categories import Categories
 from segue.anatomy.measurement.mean_width import MeanWidth
 from segue.anatomy.measurement.min_width import MinWidth
 from segue.anatomy.measurement.width import across
+
+CAD_RADS = Categories(
+    "cad_rads",
+    "CAD-RADS",
+    names=("0", "1", "2", "3", "4", "5"),
+    ranges=("0%", "1-24%", "25-49%", "50-69%", "70-99%", "100%"),
+    starts=(0.005, 0.245, 0.495, 0.695, 0.995),
+    points=100.0,
+    unit="points",
+    source="CAD-RADS 2.0 (Cury et al., J Cardiovasc Comput Tomogr 2022); of one region, and not of a patient",
+)
+"""Percentages are rounded to whole ones, as they are reported. Category 4 is not divided into 4A and 4B, which depends
+on the number of vessels. One vessel makes no CAD-RADS of a patient."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +52,7 @@ class Stenosis(Measurement):
     least: ClassVar[float] = -math.inf
     most: ClassVar[float] = 1.0
     neighbours: ClassVar[bool] = True
+    categories: ClassVar[Categories | None] = CAD_RADS
 
     def __call__(self, seen: Seen) -> Float[Tensor, "batch row"]:
         _, pixel = across(seen, self.axis)
