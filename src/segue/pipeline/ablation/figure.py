@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 
 from segue.evaluation.comparison import IDEAL
 from segue.quoting import plain_text
-from segue.report.colours import COLOURS
+from segue.report.colours import COLOURS, INK
 from segue.report.columns import NOTHING, TableColumn, method_title
 from segue.report.curves import dress
-from segue.report.figure import INK, save
+from segue.report.figure import save
 
 ABLATION_DPI = 160
 ABLATION_PANEL_SIZE = 3.4, 3.0  # inches
