@@ -20,7 +20,7 @@ from segue.study.derived import folds_of
 from segue.study.read import load_study
 from segue.study.schema import Study
 
-__all__ = ["load_methods", "open_run", "study_at"]
+__all__ = ["open_run", "study_at"]
 
 EXAMPLES = 4
 
