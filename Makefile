@@ -73,6 +73,8 @@ results: $(VENV)/ready ## what results/ holds, made anew (make results CHEST=fol
 	$(BIN)/segue run studies/chest-zones.yaml --runs $(RUNS) --cohort.folder $(CHEST)
 	$(BIN)/segue run studies/chest-small.yaml --runs $(RUNS) --cohort.folder $(CHEST)
 	$(BIN)/segue run studies/cardiac-sectors.yaml --runs $(RUNS) --cohort.folder $(HEART)
+	$(BIN)/segue run studies/chest-ratio.yaml --runs $(RUNS) --cohort.folder $(CHEST)
+	$(BIN)/segue run studies/cardiac-thickness.yaml --runs $(RUNS) --cohort.folder $(HEART)
 	$(BIN)/segue run studies/coronary-strips.yaml --runs $(RUNS) --cohort.folder $(STRIPS)
 	$(BIN)/segue run studies/hippocampus.yaml --runs $(RUNS) --cohort.folder $(VOLUMES)
 	$(BIN)/segue run studies/coronary-stenosis.yaml --runs $(RUNS)
@@ -88,6 +90,8 @@ results: $(VENV)/ready ## what results/ holds, made anew (make results CHEST=fol
 	$(call keep,chest-zones)
 	$(call keep,chest-small)
 	$(call keep,cardiac-sectors)
+	$(call keep,chest-ratio)
+	$(call keep,cardiac-thickness)
 	$(call keep,coronary-strips)
 	$(call keep,hippocampus)
 	$(call keep,oct-coronary)
@@ -99,10 +103,11 @@ results: $(VENV)/ready ## what results/ holds, made anew (make results CHEST=fol
 	cp $(RUNS)/cardiac-sectors/shifted/shifts.* results/cardiac-sectors/
 
 FULL := coronary-phantom-full
+# The papers' methods alone, with parents that are broadcast, as published.
+BROADCAST := --hvae.conditioning "[broadcast]" --finetune.variants "{}"
 full: $(VENV)/ready ## the phantom's study at full budget, to results/coronary-phantom-full: three hours on 2 cores
 	$(BIN)/segue run studies/$(FULL).yaml --runs $(RUNS)
-	$(BIN)/segue run studies/$(FULL).yaml --runs $(RUNS) --name $(FULL)-broadcast --hvae.conditioning "[broadcast]" \
-	  --finetune.guides "[none, regressor]" --finetune.variants "{}"
+	$(BIN)/segue run studies/$(FULL).yaml --runs $(RUNS) --name $(FULL)-broadcast $(BROADCAST)
 	$(call keep,$(FULL))
 	$(call keep,$(FULL)-broadcast)
 	cp $(RUNS)/$(FULL)/report/curves.png results/$(FULL)/
@@ -111,12 +116,15 @@ full: $(VENV)/ready ## the phantom's study at full budget, to results/coronary-p
 baselines: $(VENV)/ready ## what others would use instead, in one table each for chest and phantom: to results/baselines
 	$(BIN)/segue evaluate studies/baselines/chest.yaml --runs $(RUNS) --cohort.folder $(CHEST)
 	$(BIN)/segue evaluate studies/baselines/phantom.yaml --runs $(RUNS)
-	$(foreach name,chest phantom,mkdir -p results/baselines/$(name) && \
+	$(BIN)/segue evaluate studies/baselines/phantom.yaml --runs $(RUNS) --name baselines-phantom-broadcast $(BROADCAST) --baselines "{}"
+	$(foreach name,chest phantom phantom-broadcast,mkdir -p results/baselines/$(name) && \
 	  cp $(KEPT:%=$(RUNS)/baselines-$(name)/evaluate/%) results/baselines/$(name)/;)
 
-tuning: $(VENV)/ready-dev ## settings of the baselines on validation subjects, after `make baselines`: results/baselines/chest/tuning.json
+tuning: $(VENV)/ready-dev ## settings of the baselines on validation subjects, after `make baselines`: results/baselines/*/tuning.json
 	$(BIN)/python -m benchmarks.tune_baselines --study studies/baselines/chest.yaml --runs $(RUNS) --cohort.folder $(CHEST) \
 	  --out results/baselines/chest/tuning.json
+	$(BIN)/python -m benchmarks.tune_baselines --study studies/baselines/phantom.yaml --runs $(RUNS) --images 15 \
+	  --out results/baselines/phantom/tuning.json
 
 ONLY ?= $(basename $(notdir $(wildcard studies/ablations/*.yaml)))
 ablations: $(VENV)/ready ## every ablation of studies/ablations, to results/ablations (make ablations ONLY=regions)

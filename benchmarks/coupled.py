@@ -24,7 +24,8 @@ from segue.anatomy import measure as areas_of
 from segue.causal.graph import causal_graph
 from segue.engine.model import Counterfactual, Model
 from segue.errors import InputError
-from segue.hub.load import load, open_run
+from segue.hub.load import load
+from segue.hub.runs import open_run
 from segue.nets.segmentor import Segmentor
 from segue.nets.weights import load_pretrained
 from segue.phantom import VARIABLES, Noise, counterfactual, noise_of

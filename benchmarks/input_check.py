@@ -17,7 +17,8 @@ from segue.cohort import Store
 from segue.engine.answer import Inputs, abduct_images
 from segue.engine.input_check import InputCheck
 from segue.engine.model import Model
-from segue.hub.load import load, study_at
+from segue.hub.load import load
+from segue.hub.runs import study_at
 from segue.pipeline.common import open_store
 from segue.pipeline.inputs import batches_of, spaced, typical_of
 

@@ -33,14 +33,14 @@ from segue.training.guides import RegionGuide
 
 RISE = 0.1
 GRIDS: dict[str, dict[str, Sequence[Any]]] = {
-    "untrained_warp": {"smoothing": (1.5, 3.0, 5.0)},
-    "test_time_deformation": {"steps": (30,), "smoothness": (0.3, 1.0, 3.0)},
-    "latent_optimisation": {"steps": (20,), "lr": (0.02,), "distance": (3.0, 10.0)},
-    "guided_diffusion": {"depth": (0.2, 0.5), "scale": (1.0, 3.0)},
+    "untrained_warp": {"smoothing": (0.75, 1.5, 3.0, 5.0)},
+    "test_time_deformation": {"steps": (30,), "smoothness": (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)},
+    "latent_optimisation": {"steps": (20,), "lr": (0.02,), "distance": (3.0, 10.0, 30.0)},
+    "mask_inpainting": {"depth": (0.08, 0.15, 0.3, 0.5)},
+    "guided_diffusion": {"depth": (0.1, 0.2, 0.5), "scale": (1.0, 3.0)},
     "guided_diffusion_held": {
-        "kind": ("guided_diffusion",), "hold": (True,), "depth": (0.2, 0.5), "scale": (1.0, 3.0),
+        "kind": ("guided_diffusion",), "hold": (True,), "depth": (0.1, 0.2, 0.5), "scale": (1.0, 3.0),
     },
-    "mask_inpainting": {"depth": (0.15, 0.3, 0.5)},
 }  # fmt: skip
 
 
@@ -48,14 +48,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--study", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--images", type=int, default=3)
+    parser.add_argument("--images", type=int, help="default: all validation images")
     parser.add_argument("--only", nargs="*", default=list(GRIDS), choices=list(GRIDS))
     given, overrides = parser.parse_known_args(arguments)
     study = load_study(given.study, overrides)
     found: dict[str, Any] = json.loads(given.out.read_text()) if given.out.exists() else {}
     asked, workshop = examination(study, given.images), Workshop(study)
     for name in given.only:
-        rows = found.get(name, {}).get("rows", [])
+        rows = [row for row in found.get(name, {}).get("rows", []) if row["images"] == len(asked.ids)]
         for settings in combinations(GRIDS[name]):
             if settings not in [row["settings"] for row in rows]:  # what was measured before is not measured again
                 rows.append(measured(study, workshop, asked, name, settings))
@@ -65,10 +65,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(name, "chosen:", found[name]["chosen"], flush=True)
 
 
-def examination(study: Study, images: int) -> Asked:
-    """Validation images with a request for each variable, all in one batch."""
+def examination(study: Study, images: int | None) -> Asked:
+    """Validation images (all where no number is given) with a request for each variable, all in one batch."""
     store, parents = open_store(study), Workshop(study).parents.to(device())
-    places = spaced(store.indices("validation"), images)
+    held_out = store.indices("validation")
+    places = spaced(held_out, images or len(held_out))
     return Examination(study, store, parents, places).chosen(np.arange(len(places)), title="validation images")
 
 

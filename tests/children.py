@@ -22,7 +22,7 @@ WRITES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symli
 SEGUE_FAULTS = "SEGUE_FAULTS"
 """The environment's variable with the folder that figures go to."""
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["segue.pipeline", "segue.hub.load", "segue.generation.generate", "monai.networks.nets"])
+CONTEXT.set_forkserver_preload(["segue.pipeline", "segue.hub.runs", "segue.generation.generate", "monai.networks.nets"])
 
 
 class How(NamedTuple):

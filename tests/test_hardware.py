@@ -1,6 +1,9 @@
 import platform
 import subprocess
 import sys
+import threading
+import time
+from functools import partial
 
 import pytest
 import torch
@@ -53,3 +56,24 @@ def test_freed_memory_stays_in_the_process():
     ended = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
     returned, kept = map(float, ended.stdout.split())
     assert returned < 20 and kept > 80
+
+
+def test_works_are_shared_with_a_helper_and_keep_their_order():
+    threads = []
+
+    def work(i):
+        threads.append(threading.current_thread().name)
+        time.sleep(0.02)
+        return i, torch.is_inference_mode_enabled()
+
+    works = [partial(work, i) for i in range(5)]
+    assert hardware.side_by_side(works) == [(i, False) for i in range(5)] and len(set(threads)) == 1
+    with hardware.helper() as second, hardware.helped(second), torch.inference_mode():
+        assert hardware.side_by_side(works) == [(i, True) for i in range(5)] and len(set(threads)) == 2
+        assert hardware.side_by_side([]) == []
+    assert hardware.side_by_side(works[:1]) == [(0, False)]
+
+
+def test_an_error_of_the_helper_is_the_callers():
+    with hardware.helper() as second, hardware.helped(second), pytest.raises(ZeroDivisionError):
+        hardware.side_by_side([lambda: time.sleep(0.05), lambda: 1 // 0])

@@ -25,7 +25,7 @@ from segue.cohort.grid import Grid
 from segue.engine.method import Method, Questions, of_mechanism
 from segue.evaluation.shift import SHIFTS, shifted
 from segue.hardware import channels_last
-from segue.hub.load import study_at
+from segue.hub.runs import study_at
 from segue.mechanisms.base import Moved
 from segue.mechanisms.diffeomorphism import resample
 from segue.nets.segmentor import Segmentor

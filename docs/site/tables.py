@@ -1,73 +1,48 @@
-"""Tables of pages, from the metrics.json of results/: `python -m docs.site.tables` writes them anew.
+"""Tables of pages, from the numbers in results/: `python -m docs.site.tables` writes them anew.
 
-A table stands between two comments. The first one says what is in it, as YAML: the `columns` (keys of the registry of
-metrics) and the `rows` (by title: folder of results/ and key of the method; `FOLDER/doing nothing` is the factual
-image). With `studies` (folders by title) each study has these columns, and rows are keys of methods alone. `titles`
-gives columns other heads. `leaderboard: FILE` is the table of a leaderboard, without its times.
+A table stands between two comments. The first one says what is in it, as YAML, and one of its keys says the kind:
+
+- `rows`: of metrics.json. `columns` are keys of the registry of metrics, `rows` are (by title) a folder of results/ and
+  the key of a method; `FOLDER/doing nothing` is the factual image. With `studies` (folders by title) each study has
+  these columns, and rows are keys of methods alone. With `variables` (by title) each variable has them, in its unit;
+  a share is in points, 100 of them to the whole. `titles` gives columns other heads.
+- `standing`: folders of results/; segue's place in each of `metrics` among their methods that take less than `seconds`.
+- `leaderboard`: a file; its times are left out.
+- `ablation`: its name; `columns` are metrics, for each of `methods`.
+- `tuning`: a file of results/ with settings of baselines.
+- `use`: augmentation, bias or progression.
+- `ratios`: by row and head of a column, a file under results/benchmarks/ and the words of a ratio in it.
 """
 
-import functools
 import json
 import re
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import yaml
 
+from docs.site.metric_tables import leaderboard_table, metrics_table, standing_table
+from docs.site.number_tables import ablation_table, ratios_table, tuning_table, use_table
 from docs.site.project import DOCS, ROOT
-from segue.evaluation.metric import METRICS
 from segue.files import write_text
-from segue.leaderboard.board import board_table, read_board
-from segue.report.columns import NOTHING, TableColumn, family_rows, metric_column, unit_of
-from segue.report.table import pipe_table, table1
+from segue.report.table import table1
 
 TABLE = re.compile(r"<!-- table\n(.*?)-->\n.*?<!-- end -->", flags=re.DOTALL)
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
-
-
-@functools.cache
-def metrics_of(folder: str) -> dict[str, Any]:
-    """The metrics.json of a folder of results/."""
-    return json.loads((ROOT / "results" / folder / "metrics.json").read_text())
-
-
-def entry_of(row: str) -> tuple[dict[str, Any], bool]:
-    """A method's entry of metrics.json, and whether it competes for the best number."""
-    folder, _, key = row.rpartition("/")
-    if key == NOTHING:
-        return dict(family_rows("truth", metrics_of(folder))[NOTHING]), False
-    return metrics_of(folder)["methods"][key], key not in ("oracle", "nothing")
+KINDS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "standing": standing_table,
+    "leaderboard": leaderboard_table,
+    "ablation": ablation_table,
+    "tuning": tuning_table,
+    "use": use_table,
+    "ratios": ratios_table,
+    "rows": metrics_table,
+}
 
 
 def results_table(said: dict[str, Any]) -> str:
-    """The table that a comment asks for; the best number is bold where the report would have it bold."""
-    if "leaderboard" in said:
-        return leaderboard_table(ROOT / said["leaderboard"])
-    columns = []
-    for title, folder in (said.get("studies") or {"": None}).items():
-        rows = [row if folder is None else f"{folder}/{row}" for row in said["rows"].values()]
-        columns += [
-            replace(one, title=f"{title}: {one.title}" if title else one.title)
-            for one in columns_of(rows, said["columns"], said.get("titles", {}))
-        ]
-    cells = [[f"**{text}**" if i in one.best else text for i, text in enumerate(one.cells())] for one in columns]
-    rows = [[title, *row] for title, row in zip(said["rows"], zip(*cells, strict=True), strict=True)]
-    return pipe_table(["", *(one.title for one in columns)], rows, marked_up=True)
-
-
-def columns_of(rows: list[str], keys: list[str], titles: dict[str, str]) -> list[TableColumn]:
-    """Metrics of methods, one row for each."""
-    entries, competing = zip(*map(entry_of, rows), strict=True)
-    unit = unit_of(metrics_of(rows[0].rpartition("/")[0]))
-    found = [metric_column(METRICS[key], entries, unit, competing) for key in keys]
-    return [replace(one, title=titles.get(key, one.title)) for key, one in zip(keys, found, strict=True)]
-
-
-def leaderboard_table(path: Path) -> str:
-    """A leaderboard; its times depend on the machine, and are left out."""
-    lines = [line.rsplit("|", 2)[0].rstrip() + " |" for line in board_table(read_board(path)).splitlines()]
-    return "\n".join(lines)
+    """The table that a comment asks for."""
+    return next(table(said) for kind, table in KINDS.items() if kind in said)
 
 
 def with_tables(text: str) -> str:

@@ -2,8 +2,10 @@
 
 import ctypes
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from typing import Literal, TypeVar
 
 import torch
@@ -14,11 +16,13 @@ from segue.errors import InputError
 Precision = Literal["auto", "bf16", "no"]
 FEW_PIXELS = 1 << 14
 """Up to so many pixels at once, a layer is done before a second thread has started."""
+HELPER: ContextVar[Executor | None] = ContextVar("HELPER", default=None)
 _Net = TypeVar("_Net", bound=nn.Module)
+_Found = TypeVar("_Found")
 
 
-def usable_device(device: str | torch.device) -> torch.device:
-    """A device that can be used here.
+def usable_device(device: str | torch.device | None) -> torch.device:
+    """A device that can be used here; of None, a CUDA GPU where there is one, and else the CPU.
 
     Raises:
         InputError: PyTorch does not know it, or this machine has none.
@@ -29,6 +33,8 @@ def usable_device(device: str | torch.device) -> torch.device:
     Traceback (most recent call last):
     segue.errors.InputError: device 'gpu': PyTorch knows no such device; give "cpu", "cuda" or "cuda:0"
     """
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         found = torch.device(device)
     except RuntimeError:
@@ -81,6 +87,44 @@ def threads_for(pixels: int) -> AbstractContextManager[None]:
     True
     """
     return one_thread() if pixels <= FEW_PIXELS else nullcontext()
+
+
+def helper() -> Executor:
+    """A second thread for `side_by_side`; a thread of torch's own in it would find no core."""
+    return ThreadPoolExecutor(1, "helper", torch.set_num_threads, (1,))
+
+
+@contextmanager
+def helped(executor: Executor | None) -> Iterator[None]:
+    """In the block, `side_by_side` gives what it can to this thread; None: to nobody."""
+    before = HELPER.set(executor)
+    try:
+        yield
+    finally:
+        HELPER.reset(before)
+
+
+def side_by_side(works: Sequence[Callable[[], _Found]]) -> list[_Found]:
+    """The results of several works, which change nothing: one after the other, or shared with a helper (`helped`).
+
+    The helper begins with the second work, this thread with the first and then with the last.
+
+    >>> with helper() as second, helped(second):
+    ...     side_by_side([lambda: 1, lambda: 2, lambda: 3])
+    [1, 2, 3]
+    """
+    if (executor := HELPER.get()) is None or not works:
+        return [work() for work in works]
+    inference, (first, *more) = torch.is_inference_mode_enabled(), works
+
+    def away(work: Callable[[], _Found]) -> _Found:
+        with torch.inference_mode(inference):
+            return work()
+
+    asked = [executor.submit(away, work) for work in more]
+    found = [first()]
+    last = [work() if one.cancel() else one.result() for work, one in zip(more[::-1], asked[::-1], strict=True)]
+    return found + last[::-1]
 
 
 def keep_memory() -> None:

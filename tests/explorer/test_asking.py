@@ -10,6 +10,7 @@ from segue.cohort.grid import scaled
 from segue.errors import InputError
 from segue.explorer.asking import ask, sweep
 from segue.explorer.models import Explored, explored
+from segue.hardware import helper
 from segue.hub.load import load
 from segue.nets.segmentor import Segmentor
 from segue.nets.weights import load_pretrained
@@ -112,3 +113,23 @@ def test_the_judge_sees_the_factual_image_once(run, opened, monkeypatch):
         ask(fresh, case, {MID: value}, ["pos_seg_cft", "no_cft"])
     factual = scaled(torch.from_numpy(case.image[None]), opened.first.grid.intensity.usual)
     assert sum(torch.equal(x, factual) for x in seen) == 1 and len(seen) == 5
+
+
+def test_traced_networks_and_a_second_thread_change_no_answer(opened):
+    """What follows after the first answers: the same pictures, measurements and verdicts, to the bit."""
+    chosen, asked = opened.choose(1), [{MID: "+30%"}, {MID: "+80%"}]
+    quick = Explored(
+        name="quick", opened="", models=opened.models, judge=opened.judge, source=opened.source
+    )
+    before = [ask(opened, chosen.case, do, ["pos_seg_cft"]) for do in asked]
+    quick.quick.second = helper()
+    ask(quick, chosen.case, asked[0], ["pos_seg_cft"])
+    quick.quick.trace()
+    called = [part for part in quick.quick.parts if part.like]
+    assert len(called) >= 3 and all(part.fast for part in called)
+    with quick.quick.second:
+        after = [ask(quick, chosen.case, do, ["pos_seg_cft"]) for do in asked]
+    for one, other in zip(before, after, strict=True):
+        (first,), (second,) = one.readings, other.readings
+        assert np.array_equal(first.image, second.image)
+        assert (first.guide, first.judge, first.verdict) == (second.guide, second.judge, second.verdict)

@@ -6,16 +6,20 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from small_study import STUDY, scratch, write_study
 
 import segue
+from segue.causal.facts import Facts
 from segue.cli import main
+from segue.engine.method import Questions
 from segue.errors import InputError
 from segue.mechanisms.base import Likelihood, offered
 from segue.mechanisms.diffusion import Diffusion
 from segue.pipeline import fingerprint, stages
+from segue.pipeline.baselines import baseline_method
 from segue.pipeline.recipes import Workshop, recipes
 from segue.study.read import load_study
 from segue.study.schema import Study
@@ -110,6 +114,24 @@ def test_baselines_are_given_it_and_told_where_there_is_none():
     assert not isinstance(Workshop(study).pretrained(), Diffusion)
     with pytest.raises(InputError, match=r"small: trains no diffusion model.* section diffusion"):
         Workshop(dataclasses.replace(study, diffusion=None)).pretrained("diffusion")
+
+
+def test_a_baseline_leaves_what_the_scanner_has_drawn(tmp_path):
+    drawn = np.zeros((16, 48), np.uint8)
+    drawn[:, 20:24] = 1
+    np.save(tmp_path / "marks.npy", drawn)
+    options = ["--runs", str(run().parent), "--baselines", "{untrained_warp: {}}"]
+    plain = load_study(run() / "study.yaml", options)
+    marked = dataclasses.replace(plain, cohort=dataclasses.replace(plain.cohort, marks=tmp_path / "marks.npy"))
+    model = segue.load(run())
+    x = model.grid.scale(model.examples()[:2])
+    pa, frames = model.parents.factual(x, torch.ones(2))
+    facts = Facts(x, pa, model.parents.weights(frames, (16, 48)), torch.ones(2))
+    questions = Questions(("a", "b"), facts, [pa + 2 * model.parents.sd])
+    methods = (baseline_method(one, Workshop(one), "untrained_warp") for one in (plain, marked))
+    free, kept = (method.answer(questions)[0] - x for method in methods)
+    assert free[..., 20:24].any() and not kept[..., 20:24].any()
+    assert torch.equal(free[..., :20], kept[..., :20])
 
 
 @pytest.mark.parametrize(

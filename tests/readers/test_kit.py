@@ -12,7 +12,7 @@ import torch
 
 from segue.cli import main
 from segue.errors import InputError
-from segue.hub.load import study_at
+from segue.hub.runs import study_at
 from segue.readers.draw import KitPlan, answers_to, check_plan, draw_kit, opened_source
 from segue.readers.key import KEY, REAL, STAND_IN, TRUTH, read_key
 from segue.readers.stand_in import examples, stand_in_answers

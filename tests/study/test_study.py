@@ -10,9 +10,10 @@ import yaml
 from small_study import CHEST, STUDY, VARIABLES, write_study
 
 from segue.anatomy import partition_settings
+from segue.cohort.marks import Marks
 from segue.errors import InputError
 from segue.pipeline import fingerprint, stages
-from segue.study.derived import asked, to_yaml, variables
+from segue.study.derived import asked, for_others, to_yaml, variables
 from segue.study.networks import Augment, Budget
 from segue.study.read import load_study
 from segue.study.schema import Study
@@ -221,3 +222,11 @@ def test_a_study_of_before_baselines_had_settings_is_read(tmp_path):
     path = tmp_path / "old.yaml"
     path.write_text(Path("studies/coronary-phantom.yaml").read_text() + "\nbaselines: []\n")
     assert load_study(path).baselines == {}
+
+
+@pytest.mark.parametrize("named", ["studies:oct-coronary", str(STUDIES[0].parent / "oct-coronary.yaml")])
+def test_marks_lie_beside_the_study_wherever_it_is_run(named, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    study = load_study(Path(named))
+    assert Marks(study.cohort.marks).at(study.cohort.size).any()
+    assert not for_others(study).cohort.marks.is_absolute()

@@ -19,9 +19,7 @@ from dataclasses import dataclass
 import networkx as nx
 import numpy as np
 from jaxtyping import Float
-from scipy.linalg import eigh
-from scipy.spatial.distance import pdist, squareform
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from segue.causal.graph import sorted_names
 
@@ -105,7 +103,7 @@ def check_graph(graph: nx.DiGraph, data: Mapping[str, Columns], *, seed: int = 0
         general = [covariance_measure(made.kernel(x), made.kernel(y)) for x, y in pairs]
         correlation, linear_p = max(linear, key=lambda pair: abs(pair[0]))
         covariance = max(general, key=abs)
-        p = min(1.0, len(pairs) * 2 * norm.sf(abs(covariance)))
+        p = min(1.0, len(pairs) * 2 * ndtr(-abs(covariance)))
         found.append((one, other, given, correlation, min(1.0, len(pairs) * linear_p), covariance, p))
     corrected = holm(np.array([row[-1] for row in found])).tolist()
     tested = [Independence(*row, q) for row, q in zip(found, corrected, strict=True)]
@@ -146,6 +144,9 @@ class Residuals:
         self.dimensions = z.shape[1]
         self.basis, _ = np.linalg.qr(np.column_stack([np.ones(samples), z]))
         if self.dimensions:
+            from scipy.linalg import eigh  # slow to import, and who opens a model does without
+            from scipy.spatial.distance import pdist, squareform
+
             squared = squareform(pdist(z, "sqeuclidean"))
             # A linear kernel for the trend, and a Gaussian one for deviations from it at the scale of the data.
             kernel = z @ z.T / self.dimensions + np.exp(-squared / np.median(squared[squared > 0]))
@@ -172,7 +173,7 @@ def partial_correlation(x: np.ndarray, y: np.ndarray, dimensions: int) -> tuple[
     """Correlation of two linear residuals, and the p-value of Fisher's z."""
     scale = np.sqrt((x @ x) * (y @ y))
     r = float(np.clip(x @ y / scale, -1 + 1e-12, 1 - 1e-12)) if scale > 0 else 0.0
-    return r, float(2 * norm.sf(abs(np.arctanh(r)) * np.sqrt(max(1, len(x) - dimensions - 3))))
+    return r, float(2 * ndtr(-abs(np.arctanh(r)) * np.sqrt(max(1, len(x) - dimensions - 3))))
 
 
 def covariance_measure(x: np.ndarray, y: np.ndarray) -> float:

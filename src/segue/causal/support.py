@@ -7,7 +7,7 @@ nobody's row of values (Gaussian copula; Nelsen, An Introduction to Copulas, 200
 
 import torch
 from jaxtyping import Bool, Float
-from scipy.stats import chi2
+from scipy.special import gammaincinv
 from torch import Tensor
 
 __all__ = ["QUANTILE", "correlation_of", "distance_given_rest", "normal_scores", "unusual"]
@@ -94,5 +94,6 @@ def unusual(
     before, after = (
         distance_given_rest(normal_scores(pa, marginal), changed, correlation) for pa in (factual, requested)
     )
-    limit = chi2.ppf(QUANTILE, changed.sum(1).clamp_min(1).cpu().numpy())
+    freedom = changed.sum(1).clamp_min(1).cpu().numpy()
+    limit = 2 * gammaincinv(freedom / 2, QUANTILE)  # the chi-squared distribution's
     return (after > torch.from_numpy(limit).to(after)) & (after > before)

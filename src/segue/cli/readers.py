@@ -38,7 +38,7 @@ def make_readers_kit(given: list[str]) -> None:
     add("--contact", type=str, default="", help="whom readers may ask, for the page")
     add("--stand-in", action="store_true", help="add the answers of an automatic reader, which is named as such")
     options = parse_options(parser, given)
-    from segue.hub.load import study_at
+    from segue.hub.runs import study_at
     from segue.readers.draw import KitPlan
     from segue.readers.kit import make_kit
 

@@ -11,7 +11,7 @@ def requests_command(rest: list[str]) -> None:
     parser.add_argument("run", type=Path, help="a trained run (runs/<study>), or the YAML file of a trained study")
     parser.add_argument("--out", type=Path, required=True, help="folder to write; must not exist")
     options = parse_options(parser, rest)
-    from segue.hub.load import study_at
+    from segue.hub.runs import study_at
     from segue.pipeline.exchange import export_requests
 
     print(export_requests(study_at(options.run), options.out))

@@ -23,7 +23,7 @@ Several machines, and what happens after a failure: docs/cluster.md"""
 def study_command(name: str, rest: list[str]) -> None:
     """Do a stage, or all of them."""
     from segue import processes
-    from segue.hub.load import study_at
+    from segue.hub.runs import study_at
     from segue.study.read import study_parser
 
     if not rest or "-h" in rest or "--help" in rest:

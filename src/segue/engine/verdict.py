@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from scipy.stats import norm
-from scipy.stats import t as student
+from scipy.special import ndtri, stdtrit
 
 from segue.anatomy import category_of
 from segue.errors import InputError
@@ -24,11 +23,15 @@ AREA_ERROR = 0.15
 """or if it is missed by no more than this, in training sd: the area error of a good segmentor."""
 SMALLEST_CHANGE = 1e-3
 """Less than this, in training sd, is nothing asked."""
+NOTHING_ASKED = (
+    f"no measured variable was asked to change by more than {SMALLEST_CHANGE:g} sd; "
+    "where a structure is absent, ask for a value or for +1sd"
+)
 FAR_SHARE = 0.5
 """Locality is in doubt if more than this share of the change of the image is far from the outlines."""
 CONFIDENCE = 0.95
 """Of the interval beside what was achieved."""
-NORMAL = float(norm.ppf((1 + CONFIDENCE) / 2))
+NORMAL = float(ndtri((1 + CONFIDENCE) / 2))
 CHANGE_ERROR = 0.7
 """The error of a measured change, as a share of the guide's area error against masks: calibrated on phantoms."""
 
@@ -49,6 +52,8 @@ class Reached:
 
     >>> Reached("heart@whole", "px", 800.0, 1000.0, 950.0, None, None, None, 0.75, True).line
     'heart@whole: factual 800 px, requested 1,000 px, achieved 950 px (75% of the change): met'
+    >>> Reached("heart@whole", "px", 800.0, 801.0, 800.0, None, None, None, 0.0, True).line
+    'heart@whole: factual 800 px, requested 801 px, achieved 800 px (missed by less than the measurement error): met'
     """
 
     variable: str
@@ -65,7 +70,8 @@ class Reached:
     @property
     def line(self) -> str:
         """The numbers and the verdict as one line of plain text."""
-        beside = [f"{self.share:.0%} of the change"]
+        close = self.met and not SHARES[0] <= self.share <= SHARES[1]
+        beside = ["missed by less than the measurement error" if close else f"{self.share:.0%} of the change"]
         if (share := self.share_by_ensemble) is not None:
             beside.append(f"by the ensemble {in_digits(self.ensemble or 0.0)}, {share:.0%}")
         beside += [] if self.interval is None else [f"{CONFIDENCE:.0%} interval {span(self.interval)}"]
@@ -131,7 +137,7 @@ class Verdict:
 
     def lines(self) -> list[str]:
         """Plain text: one line a variable, then the doubts, then the notes."""
-        said = [one.line for one in self.reached] or ["no measured variable was asked to change"]
+        said = [one.line for one in self.reached] or [NOTHING_ASKED]
         return [*said, *(f"{one.kind}: {one.text}" for one in self.doubts), *(f"note: {one}" for one in self.notes)]
 
     def plain(self) -> dict[str, Any]:
@@ -193,7 +199,7 @@ def half_width(values: Sequence[float]) -> float:
     """Of the prediction interval of one more value."""
     n, mean = len(values), sum(values) / len(values)
     sd = math.sqrt(sum((value - mean) ** 2 for value in values) / (n - 1))
-    return float(student.ppf((1 + CONFIDENCE) / 2, n - 1)) * sd * math.sqrt(1 + 1 / n)
+    return float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * sd * math.sqrt(1 + 1 / n)
 
 
 def span(ends: tuple[float, float]) -> str:

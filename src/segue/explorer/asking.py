@@ -117,7 +117,7 @@ def ask(
 def answer_pictures(explored: Explored, case: Case, request: Request, methods: Sequence[str]) -> Answer:
     """`ask`, as far as it is seen: what is measured besides, and the verdicts, are left to `measured`."""
     methods = check_methods(explored, methods)
-    with threads_for(explored.first.grid.pixels):
+    with threads_for(explored.first.grid.pixels), explored.quick.helping():
         target, asked = asked_of_case(explored, case, request, methods[0])
         return replace(asked, readings=tuple(read_method(explored, method, case, target) for method in methods))
 
@@ -125,11 +125,13 @@ def answer_pictures(explored: Explored, case: Case, request: Request, methods: S
 @torch.inference_mode()
 def measured(explored: Explored, case: Case, answer: Answer) -> Answer:
     """The answer with what the judge measures, and its verdicts."""
-    with threads_for(explored.first.grid.pixels):
+    with threads_for(explored.first.grid.pixels), explored.quick.helping():
         by_judge = explored.judged_factual(explored.known(answer.readings[0].method, case), case)
         names = explored.first.space.areas
         answer = replace(answer, judge={} if by_judge is None else by_name(names, by_judge))
-        return replace(answer, readings=tuple(judge_method(explored, case, answer, one) for one in answer.readings))
+        readings = tuple(judge_method(explored, case, answer, one) for one in answer.readings)
+    explored.quick.go_on()
+    return replace(answer, readings=readings)
 
 
 def asked_of_case(

@@ -25,7 +25,6 @@ from segue.explorer.pictures import data_uri, display_grey, png
 from segue.explorer.private_folder import scratch
 from segue.files import fitting_name
 from segue.quoting import in_comment, in_python
-from segue.report.figure import figure1
 from segue.report.figure_row import FigureRow
 from segue.text import in_digits, typeset_unit
 
@@ -146,6 +145,8 @@ def write_figure(path: Path, explored: Explored, answer: Answer) -> None:
         region=np.max(asked, axis=0) if asked else np.zeros_like(answer.image),
         outlines=answer.outlines,
     )
+    from segue.report.figure import figure1  # draws with matplotlib, which the page does without
+
     figure1(path, rows=[row], methods=list(row.counterfactuals), intensity=answer.window)
 
 

@@ -18,15 +18,14 @@ from segue.cohort.placement import scaled_axes
 from segue.engine.answer import Abducted, abduct_images, inputs_of
 from segue.engine.model import Model
 from segue.errors import InputError
+from segue.explorer.quick import Quick
 from segue.generation.source import FolderImages, Source, StoreImages, open_source
-from segue.hardware import channels_last
+from segue.hardware import channels_last, usable_device
 from segue.hub.folder import read_settings
-from segue.hub.load import load, load_methods, open_run
+from segue.hub.load import load
 from segue.hub.locate import EXPORTED, locate
 from segue.nets.segmentor import Segmentor
 from segue.nets.weights import load_pretrained
-from segue.pipeline.common import device
-from segue.pipeline.recipes import recipes
 from segue.quoting import in_comment, in_python
 
 KEPT = 64  # abductions that are kept, of whatever user; each is a few times as large as its image
@@ -64,6 +63,7 @@ class Explored:
         self.name, self.opened, self.models, self.source = name, opened, models, source
         self.first = next(iter(models.values()))
         self.judge = None if judge is None else channels_last(judge, len(self.first.grid.size))
+        self.quick = Quick(models.values(), self.judge)
         self._known = lru_cache(maxsize=KEPT)(self._infer)
         self._judged = lru_cache(maxsize=KEPT)(self._judge)
 
@@ -153,7 +153,9 @@ def open_models(path: str, folder: Path, names: Sequence[str]) -> dict[str, Mode
     """The methods of a run, sharing guide, ensemble and causal model; or the one of an exported folder."""
     if (folder / EXPORTED).is_file():
         return {name: load(path, method=name) for name in names}
-    return load_methods(open_run(folder, names[0]).study, names, device())
+    from segue.hub.runs import load_methods, open_run
+
+    return load_methods(open_run(folder, names[0]).study, names, usable_device(None))
 
 
 def trained_methods(folder: Path, wanted: Sequence[str]) -> list[str]:
@@ -163,6 +165,9 @@ def trained_methods(folder: Path, wanted: Sequence[str]) -> list[str]:
         if unknown := [name for name in wanted if name != own]:
             raise InputError(f"{folder}: {unknown[0]} is not in it; this exported model is {own}")
         return [own]
+    from segue.hub.runs import open_run
+    from segue.pipeline.recipes import recipes
+
     for name in wanted:
         open_run(folder, name)  # refuses what is not trained
     study, first, _ = open_run(folder, None)

@@ -14,7 +14,7 @@ from matplotlib import colormaps
 from PIL import Image
 
 from segue.cohort.planes import plane_across
-from segue.report.figure import DIFFERENCES
+from segue.report.colours import DIFFERENCES
 
 CACHED_PATHS = 256  # the paths of the factual image are part of every answer
 Plane = Float[np.ndarray, "height width"]

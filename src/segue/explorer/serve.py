@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segue.errors import InputError
+from segue.explorer.lean_imports import import_gradio
 from segue.explorer.markup import asset
 
 if TYPE_CHECKING:
@@ -69,10 +70,12 @@ def prepared(explored: "Explored") -> Prepared:
         InputError: gradio is not installed.
     """
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["GRADIO_ANALYTICS_CACHE_FREQUENCY"] = str(1 << 30)  # no table of all events after each of them
     try:
         from segue.explorer.private_folder import PrivateFolder
 
         folder = PrivateFolder()  # before gradio is imported
+        import_gradio()
         from segue.explorer.page import build_page
         from segue.hardware import keep_memory
     except ModuleNotFoundError as error:

@@ -4,7 +4,6 @@ import io
 import re
 
 import numpy as np
-from matplotlib.figure import Figure
 from PIL import Image
 
 from segue.explorer.asking import Sweep
@@ -12,9 +11,8 @@ from segue.explorer.markup import filled
 from segue.explorer.panel import title
 from segue.explorer.pictures import data_uri, display_grey, display_plane, most_changed_slice, png
 from segue.quoting import plain_text
+from segue.report.colours import COLOURS, INK
 from segue.report.columns import method_title
-from segue.report.curves import COLOURS
-from segue.report.figure import INK
 from segue.text import in_digits, typeset_unit
 
 FRAME_DURATION = 120  # ms
@@ -52,6 +50,8 @@ def frames_of(swept: Sweep) -> dict[str, object]:
 @plain_text
 def curve(swept: list[Sweep]) -> bytes:
     """Achieved against requested values, as SVG: a colour for each method, the judge dashed."""
+    from matplotlib.figure import Figure  # slow to import, and the page does without
+
     figure = Figure(figsize=(5, 3.4), facecolor="white", layout="constrained")
     first = swept[0]
     axes, unit = figure.subplots(), typeset_unit(first.unit)

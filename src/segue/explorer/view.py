@@ -25,8 +25,8 @@ from segue.explorer.pictures import (
     values_of_plane,
 )
 from segue.explorer.planes import Shown, for_browser, shown_planes, to_picture
+from segue.report.colours import STRUCTURES, colour_limit
 from segue.report.columns import method_title
-from segue.report.figure import STRUCTURES, colour_limit
 from segue.text import in_digits, in_words, typeset, typeset_unit
 
 TICKS = (-1.0, -0.5, 0.0, 0.5, 1.0)  # of the colour bar, as shares of its limit

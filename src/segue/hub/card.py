@@ -12,8 +12,8 @@ from safetensors import safe_open
 
 from segue.evaluation.metric import HEADLINE, interval, shown_in
 from segue.hub.folder import IMAGE, MOTION, PANEL, SEGMENTOR, TENSORS
-from segue.hub.load import Trained
 from segue.hub.locate import EXPORTED
+from segue.hub.runs import Trained
 from segue.pipeline import read_done
 from segue.pipeline.common import open_store
 from segue.pipeline.judging import read_metrics

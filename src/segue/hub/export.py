@@ -22,8 +22,9 @@ from segue.files import whole_folder, write_text
 from segue.hub.card import model_card
 from segue.hub.folder import IMAGE, MOTION, PANEL, SEGMENTOR, TENSORS, VARIABLES
 from segue.hub.inputs import CARD, input_section, input_tensors
-from segue.hub.load import Trained, example_images, load, open_run
+from segue.hub.load import load
 from segue.hub.locate import EXPORTED, RUN
+from segue.hub.runs import Trained, example_images, open_run
 from segue.hub.settings import FORMAT
 from segue.mechanisms.base import Trainable, offered
 from segue.mechanisms.deformation import VELOCITY, Deformation

@@ -11,8 +11,8 @@ from segue.engine.typical import FEWEST_HELD_OUT, Typical
 from segue.errors import InputError
 from segue.files import whole_folder, write_text
 from segue.hub.folder import INPUTS, TENSORS, read_model
-from segue.hub.load import study_at
 from segue.hub.locate import EXPORTED
+from segue.hub.runs import study_at
 from segue.hub.settings import read_settings
 from segue.pipeline.common import device, open_store
 from segue.pipeline.inputs import typical_of

@@ -16,6 +16,7 @@ x*, and independently of the others.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -24,6 +25,7 @@ from torch import Tensor
 from segue.anatomy import elsewhere
 from segue.causal.facts import Facts
 from segue.causal.parents import Parents, SoftMasks
+from segue.hardware import side_by_side
 
 LIMIT = 1.0
 """How far an aim may be from its request, in sd. The cap keeps corrections from exploiting errors of the guide."""
@@ -62,7 +64,8 @@ def areas_by_each(
     >>> torch.allclose(by_guide[0], facts.pa, atol=1e-3)
     True
     """
-    return areas_of_each(parents, [one.soft(image) for one in segmentors], facts, image)
+    masks = side_by_side([partial(one.soft, image) for one in segmentors])
+    return areas_of_each(parents, masks, facts, image)
 
 
 def areas_of_each(

@@ -5,7 +5,7 @@ painted change pa* - pa. W resamples by the diffeomorphism exp(v). r is what a p
 expensive in fine-tuning, so that what can move is moved. Where nothing is asked v is zero and not a bit changes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, cast
 
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from segue.causal.facts import Facts
 from segue.causal.parents import Parents
 from segue.cohort.grid import Grid
+from segue.hardware import side_by_side
 from segue.mechanisms.base import (
     ImageMechanism,
     Likelihood,
@@ -162,15 +163,37 @@ class Deformation(nn.Module):
 
     def edits(self, facts: Facts, posterior: DeformationPosterior, requests: Sequence[Tensor]) -> list[Edit]:
         """The answers with what they are made of."""
-        x, carried = facts.image, self.what_moves(facts, posterior)
-        painted = [x] * len(requests) if self.moves_only else self.painter.predict(facts, posterior.painter, requests)
-        at_rest = resample(carried, carried.new_zeros(len(x), x.ndim - 2, *x.shape[2:]))
+        x = facts.image
+        works: list[Callable[[], list[Any]]] = [
+            lambda: self.painted(facts, posterior, requests),
+            lambda: self.motions(facts, posterior, requests),
+        ]
+        painted, motions = side_by_side(works)  # neither needs the other
+        return [
+            Edit(x + moved + (image - x), velocity, displacement, image - x)
+            for image, (velocity, displacement, moved) in zip(painted, motions, strict=True)
+        ]
+
+    def painted(
+        self, facts: Facts, posterior: DeformationPosterior, requests: Sequence[Tensor]
+    ) -> list[Float[Tensor, "batch channel *space"]]:
+        """The painter's answers; the image itself where nothing is painted."""
+        if self.moves_only:
+            return [facts.image] * len(requests)
+        return list(self.painter.predict(facts, posterior.painter, requests))
+
+    def motions(
+        self, facts: Facts, posterior: DeformationPosterior, requests: Sequence[Tensor]
+    ) -> list[tuple[Tensor, Tensor, Tensor]]:
+        """The velocity of each request, its displacement, and what becomes of the image by it."""
+        carried = self.what_moves(facts, posterior)
+        at_rest = resample(carried, carried.new_zeros(len(carried), carried.ndim - 2, *carried.shape[2:]))
         found = []
-        for requested, image in zip(requests, painted, strict=True):
+        for requested in requests:
             velocity = self.field(facts, posterior, requested)
             displacement = exponential(velocity, self.squarings)
             moved = self.kept(resample(carried, displacement) - at_rest)  # equal to the bit where nothing moves
-            found.append(Edit(x + moved + (image - x), velocity, displacement, image - x))
+            found.append((velocity, displacement, moved))
         return found
 
     def field(

@@ -111,6 +111,7 @@ class HVAE(nn.Module, PyTorchModelHubMixin):
     torch.Size([1, 1, 8, 8])
     """
 
+    TRACEABLE = "predict"  # see `segue.nets.traced`
     encoder: Any  # by level, a list of blocks: more than torch's types can say
     latents: Any
     image: Any
@@ -136,7 +137,9 @@ class HVAE(nn.Module, PyTorchModelHubMixin):
         previous = (channels, *widths[:-1])
         self.down = nn.ModuleList(halve(dims, a, b) for a, b in zip(previous, widths, strict=True))
         self.encoder = nn.ModuleList(residuals(dims, width, depth) for width, depth in zip(widths, depths, strict=True))
-        self.top = nn.Parameter(0.1 * torch.randn(1, widths[-1], *self.sizes[-1]))
+        self.top = nn.Parameter(torch.empty(1, widths[-1], *self.sizes[-1]))
+        if not self.top.is_meta:  # normal numbers without memory import torch's compiler, for a second
+            nn.init.normal_(self.top, std=0.1)
         self.widen = nn.ModuleList(conv(dims, b, a, 1) for a, b in pairwise(widths))
         self.latents = nn.ModuleList(
             nn.ModuleList(

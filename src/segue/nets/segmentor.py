@@ -33,6 +33,8 @@ class Segmentor(nn.Module, PyTorchModelHubMixin):
     (torch.Size([2, 4, 32, 96]), torch.Size([2, 3, 32, 96]))
     """
 
+    TRACEABLE = "soft"  # see `segue.nets.traced`
+
     def __init__(
         self,
         *,

@@ -41,6 +41,8 @@ class VelocityNet(nn.Module, PyTorchModelHubMixin):
     (torch.Size([1, 2, 16, 16]), tensor(False))
     """
 
+    TRACEABLE = "forward"  # see `segue.nets.traced`
+
     def __init__(
         self,
         *,

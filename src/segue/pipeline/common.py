@@ -22,7 +22,7 @@ from segue.cohort.grid import Grid
 from segue.cohort.intensity import Intensity, asked_intensity, make_intensity
 from segue.cohort.marks import Marks
 from segue.disk import in_bytes
-from segue.hardware import Precision
+from segue.hardware import Precision, usable_device
 from segue.nets.segmentor import Segmentor
 from segue.nets.weights import load_pretrained, save_network
 from segue.progress import track
@@ -106,7 +106,7 @@ def load_parents(study: Study) -> Parents:
 
 
 def device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return usable_device(None)
 
 
 def augmentation(study: Study, settings: Augment) -> Augmentation:

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 
 from segue.errors import check_installed
 from segue.quoting import plain_text
-from segue.report.figure import INK, save
+from segue.report.colours import COLOURS, INK
+from segue.report.figure import save
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c564b", "#7f7f7f")
 CURVES_DPI = 130
 PANEL_SIZE = 3.6, 2.8  # inches
 ACROSS = 3

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from segue.evaluation.comparison import IDEAL
 from segue.evaluation.metric import HEADLINE, Interval, finite, look_up
 from segue.quoting import plain_text
+from segue.report.colours import COLOURS, INK
 from segue.report.columns import (
     TableColumn,
     judge_errors,
@@ -24,8 +25,6 @@ from segue.report.columns import (
     variable_columns,
     variables_of,
 )
-from segue.report.curves import COLOURS
-from segue.report.figure import INK
 
 WIDTH, DOTS = 4.0, 200  # inches, and dots of an inch
 LINE, SPACE, EDGES = 0.17, 0.16, 0.75  # inches: of a method, between variables, of the title and the scale

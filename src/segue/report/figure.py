@@ -4,7 +4,6 @@ One row for each intervention. If the images would be too small in one line (wid
 lines: counterfactuals above, differences below.
 """
 
-import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,14 +18,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from segue.files import whole_file
+from segue.report.colours import DIFFERENCES, INK, REGION, STRUCTURES, colour_limit
 from segue.report.columns import method_title
 from segue.report.figure_row import FigureRow, Image, check_rows, in_planes
 from segue.report.layout import GAP, GROUP_GAP, LEFT, Layout
 from segue.text import in_words, typeset
 
 DPI = 180
-INK, REGION, STRUCTURES = "#1a1a1a", "#ffb000", ("#56b4e9", "#e78ac3", "#66c2a5", "#d9d950", "#fc8d62")
-DIFFERENCES = "RdBu_r"
 SMALLEST, LARGEST = 7.5, 10.5  # points, of names over columns
 LETTER = 110  # letters in an inch, times their size in points
 
@@ -210,16 +208,3 @@ def draw_border(axes: Axes, mask: Image, colour: str, *, crisp: bool = True) -> 
     lines = axes.contour(x, y, raised, levels=[0.5], colors=[colour], linewidths=1.1 if crisp else 0.9)
     lines.set_clip_on(False)
     axes.set(xlim=(-0.5, width - 2.5), ylim=(height - 2.5, -0.5))
-
-
-def colour_limit(differences: list[Image]) -> float:
-    """A round number above 99.8% of the absolute differences.
-
-    >>> colour_limit([np.full((8, 8), 23.0)])
-    30.0
-    """
-    large = float(np.nanquantile(np.abs(np.concatenate([image.ravel() for image in differences])), 0.998))
-    if not math.isfinite(large) or large < 1e-3:
-        return 1.0
-    power = 10.0 ** math.floor(math.log10(large))
-    return next(step * power for step in (1, 2, 3, 4, 5, 6, 8, 10) if step * power >= large * 0.999)

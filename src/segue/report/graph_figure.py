@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 
 from segue.causal.graph import sorted_names
 from segue.quoting import plain_text
-from segue.report.figure import INK, save
+from segue.report.colours import INK
+from segue.report.figure import save
 
 RED, PAPER = "#c0392b", "#eef2f7"
 

@@ -270,7 +270,7 @@ def to_yaml(study: Study) -> str:
 
 
 def for_others(study: Study) -> Study:
-    """The study for people elsewhere: of a folder with an absolute path its name alone.
+    """The study for people elsewhere: of a folder or of marks with an absolute path its name alone.
 
     >>> from segue.study.read import load_study
     >>> study = load_study(Path("studies/chest-zones.yaml"))
@@ -278,7 +278,6 @@ def for_others(study: Study) -> Study:
     >>> for_others(moved).cohort.folder
     PosixPath('chest')
     """
-    folder = study.cohort.folder
-    if folder is None or not folder.is_absolute():
-        return study
-    return dataclasses.replace(study, cohort=dataclasses.replace(study.cohort, folder=Path(folder.name)))
+    cohort = study.cohort
+    folder, marks = (Path(path.name) if path and path.is_absolute() else path for path in (cohort.folder, cohort.marks))
+    return dataclasses.replace(study, cohort=dataclasses.replace(cohort, folder=folder, marks=marks))

@@ -40,7 +40,22 @@ def read_study(path: Path) -> dict[str, Any]:
     path = study_file(path)
     if not path.is_file():
         raise InputError(f"{path}: no such study; give a YAML file, e.g. studies/coronary-phantom.yaml")
-    return read_mapping(path, f"a study is a mapping with keys {', '.join(keys(Study))}")
+    return with_marks_beside(read_mapping(path, f"a study is a mapping with keys {', '.join(keys(Study))}"), path)
+
+
+def with_marks_beside(content: dict[str, Any], path: Path) -> dict[str, Any]:
+    """A study's content, its `cohort.marks` where it lies: beside the study's file, or else as it is written.
+
+    >>> study = study_file("studies:oct-coronary")
+    >>> with_marks_beside({"cohort": {"marks": "oct-coronary-marks.png"}}, study)["cohort"]["marks"] == str(
+    ...     study.parent / "oct-coronary-marks.png")
+    True
+    """
+    cohort = content.get("cohort")
+    if not isinstance(cohort, dict) or not isinstance(name := cohort.get("marks"), str):
+        return content
+    beside = path.parent / name
+    return content | {"cohort": cohort | {"marks": str(beside)}} if beside.is_file() else content
 
 
 def read_mapping(path: Path, mend: str) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 
 from segue.evaluation.comparison import IDEAL
 from segue.quoting import plain_text
+from segue.report.colours import COLOURS
 from segue.report.columns import NOTHING, TableColumn, method_title
-from segue.report.curves import COLOURS, dress
+from segue.report.curves import dress
 from segue.report.figure import INK, save
 
 ABLATION_DPI = 160
