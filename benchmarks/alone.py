@@ -1,7 +1,8 @@
 """One piece of work in a fresh process: `python -m benchmarks.alone MODULE:FUNCTION JSON`, a line on stdin a time.
 
 The arguments are the function's; it returns the work. Each line read does the work once and is answered by a line of
-JSON: the seconds it took, and the most memory that the process has held so far beyond what its imports took.
+JSON: the seconds it took, also of the processor, and the most memory that the process has held so far beyond what its
+imports took.
 """
 
 import importlib
@@ -33,10 +34,10 @@ def main() -> None:
     before = high_water()
     work = maker(**json.loads(sys.argv[2]))
     for _ in sys.stdin:
-        began = time.perf_counter()
+        began, cpu = time.perf_counter(), time.process_time()
         work()
-        cost = {"seconds": time.perf_counter() - began, "peak_mb": high_water() - before}
-        print(json.dumps(cost), flush=True)
+        took = {"seconds": time.perf_counter() - began, "cpu_seconds": time.process_time() - cpu}
+        print(json.dumps(took | {"peak_mb": high_water() - before}), flush=True)
 
 
 if __name__ == "__main__":

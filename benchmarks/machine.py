@@ -21,9 +21,11 @@ Work = Callable[[], Any]
 
 
 class Cost(NamedTuple):
-    """What some work took: seconds, and the MB that its process has held at most, beyond what its imports took."""
+    """What some work took: seconds, those of the processor, and the MB that its process has held at most, beyond what
+    its imports took."""
 
     seconds: float
+    cpu_seconds: float
     peak_mb: float
 
 

@@ -158,7 +158,8 @@ def test_an_environment_that_an_installer_made(dist, tmp_path):
         assert done.returncode == 0, done.stderr[-3000:]
 
     def run(code: str) -> str:
-        done = subprocess.run([program, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+        command = [program, "-I", "-c", code]  # without PYTHONPATH
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr[-3000:]
         return done.stdout
 

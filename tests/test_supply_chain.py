@@ -7,6 +7,7 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
+import yaml
 from pytest_socket import SocketConnectBlockedError
 
 ROOT = Path(__file__).parent.parent
@@ -48,3 +49,21 @@ def test_no_dependency_asks_for_the_licence_of_what_uses_it():
 def test_a_test_that_reaches_for_another_machine_fails():
     with pytest.raises(SocketConnectBlockedError):
         socket.create_connection(("192.0.2.1", 80), timeout=1)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / ".github" / "workflows").glob("*.yml")), ids=lambda path: path.stem)
+def test_a_workflow_may_no_more_than_it_needs(path):
+    """It parses; all may read alone, but a job that publishes; actions have versions; what it calls is here."""
+    workflow = yaml.safe_load(path.read_text())
+    assert workflow["permissions"] == {"contents": "read"} and workflow[True]  # YAML 1.1 takes `on` for true
+    called = [step.get("run", "") for job in workflow["jobs"].values() for step in job["steps"]]
+    used = [step["uses"] for job in workflow["jobs"].values() for step in job["steps"] if "uses" in step]
+    assert used and all(re.fullmatch(r"[\w-]+/[\w-]+@(v\d+|release/v\d+)", one) for one in used)
+    for name, job in workflow["jobs"].items():
+        assert ("permissions" in job) == ("environment" in job) == (name == "publish")
+        assert set(job.get("needs", "").split()) <= set(workflow["jobs"])
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"^make (\w+)", "\n".join(called), re.MULTILINE):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+    for script in re.findall(r"^\.ci/\w+", "\n".join(called), re.MULTILINE):
+        assert (ROOT / script).exists()

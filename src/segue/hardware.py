@@ -63,10 +63,10 @@ def channels_last(net: _Net, dims: int) -> _Net:
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
-    """One thread of torch, and afterwards as many as before."""
+def threads(count: int) -> Iterator[None]:
+    """So many threads of torch, and afterwards as many as before."""
     before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    torch.set_num_threads(count)
     try:
         yield
     finally:
@@ -86,7 +86,7 @@ def threads_for(pixels: int) -> AbstractContextManager[None]:
     >>> torch.get_num_threads() == before
     True
     """
-    return one_thread() if pixels <= FEW_PIXELS else nullcontext()
+    return threads(1) if pixels <= FEW_PIXELS else nullcontext()
 
 
 def helper() -> Executor:

@@ -1,4 +1,4 @@
-"""The pool of actors on a local Ray: the same output as in-process, and a worker that dies costs nothing."""
+"""The pool of actors on a Ray cluster: the same output as in-process, and a worker that dies costs nothing."""
 
 import importlib.util
 import os
@@ -19,9 +19,10 @@ pytestmark = pytest.mark.xdist_group("small_study")
 @pytest.fixture(scope="module")
 def cluster():
     """A local Ray that several tests share: starting one takes seconds."""
-    pool.start(2, None)
+    pool.quiet_environment()
     import ray
 
+    ray.init(address="local", num_cpus=2, object_store_memory=100 << 20, include_dashboard=False, log_to_driver=False)
     yield
     ray.shutdown()
 
@@ -34,19 +35,19 @@ def test_threads_are_the_most_with_which_all_workers_find_room(cores, workers, t
     assert pool.threads_each([{"CPU": float(n)} for n in cores], workers) == threads
 
 
-def test_two_workers_leave_what_one_leaves(tmp_path):
-    plan = write(tmp_path, PLAN)
-    for workers in ("1", "2"):
-        assert main(command(trained()[1], cohort(), plan, tmp_path / workers, "--workers", workers)) == 0
-    (one, one_sums), (two, two_sums) = made(tmp_path / "1"), made(tmp_path / "2")
-    assert one.equals(two) and one_sums == two_sums and len(one) == 180
-    assert {p.name for p in (tmp_path / "1").iterdir()} == {p.name for p in (tmp_path / "2").iterdir()}
-
-
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "nowhere"])
 def test_no_cluster_at_the_address(tmp_path, capsys, address):
     arguments = command(trained()[1], cohort(), write(tmp_path, PLAN), tmp_path / "out", "--address", address)
     assert f"--address {address}: no Ray cluster answers there" in refused(capsys, arguments)
+
+
+def test_a_cluster_leaves_what_one_process_leaves(tmp_path, cluster):
+    plan = write(tmp_path, PLAN)
+    for out, options in {"one": [], "ray": ["--workers", "2", "--address", "that of the fixture"]}.items():
+        assert main(command(trained()[1], cohort(), plan, tmp_path / out, *options)) == 0
+    (one, one_sums), (two, two_sums) = made(tmp_path / "one"), made(tmp_path / "ray")
+    assert one.equals(two) and one_sums == two_sums and len(one) == 180
+    assert {p.name for p in (tmp_path / "one").iterdir()} == {p.name for p in (tmp_path / "ray").iterdir()}
 
 
 def test_a_worker_that_dies_is_replaced_and_its_shard_done_once_more(tmp_path, cluster):
@@ -61,7 +62,7 @@ def test_a_worker_that_dies_is_replaced_and_its_shard_done_once_more(tmp_path, c
 
         return work
 
-    tallies = list(pool.on_ray(opened, range(8), workers=2, address=None, log=tmp_path / "log"))
+    tallies = list(pool.on_ray(opened, range(8), workers=2, address="here", log=tmp_path / "log"))
     assert (tmp_path / "died").exists()
     assert sorted(tally.counterfactuals for tally in tallies) == list(range(8))
     assert len(list(tmp_path.glob("*.done"))) == 8
@@ -74,12 +75,12 @@ def test_what_only_an_actor_sees_reaches_the_user_in_one_line(tmp_path, when, cl
 
     opened = refuse if when == "opening" else lambda: refuse
     with pytest.raises(InputError) as raised:
-        list(pool.on_ray(opened, range(2), workers=1, address=None, log=tmp_path / "log"))
+        list(pool.on_ray(opened, range(2), workers=1, address="here", log=tmp_path / "log"))
     assert str(raised.value) == "out: cannot be written; mend that"
 
 
 def test_without_ray_the_extra_is_named(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    arguments = command(trained()[1], cohort(), write(tmp_path, PLAN), tmp_path / "out", "--workers", "2")
+    arguments = command(trained()[1], cohort(), write(tmp_path, PLAN), tmp_path / "out", "--address", "head:6379")
     assert "segue-counterfactual[ray]" in refused(capsys, arguments)
     assert not (tmp_path / "out").exists()

@@ -1,17 +1,19 @@
 """The causal graph over the variables: built from the parents of each, checked, sorted, and drawn as Mermaid."""
 
 from collections.abc import Mapping, Sequence
-
-import networkx as nx
+from typing import TYPE_CHECKING
 
 from segue.errors import InputError, nearest
 from segue.quoting import in_mermaid
+
+if TYPE_CHECKING:  # slow to import, and many models have no graph
+    import networkx as nx
 
 Edges = Mapping[str, Sequence[str]]
 """By variable, its parents: its direct causes."""
 
 
-def causal_graph(edges: Edges, names: Sequence[str]) -> nx.DiGraph:
+def causal_graph(edges: Edges, names: Sequence[str]) -> "nx.DiGraph":
     """A directed acyclic graph over all of `names`; a name that is missing in `edges` has no parents.
 
     Nodes, and the parents of each node, are in the order of `names`, so the order of `edges` has no effect.
@@ -22,6 +24,8 @@ def causal_graph(edges: Edges, names: Sequence[str]) -> nx.DiGraph:
     >>> causal_graph({"heart": ["age", "sex"]}, ["age", "sex", "heart"]).edges
     OutEdgeView([('age', 'heart'), ('sex', 'heart')])
     """
+    import networkx as nx
+
     for variable, parents in edges.items():
         for name in (variable, *parents):
             if name not in names:
@@ -39,17 +43,19 @@ def causal_graph(edges: Edges, names: Sequence[str]) -> nx.DiGraph:
     raise InputError(f"graph: has a cycle, {path}; take one of these edges out")
 
 
-def sorted_names(graph: nx.DiGraph) -> list[str]:
+def sorted_names(graph: "nx.DiGraph") -> list[str]:
     """All names, causes before effects; otherwise in the graph's own order.
 
     >>> sorted_names(causal_graph({"heart": ["age"]}, ["heart", "age"]))
     ['age', 'heart']
     """
+    import networkx as nx
+
     place = {name: i for i, name in enumerate(graph)}
     return list(nx.lexicographical_topological_sort(graph, key=place.__getitem__))
 
 
-def parents_of(graph: nx.DiGraph) -> dict[str, tuple[str, ...]]:
+def parents_of(graph: "nx.DiGraph") -> dict[str, tuple[str, ...]]:
     """By variable, its parents; a root has ().
 
     >>> parents_of(causal_graph({"heart": ["age"]}, ["age", "heart"]))
@@ -58,7 +64,7 @@ def parents_of(graph: nx.DiGraph) -> dict[str, tuple[str, ...]]:
     return {name: tuple(graph.predecessors(name)) for name in graph}
 
 
-def mermaid(graph: nx.DiGraph) -> str:
+def mermaid(graph: "nx.DiGraph") -> str:
     """The graph in Mermaid's language, for Markdown pages; one line per variable that has effects.
 
     >>> print(mermaid(causal_graph({"heart": ["age"]}, ["age", "heart"])))

@@ -15,13 +15,16 @@ no edge.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import networkx as nx
 import numpy as np
 from jaxtyping import Float
 from scipy.special import ndtr
 
 from segue.causal.graph import sorted_names
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 Columns = Float[np.ndarray, "sample column"]
 MAX_SAMPLES = 1500  # the cost of a kernel regression grows with the cube of the samples
@@ -58,7 +61,7 @@ class Independence:
         return self.corrected < LEVEL
 
 
-def implied(graph: nx.DiGraph) -> list[tuple[str, str, tuple[str, ...]]]:
+def implied(graph: "nx.DiGraph") -> list[tuple[str, str, tuple[str, ...]]]:
     """(earlier, later, parents of the later) of every pair without an edge: together they imply all independencies.
 
     >>> from segue.causal import causal_graph
@@ -74,7 +77,7 @@ def implied(graph: nx.DiGraph) -> list[tuple[str, str, tuple[str, ...]]]:
     ]
 
 
-def check_graph(graph: nx.DiGraph, data: Mapping[str, Columns], *, seed: int = 0) -> list[Independence]:
+def check_graph(graph: "nx.DiGraph", data: Mapping[str, Columns], *, seed: int = 0) -> list[Independence]:
     """Test every independence that the graph implies; the smallest p-value comes first.
 
     Args:

@@ -20,8 +20,8 @@ def generate_command(rest: list[str]) -> None:
     parser.add_argument("--split", type=str | None, default=None, help="of a prepared cohort: only this split")
     add_strict(parser)
     add_method(parser)
-    parser.add_argument("--workers", type=int, default=1, help="1: this process; more need the extra `ray`")
-    parser.add_argument("--address", type=str | None, default=None, help="of a Ray cluster; default: a local one")
+    parser.add_argument("--workers", type=int, default=1, help="processes that share the work; or actors of a cluster")
+    parser.add_argument("--address", type=str | None, default=None, help="of a Ray cluster; needs the extra `ray`")
     options = parse_options(parser, rest)
     from segue.generation.generate import generate
     from segue.generation.ledger import QUARANTINE, TABLE

@@ -8,10 +8,8 @@ from typing import Any, cast
 import numpy as np
 import polars as pl
 import torch
-import zarr
 from jaxtyping import Float, Int
 from torch import Tensor
-from zarr.codecs import Crc32cCodec
 
 from segue.errors import InputError
 from segue.sealed import damaged, read_json
@@ -72,6 +70,9 @@ class Store:
 
     def _open(self, path: Path) -> None:
         """Table, arrays and attributes, as `write_store` wrote them."""
+        import zarr  # slow to import, and a model that was exported has no store
+        from zarr.codecs import Crc32cCodec
+
         group = zarr.open_group(path, mode="r", zarr_format=3)
         if (found := group.attrs.get("format")) != COHORT_FORMAT:
             raise ValueError(f"its format is {found!r}, not {COHORT_FORMAT!r}")

@@ -8,7 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from torch.utils.module_tracker import ModuleTracker
 
 from segue.engine.method import Method, Questions
-from segue.hardware import one_thread
+from segue.hardware import threads
 
 RUNS = 3
 
@@ -41,7 +41,7 @@ def cost_of_answer(method: Method, one: Questions) -> dict[str, float]:
     """
     if not method.open_ended:
         return {}
-    with one_thread():
+    with threads(1):
         counter = FlopCounterMode(display=False)
         counter.mod_tracker = Untold()
         with counter:

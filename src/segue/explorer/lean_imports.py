@@ -81,7 +81,7 @@ class LeanFinder(MetaPathFinder):
         def executed(module: ModuleType) -> None:
             execute(module)
             if hasattr(module, "create_or_modify_pyi"):
-                module.create_or_modify_pyi = lambda *_: None
+                module.create_or_modify_pyi = lambda *_: None  # type: ignore[attr-defined]
 
         spec.loader.exec_module = executed  # type: ignore[method-assign]
         return spec

@@ -1,4 +1,4 @@
-"""Running shards: in this process, or in a pool of actors on Ray Data, each with the model in memory.
+"""Shards on a cluster: a pool of actors on Ray Data, each with the model in memory.
 
 The items are the numbers of shards and the results are tallies; a worker writes images directly to the output. So
 memory is bounded by one shard per worker, for cohorts of any size.
@@ -21,26 +21,19 @@ from segue.errors import InputError
 from segue.generation.worker import Tally, Worker
 from segue.text import one_line
 
-OBJECT_STORE = 100 << 20  # bytes; Ray needs at least 75 MiB, and the data are small
 
-
-def in_this_process(worker: Worker, shards: Sequence[int]) -> Generator[Tally, None, None]:
-    """The shards one after another."""
-    yield from map(worker, shards)
-
-
-def check_workers(workers: int, *, distributed: bool) -> None:
-    """Refuse a number of workers below 1, and a pool without Ray."""
+def check_workers(workers: int, address: str | None) -> None:
+    """Refuse a number of workers below 1, and a cluster without Ray."""
     if workers < 1:
         raise InputError(f"--workers {workers}: give a number of workers, 1 or more")
-    if distributed and importlib.util.find_spec("ray") is None:
-        raise InputError('--workers, --address: Ray is not installed; pip install "segue-counterfactual[ray]"')
+    if address is not None and importlib.util.find_spec("ray") is None:
+        raise InputError('--address: Ray is not installed; pip install "segue-counterfactual[ray]"')
 
 
 def on_ray(
-    open_worker: Callable[[], Worker], shards: Sequence[int], *, workers: int, address: str | None, log: Path
+    open_worker: Callable[[], Worker], shards: Sequence[int], *, workers: int, address: str, log: Path
 ) -> Generator[Tally, None, None]:
-    """The shards in a pool of `workers` actors, in the order of completion; on a cluster at `address`, or a local one.
+    """The shards in a pool of `workers` actors on the cluster at `address`, in the order of completion.
 
     A worker that dies is replaced and its shard repeated (Ray Data's default for actors). Closing the generator stops
     the pool, and so does every error.
@@ -55,7 +48,7 @@ def on_ray(
 
     with stderr_to(log):
         if mine := not ray.is_initialized():
-            start(workers, address)
+            connect(address)
         try:
             quiet(DataContext.get_current())
             threads = threads_each([node["Resources"] for node in ray.nodes() if node["Alive"]], workers)
@@ -124,19 +117,18 @@ class Actor:
         }
 
 
-def start(workers: int, address: str | None) -> None:
-    """Connect to a cluster, or start one that ends with this process."""
+def connect(address: str) -> None:
+    """Connect to a cluster.
+
+    Raises:
+        InputError: none answers there.
+    """
     quiet_environment()
     import ray
 
-    quietly: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
-    if address is None:
-        cores = max(workers, torch.get_num_threads())
-        ray.init(address="local", num_cpus=cores, object_store_memory=OBJECT_STORE, include_dashboard=False, **quietly)
-        return
     try:
         knock(address)
-        ray.init(address=address, **quietly)
+        ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
     except (OSError, ValueError, RuntimeError, SystemExit) as error:  # Ray exits if an address is out of date
         why = f"no Ray cluster answers there ({one_line(error)}); start one, or set its RAY_AUTH_TOKEN"
         raise InputError(f"--address {address}: {why}") from None

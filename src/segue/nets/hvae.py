@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from segue.nets import gaussian
-from segue.nets.layers import Residual, average_pool, conv, double, halve
+from segue.nets.layers import Block, Residual, average_pool, conv, double, halve
 
 __all__ = ["HVAE", "Latents", "PixelGaussian"]
 
@@ -244,7 +244,7 @@ class Inject(nn.Module):
         return self.layers(context)
 
 
-class Head(nn.Module):
+class Head(Block):
     """From half resolution to the pixel likelihood; the last convolution in float32, since rounding would be visible.
 
     It works at full resolution, although convolutions with few channels are slow there. A head that predicts the four

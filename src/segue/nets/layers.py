@@ -36,7 +36,11 @@ def average_pool(x: Tensor, size: tuple[int, ...]) -> Tensor:
     return F.avg_pool2d(x, factor) if len(factor) == 2 else F.avg_pool3d(x, factor)
 
 
-class Residual(nn.Module):
+class Block(nn.Module):
+    """A part of a network whose activations a training may compute twice instead of keeping them."""
+
+
+class Residual(Block):
     """x + conv(silu(conv(silu(x)))); the second convolution is initialised to zero, which keeps deep nets stable."""
 
     def __init__(self, *, spatial_dims: int, width: int) -> None:

@@ -16,7 +16,7 @@ from monai.networks.layers import Conv
 from torch import Tensor, nn
 
 from segue.nets.gaussian import bounded
-from segue.nets.layers import Residual, average_pool, blurred, conv, double, halve
+from segue.nets.layers import Block, Residual, average_pool, blurred, conv, double, halve
 
 __all__ = ["VelocityNet", "check_resolution"]
 
@@ -99,7 +99,7 @@ class VelocityNet(nn.Module, PyTorchModelHubMixin):
             return bounded(velocity, LARGEST * min(self.size))
 
 
-class Gated(nn.Module):
+class Gated(Block):
     """A convolution without bias, times a gate in (-1, 1) read off the image's features: nothing in, nothing out."""
 
     def __init__(self, *, spatial_dims: int, inputs: int, width: int) -> None:

@@ -22,7 +22,7 @@ from segue.cohort.grid import Grid
 from segue.cohort.intensity import Intensity, asked_intensity, make_intensity
 from segue.cohort.marks import Marks
 from segue.disk import in_bytes
-from segue.hardware import Precision, usable_device
+from segue.hardware import usable_device
 from segue.nets.segmentor import Segmentor
 from segue.nets.weights import load_pretrained, save_network
 from segue.progress import track
@@ -204,10 +204,15 @@ def trained(
     if len(batches.store.size) == 2:
         objective.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # guides too
     settings = TrainingSettings(
-        steps=budget.steps, lr=budget.lr, seed=budget.seed, precision=study.precision, **more
+        steps=budget.steps,
+        lr=budget.lr,
+        seed=budget.seed,
+        precision=study.precision,
+        gradient_checkpointing=study.gradient_checkpointing,
+        **more,
     )
     if processes.world() == 1:
-        print(f"{title}: {memory_line(objective, batches, study.precision)}", file=sys.stderr)
+        print(f"{title}: {memory_line(objective, batches, settings)}", file=sys.stderr)
     fitted = fit(objective, batches, settings, directory=directory, title=title, validation_loss=held_out)
     for folder, net in networks.items():
         net.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
@@ -216,15 +221,18 @@ def trained(
     return dataclasses.asdict(fitted) | {"seconds": seconds, "processes": processes.world()}
 
 
-def memory_line(objective: nn.Module, batches: Batches, precision: Precision) -> str:
+def memory_line(objective: nn.Module, batches: Batches, settings: TrainingSettings) -> str:
     """How much memory a training takes, and how much there is."""
     where = torch.device("cuda") if torch.cuda.is_available() else torch.device("cpu")
     objective.to(where)
     batch = {name: one.to(where) for name, one in batches.at(0).items()}
-    needs, has = training_bytes(objective, batch, batches.batch_size, precision), machine_bytes(where)
+    saves = settings.gradient_checkpointing
+    needs = training_bytes(objective, batch, batches.batch_size, settings.precision, gradient_checkpointing=saves)
+    has = machine_bytes(where)
     if has is None:
         return f"needs about {in_bytes(needs)} of memory"
-    short = ": lower batch_size, or cohort.size" if needs > has else ""
+    mends = "lower batch_size, or cohort.size" if saves else "give gradient_checkpointing: true, or lower batch_size"
+    short = f": {mends}" if needs > has else ""
     return f"needs about {in_bytes(needs)} of memory; this machine has {in_bytes(has)}{short}"
 
 

@@ -231,6 +231,8 @@ class Study:
         graph: by variable (`structure@region` or covariate), its causes; empty: all are independent, as in the papers.
         runs: the folder of all runs.
         precision: of training; auto is bf16 where the hardware has it. Answers and areas are always in float32.
+        gradient_checkpointing: True: trainings keep less for the gradient and compute it again (docs/speed.md). What is
+            learned is the same, except for rounding, so stages that are done stay done.
 
     >>> from segue.study.read import load_study
     >>> load_study(Path("studies/coronary-phantom.yaml")).variables["lumen"]
@@ -258,6 +260,7 @@ class Study:
     scm: Scm = Scm()
     runs: Path = Path("runs")
     precision: Precision = "auto"
+    gradient_checkpointing: bool = False
 
     @property
     def directory(self) -> Path:

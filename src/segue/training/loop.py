@@ -21,6 +21,7 @@ from segue.hardware import Precision, resolve_precision
 from segue.mechanisms.base import Terms
 from segue.progress import track
 from segue.training.batches import Batch, Batches
+from segue.training.checkpointing import checkpointed
 from segue.training.state import CHECKPOINT, State, TrainingSettings, in_tail
 
 MOST_SKIPPED = 0.25  # share of the steps; a training that skipped more has failed
@@ -71,7 +72,8 @@ def fit(
     for step in track(left, total=steps, title=title, describe=state.line) if main else left:
         torch.manual_seed(hash((settings.seed, step)) % 2**63)
         batch = {k: v.to(accelerator.device, non_blocking=True) for k, v in batches.at(step).items()}
-        loss, terms = backward(wrapped, batch, step / steps, total, accelerator)
+        with checkpointed(objective, settings.gradient_checkpointing):
+            loss, terms = backward(wrapped, batch, step / steps, total, accelerator)
         norm = processes.of_main(torch.as_tensor(accelerator.clip_grad_norm_(state.parameters, settings.clip)))
         if not state.update(optimiser, float(norm), step, settings):
             state.suspect = batches.largest(step, batch["image"])

@@ -42,6 +42,7 @@ class TrainingSettings:
         patience: so many skipped steps in a row raise TrainingDiverged.
         ema: decay of the exponential moving average of the weights.
         validate_every: steps between two evaluations of the validation loss; 0: none.
+        gradient_checkpointing: whether activations inside blocks are computed again instead of kept.
     """
 
     steps: int
@@ -56,6 +57,7 @@ class TrainingSettings:
     precision: Precision = "auto"
     checkpoint_every: int = 100
     validate_every: int = 0
+    gradient_checkpointing: bool = False
 
 
 def schedule(step: int, *, steps: int, warmup: int) -> float:
