@@ -50,7 +50,7 @@ def pixels(value: float) -> str:
 
 PICTURES = {
     "coronary-stenosis": Picture(
-        "clinical.png", "lumen@mid:stenosis", ("30%", "60%", "80%"), 20, (-200, 900), percent, 2.7
+        "clinical.png", "lumen@mid:stenosis", ("25%", "50%", "70%", "90%"), 20, (-200, 900), percent, 2.7
     ),
     "chest-ratio": Picture(
         "clinical-chest.png", "heart@whole:ratio", ("40%", "50%", "60%"), 20, (0, 255), percent, 6

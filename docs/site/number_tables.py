@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from docs.site.project import ROOT
+from segue.anatomy.measurement import measurement_of
 from segue.evaluation.metric import METRICS
 from segue.pipeline.ablation.outcome import done_values, value_column
+from segue.report.category_tables import sections_of
 from segue.report.columns import MISSING, method_title
 from segue.report.table import markdown, pipe_table
 
@@ -26,6 +28,16 @@ def ablation_table(said: dict[str, Any]) -> str:
             of = f"{method_title(name)}: " if len(methods) > 1 else ""
             columns.append(value_column(f"{of}{METRICS[key].standalone}", cells))
     return markdown(found["factor"], done_values(found), columns)
+
+
+def category_table(said: dict[str, Any]) -> str:
+    """The first table of a report about requests in categories of the clinic."""
+    name = said["variable"]
+    categories = measurement_of(name).categories
+    assert categories is not None  # else the page asks for a table that no report has
+    found = sections_of(result(f"{said['categories']}/metrics"), name, categories)[0]
+    rows = [[title, *(text for text, _ in cells)] for title, cells in found.rows]
+    return pipe_table([found.corner, *(head for _, head in found.heads)], rows)
 
 
 def tuning_table(said: dict[str, Any]) -> str:

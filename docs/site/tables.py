@@ -9,6 +9,7 @@ A table stands between two comments. The first one says what is in it, as YAML, 
 - `standing`: folders of results/; segue's place in each of `metrics` among their methods that take less than `seconds`.
 - `leaderboard`: a file; its times are left out.
 - `ablation`: its name; `columns` are metrics, for each of `methods`.
+- `categories`: a folder of results/; of the `variable`, its error and the share of answers in the requested category.
 - `tuning`: a file of results/ with settings of baselines.
 - `use`: augmentation, bias or progression.
 - `ratios`: by row and head of a column, a file under results/benchmarks/ and the words of a ratio in it.
@@ -22,7 +23,7 @@ from typing import Any
 import yaml
 
 from docs.site.metric_tables import leaderboard_table, metrics_table, standing_table
-from docs.site.number_tables import ablation_table, ratios_table, tuning_table, use_table
+from docs.site.number_tables import ablation_table, category_table, ratios_table, tuning_table, use_table
 from docs.site.project import DOCS, ROOT
 from segue.files import write_text
 from segue.report.table import table1
@@ -33,6 +34,7 @@ KINDS: dict[str, Callable[[dict[str, Any]], str]] = {
     "standing": standing_table,
     "leaderboard": leaderboard_table,
     "ablation": ablation_table,
+    "categories": category_table,
     "tuning": tuning_table,
     "use": use_table,
     "ratios": ratios_table,
