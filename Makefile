@@ -79,6 +79,7 @@ results: $(VENV)/ready ## what results/ holds, made anew (make results CHEST=fol
 	$(BIN)/segue run studies/hippocampus.yaml --runs $(RUNS) --cohort.folder $(VOLUMES)
 	$(BIN)/segue run studies/coronary-stenosis.yaml --runs $(RUNS)
 	$(BIN)/segue run studies/oct-coronary.yaml --runs $(RUNS) --cohort.folder $(OCT)
+	$(BIN)/segue run studies/oct-plaque.yaml --runs $(RUNS) --cohort.folder $(OCT)
 	$(BIN)/segue evaluate studies/chest-small.yaml --runs $(RUNS) --cohort.folder $(CHEST) --shift all
 	$(BIN)/segue evaluate studies/cardiac-sectors.yaml --runs $(RUNS) --cohort.folder $(HEART) --shift all \
 	  --finetune.guides "[none, region]" --finetune.variants "{segue: {}, segue_move_only: {}}"
@@ -95,6 +96,7 @@ results: $(VENV)/ready ## what results/ holds, made anew (make results CHEST=fol
 	$(call keep,coronary-strips)
 	$(call keep,hippocampus)
 	$(call keep,oct-coronary)
+	$(call keep,oct-plaque)
 	$(call keep,coronary-stenosis)
 	cp $(RUNS)/hippocampus/evaluate/slices.png results/hippocampus/
 	$(call keep_ablation,small-data)
