@@ -223,7 +223,7 @@ def trained(
 
 def memory_line(objective: nn.Module, batches: Batches, settings: TrainingSettings) -> str:
     """How much memory a training takes, and how much there is."""
-    where = torch.device("cuda") if torch.cuda.is_available() else torch.device("cpu")
+    where = device()
     objective.to(where)
     batch = {name: one.to(where) for name, one in batches.at(0).items()}
     saves = settings.gradient_checkpointing

@@ -36,6 +36,7 @@ def sections_of(metrics: Mapping[str, Any], name: str, categories: Categories) -
     }
     if not told:
         return []
+    title = variable_title(name)
     rows = [
         (method_title(key), [(f"{one['points']:.1f}", False), (f"{100 * one['in_category']:.0f}%", False)])
         for key, one in told.items()
@@ -43,10 +44,9 @@ def sections_of(metrics: Mapping[str, Any], name: str, categories: Categories) -
     error = f"Error: |judge's value - requested value| in {categories.unit}{count_of(told)}"
     heads = [("", f"error ({categories.unit})"), ("", "in the category asked")]
     caption = f"{error}. Categories: {categories.source}"
-    first = Section(f"{variable_title(name)} in categories", caption, "method", heads, rows)
+    first = Section(f"{title} in categories", caption, "method", heads, rows)
     if metrics.get("folds"):  # of which counts are not added up
         return [first]
-    title = variable_title(name)
     return [first, *(matrix(f"{title}, {method_title(key)}", one, categories) for key, one in told.items())]
 
 
