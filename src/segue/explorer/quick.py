@@ -40,7 +40,7 @@ class Quick:
     def go_on(self) -> None:
         """Begin to trace what gave a first answer since; it takes a second or two, and nobody waits for it."""
         if any(part.waits for part in self.parts) and not self.tracing.locked():
-            threading.Thread(target=self.trace, name="tracing", daemon=True).start()
+            threading.Thread(target=self.trace, name="tracing").start()  # which an exit waits for: torch aborts else
 
     def trace(self) -> None:
         """Trace what gave an answer, here and now."""
