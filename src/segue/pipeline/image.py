@@ -79,7 +79,9 @@ def finetune(recipe: Recipe) -> Callable[[Study, Path], Result]:
         store, settings, measured = open_store(study), study.finetune, load_measured(study)
         workshop = Workshop(study)
         mechanism = workshop.mechanism(recipe._replace(tuning=variant, ensemble=()), recipe.start)
-        parts = GuideParts(workshop.parents, measured["training"], lambda: trained_regressor(study))
+        parts = GuideParts(
+            workshop.parents, measured["training"], lambda: trained_regressor(study), lambda: workshop.ensemble
+        )
         trainable = cast(Trainable, offered(mechanism, Trainable))
         bound = read_json(recipe.before / DONE, keys=["constraint"])["constraint"]
         constraint = Constraint(bound, settings.damping, settings.rate, settings.multiplier)

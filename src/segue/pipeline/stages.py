@@ -84,10 +84,16 @@ def image_stages(study: Study, training: Any) -> Iterator[Stage]:
     common = {key: value for key, value in asked(study.finetune).items() if key not in ("guides", "variants")}
     for directory, (recipe, variant) in sorted(tuned.items(), key=lambda item: bool(item[1][1].start)):  # stable
         begun = [f"finetune/{recipe.start.name}"] if variant.start else []
-        needs = (f"pretrain/{recipe.before.name}", *GUIDES[variant.guide].needs, *begun)
+        needs = (f"pretrain/{recipe.before.name}", *networks_of(study, variant.guide), *begun)
         settings = [common, asked(variant), training, *([asked(study.deformation)] if variant.moves else [])]
         settings += [one for one in [answering(study, recipe.kind)] if one]
         yield Stage(f"finetune/{directory.name}", needs, settings, finetune(recipe), True)
+
+
+def networks_of(study: Study, guide: str) -> list[str]:
+    """The stages of the further networks that a guide uses."""
+    members = {"panel": [f"panel/{name}" for name in consulted(study)]}
+    return [stage for need in GUIDES[guide].needs for stage in members.get(need, [need])]
 
 
 def shape_of(study: Study, kind: str) -> dict[str, Any]:

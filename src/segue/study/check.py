@@ -184,6 +184,8 @@ def check_variants(study: Study, where: str) -> None:
     for key, guide in named:
         if guide not in GUIDES and guide != "none":
             raise InputError(f"{where}: finetune.{key}: {guide} is no guide{nearest(guide, GUIDES)}")
+        if guide == "ensemble" and not study.panel:
+            raise InputError(f"{where}: finetune.{key}: the ensemble has no members; give the study a panel")
     for name, variant in study.finetune.variants.items():
         first = {key for key, one in study.finetune.variants.items() if not one.start}
         if variant.start and variant.start not in first:

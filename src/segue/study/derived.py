@@ -84,14 +84,16 @@ def as_judged(study: Study) -> Study:
 
 
 def consulted(study: Study) -> dict[str, SegmentorSettings]:
-    """The study's panel, if any of its methods asks it.
+    """The study's panel, if any of its methods asks it: for corrections, or as its guide.
 
     >>> from segue.study.read import load_study
     >>> study = load_study(Path("studies/coronary-phantom.yaml"))
     >>> list(consulted(study))
     ['second', 'third', 'fourth']
     """
-    return study.panel if any(variant.panel for variant in study.finetune.variants.values()) else {}
+    guides = {*study.finetune.guides, *(variant.guide for variant in study.finetune.variants.values())}
+    used = "ensemble" in guides or any(variant.panel for variant in study.finetune.variants.values())
+    return study.panel if used else {}
 
 
 def further(study: Study) -> tuple[str, ...]:

@@ -4,18 +4,20 @@ A guide maps (x*, facts, pa*) to one squared error an image, in standard deviati
 evaluation mode and its own parameters get no gradient. `GUIDES` is the registry: a new guide is one class and one line.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from segue.anatomy import structure_sums
 from segue.causal.facts import Facts
-from segue.causal.parents import Parents
+from segue.causal.parents import Parents, SoftMasks
+from segue.mechanisms.correction import areas_by_each
 from segue.nets.segmentor import Regressor
 
-__all__ = ["GUIDES", "GuideKind", "GuideParts", "RegionGuide", "RegressorGuide", "StructureGuide"]
+__all__ = ["GUIDES", "EnsembleGuide", "GuideKind", "GuideParts", "RegionGuide", "RegressorGuide", "StructureGuide"]
 
 
 class Frozen(nn.Module):
@@ -52,6 +54,28 @@ class RegionGuide(Frozen):
     def forward(self, image: Tensor, facts: Facts, requested: Tensor) -> Tensor:
         error = self.areas(image, facts) - requested[:, : facts.measured]
         return (error / self.parents.sd[: facts.measured]).square().sum(1)
+
+
+class EnsembleGuide(RegionGuide):
+    """The region guide's error, averaged over its segmentor and the study's ensemble of further ones.
+
+    What fools one segmentor seldom fools the others alike, and where they differ the mean of the squares is larger than
+    the square of the mean. So an image is not fitted to the errors of one network.
+
+    >>> import segue
+    >>> model = segue.load("coronary-phantom")
+    >>> len(EnsembleGuide(model.parents, list(model.mechanism.ensemble)).ensemble)
+    3
+    """
+
+    def __init__(self, parents: Parents, ensemble: Sequence[nn.Module]) -> None:
+        super().__init__(parents)
+        self.ensemble = nn.ModuleList(member.eval().requires_grad_(False) for member in ensemble)
+
+    def forward(self, image: Tensor, facts: Facts, requested: Tensor) -> Tensor:
+        segmentors = cast(list[SoftMasks], [self.parents.segmentor, *self.ensemble])
+        error = areas_by_each(self.parents, segmentors, facts, image) - requested[:, : facts.measured]
+        return (error / self.parents.sd[: facts.measured]).square().mean(0).sum(1)
 
 
 class StructureGuide(RegionGuide):
@@ -105,7 +129,8 @@ class GuideParts:
     """What guides are built from.
 
     Attributes:
-        training: parents of the training images. regressor: loads the study's trained regressor.
+        training: parents of the training images. regressor: loads the study's trained regressor. ensemble: loads its
+            further segmentors.
 
     >>> import segue
     >>> model = segue.load("coronary-phantom")
@@ -117,6 +142,7 @@ class GuideParts:
     parents: Parents
     training: Float[Tensor, "sample variable"]
     regressor: Callable[[], Regressor]
+    ensemble: Callable[[], Sequence[nn.Module]] = list
 
 
 @dataclass(frozen=True)
@@ -126,7 +152,7 @@ class GuideKind:
     Attributes:
         method: the papers' name of a fine-tuning with this guide, a key of metrics.json.
         build: makes the guide.
-        needs: further stages of the study whose networks it uses.
+        needs: further stages of the study whose networks it uses; "panel": those of all of its ensemble.
 
     >>> GUIDES["region"].method, GUIDES["regressor"].needs
     ('pos_seg_cft', ('regressor',))
@@ -140,5 +166,6 @@ class GuideKind:
 GUIDES: dict[str, GuideKind] = {
     "regressor": GuideKind("reg_cft", lambda parts: RegressorGuide(parts.parents, parts.regressor()), ("regressor",)),
     "structure": GuideKind("seg_cft", lambda parts: StructureGuide(parts.parents, parts.training)),
+    "ensemble": GuideKind("ensemble_cft", lambda parts: EnsembleGuide(parts.parents, parts.ensemble()), ("panel",)),
     "region": GuideKind("pos_seg_cft", lambda parts: RegionGuide(parts.parents)),
 }
