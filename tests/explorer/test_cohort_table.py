@@ -19,7 +19,8 @@ def opened():
 
 def test_a_row_is_the_answer_to_its_image(opened):
     asked = CohortRequest.read(f"{MID}=+50%, lumen@mid=-1sd", "no_cft", True, 3)
-    rows = [dict(zip(columns_of(opened), row, strict=True)) for row in answer_cohort(opened, asked)]
+    cells = answer_cohort(opened, asked)
+    rows = [dict(zip(columns_of(opened), (cell.value for cell in row), strict=True)) for row in cells]
     assert [row["image"] for row in rows] == [id for id in opened.source.ids[:3] for _ in range(2)]
     answer = ask(opened, opened.choose(1).case, {MID: "+50%", "lumen@mid": "-1sd"}, ["no_cft"])
     row, one = rows[2], answer.readings[0]
@@ -27,7 +28,7 @@ def test_a_row_is_the_answer_to_its_image(opened):
     assert row["achieved (judge)"] == pytest.approx(one.judge[MID], rel=1e-3)
     error = (one.judge[MID] - answer.requested[MID]) / answer.sd[MID]
     assert row["error (sd)"] == pytest.approx(error, rel=1e-3, abs=1e-3)
-    html = cohort_html(columns_of(opened), answer_cohort(opened, asked))
+    html = cohort_html(columns_of(opened), cells)
     assert html.count("<tr>") == 1 + len(rows) and f'data-image="{row["image"]}"' in html and one.verdict.word in html
     assert row["verdict"] == one.verdict.word and row["reach (%)"] == pytest.approx(100 * one.verdict.reach, abs=0.06)
 

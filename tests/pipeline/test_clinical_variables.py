@@ -16,8 +16,10 @@ import segue.hub.export
 from segue.cli import main
 from segue.cohort import Store
 from segue.explorer.asking import ask, sweep
+from segue.explorer.cohort_table import CohortRequest, answer_cohort, cohort_html, columns_of
 from segue.explorer.models import explored
 from segue.explorer.panel import sliders
+from segue.explorer.strip import strip
 from segue.explorer.view import asked_in_words, table_rows, verdicts_shown
 from segue.phantom import noise_of, write_folder
 from segue.phantom.stenosis import stenoses
@@ -111,18 +113,25 @@ def test_explorer_and_generation_take_them(tmp_path):
     case = opened.choose(0).case
     answer = ask(opened, case, {STENOSIS: "50%", LENGTHS[1]: "+10%"}, ["segue"])
     assert answer.requested[STENOSIS] == pytest.approx(0.5) and STENOSIS in answer.judge
-    assert "0.500, CAD-RADS 3" in asked_in_words(answer) and "requested 0.500 (CAD-RADS 3)" in verdicts_shown(answer)
+    assert "= 0.500 (CAD-RADS 3), measured 0." in asked_in_words(answer)
+    assert "requested 0.500 (CAD-RADS 3)" in verdicts_shown(answer)
     row = next(one for one in table_rows(answer, opened.first.space.areas) if one.name == "lumen, mid, stenosis")
     (by_guide, by_judge, *_), = row.reached
     achieved = answer.readings[0].judge[STENOSIS]
-    assert row.requested == "0.500, CAD-RADS 3" and "CAD-RADS" in row.factual and "CAD-RADS" in by_guide
-    assert by_judge.endswith(f"CAD-RADS {sum(round(100 * achieved) >= start for start in (1, 25, 50, 70, 100))}")
+    assert row.requested == "0.500 (CAD-RADS 3)" and "CAD-RADS" in row.factual and "CAD-RADS" in by_guide
+    assert by_judge.endswith(f"(CAD-RADS {sum(round(100 * achieved) >= start for start in (1, 25, 50, 70, 100))})")
     rows = table_rows(answer, opened.first.space.areas)
     assert [one.name for one in rows if "CAD-RADS" in one.factual] == ["lumen, mid, stenosis"]
     slider = next(one for one in sliders(opened.first, answer.factual, 0.5625) if one.name == STENOSIS)
     assert (slider.part, slider.unit, slider.label) == ("mid, stenosis", "", "lumen, mid, stenosis")
     assert slider.high <= 1 and slider.low <= answer.factual[STENOSIS]
     assert sweep(opened, case, {}, "segue", LENGTHS[1], low=1, high=4, frames=2).unit == "mm"
+    swept = strip([sweep(opened, case, {}, "segue", STENOSIS, low=0.2, high=0.8, frames=2)], 3.0)
+    assert "<figcaption>0.200 (CAD-RADS 1)<" in swept and "stenosis = 0.800 (CAD-RADS 4), segue" in swept
+    asked = CohortRequest.read(f"{STENOSIS}=50%", "segue", True, 1)
+    (cells,) = answer_cohort(opened, asked)
+    page = cohort_html(columns_of(opened), [cells])
+    assert cells[3] == (0.5, "0.500 (CAD-RADS 3)") and '<td data-value="0.5">0.500 (CAD-RADS 3)</td>' in page
     plan = tmp_path / "plan.yaml"
     plan.write_text("interventions: [{lumen@mid:stenosis: 60%}]")
     cohort = str(run / "prepare" / "cohort.zarr")

@@ -118,6 +118,9 @@ def test_options_override_the_file(tmp_path):
         ("{moves: true, moves_only: true, ", "{moves_only: true, ", "variants.moving: moves_only, painting and smooth"),
         ("painting: 1.0", "painting: -1.0", "finetune.variants.segue.painting is -1; give 0 to 1e+06"),
         ("steps: 3, batch_size: 2, lr", "steps: 0, batch_size: 2, lr", "variants.moving.budget: give at least 1"),
+        ("name: chest", "name: chest\nevaluate: quick", "evaluate is quick; it is a section: give its keys, such"),
+        ("name: chest", "name: chest\npanel: {second: quick}", "study.yaml: panel.second is quick; it is a section"),
+        ("name: chest", "name: chest\npanel: quick", "panel is quick; it is a section"),
         ("name: chest", "name: chest\ndeformation: {resolution: 3}", "deformation: resolution is 3: choose"),
     ],
 )

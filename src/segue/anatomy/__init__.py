@@ -3,7 +3,7 @@
 from segue.anatomy.axis import AxisPartition, ExtentPartition
 from segue.anatomy.label_map import LabelMapPartition
 from segue.anatomy.measure import elsewhere, hard, measure, paint, structure_sums
-from segue.anatomy.measurement import MEASUREMENTS, Measurement, category_of, measurement_of, variable_unit
+from segue.anatomy.measurement import MEASUREMENTS, Measurement, measurement_of, said_value, variable_unit
 from segue.anatomy.partition import PARTITIONS, Partition, WholePartition, make_partition, partition_settings
 from segue.anatomy.polar import PolarPartition
 from segue.anatomy.variables import Variables
@@ -19,7 +19,6 @@ __all__ = [
     "PolarPartition",
     "Variables",
     "WholePartition",
-    "category_of",
     "elsewhere",
     "hard",
     "make_partition",
@@ -27,6 +26,7 @@ __all__ = [
     "measurement_of",
     "paint",
     "partition_settings",
+    "said_value",
     "structure_sums",
     "variable_unit",
 ]

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from segue.anatomy import measurement_of, variable_unit
+from segue.anatomy import measurement_of, said_value, variable_unit
 from segue.anatomy.reach import FAR, reach
 from segue.causal.facts import Facts
 from segue.causal.support import QUANTILE, unusual
@@ -162,7 +162,8 @@ def request_doubts(model: "Model", asked: Tensor, requested: Tensor, changed: Te
     doubts = []
     for v, name in enumerate(model.variables):
         low, high = model.space.training_range(name)
-        unit = f" {named}" if (named := variable_unit(name, model.grid.unit)) else ""
+        named = variable_unit(name, model.grid.unit)
+        unit = f" {named}" if named else ""
         value, raw = float(requested[v]), float(asked[v])
         if raw < value:
             what = f"no {measurement_of(name).dimension} is below {value:g}, so it was set to {value:g}"
@@ -170,7 +171,7 @@ def request_doubts(model: "Model", asked: Tensor, requested: Tensor, changed: Te
             doubts.append(Doubt("request", f"{text}; ask for a smaller change"))
         if bool(changed[v]) and not low <= value <= high:
             seen = f"{span((low, high))}{unit}"
-            text = f"{name} = {in_digits(value)}{unit} is outside the training range ({seen})"
+            text = f"{name} = {said_value(name, value, named)} is outside the training range ({seen})"
             doubts.append(Doubt("request", f"{text}; ask for a value inside it"))
     return doubts
 
@@ -185,7 +186,8 @@ def result_doubts(one: Reached, sd: float) -> list[Doubt]:
         text = f"{one.variable} reached {one.say(one.achieved)} of {one.say(one.requested)}, {shares}"
         doubts.append(Doubt("not met", f"{text}; ask for a smaller change"))
     if abs(one.requested - one.factual) <= AREA_ERROR * sd:
-        text = f"the change asked of {one.variable} is below the measurement error ({one.say(AREA_ERROR * sd)})"
+        error = f"{in_digits(AREA_ERROR * sd)} {one.unit}".rstrip()
+        text = f"the change asked of {one.variable} is below the measurement error ({error})"
         doubts.append(Doubt("uncertain", f"{text}; ask for a larger change"))
     elif one.spread is not None and one.spread[0] <= one.factual <= one.spread[1]:
         ends = f"{span(one.spread)} {one.unit}".rstrip()

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from scipy.special import ndtri, stdtrit
 
-from segue.anatomy import category_of
+from segue.anatomy import said_value
 from segue.errors import InputError
 from segue.text import in_digits
 
@@ -85,9 +85,8 @@ class Reached:
         return None if self.ensemble is None else share_of(self.factual, self.requested, self.ensemble)
 
     def say(self, value: float) -> str:
-        """A value with its unit, and its category where the clinic has one."""
-        category = category_of(self.variable, value)
-        return f"{in_digits(value)} {self.unit}".rstrip() + (f" ({category})" if category else "")
+        """A value of the variable, see `segue.anatomy.said_value`."""
+        return said_value(self.variable, value, self.unit)
 
 
 @dataclass(frozen=True)

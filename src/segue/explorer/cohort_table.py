@@ -1,7 +1,11 @@
 """One request of many images of the cohort: a table that says where it was met."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
+from segue.anatomy import said_value
 from segue.causal.request import Do
 from segue.errors import InputError
 from segue.explorer.arguments import PageRequest, refused
@@ -13,7 +17,18 @@ from segue.text import in_digits, typeset
 
 MOST_IMAGES = 500
 MAX_WRITTEN = 2000
-CohortCell = str | float | None
+
+
+class CohortCell(NamedTuple):
+    """What the browser sorts by, and what is read."""
+
+    value: str | float
+    said: str
+
+    @classmethod
+    def of(cls, value: float | None, say: Callable[[float], str] = in_digits) -> "CohortCell":
+        """A number, or that there is none."""
+        return cls("–", "–") if value is None else cls(float(f"{value:.4g}"), typeset(say(value)))
 
 
 @dataclass(frozen=True)
@@ -73,7 +88,7 @@ def answer_cohort(explored: Explored, asked: CohortRequest) -> list[list[CohortC
 
 def cohort_html(columns: list[str], rows: list[list[CohortCell]]) -> str:
     """The table as HTML; the browser sorts it."""
-    return filled("cohort.html.j2", columns=columns, rows=rows, said=lambda value: typeset(in_digits(value)))
+    return filled("cohort.html.j2", columns=columns, rows=rows)
 
 
 def row_of(image: str, answer: Answer, name: str) -> list[CohortCell]:
@@ -81,7 +96,8 @@ def row_of(image: str, answer: Answer, name: str) -> list[CohortCell]:
     one = answer.readings[0]
     before, after = (answer.judge, one.judge) if one.judge else (answer.factual, one.guide)
     error = (after[name] - answer.requested[name]) / answer.sd[name] if name in after else None
-    numbers = (before.get(name), answer.requested[name], after.get(name), error)
-    rounded = [None if number is None else float(f"{number:.4g}") for number in numbers]
-    reach = one.verdict.reach
-    return [image, title(name), *rounded, None if reach is None else round(100 * reach, 1), one.verdict.word]
+    values = before.get(name), answer.requested[name], after.get(name)
+    reach = None if one.verdict.reach is None else round(100 * one.verdict.reach, 1)
+    numbers = [*(CohortCell.of(value, partial(said_value, name)) for value in values), *map(CohortCell.of, (error, reach))]
+    first, word = [CohortCell(text, text) for text in (image, title(name))], one.verdict.word
+    return [*first, *numbers, CohortCell(word, word)]

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from segue import __version__
+from segue.anatomy import said_value, variable_unit
 from segue.cohort.io import split_suffix
 from segue.cohort.io.write_back import answer_suffix, write_changed, write_map
 from segue.cohort.io.write_file import bits_of, write_image, write_nifti
@@ -26,7 +27,7 @@ from segue.explorer.private_folder import scratch
 from segue.files import fitting_name
 from segue.quoting import in_comment, in_python
 from segue.report.figure_row import FigureRow
-from segue.text import in_digits, typeset_unit
+from segue.text import typeset_unit
 
 MEDIA_TYPES = {".png": "image/png", ".json": "application/json", ".pdf": "application/pdf", ".py": "text/x-python"}
 
@@ -136,8 +137,8 @@ def sidecar(explored: Explored, chosen: Chosen, answer: Answer, one: Reading) ->
 def write_figure(path: Path, explored: Explored, answer: Answer) -> None:
     """The figure of the report, for this request."""
     asked = [answer.regions[name] for name in answer.moving if name in answer.regions]
-    unit = typeset_unit(answer.unit)
-    changes = [f"{title(name)} = {in_digits(value)} {unit}" for name, value in answer.do.items()]
+    units = {name: typeset_unit(variable_unit(name, answer.unit)) for name in answer.do}
+    changes = [f"{title(name)} = {said_value(name, value, units[name])}" for name, value in answer.do.items()]
     row = FigureRow(
         title=f"do({'; '.join(changes)})",
         factual=answer.image,

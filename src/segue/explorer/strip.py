@@ -6,6 +6,7 @@ import re
 import numpy as np
 from PIL import Image
 
+from segue.anatomy import said_value
 from segue.explorer.asking import Sweep
 from segue.explorer.markup import filled
 from segue.explorer.panel import title
@@ -13,7 +14,7 @@ from segue.explorer.pictures import data_uri, display_grey, display_plane, most_
 from segue.quoting import plain_text
 from segue.report.colours import COLOURS, INK
 from segue.report.columns import method_title
-from segue.text import in_digits, typeset_unit
+from segue.text import typeset_unit
 
 FRAME_DURATION = 120  # ms
 GIF_SIDE = 384  # pixels of the longer side of a GIF, about
@@ -25,11 +26,10 @@ def strip(swept: list[Sweep], aspect: float) -> str:
     return filled(
         "strip.html.j2",
         title=title(first.variable),
-        unit=typeset_unit(first.unit),
         aspect=aspect,
         methods=[frames_of(one) for one in swept],
         curve=data_uri(curve(swept), "image/svg+xml"),
-        reached=list(zip(first.requested, first.guide, strict=True)),
+        reached=list(zip(values_of(first, first.requested), values_of(first, first.guide), strict=True)),
     )
 
 
@@ -40,11 +40,16 @@ def frames_of(swept: Sweep) -> dict[str, object]:
     return {
         "title": method_title(swept.method),
         "frames": [
-            (data_uri(png(frame)), in_digits(value)) for frame, value in zip(frames, swept.requested, strict=True)
+            (data_uri(png(frame)), said) for frame, said in zip(frames, values_of(swept, swept.requested), strict=True)
         ],
         "gif": data_uri(gif(frames), "image/gif"),
         "name": f"{re.sub('[@:]', '_', swept.variable)}_{swept.method}.gif",
     }
+
+
+def values_of(swept: Sweep, values: list[float]) -> list[str]:
+    """Values of a sweep's variable, for readers."""
+    return [said_value(swept.variable, value, typeset_unit(swept.unit)) for value in values]
 
 
 @plain_text

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from segue.anatomy import category_of
+from segue.anatomy import said_value
 from segue.cohort.planes import Voxel
 from segue.engine.verdict import Verdict
 from segue.explorer.asking import Answer, Reading
@@ -27,7 +27,7 @@ from segue.explorer.pictures import (
 from segue.explorer.planes import Shown, for_browser, shown_planes, to_picture
 from segue.report.colours import STRUCTURES, colour_limit
 from segue.report.columns import method_title
-from segue.text import in_digits, in_words, typeset, typeset_unit
+from segue.text import in_words, typeset, typeset_unit
 
 TICKS = (-1.0, -0.5, 0.0, 0.5, 1.0)  # of the colour bar, as shares of its limit
 NOTABLE = 0.25  # sd: an off-target change above this is marked
@@ -220,22 +220,12 @@ def reached(answer: Answer, one: Reading, name: str) -> tuple[str, str, str, boo
     return said_value(name, one.guide[name]), judge, typeset(f"{moved:+.2f}"), marked
 
 
-def said_value(name: str, value: float) -> str:
-    """A variable's value, and its category in the words of the clinic.
-
-    >>> said_value("lumen@mid:stenosis", 0.62), said_value("lumen@mid", 30.0)
-    ('0.620, CAD-RADS 3', '30.0')
-    """
-    category = category_of(name, value)
-    return in_digits(value) + (f", {category}" if category else "")
-
-
 def asked_in_words(answer: Answer) -> str:
     """The request as a sentence."""
     if not answer.do:
         return "Nothing is requested yet: move a slider."
     changes = [
-        f"{title(name)} = {said_value(name, value)} (measured {said_value(name, answer.factual[name])})"
+        f"{title(name)} = {said_value(name, value)}, measured {said_value(name, answer.factual[name])}"
         for name, value in answer.do.items()
     ]
     return "do(" + "; ".join(changes) + ")" + ("" if answer.propagate else ", everything else held")

@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import json
+import re
 import types
 import typing
 from collections.abc import Iterable
@@ -17,7 +18,7 @@ from segue.study.check import check_study
 from segue.study.derived import plain, with_settings
 from segue.study.schema import Study
 from segue.study.shipped import study_file
-from segue.text import one_line
+from segue.text import one_line, shortened
 from segue.yaml_text import load_yaml, read_yaml
 
 set_loader("yaml", load_yaml, (InputError,))  # options on the command line are read as the file is
@@ -84,6 +85,9 @@ def study_of(content: dict[str, Any], overrides: Iterable[str] = (), *, where: s
         parsed = parser.parse_args(["--config", json.dumps(content), *arguments])
         made = parser.instantiate_classes(parsed)
     except (ArgumentError, ValueError, TypeError) as error:
+        if section := re.search(r'key "([\w.]+)": Unable to load config', str(error)):
+            name = f"--{section[1]}"
+            raise InputError(f"{name} is a section, which takes no text: set a key of it, {name}.KEY VALUE") from None
         raise InputError(f"{where}: {one_line(error)}") from None
     study = Study(**{key: made[key] for key in keys(Study)})
     check_bounds(plain(study), where)
@@ -185,8 +189,31 @@ def check_keys(content: dict[str, Any], kind: type, *, where: str, prefix: str =
             named = typing.get_origin(hints[key]) is dict and isinstance(value, dict)
             entries = value.items() if named else [("", value)]
             for name, entry in entries:
+                section = f"{prefix}{key}" + (f".{name}" if name else "")
                 if isinstance(entry, dict):
-                    check_keys(entry, inner, where=where, prefix=f"{prefix}{key}." + (f"{name}." if name else ""))
+                    check_keys(entry, inner, where=where, prefix=f"{section}.")
+                elif entry is not None or not optional(hints[key]):  # the parser takes text for the path of a file
+                    found = "empty" if entry is None else shortened(str(entry))
+                    raise InputError(f"{where}: {section} is {found}; it is a section: give its keys, {several(inner)}")
+
+
+def several(kind: type) -> str:
+    """Some of the keys of a section, those first that it cannot do without.
+
+    >>> from segue.study.networks import Budget
+    >>> several(Budget)
+    'such as steps and batch_size'
+    """
+    return f"such as {' and '.join(keys(kind)[:2])}"
+
+
+def optional(hint: Any) -> bool:
+    """Whether None is a value of a type.
+
+    >>> optional(int | None), optional(dict[str, int])
+    (True, False)
+    """
+    return types.NoneType in typing.get_args(hint)
 
 
 def check_option(option: str) -> None:

@@ -20,6 +20,7 @@ from segue.anatomy.measurement.ratio import Ratio
 from segue.anatomy.measurement.stenosis import Stenosis
 from segue.anatomy.measurement.thickness import Thickness
 from segue.errors import InputError, nearest
+from segue.text import in_digits
 
 __all__ = [
     "MEASUREMENTS",
@@ -31,6 +32,7 @@ __all__ = [
     "category_of",
     "make_measures",
     "measurement_of",
+    "said_value",
     "variable_unit",
 ]
 
@@ -113,11 +115,11 @@ def variable_unit(variable: str, unit: str) -> str:
     return units.get(measurement_of(variable).dimension, "")
 
 
-def category_of(variable: str, value: float) -> str:
-    """The category of a variable's value, in the words of the clinic; "" where its measurement has none.
+def said_value(variable: str, value: float, unit: str = "") -> str:
+    """A variable's value for readers: with its unit, and with its category where the clinic has one.
 
-    >>> category_of("lumen@mid:stenosis", 0.62), category_of("lumen@mid", 30.0)
-    ('CAD-RADS 3', '')
+    >>> said_value("lumen@mid:stenosis", 0.62), said_value("lumen@mid", 30.0, "mm2")
+    ('0.620 (CAD-RADS 3)', '30.0 mm2')
     """
     categories = measurement_of(variable).categories
-    return "" if categories is None else categories.said(value)
+    return f"{in_digits(value)} {unit}".rstrip() + (f" ({categories.said(value)})" if categories else "")
