@@ -145,6 +145,14 @@ def test_a_variant_out_of_range_is_named(tmp_path, wrong):
         load_study(write_study(tmp_path), ["--finetune.variants", f"{{mine: {{{wrong}}}}}"])
 
 
+def test_an_ensemble_that_guides_is_trained_and_needed_by_what_it_guides(tmp_path):
+    path, mine = write_study(tmp_path), ["--finetune.variants", "{mine: {guide: ensemble}, plain: {}}"]
+    made = stages(load_study(path, mine))
+    assert "panel/second" in made["finetune/mine"].needs and "panel/second" not in made["finetune/plain"].needs
+    with pytest.raises(InputError, match=r"mine\.guide: the ensemble has no members; give the study a panel"):
+        load_study(path, [*mine, "--panel", "{}"])
+
+
 @pytest.mark.parametrize("wrong", ["{mine: {corrections: 2, panel: true}}", "{mine: {panel: true}}"])
 def test_a_panel_that_could_not_look_is_named(tmp_path, wrong):
     panel = "{}" if "corrections" in wrong else "{second: {arch: unet, width: 8, patch: 1, budget: {steps: 1}}}"

@@ -8,7 +8,14 @@ from torch import nn
 from segue.causal.facts import Facts
 from segue.causal.parents import Parents
 from segue.nets.segmentor import Regressor
-from segue.training.guides import GUIDES, GuideParts, RegionGuide, RegressorGuide, StructureGuide
+from segue.training.guides import (
+    GUIDES,
+    EnsembleGuide,
+    GuideParts,
+    RegionGuide,
+    RegressorGuide,
+    StructureGuide,
+)
 
 
 def square(*areas: float) -> torch.Tensor:
@@ -54,6 +61,21 @@ def test_the_structure_guide_is_blind_to_a_swap_between_regions_and_the_region_g
     image, swapped = square(3, 1, 0, 2), [1.0, 3, 2, 0, 50]
     assert call(StructureGuide(measured, TRAINING), measured, image, swapped) == pytest.approx(0)
     assert call(RegionGuide(measured), measured, image, swapped) == pytest.approx(2**2 + 1 + 4**2 + 2**2)
+
+
+class Half(tiny.Channels):
+    """A segmentor that sees half of everything."""
+
+    def soft(self, image):
+        return super().soft(image) / 2
+
+
+def test_the_ensemble_guide_is_the_mean_of_squares_by_hand(measured):
+    """The guide sees 3, 1, 0, 2 and a further segmentor half of it: one of them is never content."""
+    guide, image = EnsembleGuide(measured, [Half()]), square(3, 1, 0, 2)
+    assert call(guide, measured, image, [3.0, 1, 0, 2, 50]) == pytest.approx((1.5**2 + 0.25**2 + 1**2) / 2)
+    assert call(guide, measured, image, [1.5, 1, 0, 2, 50]) == pytest.approx((1.5**2 + 0.25**2 + 1**2) / 2)
+    assert call(EnsembleGuide(measured, []), measured, image, [1.0, 2, 1, 2, 50]) == pytest.approx(4 + 0.25 + 4)
 
 
 class Says(Regressor):
