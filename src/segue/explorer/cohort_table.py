@@ -96,8 +96,8 @@ def row_of(image: str, answer: Answer, name: str) -> list[CohortCell]:
     one = answer.readings[0]
     before, after = (answer.judge, one.judge) if one.judge else (answer.factual, one.guide)
     error = (after[name] - answer.requested[name]) / answer.sd[name] if name in after else None
-    values = before.get(name), answer.requested[name], after.get(name)
+    say, values = partial(said_value, name), (before.get(name), answer.requested[name], after.get(name))
     reach = None if one.verdict.reach is None else round(100 * one.verdict.reach, 1)
-    numbers = [*(CohortCell.of(value, partial(said_value, name)) for value in values), *map(CohortCell.of, (error, reach))]
+    numbers = [*(CohortCell.of(value, say) for value in values), *map(CohortCell.of, (error, reach))]
     first, word = [CohortCell(text, text) for text in (image, title(name))], one.verdict.word
     return [*first, *numbers, CohortCell(word, word)]
