@@ -168,7 +168,7 @@ class Finetune:
 
     Args:
         guides: none (No-CFT), and those of `segue.training.guides`: regressor (Reg-CFT), structure (Seg-CFT), region
-            (Pos-Seg-CFT).
+            (Pos-Seg-CFT), ensemble (the region guide's error by each member of the ensemble).
         variants: further methods, by name.
         damping: weight of the constraint's quadratic term. rate: the multiplier's step. multiplier: its start.
         clip: largest norm of the gradient. Gradients are 10 to 100 times those of the ELBO, so a limit of 1 is too low.
@@ -219,8 +219,8 @@ class Study:
     Args:
         name: results land in runs/<name>.
         notes: what a reader of the report has to know about the data.
-        panel: further segmentors by name, trained on the guide's subjects, if a variant uses them: the
-            ensemble that measures answers together with the guide.
+        panel: further segmentors by name, trained on the guide's subjects, if a variant uses them: the ensemble that
+            measures answers together with the guide (`panel: true`), or guides with it (`guide: ensemble`).
         partitions: by name, the kind and arguments of a partition (see `segue.anatomy.make_partition`).
         variables: the partition that measures each structure.
         measures: by structure, what is measured of it, with settings (docs/measurements.md); its areas where not said.
