@@ -22,6 +22,8 @@ from segue.evaluation.effect import areas_by
 from segue.nets.segmentor import Segmentor
 from segue.nets.weights import load_pretrained
 from segue.phantom import VARIABLES, counterfactual, noise_of
+from segue.phantom.noise import Noise
+from segue.study.read import load_study
 
 Array = np.ndarray
 
@@ -76,8 +78,9 @@ def main(run: Path) -> None:
     titles = [f"{text}, the judge: {picture.shown(value)}" for text, value in zip(said, measured, strict=True)]
     print(*titles, sep="\n")
     below = images
-    if run.name == "coronary-stenosis":
-        below, outlines = [images[0], *true_answers(model, id_, picture.variable, values)], [None] * len(images)
+    if (phantom := load_study(run / "study.yaml").cohort.phantom) is not None:
+        noise = noise_of([id_], seed=phantom.seed, law=phantom.law)
+        below, outlines = [images[0], *true_answers(model, noise, picture.variable, values)], [None] * len(images)
     draw(picture, titles, images, below, outlines)
 
 
@@ -94,9 +97,9 @@ def judged(run: Path, model: Any, images: list[torch.Tensor], variable: str) -> 
     return values, masks
 
 
-def true_answers(model: Any, id_: str, variable: str, values: list[float]) -> list[Array]:
+def true_answers(model: Any, noise: Noise, variable: str, values: list[float]) -> list[Array]:
     """What the phantom knows to be true."""
-    noise, free = noise_of([id_], seed=3, law="stenosed"), set(VARIABLES) - set(model.measured_names)
+    free = set(VARIABLES) - set(model.measured_names)
     found = (counterfactual(noise, {variable: np.array([one])}, model.grid.size, free=free).image for one in values)
     return [np.asarray(image)[0, 0] for image in found]
 

@@ -42,7 +42,8 @@ def clinical() -> tuple[Path, Path]:
     folder = scratch()
     text = STUDY.replace("segmentor:", f"{MEASURES}segmentor:", 1).replace("name: small", "name: clinical")
     text = text.replace("conditioning: [map, broadcast]", "conditioning: [map]").replace("panel: true", "panel: false")
-    text = text.replace("  variants:", "  guides: [none, structure]\n  variants:").replace("images: 8, rows: 2", "images: 4, rows: 1")
+    text = text.replace("  variants:", "  guides: [none, structure]\n  variants:")
+    text = text.replace("images: 8, rows: 2", "images: 4, rows: 1")
     text = text.replace("phantom: {images: 60, seed: 0}", "phantom: {images: 60, seed: 0, law: stenosed}")
     study = write_study(folder, text)
     assert main(["run", str(study), "--runs", str(folder / "runs")]) == 0
