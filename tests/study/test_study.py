@@ -118,7 +118,7 @@ def test_options_override_the_file(tmp_path):
         ("{moves: true, moves_only: true, ", "{moves_only: true, ", "variants.moving: moves_only, painting and smooth"),
         ("painting: 1.0", "painting: -1.0", "finetune.variants.segue.painting is -1; give 0 to 1e+06"),
         ("steps: 3, batch_size: 2, lr", "steps: 0, batch_size: 2, lr", "variants.moving.budget: give at least 1"),
-        ("name: chest", "name: chest\nevaluate: quick", "evaluate is quick; it is a section: give its keys, such"),
+        ("name: chest", "name: chest\ndeformation: quick", "deformation is quick; it is a section: give its keys, "),
         ("name: chest", "name: chest\npanel: {second: quick}", "study.yaml: panel.second is quick; it is a section"),
         ("name: chest", "name: chest\npanel: quick", "panel is quick; it is a section"),
         ("name: chest", "name: chest\ndeformation: {resolution: 3}", "deformation: resolution is 3: choose"),
@@ -146,9 +146,9 @@ def test_a_variant_out_of_range_is_named(tmp_path, wrong):
 
 
 def test_an_ensemble_that_guides_is_trained_and_needed_by_what_it_guides(tmp_path):
-    path, mine = write_study(tmp_path), ["--finetune.variants", "{mine: {guide: ensemble}, plain: {}}"]
+    path, mine = write_study(tmp_path), ["--finetune.variants", "{mine: {guide: ensemble}}"]
     made = stages(load_study(path, mine))
-    assert "panel/second" in made["finetune/mine"].needs and "panel/second" not in made["finetune/plain"].needs
+    assert "panel/second" in made["finetune/mine"].needs and "panel/second" not in made["finetune/pos_seg_cft"].needs
     with pytest.raises(InputError, match=r"mine\.guide: the ensemble has no members; give the study a panel"):
         load_study(path, [*mine, "--panel", "{}"])
 

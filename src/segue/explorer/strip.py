@@ -29,7 +29,7 @@ def strip(swept: list[Sweep], aspect: float) -> str:
         aspect=aspect,
         methods=[frames_of(one) for one in swept],
         curve=data_uri(curve(swept), "image/svg+xml"),
-        reached=list(zip(values_of(first, first.requested), values_of(first, first.guide), strict=True)),
+        reached=list(zip(said_values(first, first.requested), said_values(first, first.guide), strict=True)),
     )
 
 
@@ -40,14 +40,14 @@ def frames_of(swept: Sweep) -> dict[str, object]:
     return {
         "title": method_title(swept.method),
         "frames": [
-            (data_uri(png(frame)), said) for frame, said in zip(frames, values_of(swept, swept.requested), strict=True)
+            (data_uri(png(frame)), said) for frame, said in zip(frames, said_values(swept, swept.requested), strict=True)
         ],
         "gif": data_uri(gif(frames), "image/gif"),
         "name": f"{re.sub('[@:]', '_', swept.variable)}_{swept.method}.gif",
     }
 
 
-def values_of(swept: Sweep, values: list[float]) -> list[str]:
+def said_values(swept: Sweep, values: list[float]) -> list[str]:
     """Values of a sweep's variable, for readers."""
     return [said_value(swept.variable, value, typeset_unit(swept.unit)) for value in values]
 

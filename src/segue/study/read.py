@@ -194,14 +194,14 @@ def check_keys(content: dict[str, Any], kind: type, *, where: str, prefix: str =
                     check_keys(entry, inner, where=where, prefix=f"{section}.")
                 elif entry is not None or not optional(hints[key]):  # the parser takes text for the path of a file
                     found = "empty" if entry is None else shortened(str(entry))
-                    raise InputError(f"{where}: {section} is {found}; it is a section: give its keys, {several(inner)}")
+                    raise InputError(f"{where}: {section} is {found}; it is a section: give its keys, {some_keys(inner)}")
 
 
-def several(kind: type) -> str:
+def some_keys(kind: type) -> str:
     """Some of the keys of a section, those first that it cannot do without.
 
     >>> from segue.study.networks import Budget
-    >>> several(Budget)
+    >>> some_keys(Budget)
     'such as steps and batch_size'
     """
     return f"such as {' and '.join(keys(kind)[:2])}"
