@@ -40,7 +40,8 @@ def frames_of(swept: Sweep) -> dict[str, object]:
     return {
         "title": method_title(swept.method),
         "frames": [
-            (data_uri(png(frame)), said) for frame, said in zip(frames, said_values(swept, swept.requested), strict=True)
+            (data_uri(png(frame)), said)
+            for frame, said in zip(frames, said_values(swept, swept.requested), strict=True)
         ],
         "gif": data_uri(gif(frames), "image/gif"),
         "name": f"{re.sub('[@:]', '_', swept.variable)}_{swept.method}.gif",

@@ -194,11 +194,12 @@ def check_keys(content: dict[str, Any], kind: type, *, where: str, prefix: str =
                     check_keys(entry, inner, where=where, prefix=f"{section}.")
                 elif entry is not None or not optional(hints[key]):  # the parser takes text for the path of a file
                     found = "empty" if entry is None else shortened(str(entry))
-                    raise InputError(f"{where}: {section} is {found}; it is a section: give its keys, {some_keys(inner)}")
+                    mend = f"it is a section: give its keys, {some_keys(inner)}"
+                    raise InputError(f"{where}: {section} is {found}; {mend}")
 
 
 def some_keys(kind: type) -> str:
-    """Some of the keys of a section, those first that it cannot do without.
+    """The first keys of a section.
 
     >>> from segue.study.networks import Budget
     >>> some_keys(Budget)
