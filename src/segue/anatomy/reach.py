@@ -10,7 +10,6 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
-from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 from torch.nn import functional
 
@@ -37,6 +36,8 @@ def both_sides(mask: Bool[Tensor, "batch *space"]) -> Bool[Tensor, "batch *space
 
 def far_from(outlines: Bool[Tensor, "batch *space"]) -> Bool[Tensor, "batch *space"]:
     """The pixels that are farther than `FAR` from the nearest pixel of an outline; all of them where there is none."""
+    from scipy.ndimage import distance_transform_edt  # slow to import
+
     each = [distance_transform_edt(image) for image in (~outlines).cpu().numpy()]
     distance = torch.from_numpy(np.stack(each)).to(outlines.device)
     none = ~outlines.flatten(1).any(1).reshape(-1, *[1] * (outlines.ndim - 1))

@@ -7,7 +7,6 @@ nobody's row of values (Gaussian copula; Nelsen, An Introduction to Copulas, 200
 
 import torch
 from jaxtyping import Bool, Float
-from scipy.special import gammaincinv
 from torch import Tensor
 
 __all__ = ["QUANTILE", "correlation_of", "distance_given_rest", "normal_scores", "unusual"]
@@ -90,6 +89,8 @@ def unusual(
     >>> unusual(factual, requested, marginal, correlation_of(marginal))
     tensor([False,  True])
     """
+    from scipy.special import gammaincinv  # slow to import
+
     changed = factual != requested
     before, after = (
         distance_given_rest(normal_scores(pa, marginal), changed, correlation) for pa in (factual, requested)

@@ -33,9 +33,9 @@ def explore_command(rest: list[str]) -> None:
         port = page.server_port
         print(f"http://{options.host}:{port}/ shows how far it is", flush=True)
         page.say("Importing torch, MONAI and gradio")
-        from segue.explorer.lean_imports import import_monai, settle
+        from segue.explorer.lean_gradio import pause_collecting, settle
 
-        import_monai()
+        pause_collecting()
         from segue.explorer.models import explored
         from segue.explorer.serve import prepared, serve_page
 

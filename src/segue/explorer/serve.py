@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segue.errors import InputError
-from segue.explorer.lean_imports import import_gradio
+from segue.explorer.lean_gradio import import_gradio
 from segue.explorer.markup import asset
 
 if TYPE_CHECKING:
