@@ -91,8 +91,10 @@ def reach(
     >>> reach(x, x + 2, [mask, mask], torch.ones(1, 1, dtype=torch.bool))  # 28 of 32 columns
     tensor([0.8750])
     """
+    total = (counterfactual - x).abs().mean(1).flatten(1).sum(1) / 2
+    if not total.any():
+        return total
     chosen = asked.reshape(*asked.shape, *[1] * (x.ndim - 2))
     each = [hard(soft)[:, 1:].bool() for soft in masks]
     borders = [both_sides(one.flatten(0, 1)).unflatten(0, asked.shape) & chosen for one in each]
-    total = (counterfactual - x).abs().mean(1).flatten(1).sum(1) / 2
     return change_beyond(x, counterfactual, torch.stack(borders).any(0).any(1)) / total.clamp_min(1e-12)

@@ -89,9 +89,11 @@ def unusual(
     >>> unusual(factual, requested, marginal, correlation_of(marginal))
     tensor([False,  True])
     """
+    changed = factual != requested
+    if not changed.any():
+        return changed.any(1)
     from scipy.special import gammaincinv  # slow to import
 
-    changed = factual != requested
     before, after = (
         distance_given_rest(normal_scores(pa, marginal), changed, correlation) for pa in (factual, requested)
     )

@@ -121,6 +121,7 @@ def serve_page(
         raise InputError(f"--port {port}: is in use; give another, or 0 for any that is free") from None
 
     def close() -> None:
+        page.explored.quick.leave()
         page.blocks.close(verbose=False)
         page.folder.remove()  # also where the server did not end in time
 
