@@ -2,7 +2,7 @@
 
 import logging
 import signal
-import threading
+import time
 from pathlib import Path
 
 from segue.cli.arguments import make_parser, parse_options
@@ -47,7 +47,8 @@ def explore_command(rest: list[str]) -> None:
     address, close = serve_page(ready, host=options.host, port=port, users=users, names=options.names)
     print(f"{address}  (stop with Ctrl-C)", flush=True)
     try:
-        threading.Event().wait()
+        while True:
+            time.sleep(60)  # which Ctrl-C always ends; polars' handler of it lets a wait for a lock go on
     finally:
         close()
 
