@@ -1,8 +1,8 @@
 """Imports that take what is asked for, and leave the rest of a package until somebody asks for it.
 
-MONAI and gradio import all their parts at once, and with each part every package that it could use: two seconds of the
-processor for a few networks, half a second for a page. Here a package's `__init__` is read and not run. The first use of
-a name imports the module that it comes from (`from .unet import UNet`).
+MONAI and gradio import all their parts at once, and with each part every package that it could use: two seconds of
+the processor for a few networks, half a second for a page. Here a package's `__init__` is read and not run. The first
+use of a name imports the module that it comes from (`from .unet import UNet`).
 """
 
 import ast

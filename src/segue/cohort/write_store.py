@@ -82,7 +82,7 @@ def _write_arrays(
     """Write images, fractions and spacing block by block; return the table, the unit of a measurement, and the axes."""
     axes: Counter[str | None] = Counter()
     rows: list[dict[str, Any]] = []
-    arrays: "dict[str, Array]" = {}
+    arrays: dict[str, Array] = {}
     first: Record | None = None
     for block in _blocks(records, _chunk_length(size)):
         first = first or block[0]

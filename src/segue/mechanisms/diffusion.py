@@ -115,7 +115,7 @@ class Diffusion(nn.Module):
     def __init__(self, *, model: DiffusionNet, parents: Parents, conditioning: Conditioning) -> None:
         super().__init__()
         self.model, self.parents, self.conditioning = model, parents, conditioning
-        from monai.networks.schedulers import DDIMScheduler  # after segue.nets, which imports MONAI's networks alone
+        from monai.networks.schedulers import DDIMScheduler  # here, as `segue.nets` comes first
 
         kept = DDIMScheduler(TIMES, schedule="scaled_linear_beta").alphas_cumprod
         self.register_buffer("alphas", torch.cat([torch.ones(1), kept]), persistent=False)
