@@ -9,8 +9,8 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "segue"
 LAYERS = [
-    {"bounds", "disk", "errors", "files", "hardware", "locks", "processes", "progress", "quoting", "sealed"}
-    | {"tensor_file", "text", "yaml_text"},
+    {"bounds", "disk", "errors", "files", "hardware", "lean_imports", "locks", "processes", "progress", "quoting"}
+    | {"sealed", "tensor_file", "text", "yaml_text"},
     {"cohort"},
     {"phantom", "anatomy", "straightening"},
     {"causal"},

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
-from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 from torch.nn import functional
 
@@ -37,6 +36,8 @@ def both_sides(mask: Bool[Tensor, "batch *space"]) -> Bool[Tensor, "batch *space
 
 def far_from(outlines: Bool[Tensor, "batch *space"]) -> Bool[Tensor, "batch *space"]:
     """The pixels that are farther than `FAR` from the nearest pixel of an outline; all of them where there is none."""
+    from scipy.ndimage import distance_transform_edt  # slow to import
+
     each = [distance_transform_edt(image) for image in (~outlines).cpu().numpy()]
     distance = torch.from_numpy(np.stack(each)).to(outlines.device)
     none = ~outlines.flatten(1).any(1).reshape(-1, *[1] * (outlines.ndim - 1))
@@ -90,8 +91,10 @@ def reach(
     >>> reach(x, x + 2, [mask, mask], torch.ones(1, 1, dtype=torch.bool))  # 28 of 32 columns
     tensor([0.8750])
     """
+    total = (counterfactual - x).abs().mean(1).flatten(1).sum(1) / 2
+    if not total.any():
+        return total
     chosen = asked.reshape(*asked.shape, *[1] * (x.ndim - 2))
     each = [hard(soft)[:, 1:].bool() for soft in masks]
     borders = [both_sides(one.flatten(0, 1)).unflatten(0, asked.shape) & chosen for one in each]
-    total = (counterfactual - x).abs().mean(1).flatten(1).sum(1) / 2
     return change_beyond(x, counterfactual, torch.stack(borders).any(0).any(1)) / total.clamp_min(1e-12)

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
-from scipy.special import ndtr
 
 from segue.causal.graph import sorted_names
 
@@ -94,6 +93,8 @@ def check_graph(graph: "nx.DiGraph", data: Mapping[str, Columns], *, seed: int =
     >>> check_graph(causal_graph({}, ["a", "b", "c"]), data)[0].refuted  # the edge a -> b is missing
     True
     """
+    from scipy.special import ndtr  # slow to import, and who opens a model does without
+
     data = subsample(data, seed)
     found: list[tuple[str, str, tuple[str, ...], float, float, float, float]] = []
     residuals: dict[tuple[str, ...], Residuals] = {}
@@ -147,7 +148,7 @@ class Residuals:
         self.dimensions = z.shape[1]
         self.basis, _ = np.linalg.qr(np.column_stack([np.ones(samples), z]))
         if self.dimensions:
-            from scipy.linalg import eigh  # slow to import, and who opens a model does without
+            from scipy.linalg import eigh
             from scipy.spatial.distance import pdist, squareform
 
             squared = squareform(pdist(z, "sqeuclidean"))
@@ -174,6 +175,8 @@ class Residuals:
 
 def partial_correlation(x: np.ndarray, y: np.ndarray, dimensions: int) -> tuple[float, float]:
     """Correlation of two linear residuals, and the p-value of Fisher's z."""
+    from scipy.special import ndtr
+
     scale = np.sqrt((x @ x) * (y @ y))
     r = float(np.clip(x @ y / scale, -1 + 1e-12, 1 - 1e-12)) if scale > 0 else 0.0
     return r, float(2 * ndtr(-abs(np.arctanh(r)) * np.sqrt(max(1, len(x) - dimensions - 3))))

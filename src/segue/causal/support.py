@@ -7,7 +7,6 @@ nobody's row of values (Gaussian copula; Nelsen, An Introduction to Copulas, 200
 
 import torch
 from jaxtyping import Bool, Float
-from scipy.special import gammaincinv
 from torch import Tensor
 
 __all__ = ["QUANTILE", "correlation_of", "distance_given_rest", "normal_scores", "unusual"]
@@ -91,6 +90,10 @@ def unusual(
     tensor([False,  True])
     """
     changed = factual != requested
+    if not changed.any():
+        return changed.any(1)
+    from scipy.special import gammaincinv  # slow to import
+
     before, after = (
         distance_given_rest(normal_scores(pa, marginal), changed, correlation) for pa in (factual, requested)
     )

@@ -2,7 +2,7 @@
 
 import logging
 import signal
-import threading
+import time
 from pathlib import Path
 
 from segue.cli.arguments import make_parser, parse_options
@@ -33,9 +33,9 @@ def explore_command(rest: list[str]) -> None:
         port = page.server_port
         print(f"http://{options.host}:{port}/ shows how far it is", flush=True)
         page.say("Importing torch, MONAI and gradio")
-        from segue.explorer.lean_imports import import_monai, settle
+        from segue.explorer.lean_gradio import pause_collecting, settle
 
-        import_monai()
+        pause_collecting()
         from segue.explorer.models import explored
         from segue.explorer.serve import prepared, serve_page
 
@@ -47,7 +47,8 @@ def explore_command(rest: list[str]) -> None:
     address, close = serve_page(ready, host=options.host, port=port, users=users, names=options.names)
     print(f"{address}  (stop with Ctrl-C)", flush=True)
     try:
-        threading.Event().wait()
+        while True:
+            time.sleep(60)  # which Ctrl-C always ends; polars' handler of it lets a wait for a lock go on
     finally:
         close()
 

@@ -10,9 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import nibabel
 import numpy as np
-from nibabel.processing import resample_from_to
 
 from segue.cohort.io.reader import Pixels
 from segue.cohort.placement import FROM_ITK, Affine, axis_codes, placement, turned_axes
@@ -144,6 +142,9 @@ def nearest_labels(path: Path, pixels: Pixels, image: Pixels, what: str) -> Pixe
         raise InputError(f"{path}: {what}, and one of the two does not say where it lies; export both on one grid")
     deep = (*image.array.shape, 1)[:3]
     stored = pixels.array.astype(np.float64).reshape((*pixels.array.shape, 1)[:3])
+    import nibabel
+    from nibabel.processing import resample_from_to
+
     source = nibabel.Nifti1Image(stored, pixels.affine)
     found = np.asarray(resample_from_to(source, (deep, image.affine), order=0).dataobj)
     return Pixels(found.reshape(image.array.shape), image.spacing, None, image.affine)

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import nibabel
 import numpy as np
 from jaxtyping import Float, Shaped
 
@@ -66,7 +65,11 @@ def axis_codes(affine: Affine | None, dims: int) -> str | None:
     >>> axis_codes(np.diag([-1.0, -1.0, 1.0, 1.0]), 2), axis_codes(None, 2)
     ('LP', None)
     """
-    codes = () if affine is None else nibabel.aff2axcodes(affine)[:dims]
+    if affine is None:
+        return None
+    import nibabel  # slow to import, and an image of an exported model needs none
+
+    codes = nibabel.aff2axcodes(affine)[:dims]
     return "".join(codes) if codes and None not in codes else None
 
 

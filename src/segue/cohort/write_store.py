@@ -5,12 +5,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
-import zarr
-from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from segue.cohort.placement import common_axes
 from segue.cohort.record import Record
@@ -19,6 +17,9 @@ from segue.cohort.store import COHORT_FORMAT, SUMS, Store
 from segue.errors import InputError
 from segue.files import whole_folder, write_text
 from segue.sealed import sealed, sums_of
+
+if TYPE_CHECKING:
+    from zarr import Array
 
 _CHUNK_BYTES = 1 << 19  # decoded fast for one image, and a cohort does not have a million files
 
@@ -60,6 +61,8 @@ def write_store(
     >>> Store(path).table["split"].value_counts().sort("split").rows()
     [('guide', 2), ('test', 2)]
     """
+    import zarr
+
     path = Path(path)
     if path.exists():
         Store(path)  # refuses to replace what is not a store
@@ -79,7 +82,7 @@ def _write_arrays(
     """Write images, fractions and spacing block by block; return the table, the unit of a measurement, and the axes."""
     axes: Counter[str | None] = Counter()
     rows: list[dict[str, Any]] = []
-    arrays: dict[str, zarr.Array] = {}
+    arrays: dict[str, Array] = {}
     first: Record | None = None
     for block in _blocks(records, _chunk_length(size)):
         first = first or block[0]
@@ -141,7 +144,10 @@ def _stack(block: list[Record], dims: int) -> dict[str, np.ndarray]:
     }
 
 
-def _create_arrays(path: Path, stacks: dict[str, np.ndarray], total: int) -> dict[str, zarr.Array]:
+def _create_arrays(path: Path, stacks: dict[str, np.ndarray], total: int) -> "dict[str, Array]":
+    import zarr
+    from zarr.codecs import Crc32cCodec, ZstdCodec
+
     group = zarr.open_group(path, mode="w", zarr_format=3)
     size = stacks["images"].shape[2:]
     lengths = {"images": _chunk_length(size), "fractions": _chunk_length(size), "spacing": 1 << 16}
@@ -158,7 +164,7 @@ def _create_arrays(path: Path, stacks: dict[str, np.ndarray], total: int) -> dic
     }
 
 
-def _append(arrays: dict[str, zarr.Array], stacks: dict[str, np.ndarray], start: int) -> None:
+def _append(arrays: "dict[str, Array]", stacks: dict[str, np.ndarray], start: int) -> None:
     stop = start + len(stacks["images"])
     if stop > arrays["images"].shape[0]:
         _resize(arrays, stop)
@@ -166,7 +172,7 @@ def _append(arrays: dict[str, zarr.Array], stacks: dict[str, np.ndarray], start:
         array[start:stop] = stacks[name]
 
 
-def _resize(arrays: dict[str, zarr.Array], length: int) -> None:
+def _resize(arrays: "dict[str, Array]", length: int) -> None:
     for array in arrays.values():
         if array.shape[0] != length:
             array.resize((length, *array.shape[1:]))
@@ -186,6 +192,8 @@ def _table(rows: list[dict[str, Any]], first: Record) -> pl.DataFrame:
 
 def keep_intensity(path: Path, intensity: tuple[float, float]) -> None:
     """Add to a store what was found for `Store.intensity`."""
+    import zarr
+
     zarr.open_group(path, mode="r+", zarr_format=3).attrs.update({"intensity": list(intensity)})
     _write_sums(path)
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from scipy.special import ndtri, stdtrit
+import torch
 
 from segue.anatomy import said_value
 from segue.errors import InputError
@@ -31,7 +31,7 @@ FAR_SHARE = 0.5
 """Locality is in doubt if more than this share of the change of the image is far from the outlines."""
 CONFIDENCE = 0.95
 """Of the interval beside what was achieved."""
-NORMAL = float(ndtri((1 + CONFIDENCE) / 2))
+NORMAL = float(torch.special.ndtri(torch.tensor((1 + CONFIDENCE) / 2, dtype=torch.float64)))
 CHANGE_ERROR = 0.7
 """The error of a measured change, as a share of the guide's area error against masks: calibrated on phantoms."""
 
@@ -196,6 +196,8 @@ def achieved_interval(
 
 def half_width(values: Sequence[float]) -> float:
     """Of the prediction interval of one more value."""
+    from scipy.special import stdtrit  # slow to import
+
     n, mean = len(values), sum(values) / len(values)
     sd = math.sqrt(sum((value - mean) ** 2 for value in values) / (n - 1))
     return float(stdtrit(n - 1, (1 + CONFIDENCE) / 2)) * sd * math.sqrt(1 + 1 / n)

@@ -8,7 +8,6 @@ import numpy as np
 import polars as pl
 import torch
 from jaxtyping import Bool, Float
-from monai.metrics.regression import compute_ssim_and_cs
 from torch import Tensor
 
 from segue.evaluation.bootstrap import Bootstrap
@@ -76,6 +75,8 @@ def similarity(
     image: Float[Tensor, "batch channel *space"], truth: Float[Tensor, "batch channel *space"]
 ) -> Float[Tensor, "batch channel *space"]:
     """The map of structural similarity (Wang et al., IEEE TIP 2004); images are mirrored at their border."""
+    from monai.metrics.regression import compute_ssim_and_cs  # with which all of MONAI is imported
+
     dims = image.ndim - 2
     pad = [min(WINDOW, *(2 * side - 1 for side in image.shape[2:])) // 2] * (2 * dims)
     image, truth = (torch.nn.functional.pad(one, pad, mode="reflect") for one in (image, truth))

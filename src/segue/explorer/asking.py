@@ -227,7 +227,7 @@ def sweep(
 ) -> Sweep:
     """A variable from `low` to `high`, the other requests kept."""
     check_methods(explored, [method])
-    model, known = explored.models[method], explored.known(method, case)
+    model = explored.models[method]
     if variable not in (names := model.space.areas):
         raise InputError(f"variable {variable!r} is not measured; choose from {', '.join(names)}")
     if not 2 <= frames <= 64:
@@ -235,10 +235,12 @@ def sweep(
     place = names.index(variable)
     values = np.linspace(low, high, frames).tolist()
     requests = [Request({**do, variable: value}, propagate, tuple(hold)) for value in values]
-    facts = known.facts.rows(owner_zero(known.facts.pa.new_zeros(frames)))
-    targets = requested_parents(model, requests, facts.pa, facts.pixel_area)
-    found = predict_all(model, known, owner_zero(targets), targets)
-    by_judge = explored.judged(known, found.image)
+    with explored.quick.working():
+        known = explored.known(method, case)
+        facts = known.facts.rows(owner_zero(known.facts.pa.new_zeros(frames)))
+        targets = requested_parents(model, requests, facts.pa, facts.pixel_area)
+        found = predict_all(model, known, owner_zero(targets), targets)
+        by_judge = explored.judged(known, found.image)
     return Sweep(
         variable=variable,
         method=method,

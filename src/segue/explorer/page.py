@@ -12,6 +12,7 @@ from segue.explorer.api import endpoints
 from segue.explorer.asking import MOST_METHODS
 from segue.explorer.cohort_table import MOST_IMAGES
 from segue.explorer.handlers import Handlers
+from segue.explorer.lean_gradio import before_launch
 from segue.explorer.markup import asset, filled
 from segue.explorer.models import Explored
 from segue.explorer.panel import title
@@ -37,13 +38,19 @@ NEW = ["chosen", "answered", "request", "shown", "verdicts", "table", "depth", "
 
 def build_page(explored: Explored) -> gr.Blocks:
     """The whole page of one model. The only state of a user is the image, in the user's own session."""
-    with gr.Blocks(title="segue", analytics_enabled=False, fill_width=True) as blocks:  # shown before the login too
+    with before_launch(), Blocks(title="segue", analytics_enabled=False, fill_width=True) as blocks:
         page = Page(explored)
         page.lay_out()
         page.connect(blocks)
         endpoints(explored, concurrency_id="networks", concurrency_limit=1)
         blocks.queue(max_size=QUEUE)
     return blocks
+
+
+class Blocks(gr.Blocks):
+    """gradio's own; it imports gradio's command line to see whether that restarts it, which it does not."""
+
+    _is_running_in_reload_thread = False
 
 
 class Page:

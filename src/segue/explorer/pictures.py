@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 from contourpy import contour_generator
 from jaxtyping import Bool, Float, UInt8
-from matplotlib import colormaps
 from PIL import Image
 
 from segue.cohort.planes import plane_across
-from segue.report.colours import DIFFERENCES
+from segue.report.colours import RED_TO_BLUE
 
 CACHED_PATHS = 256  # the paths of the factual image are part of every answer
 Plane = Float[np.ndarray, "height width"]
@@ -48,7 +47,10 @@ def signed(difference: Plane, limit: float) -> UInt8[np.ndarray, "height width 3
 @cache
 def palette() -> UInt8[np.ndarray, "256 3"]:
     """The colours of a difference, from negative to positive."""
-    return (colormaps[DIFFERENCES](np.arange(256))[:, :3] * 255).round().astype(np.uint8)
+    colours = np.array([list(bytes.fromhex(colour)) for colour in RED_TO_BLUE[::-1]])
+    places = np.linspace(0, len(colours) - 1, 256)
+    channels = [np.interp(places, np.arange(len(colours)), channel) for channel in colours.T]
+    return np.stack(channels, axis=1).round().astype(np.uint8)
 
 
 def png(pixels: UInt8[np.ndarray, "height width *colour"]) -> bytes:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segue.errors import InputError
-from segue.explorer.lean_imports import import_gradio
+from segue.explorer.lean_gradio import import_gradio
 from segue.explorer.markup import asset
 
 if TYPE_CHECKING:
@@ -121,6 +121,7 @@ def serve_page(
         raise InputError(f"--port {port}: is in use; give another, or 0 for any that is free") from None
 
     def close() -> None:
+        page.explored.quick.leave()
         page.blocks.close(verbose=False)
         page.folder.remove()  # also where the server did not end in time
 

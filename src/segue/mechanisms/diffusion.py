@@ -24,7 +24,6 @@ from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
-from monai.networks.schedulers import DDIMScheduler
 from torch import Tensor, nn
 
 from segue import processes
@@ -116,6 +115,8 @@ class Diffusion(nn.Module):
     def __init__(self, *, model: DiffusionNet, parents: Parents, conditioning: Conditioning) -> None:
         super().__init__()
         self.model, self.parents, self.conditioning = model, parents, conditioning
+        from monai.networks.schedulers import DDIMScheduler  # here, as `segue.nets` comes first
+
         kept = DDIMScheduler(TIMES, schedule="scaled_linear_beta").alphas_cumprod
         self.register_buffer("alphas", torch.cat([torch.ones(1), kept]), persistent=False)
 

@@ -6,6 +6,7 @@ start a layer. A trace (TorchScript) holds the layers alone. torch calls `torch.
 its answers differ, a network stays as it is.
 """
 
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ __all__ = ["Traced", "traceable"]
 
 PROBES = 3
 """Answers to drawn values that a trace has to give to the bit; the third is the first of its optimised form."""
+TRACING = threading.Lock()
+"""One trace at a time: Python's filters of warnings are the process's, and two threads would undo each other's."""
 
 
 class Step(nn.Module):
@@ -62,7 +65,7 @@ class Traced:
         return self.quick is not None
 
     def __call__(self, *given: Any) -> Any:
-        if not torch.is_inference_mode_enabled():
+        if not torch.is_inference_mode_enabled() or torch.jit.is_tracing():
             return self.work(*given)
         if not self.like:
             self.like = random_like(given, seed=0)
@@ -73,14 +76,15 @@ class Traced:
     @torch.inference_mode()
     def trace(self) -> None:
         """Trace it, if it waits for that; the trace is taken if it answers as the method does, to the bit."""
-        if not self.waits:
-            return
-        self.tried = True
-        with silenced():
-            made = torch.jit.trace(Step(self.net, self.work), self.like, check_trace=False)
-        probes = (random_like(self.like, seed=i) for i in range(PROBES))
-        if all(equal(made(*probe), self.work(*probe)) for probe in probes):
-            self.quick = made
+        with TRACING:
+            if not self.waits:
+                return
+            self.tried = True
+            with silenced():
+                made = torch.jit.trace(Step(self.net, self.work), self.like, check_trace=False)
+            probes = (random_like(self.like, seed=i) for i in range(PROBES))
+            if all(equal(made(*probe), self.work(*probe)) for probe in probes):
+                self.quick = made
 
 
 def traceable(net: nn.Module, name: str) -> Traced:

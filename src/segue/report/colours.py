@@ -8,6 +8,11 @@ from segue.report.figure_row import Image
 
 INK, REGION, STRUCTURES = "#1a1a1a", "#ffb000", ("#56b4e9", "#e78ac3", "#66c2a5", "#d9d950", "#fc8d62")
 DIFFERENCES = "RdBu_r"
+"""matplotlib's name of the colours of differences,"""
+RED_TO_BLUE = (
+    "67001f", "b2182b", "d6604d", "f4a582", "fddbc7", "f7f7f7", "d1e5f0", "92c5de", "4393c3", "2166ac", "053061",
+)  # fmt: skip
+"""and ColorBrewer's numbers of them (Brewer, colorbrewer2.org): a page needs no matplotlib, which is slow to import."""
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c564b", "#7f7f7f")
 
 

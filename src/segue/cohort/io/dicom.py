@@ -4,7 +4,6 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-import nibabel
 import numpy as np
 
 from segue.cohort.io.codestream import check_codestreams
@@ -64,6 +63,8 @@ def read_dicom(path: Path, *, labels: bool) -> Pixels:
         spacing, affine = frame_geometry(frames)
     except ValueError as error:
         raise InputError(f"{path}: {error}; give one image, or frames at equal distances") from None
+    import nibabel
+
     axes = None if affine is None else nibabel.aff2axcodes(affine)
     return Pixels(array if stored.ndim == 3 else array[..., 0], spacing, axes, affine)
 

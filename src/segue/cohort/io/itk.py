@@ -5,7 +5,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import nibabel
 import numpy as np
 from jaxtyping import Float, Shaped
 
@@ -82,6 +81,8 @@ def read_volume(path: Path, format: str) -> Pixels:
         raise InputError(f"{path}: has {count} values a pixel, not grey values; export it as one channel")
     affine = itk_affine(image)
     array = SimpleITK.GetArrayFromImage(image).transpose()
+    import nibabel
+
     return Pixels(array, tuple(float(mm) for mm in image.GetSpacing()), nibabel.aff2axcodes(affine), affine)
 
 

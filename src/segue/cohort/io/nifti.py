@@ -5,7 +5,6 @@ import math
 from pathlib import Path
 from typing import Any
 
-import nibabel
 import numpy as np
 from jaxtyping import Float
 
@@ -43,6 +42,8 @@ def read_nifti(path: Path, *, labels: bool) -> Pixels:
         InputError: the header tells two spacings, or one that is not above 0; or it promises more than the file can
             hold, or than is allowed.
     """
+    import nibabel
+
     header = stored_header(path)
     check_sizes(path, header)
     with packed_or_not(path) as stream:
@@ -98,11 +99,15 @@ def check_extensions(path: Path, header: Any, start: int) -> None:
 
 def nifti_kind(header: Any) -> Any:
     """nibabel's class of images with such a header."""
+    import nibabel
+
     return nibabel.Nifti2Image if isinstance(header, nibabel.Nifti2Header) else nibabel.Nifti1Image
 
 
 def stored_header(path: Path) -> Any:
     """The header as stored: nibabel's own reading makes a spacing of 0 one of 1 mm, and a negative one positive."""
+    import nibabel
+
     with packed_or_not(path) as stream:
         start = stream.read(4)
         length = min(int.from_bytes(start, order) for order in ("little", "big"))  # type: ignore[arg-type]

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import nibabel
 import numpy as np
 from jaxtyping import Float, Shaped
 from PIL import Image
@@ -84,6 +83,8 @@ def write_png(origin: Origin, change: Float[np.ndarray, "height width"], path: P
 
 def write_same_nifti(origin: Origin, change: Float[np.ndarray, "*file"], path: Path) -> None:
     """The header as it is: geometry, units, type of the values and their scaling; whole numbers are rounded."""
+    import nibabel
+
     source: Any = nibabel.load(origin.file)
     slope, inter = source.dataobj.slope, source.dataobj.inter
     stored = np.array(source.dataobj.get_unscaled())

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import nibabel
 import numpy as np
 from jaxtyping import Float, Shaped
 from PIL import Image
@@ -36,6 +35,8 @@ def write_nifti(
     path: Path, image: Shaped[np.ndarray, "*space"], affine: Float[np.ndarray, "4 4"], *, labels: bool = False
 ) -> None:
     """Write a NIfTI file: float32, or uint8 for labels; its unit of length mm."""
+    import nibabel
+
     written = nibabel.Nifti1Image(image.astype(np.uint8 if labels else np.float32, copy=False), affine)
     written.header.set_xyzt_units("mm")
     nibabel.save(written, path)
