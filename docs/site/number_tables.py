@@ -53,6 +53,18 @@ def tuning_table(said: dict[str, Any]) -> str:
     return pipe_table(["baseline", "settings", *numbers, "images"], rows, left=2, marked_up=True)
 
 
+def rank_table(said: dict[str, Any]) -> str:
+    """Pairs of the mini-benchmark: how much larger the second's number is, over the cells; what is sure is bold."""
+
+    def told(one: dict[str, Any]) -> str:
+        return f"**{over_seeds(one, '+.3f')}**" if one["ordered"] else over_seeds(one, "+.3f")
+
+    found = result(said["rank"])["orders"].values()
+    pairs = {pair: " before ".join(map(method_title, pair.split(" < "))) for of in found for pair in of}
+    rows = [[title, *(told(of[pair]) for of in found)] for pair, title in pairs.items()]
+    return pipe_table(["pair", "error (sd)", "distance to the truth (times doing nothing's)"], rows, marked_up=True)
+
+
 # ---- of use ------------------------------------------------------------------------------------------------------
 
 
