@@ -5,8 +5,8 @@
 A change of one baseline's settings needs no other method trained again. RUN is the same study with fewer methods. Its
 table must hold further methods of the kept one, the controls: where cohort, guide, judge, requests and every number of
 every control are those of the kept table, so are the networks and the images behind the new rows. Otherwise nothing is
-written. Times are not compared; they are of different machines. The best method must be among the controls, because
-other rows are compared with it.
+written. Times are not compared; they are of different machines. What is paired with the best method of the kept table
+(`over_best`) is there only if that is a control.
 """
 
 import argparse
@@ -30,16 +30,22 @@ def merged(kept: Metrics, anew: Metrics, rows: Sequence[str]) -> Metrics:
         ValueError: what is not the same in both, or that there is no control.
     """
     controls = [name for name in anew["methods"] if name in kept["methods"] and name not in rows]
-    best = min(kept["methods"], key=lambda name: kept["methods"][name]["mean"]["error_sd"])
-    if best not in controls:
-        raise ValueError(f"{best} has the smallest error of the kept table; judge it too")
+    if not controls:
+        raise ValueError("both tables have no method that stays; judge one or more of them too")
     pairs = [(key, kept[key], anew[key]) for key in SETTING]
-    pairs += [(name, kept["methods"][name], anew["methods"][name]) for name in controls]
+    pairs += [(name, unpaired(kept["methods"][name]), unpaired(anew["methods"][name])) for name in controls]
     if other := [line for key, before, now in pairs for line in differences(before, now, key)]:
         raise ValueError("\n".join(["these are not the same:", *other]))
     record = {"commit": anew["commit"], "command": anew["command"], "controls": controls}
-    methods = {name: anew["methods"][name] if name in rows else one for name, one in kept["methods"].items()}
+    best = min(kept["methods"], key=lambda name: kept["methods"][name]["mean"]["error_sd"])
+    new = {name: anew["methods"][name] if best in controls else unpaired(anew["methods"][name]) for name in rows}
+    methods = {name: new.get(name, one) for name, one in kept["methods"].items()}
     return kept | {"methods": methods, "judged_anew": kept.get("judged_anew", {}) | dict.fromkeys(rows, record)}
+
+
+def unpaired(entry: Metrics) -> Metrics:
+    """A method's entry without its comparison with the best of its own table."""
+    return {key: one for key, one in entry.items() if key != "over_best"}
 
 
 def differences(before: Any, now: Any, where: str) -> Iterator[str]:

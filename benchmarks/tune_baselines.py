@@ -87,7 +87,6 @@ def combinations(grid: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
     return [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
 
 
-@torch.inference_mode()
 def answered(
     study: Study, workshop: Workshop, asked: Asked, name: str, settings: dict[str, Any], kept: Path
 ) -> tuple[list[Tensor], float]:
@@ -98,7 +97,8 @@ def answered(
     if not path.exists():
         before = time.perf_counter()
         method = baseline_method(alone, workshop, name)
-        answers = torch.stack(method.answer(asked.questions))
+        with torch.inference_mode():
+            answers = torch.stack(method.answer(asked.questions))
         seconds = torch.tensor(round(time.perf_counter() - before, 1))
         path.parent.mkdir(parents=True, exist_ok=True)
         save_tensors({"answers": answers, "seconds": seconds}, path)

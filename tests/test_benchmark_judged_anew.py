@@ -27,6 +27,8 @@ def test_a_row_is_replaced_and_the_rest_stays():
     assert list(found["methods"]) == list(KEPT["methods"])
     assert all(found["methods"][name] == one for name, one in KEPT["methods"].items() if name not in ROWS)
     assert found["judged_anew"]["guided_diffusion"]["command"] == "segue evaluate smaller"
+    assert "over_best" in found["methods"]["guided_diffusion"]
+    assert "over_best" not in merged(KEPT, smaller("nothing"), ROWS)["methods"]["guided_diffusion"]
 
 
 def test_other_networks_other_images_and_no_control_are_refused():
@@ -36,5 +38,5 @@ def test_other_networks_other_images_and_no_control_are_refused():
         merged(KEPT, other, ROWS)
     with pytest.raises(ValueError, match="n_images: 24 and 23"):
         merged(KEPT, smaller(BEST) | {"n_images": 23}, ROWS)
-    with pytest.raises(ValueError, match=f"{BEST} has the smallest error"):
-        merged(KEPT, smaller("nothing"), ROWS)
+    with pytest.raises(ValueError, match="no method that stays"):
+        merged(KEPT, smaller(), ROWS)
