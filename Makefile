@@ -119,7 +119,7 @@ baselines: $(VENV)/ready ## what others would use instead, in one table each for
 	$(BIN)/segue evaluate studies/baselines/chest.yaml --runs $(RUNS) --cohort.folder $(CHEST)
 	$(BIN)/segue evaluate studies/baselines/phantom.yaml --runs $(RUNS)
 	$(BIN)/segue evaluate studies/baselines/phantom.yaml --runs $(RUNS) --name baselines-phantom-broadcast $(BROADCAST) --baselines "{}"
-	$(foreach name,chest phantom phantom-broadcast,mkdir -p results/baselines/$(name) && \
+	set -e; $(foreach name,chest phantom phantom-broadcast,mkdir -p results/baselines/$(name); \
 	  cp $(KEPT:%=$(RUNS)/baselines-$(name)/evaluate/%) results/baselines/$(name)/;)
 
 tuning: $(VENV)/ready-dev ## settings of the baselines on validation subjects, after `make baselines`: results/baselines/*/tuning.json
