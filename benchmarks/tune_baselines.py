@@ -68,6 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 row = {"settings": settings, "images": len(asked.ids)} | numbers(workshop, asked, answers)
                 rows.append(row | {"seconds": seconds})
                 print(name, rows[-1], flush=True)
+                rows.sort(key=lambda row: tuple(row["settings"].values()))
                 found[name] = {"rows": rows, "chosen": chosen(rows)}
                 given.out.parent.mkdir(parents=True, exist_ok=True)
                 write_text(given.out, json.dumps(found, indent=1))
