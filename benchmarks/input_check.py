@@ -19,8 +19,9 @@ from segue.engine.input_check import InputCheck
 from segue.engine.model import Model
 from segue.hub.load import load
 from segue.hub.runs import study_at
-from segue.pipeline.common import open_store
-from segue.pipeline.inputs import batches_of, spaced, typical_of
+from segue.pipeline.common import open_store, spaced
+from segue.pipeline.inputs import typical_of
+from segue.pipeline.read_inputs import read_inputs
 
 FULL = {"runs": "runs", "studies": ("chest-small", "cardiac-sectors", "coronary-demo"), "images": 50, "timed": 40}
 QUICK = FULL | {"images": 8, "timed": 10}
@@ -95,7 +96,7 @@ def false_alarms(one: Checked) -> list[Statement]:
     rows = one.store.indices("test")
     said = [
         text
-        for inputs in batches_of(one.model, one.store, rows, title=f"{one.name}: test images")
+        for inputs, _ in read_inputs(one.model, one.store, rows, title=f"{one.name}: test images")
         for text in one.check.doubts(abduct_images(one.model, inputs))
     ]
     count, typical = sum(map(bool, said)), one.check.typical
@@ -109,7 +110,8 @@ def false_alarms(one: Checked) -> list[Statement]:
 def seconds(one: Checked, timed: int) -> float:
     """The median CPU time of the check of one ordinary image, beyond its abduction."""
     took = []
-    for inputs in batches_of(one.model, one.store, np.resize(one.store.indices("test"), timed), title="timing"):
+    rows = np.resize(one.store.indices("test"), timed)
+    for inputs, _ in read_inputs(one.model, one.store, rows, title="timing"):
         for single in inputs.split(1):
             known = abduct_images(one.model, single)
             began = time.process_time()

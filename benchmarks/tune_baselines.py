@@ -19,16 +19,20 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from segue.engine.method import Method, log_likelihood, one_at_a_time
+from segue.engine.method import log_likelihood, one_at_a_time
 from segue.evaluation.asked import Asked
 from segue.files import write_text
 from segue.pipeline.asking import Examination
-from segue.pipeline.baselines import baseline_method
+from segue.pipeline.baselines import baseline_method, baseline_stages
 from segue.pipeline.common import device, open_store, spaced
 from segue.pipeline.recipes import Workshop
+from segue.sealed import DONE, read_json
+from segue.study.derived import fingerprint
 from segue.study.read import load_study
 from segue.study.schema import Study
+from segue.tensor_file import read_tensors, save_tensors
 from segue.training.guides import RegionGuide
 
 RISE = 0.1
@@ -36,10 +40,10 @@ GRIDS: dict[str, dict[str, Sequence[Any]]] = {
     "untrained_warp": {"smoothing": (0.75, 1.5, 3.0, 5.0)},
     "test_time_deformation": {"steps": (30,), "smoothness": (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)},
     "latent_optimisation": {"steps": (20,), "lr": (0.02,), "distance": (3.0, 10.0, 30.0)},
-    "mask_inpainting": {"depth": (0.08, 0.15, 0.3, 0.5)},
-    "guided_diffusion": {"depth": (0.1, 0.2, 0.5), "scale": (1.0, 3.0)},
+    "mask_inpainting": {"depth": (0.02, 0.04, 0.08, 0.15, 0.3, 0.5)},
+    "guided_diffusion": {"depth": (0.1, 0.2, 0.4), "scale": (0.5, 1.0, 2.0)},
     "guided_diffusion_held": {
-        "kind": ("guided_diffusion",), "hold": (True,), "depth": (0.1, 0.2, 0.5), "scale": (1.0, 3.0),
+        "kind": ("guided_diffusion",), "hold": (True,), "depth": (0.1, 0.2, 0.4), "scale": (0.5, 1.0, 2.0),
     },
 }  # fmt: skip
 
@@ -50,15 +54,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--images", type=int, help="default: all validation images")
     parser.add_argument("--only", nargs="*", default=list(GRIDS), choices=list(GRIDS))
+    parser.add_argument("--answers", type=Path, help="where answers are kept; default: tuning, beside the runs")
     given, overrides = parser.parse_known_args(arguments)
     study = load_study(given.study, overrides)
     found: dict[str, Any] = json.loads(given.out.read_text()) if given.out.exists() else {}
     asked, workshop = examination(study, given.images), Workshop(study)
+    kept = given.answers or study.directory.parent / "tuning" / study.name
     for name in given.only:
         rows = [row for row in found.get(name, {}).get("rows", []) if row["images"] == len(asked.ids)]
         for settings in combinations(GRIDS[name]):
             if settings not in [row["settings"] for row in rows]:  # what was measured before is not measured again
-                rows.append(measured(study, workshop, asked, name, settings))
+                answers, seconds = answered(study, workshop, asked, name, settings, kept)
+                row = {"settings": settings, "images": len(asked.ids)} | numbers(workshop, asked, answers)
+                rows.append(row | {"seconds": seconds})
+                print(name, rows[-1], flush=True)
+                rows.sort(key=lambda row: tuple(row["settings"].values()))
                 found[name] = {"rows": rows, "chosen": chosen(rows)}
                 given.out.parent.mkdir(parents=True, exist_ok=True)
                 write_text(given.out, json.dumps(found, indent=1))
@@ -78,27 +88,34 @@ def combinations(grid: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
     return [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
 
 
-def measured(
-    study: Study, workshop: Workshop, asked: Asked, name: str, settings: dict[str, Any]
-) -> dict[str, Any]:
-    """What one setting does, by the guide and by the pre-trained image model."""
-    before = time.perf_counter()
-    method = baseline_method(dataclasses.replace(study, baselines={name: settings}), workshop, name)
-    with torch.inference_mode():
-        row = {"settings": settings, "images": len(asked.ids)} | numbers(workshop, asked, method)
-    row["seconds"] = round(time.perf_counter() - before, 1)
-    print(name, row, flush=True)
-    return row
+def answered(
+    study: Study, workshop: Workshop, asked: Asked, name: str, settings: dict[str, Any], kept: Path
+) -> tuple[list[Tensor], float]:
+    """The answers of one setting, and the seconds that they took; made once, because many of them are costly."""
+    alone = dataclasses.replace(study, baselines={name: settings})
+    done = [read_json(study.directory / stage / DONE)["fingerprint"] for stage in baseline_stages(alone, name)]
+    path = kept / f"{name}-{fingerprint([settings, list(asked.ids), done])[:12]}.safetensors"
+    if not path.exists():
+        before = time.perf_counter()
+        method = baseline_method(alone, workshop, name)
+        with torch.inference_mode():
+            answers = torch.stack(method.answer(asked.questions))
+        seconds = torch.tensor(round(time.perf_counter() - before, 1))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_tensors({"answers": answers, "seconds": seconds}, path)
+    found = read_tensors(path)
+    return list(found["answers"].to(device())), round(float(found["seconds"]), 1)
 
 
-def numbers(workshop: Workshop, asked: Asked, method: Method) -> dict[str, float]:
-    """Means over images and variables."""
+@torch.inference_mode()
+def numbers(workshop: Workshop, asked: Asked, answers: Sequence[Tensor]) -> dict[str, float]:
+    """What answers are by the guide and by the pre-trained image model: means over images and variables."""
     facts, guide, n = asked.facts, RegionGuide(workshop.parents), asked.facts.measured
     pretrained = workshop.pretrained()
     likely = log_likelihood(pretrained, facts)
     errors, others, rises = [], [], []
     requests = one_at_a_time(facts.pa, asked.values)
-    for v, (requested, image) in enumerate(zip(requests, method.answer(asked.questions), strict=True)):
+    for v, (requested, image) in enumerate(zip(requests, answers, strict=True)):
         moved = (guide.areas(image, facts) - facts.pa[:, :n]) / workshop.parents.sd[:n]
         errors.append((moved[:, v] - ((requested - facts.pa)[:, v] / workshop.parents.sd[v])).abs())
         others.append(moved[:, [w for w in range(n) if w != v]].abs().mean(1))

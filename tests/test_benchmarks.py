@@ -60,16 +60,6 @@ def here(maker, **arguments):
     yield lambda: work() or Cost(seconds=1.0, cpu_seconds=1.0, peak_mb=2.0)
 
 
-def hold(mb):
-    """Work for `Alone` that needs so many MB, and says nothing."""
-    return lambda: np.ones(mb << 17).fill(2)
-
-
-def fail():
-    """Work for `Alone` that goes wrong."""
-    raise ValueError("no such work")
-
-
 def numbers(content):
     """All numbers of a JSON tree, by path."""
     if isinstance(content, dict | list):
@@ -190,11 +180,11 @@ def test_flops_are_those_of_the_textbook():
 def test_peak_memory_is_what_the_work_holds(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(small_study.__file__).rpartition("/")[0])
     ballast = np.ones(300 << 17)  # what the parent holds is not the child's
-    with Alone("test_benchmarks:hold", mb=200) as work:
+    with Alone("some_work:hold", mb=200) as work:
         assert 190 < work().peak_mb < 250
         assert 190 < work().peak_mb < 250
         assert len(ballast) and 0 < work().seconds < 60
-    with Alone("test_benchmarks:fail") as work, pytest.raises(RuntimeError, match="test_benchmarks:fail: its process"):
+    with Alone("some_work:fail") as work, pytest.raises(RuntimeError, match="some_work:fail: its process"):
         work()
 
 

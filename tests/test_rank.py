@@ -1,35 +1,44 @@
-"""The mini-benchmark (`make rank`): trains four tiny studies; fails when the order of the methods regresses.
+"""The mini-benchmark (`make rank`, which trains): what counts as a regression of the ranking. No training here."""
 
-Asserted is what is robust at this budget. That Pos-Seg-CFT has a smaller error than Reg-CFT is not, and at this budget
-No-CFT is nearer to the truth than both, because it hardly changes the image (docs/benchmark.md).
-"""
+import copy
+import json
 
 import pytest
+from scipy import stats
 
-from benchmarks.rank import as_table, cells, means
+from benchmarks.rank import NUMBERS, RANKING, RESULTS, orders, regressions
 
-pytestmark = pytest.mark.bench
-PAPERS = ("reg_cft", "pos_seg_cft")
-
-
-@pytest.fixture(scope="module")
-def found(tmp_path_factory):
-    made = list(cells(tmp_path_factory.mktemp("rank")))
-    print(f"\n{as_table(made)}")
-    return made
+KEPT = json.loads(RESULTS.read_text())
 
 
-def test_segue_has_the_smallest_error_of_every_cell(found):
-    for one in found:
+def test_orders_are_those_of_a_paired_t_test_over_the_cells():
+    found = orders(KEPT["cells"])
+    for number in NUMBERS:
+        better, worse = ([one[number][name] for one in KEPT["cells"]] for name in ("segue", "no_cft"))
+        expected = stats.ttest_rel(worse, better).confidence_interval(0.95)
+        assert found[number]["segue < no_cft"]["ci95"] == pytest.approx([expected.low, expected.high])
+
+
+def test_the_ranking_regresses_where_an_order_is_lost_or_no_longer_sure():
+    before = orders(KEPT["cells"])
+    assert not regressions(before, orders(KEPT["cells"]))
+    swapped, unsure = copy.deepcopy(KEPT["cells"]), copy.deepcopy(KEPT["cells"])
+    for one in swapped:
         error = one["error_sd"]
-        assert error["segue"] < min(error[name] for name in ("no_cft", *PAPERS)), one
+        error["segue"], error["no_cft"] = error["no_cft"], error["segue"]
+    lost = {line.split(" was ")[0] for line in regressions(before, orders(swapped))}
+    assert lost == {f"error_sd: {pair}" for pair, one in before["error_sd"].items() if one["ordered"]}
+    for number in NUMBERS:
+        unsure[0][number]["segue"] -= (
+            5.0  # far ahead in one cell: the interval now holds 0, and the mean is no worse
+        )
+    lost = {line.split(" was ")[0] for line in regressions(before, orders(unsure))}
+    assert lost == {f"{number}: {pair}" for number in NUMBERS for pair, one in before[number].items()
+                    if one["ordered"] and pair.startswith("segue ")}  # fmt: skip
 
 
-def test_fine_tuning_has_a_smaller_error_than_none_by_a_margin(found):
-    error = means(found, "error_sd")
-    assert max(error[name] for name in PAPERS) < error["no_cft"] - 0.1
-
-
-def test_segue_is_nearer_to_the_truth_than_the_papers_methods(found):
-    distance = means(found, "distance")
-    assert distance["segue"] < min(distance[name] for name in PAPERS)
+def test_segue_is_ahead_of_the_papers_methods_and_those_of_none_in_what_is_kept():
+    found = orders(KEPT["cells"])
+    assert all(found["error_sd"][f"segue < {name}"]["ordered"] for name in RANKING[1:])
+    assert all(found["distance"][f"segue < {name}"]["ordered"] for name in ("pos_seg_cft", "reg_cft"))
+    assert all(found["error_sd"][f"{name} < no_cft"]["ordered"] for name in ("pos_seg_cft", "reg_cft"))

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmarks.rank import orders
 from docs.site.project import ROOT
 from segue.anatomy.measurement import measurement_of
 from segue.evaluation.metric import METRICS
@@ -51,6 +52,18 @@ def tuning_table(said: dict[str, Any]) -> str:
             rows.append([method_title(name), told, *numbers, str(row["images"])])
     numbers = ["guide's error (sd)", "others (sd)", "rise of the negative ELBO (nats/pixel)"]
     return pipe_table(["baseline", "settings", *numbers, "images"], rows, left=2, marked_up=True)
+
+
+def rank_table(said: dict[str, Any]) -> str:
+    """Pairs of the mini-benchmark: how much larger the second's number is, over the cells; what is sure is bold."""
+
+    def told(one: dict[str, Any]) -> str:
+        return f"**{over_seeds(one, '+.3f')}**" if one["ordered"] else over_seeds(one, "+.3f")
+
+    found = orders(result(said["rank"])["cells"]).values()
+    pairs = {pair: " before ".join(map(method_title, pair.split(" < "))) for of in found for pair in of}
+    rows = [[title, *(told(of[pair]) for of in found)] for pair, title in pairs.items()]
+    return pipe_table(["pair", "error (sd)", "distance to the truth (times doing nothing's)"], rows, marked_up=True)
 
 
 # ---- of use ------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ A table stands between two comments. The first one says what is in it, as YAML, 
 - `categories`: a folder of results/; of the `variable`, its error and the share of answers in the requested category.
 - `tuning`: a file of results/ with settings of baselines.
 - `use`: augmentation, bias or progression.
+- `rank`: a file of results/ with the pairs of the mini-benchmark.
 - `ratios`: by row and head of a column, a file under results/benchmarks/ and the words of a ratio in it.
 """
 
@@ -23,7 +24,7 @@ from typing import Any
 import yaml
 
 from docs.site.metric_tables import leaderboard_table, metrics_table, standing_table
-from docs.site.number_tables import ablation_table, category_table, ratios_table, tuning_table, use_table
+from docs.site.number_tables import ablation_table, category_table, rank_table, ratios_table, tuning_table, use_table
 from docs.site.project import DOCS, ROOT
 from segue.files import write_text
 from segue.report.table import table1
@@ -37,6 +38,7 @@ KINDS: dict[str, Callable[[dict[str, Any]], str]] = {
     "categories": category_table,
     "tuning": tuning_table,
     "use": use_table,
+    "rank": rank_table,
     "ratios": ratios_table,
     "rows": metrics_table,
 }

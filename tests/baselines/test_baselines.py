@@ -20,8 +20,8 @@ SIZE = (32, 64)
 QUICK = {
     "nothing": {},
     "untrained_warp": {},
-    "test_time_deformation": {"steps": 40},
-    "latent_optimisation": {"steps": 40, "lr": 0.3, "distance": 0.0},
+    "test_time_deformation": {"steps": 20},
+    "latent_optimisation": {"steps": 12, "lr": 1.0, "distance": 0.0},
     "guided_diffusion": {"depth": 0.3, "scale": 1.0},
     "mask_inpainting": {"depth": 0.02},
 }

@@ -48,6 +48,9 @@ def command(run: Path, cohort: Path, plan: Path, out: Path, *options: str) -> li
     return ["generate", str(run), "--cohort", str(cohort), "--do", str(plan), "--out", str(out), *options]
 
 
+FEW = ("--split", "test")  # 18 images of the cohort's 60
+
+
 def made(out: Path) -> tuple[pl.DataFrame, dict[str, str]]:
     """The table, and the checksum of every image file."""
     files = [*(out / "counterfactuals.zarr").rglob("*"), *(out / "images").glob("*")]
@@ -153,16 +156,17 @@ def test_a_table_asks_by_image_and_a_missing_cell_asks_nothing(tmp_path):
 def test_a_bad_image_of_a_store_is_quarantined_alone(tmp_path, capsys):
     bad = tmp_path / "cohort.zarr"
     shutil.copytree(cohort(), bad)
+    few = Store(bad).indices("test")
     images = zarr.open_group(bad, mode="r+")["images"]
-    images[6, 0, 3, 3] = np.nan
+    images[few[6], 0, 3, 3] = np.nan
     plan, out = write(tmp_path, PLAN), tmp_path / "out"
-    assert main(command(trained()[1], bad, plan, out)) == 0
+    assert main(command(trained()[1], bad, plan, out, *FEW)) == 0
     assert "1 images were quarantined" in capsys.readouterr().err
     ids = Store(bad).table["id"].to_list()
     reason = "images hold values that are not finite: replace them"
-    assert pl.read_csv(out / "quarantine.csv").rows() == [(ids[6], reason)]
+    assert pl.read_csv(out / "quarantine.csv").rows() == [(ids[few[6]], reason)]
     table = pl.read_parquet(out / "table.parquet")
-    assert sorted(set(table["image"])) == [i for i in range(60) if i != 6]
+    assert sorted(set(table["image"])) == [i for i in range(len(few)) if i != 6]
     written = zarr.open_group(out / "counterfactuals.zarr", mode="r")["images"][:]
     assert np.isnan(written[6]).all() and np.isfinite(np.delete(written, 6, axis=0)).all()
 
@@ -184,18 +188,19 @@ def test_damaged_files_are_quarantined_with_their_reasons(tmp_path):
 def test_an_image_that_breaks_the_model_is_quarantined_alone(tmp_path, monkeypatch):
     from segue.generation import worker
 
-    plain = worker.answer
+    plain, few = worker.answer, Store(cohort()).indices("test")
+    broken = Store(cohort()).table["id"][int(few[5])]
 
     def fails(model, cases, requests, **causal):
-        if any(case.id.endswith("000013") for case in cases):
+        if any(case.id == broken for case in cases):
             raise RuntimeError("the network gave up\non this one")
         return plain(model, cases, requests, **causal)
 
     monkeypatch.setattr(worker, "answer", fails)
-    assert main(command(trained()[1], cohort(), write(tmp_path, PLAN), tmp_path / "out")) == 0
+    assert main(command(trained()[1], cohort(), write(tmp_path, PLAN), tmp_path / "out", *FEW)) == 0
     quarantine = pl.read_csv(tmp_path / "out" / "quarantine.csv").rows()
-    assert quarantine == [("phantom_000013", "RuntimeError: the network gave up on this one")]
-    assert len(pl.read_parquet(tmp_path / "out" / "table.parquet")) == 3 * 59
+    assert quarantine == [(broken, "RuntimeError: the network gave up on this one")]
+    assert len(pl.read_parquet(tmp_path / "out" / "table.parquet")) == 3 * (len(few) - 1)
 
 
 def test_nothing_but_bad_images_is_an_error(tmp_path, capsys):
@@ -214,23 +219,23 @@ def test_killed_in_the_middle_nothing_is_lost_nor_done_twice(tmp_path):
     run = trained()[1]
     plan = write(tmp_path, "each: {values: [+1sd, -1sd]}\nshard: 2")
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    assert main(command(run, cohort(), plan, whole)) == 0
+    assert main(command(run, cohort(), plan, whole, *FEW)) == 0
     with subprocess.Popen(
-        [sys.executable, "-m", "segue", *command(run, cohort(), plan, cut)],
+        [sys.executable, "-m", "segue", *command(run, cohort(), plan, cut, *FEW)],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ | {"OMP_NUM_THREADS": "1"},
     ) as process:  # fmt: skip
         deadline = time.monotonic() + 120
-        while len(list(cut.glob("parts/[0-9]*.parquet"))) < 3 and time.monotonic() < deadline:
+        while len(list(cut.glob("parts/[0-9]*.parquet"))) < 2 and time.monotonic() < deadline:
             time.sleep(0.005)
         process.send_signal(signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL and not (cut / "summary.json").exists()
     done = {path.stem: path.stat().st_mtime_ns for path in cut.glob("parts/[0-9]*.parquet")}
-    assert 3 <= len(done) < 30
+    assert 2 <= len(done) < 9
     chunks = {number: chunk_times(cut, int(number)) for number in done}
-    assert main(command(run, cohort(), plan, cut)) == 0
+    assert main(command(run, cohort(), plan, cut, *FEW)) == 0
     (table, sums), (expected, expected_sums) = made(cut), made(whole)
     assert table.equals(expected) and sums == expected_sums
-    assert not table.select("image", "request").is_duplicated().any() and len(table) == 60 * 18
+    assert not table.select("image", "request").is_duplicated().any() and len(table) == 18 * 18
     assert {number: chunk_times(cut, int(number)) for number in done} == chunks
     assert json.loads((cut / "summary.json").read_text())["shards_done_before"] == len(done)
 
@@ -241,7 +246,7 @@ def chunk_times(out: Path, shard: int) -> list[int]:
 
 
 def test_a_full_disk_is_one_line_and_the_same_command_goes_on(tmp_path, capsys, monkeypatch):
-    arguments = command(trained()[1], cohort(), write(tmp_path, PLAN), tmp_path / "out")
+    arguments = command(trained()[1], cohort(), write(tmp_path, PLAN), tmp_path / "out", *FEW)
     plain = output.ZarrOutput.write
 
     def full(self, shard, *more):
@@ -263,7 +268,7 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path, capsys):
 
 
 def test_a_finished_folder_is_left_alone(tmp_path):
-    arguments = command(trained()[1], cohort(), write(tmp_path, PLAN), tmp_path / "out")
+    arguments = command(trained()[1], cohort(), write(tmp_path, PLAN), tmp_path / "out", *FEW)
     assert main(arguments) == 0
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")}
     (tmp_path / "out" / "parts").mkdir()  # as a kill between the summary and the removal of the parts leaves it
@@ -278,12 +283,12 @@ def test_a_finished_folder_is_left_alone(tmp_path):
 def test_a_folder_begun_otherwise_is_refused(tmp_path, capsys):
     run, out = trained()[1], tmp_path / "out"
     plan = write(tmp_path, PLAN)
-    assert main(command(run, cohort(), plan, out)) == 0
+    assert main(command(run, cohort(), plan, out, *FEW)) == 0
     other = write(tmp_path, PLAN.replace("+20%", "+30%"), "other.yaml")
-    assert "another plan" in refused(capsys, command(run, cohort(), other, out))
-    assert "another run" in refused(capsys, command(run, cohort(), plan, out, "--method", "no_cft"))
-    assert "another cohort" in refused(capsys, command(run, cohort(), plan, out, "--split", "test"))
-    assert "another format" in refused(capsys, command(run, cohort(), plan, out, "--format", "nifti"))
+    assert "another plan" in refused(capsys, command(run, cohort(), other, out, *FEW))
+    assert "another run" in refused(capsys, command(run, cohort(), plan, out, *FEW, "--method", "no_cft"))
+    assert "another cohort" in refused(capsys, command(run, cohort(), plan, out))
+    assert "another format" in refused(capsys, command(run, cohort(), plan, out, *FEW, "--format", "nifti"))
     assert "holds other files" in refused(capsys, command(run, cohort(), plan, tmp_path))
 
 

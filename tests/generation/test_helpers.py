@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from small_study import trained
-from test_generate import PLAN, cohort, command, made, write
+from test_generate import FEW, PLAN, cohort, command, made, write
 
 from segue.cli import main
 from segue.errors import InputError
@@ -22,9 +22,9 @@ pytestmark = pytest.mark.xdist_group("small_study")
 def test_two_workers_leave_what_one_leaves(tmp_path):
     plan = write(tmp_path, PLAN)
     for workers in ("1", "2"):
-        assert main(command(trained()[1], cohort(), plan, tmp_path / workers, "--workers", workers)) == 0
+        assert main(command(trained()[1], cohort(), plan, tmp_path / workers, *FEW, "--workers", workers)) == 0
     (one, one_sums), (two, two_sums) = made(tmp_path / "1"), made(tmp_path / "2")
-    assert one.equals(two) and one_sums == two_sums and len(one) == 180
+    assert one.equals(two) and one_sums == two_sums and len(one) == 3 * 18
     assert {p.name for p in (tmp_path / "1").iterdir()} == {p.name for p in (tmp_path / "2").iterdir()}
 
 

@@ -4,9 +4,11 @@ import importlib.util
 import os
 import signal
 
+import numpy as np
 import pytest
+import torch
 from small_study import trained
-from test_generate import PLAN, cohort, command, made, refused, write
+from test_generate import FEW, PLAN, cohort, command, made, refused, write
 
 from segue.cli import main
 from segue.errors import InputError
@@ -44,9 +46,9 @@ def test_no_cluster_at_the_address(tmp_path, capsys, address):
 def test_a_cluster_leaves_what_one_process_leaves(tmp_path, cluster):
     plan = write(tmp_path, PLAN)
     for out, options in {"one": [], "ray": ["--workers", "2", "--address", "that of the fixture"]}.items():
-        assert main(command(trained()[1], cohort(), plan, tmp_path / out, *options)) == 0
+        assert main(command(trained()[1], cohort(), plan, tmp_path / out, *FEW, *options)) == 0
     (one, one_sums), (two, two_sums) = made(tmp_path / "one"), made(tmp_path / "ray")
-    assert one.equals(two) and one_sums == two_sums and len(one) == 180
+    assert one.equals(two) and one_sums == two_sums and len(one) == 3 * 18
     assert {p.name for p in (tmp_path / "one").iterdir()} == {p.name for p in (tmp_path / "ray").iterdir()}
 
 
@@ -62,21 +64,28 @@ def test_a_worker_that_dies_is_replaced_and_its_shard_done_once_more(tmp_path, c
 
         return work
 
-    tallies = list(pool.on_ray(opened, range(8), workers=2, address="here", log=tmp_path / "log"))
+    tallies = list(pool.on_ray(opened, range(8), workers=1, address="here", log=tmp_path / "log"))
     assert (tmp_path / "died").exists()
     assert sorted(tally.counterfactuals for tally in tallies) == list(range(8))
     assert len(list(tmp_path.glob("*.done"))) == 8
 
 
-@pytest.mark.parametrize("when", ["opening", "working"])
-def test_what_only_an_actor_sees_reaches_the_user_in_one_line(tmp_path, when, cluster):
+def refused_by(work):
     def refuse(number: int = 0) -> Tally:
         raise InputError("out: cannot be written; mend that")
 
-    opened = refuse if when == "opening" else lambda: refuse
+    return (lambda: refuse) if work else refuse
+
+
+def test_what_only_an_actor_sees_reaches_the_user_in_one_line(tmp_path, cluster):
     with pytest.raises(InputError) as raised:
-        list(pool.on_ray(opened, range(2), workers=1, address="here", log=tmp_path / "log"))
+        list(pool.on_ray(refused_by(work=True), range(2), workers=1, address="here", log=tmp_path / "log"))
     assert str(raised.value) == "out: cannot be written; mend that"
+
+
+def test_a_worker_that_cannot_be_opened_says_so_with_its_first_shard():
+    answered = pool.Actor(refused_by(work=False), torch.get_num_threads())({"item": np.array([0])})
+    assert answered["problem"] == ["out: cannot be written; mend that"]
 
 
 def test_without_ray_the_extra_is_named(tmp_path, capsys, monkeypatch):

@@ -1,6 +1,5 @@
 """Stage: what images like the training images look like to each method, for the check of its input."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,28 +10,20 @@ from torch import Tensor
 
 from segue.cohort import Store
 from segue.cohort.grid import Grid
-from segue.engine.answer import Inputs, infer_images
+from segue.engine.answer import infer_images
 from segue.engine.image_statistics import image_statistics, model_statistics
 from segue.engine.model import Model
 from segue.engine.poses import poses
 from segue.engine.thumbnails import ThumbnailModel, fit_thumbnails, thumbnails_of
 from segue.engine.typical import FEWEST_HELD_OUT, Typical, calibrate
-from segue.pipeline.common import (
-    Result,
-    covariate_values,
-    device,
-    grid_of,
-    load_measured,
-    open_store,
-    spaced,
-)
+from segue.pipeline.common import Result, device, grid_of, load_measured, open_store, spaced
+from segue.pipeline.read_inputs import BATCH, read_inputs
 from segue.pipeline.recipes import Workshop, recipes
 from segue.pipeline.usual_answers import usual_answers
-from segue.progress import track
 from segue.study.schema import Study
 from segue.tensor_file import read_tensors, save_tensors
 
-TRAINING, HELD_OUT, ASKED, BATCH = 2000, 512, 32, 32  # images of each at most, and at once
+TRAINING, HELD_OUT, ASKED = 2000, 512, 32  # images of each at most
 
 
 def fit_input_checks(study: Study, directory: Path) -> Result:
@@ -70,7 +61,7 @@ def typical_of(model: Model, store: Store, layout: ThumbnailModel | None = None)
         return None
     layout = layout or layout_of(model.grid, store)
     layout, rows = layout.to(model.device), []
-    for inputs in batches_of(model, store, chosen, title="input check"):
+    for inputs, _ in read_inputs(model, store, chosen, title="input check"):
         known = infer_images(model, inputs)
         found = image_statistics(known.raw, model.grid, layout) | model_statistics(known, model.mechanism)
         rows.append({name: column.cpu() for name, column in found.items()})
@@ -98,13 +89,3 @@ def layout_of(grid: Grid, store: Store) -> ThumbnailModel:
             thumbs[name].append(thumbnails_of(grid.scale(pose.taken(raw))))
     joined = {name: torch.cat(parts) for name, parts in thumbs.items()}
     return fit_thumbnails(joined.pop(""), joined)
-
-
-def batches_of(model: Model, store: Store, rows: Int[np.ndarray, " image"], *, title: str) -> Iterator[Inputs]:
-    """Images of a store as a model takes them."""
-    area, spacing = store.pixel_area(), store.spacing()
-    covariates = covariate_values(store, model.space.covariates)
-    parts = np.array_split(rows, -(-len(rows) // BATCH))
-    for part in track(parts, total=len(parts), title=title):
-        columns = (store.read(part, fractions=False)["image"], area[part], covariates[part], spacing[part])
-        yield Inputs(*(column.to(model.device) for column in columns))

@@ -8,13 +8,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from segue.cohort import Store
-from segue.engine.answer import Abducted, Inputs, infer_images, predictions
+from segue.engine.answer import Abducted, infer_images, predictions
 from segue.engine.method import set_one
 from segue.engine.model import Model
 from segue.engine.typical import UsualAnswers
-from segue.pipeline.common import covariate_values
+from segue.pipeline.read_inputs import read_inputs
 
-AT_ONCE, REACH_QUANTILE = 32, 0.95
+REACH_QUANTILE = 0.95
 
 
 @torch.inference_mode()
@@ -27,12 +27,8 @@ def usual_answers(model: Model, store: Store, rows: Int[np.ndarray, " image"]) -
         rows: validation images.
     """
     errors, reaches = [], []
-    area, spacing = store.pixel_area(), store.spacing()
-    covariates = covariate_values(store, model.space.covariates)
-    for part in np.array_split(rows, -(-len(rows) // AT_ONCE)):
-        read = store.read(part)
-        columns = (read["image"], area[part], covariates[part], spacing[part])
-        known = infer_images(model, Inputs(*(column.to(model.device) for column in columns)))
+    for inputs, read in read_inputs(model, store, rows, title="usual answers", fractions=True):
+        known = infer_images(model, inputs)
         errors.append(errors_of(model, known, read["fractions"].to(known.soft)))
         reaches.append(torch.stack(list(reach_of_each(model, known)), dim=1))
     squared, reach = torch.cat(errors).square().mean(0), torch.cat(reaches)

@@ -1,0 +1,87 @@
+"""Rows of a kept table, judged anew without the rest of it.
+
+    python -m benchmarks.judged_anew RUN/evaluate results/baselines/chest --rows guided_diffusion
+
+A change of one baseline's settings needs no other method trained again. RUN is the same study with fewer methods. Its
+table must hold further methods of the kept one, the controls: where cohort, guide, judge, requests and every number of
+every control are those of the kept table, so are the networks and the images behind the new rows. Otherwise nothing is
+written. Times are not compared; they are of different machines. What is paired with the best method of the kept table
+(`over_best`) is there only if that is a control.
+"""
+
+import argparse
+import math
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from segue.pipeline.judging import METRICS_FILE, read_metrics, write_metrics
+
+Metrics = dict[str, Any]
+SETTING = ("split", "n_images", "unit", "variables", "sd", "sd_of_masks", "segmentors", "doing_nothing")
+TIMES = ("training_seconds", "seconds_per_image")
+
+
+def merged(kept: Metrics, anew: Metrics, rows: Sequence[str]) -> Metrics:
+    """The kept table with some rows of the other, and for each of these the command that judged it.
+
+    Raises:
+        ValueError: what is not the same in both, or that there is no control.
+    """
+    controls = [name for name in anew["methods"] if name in kept["methods"] and name not in rows]
+    if not controls:
+        raise ValueError("both tables have no method that stays; judge one or more of them too")
+    pairs = [(key, kept[key], anew[key]) for key in SETTING]
+    pairs += [(name, unpaired(kept["methods"][name]), unpaired(anew["methods"][name])) for name in controls]
+    if other := [line for key, before, now in pairs for line in differences(before, now, key)]:
+        raise ValueError("\n".join(["these are not the same:", *other]))
+    record = {"commit": anew["commit"], "command": anew["command"], "controls": controls}
+    best = min(kept["methods"], key=lambda name: kept["methods"][name]["mean"]["error_sd"])
+    new = {name: anew["methods"][name] if best in controls else unpaired(anew["methods"][name]) for name in rows}
+    methods = {name: new.get(name, one) for name, one in kept["methods"].items()}
+    return kept | {"methods": methods, "judged_anew": kept.get("judged_anew", {}) | dict.fromkeys(rows, record)}
+
+
+def unpaired(entry: Metrics) -> Metrics:
+    """A method's entry without its comparison with the best of its own table."""
+    return {key: one for key, one in entry.items() if key != "over_best"}
+
+
+def differences(before: Any, now: Any, where: str) -> Iterator[str]:
+    """A line for everything that is not the same, to the fourth digit.
+
+    >>> list(differences({"a": [1.0, 2.0], "seconds_per_image": 1}, {"a": [1.0, 2.5], "seconds_per_image": 2}, "mine"))
+    ['mine/a/1: 2.0 and 2.5']
+    """
+    if isinstance(before, dict | list) and type(before) is type(now) and len(before) == len(now):
+        for key, one in before.items() if isinstance(before, dict) else enumerate(before):
+            if key not in TIMES:
+                other = now.get(key) if isinstance(now, dict) else now[key]
+                yield from differences(one, other, f"{where}/{key}")
+    elif not (before == now or alike(before, now)):
+        yield f"{where}: {before} and {now}"
+
+
+def alike(before: Any, now: Any) -> bool:
+    """Whether both are numbers, and the same but for rounding."""
+    numbers = all(isinstance(one, int | float) for one in (before, now))
+    return numbers and math.isclose(before, now, rel_tol=1e-4, abs_tol=1e-6)
+
+
+def main() -> None:
+    """Write the kept table anew, or say why not."""
+    made = argparse.ArgumentParser(prog="python -m benchmarks.judged_anew", description=__doc__.partition("\n")[0])
+    made.add_argument("anew", type=Path, help="folder `evaluate` of the smaller run")
+    made.add_argument("kept", type=Path, help="folder under results/")
+    made.add_argument("--rows", nargs="+", required=True, help="methods whose rows are replaced")
+    options = made.parse_args()
+    try:
+        found = merged(read_metrics(options.kept), read_metrics(options.anew), options.rows)
+    except ValueError as error:
+        sys.exit(f"{options.kept / METRICS_FILE}: left as it is; {error}")
+    write_metrics(options.kept, found)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""Rows of a kept table that are judged anew: replaced where everything else is the same, and else nothing is."""
+
+import copy
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks.judged_anew import merged
+
+KEPT = json.loads(Path("results/baselines/chest/metrics.json").read_text())
+ROWS, BEST = ["guided_diffusion"], "segue_move_only"
+
+
+def smaller(*names):
+    """The table of a smaller run, in which the row has another error."""
+    found = copy.deepcopy(KEPT) | {"methods": {name: copy.deepcopy(KEPT["methods"][name]) for name in (*names, *ROWS)}}
+    found["methods"]["guided_diffusion"]["mean"]["error_sd"] = 0.25
+    return found | {"commit": "abc", "command": "segue evaluate smaller"}
+
+
+def test_a_row_is_replaced_and_the_rest_stays():
+    anew = smaller("nothing", BEST)
+    anew["methods"]["nothing"]["seconds_per_image"] = 99.0  # of another machine
+    found = merged(KEPT, anew, ROWS)
+    assert found["methods"]["guided_diffusion"]["mean"]["error_sd"] == 0.25
+    assert list(found["methods"]) == list(KEPT["methods"])
+    assert all(found["methods"][name] == one for name, one in KEPT["methods"].items() if name not in ROWS)
+    assert found["judged_anew"]["guided_diffusion"]["command"] == "segue evaluate smaller"
+    assert "over_best" in found["methods"]["guided_diffusion"]
+    assert "over_best" not in merged(KEPT, smaller("nothing"), ROWS)["methods"]["guided_diffusion"]
+
+
+def test_other_networks_other_images_and_no_control_are_refused():
+    other = smaller("nothing", BEST)
+    other["methods"][BEST]["variables"]["heart@whole"]["error"] *= 1.01
+    with pytest.raises(ValueError, match=f"{BEST}/variables/heart@whole/error: "):
+        merged(KEPT, other, ROWS)
+    with pytest.raises(ValueError, match="n_images: 24 and 23"):
+        merged(KEPT, smaller(BEST) | {"n_images": 23}, ROWS)
+    with pytest.raises(ValueError, match="no method that stays"):
+        merged(KEPT, smaller(), ROWS)
