@@ -11,10 +11,16 @@ import multiprocessing
 import os
 import resource
 import signal
+import socket
 import sys
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
+
+import torch
 
 from segue.cli import main
 
@@ -31,7 +37,8 @@ class How(NamedTuple):
     Attributes:
         inside: the folder whose operations count. kill_at: the operation before which the child is killed (SIGKILL).
         refuse_from: the operation from which on every one is refused, with the error `refuse_with`. largest: bytes of
-        a file; writing more fails, as on a full disk. seconds: after which a child counts as hanging.
+        a file; writing more fails, as on a full disk. seconds: after which a child counts as hanging. environment: what
+        is set in the child's.
     """
 
     inside: Path
@@ -40,6 +47,7 @@ class How(NamedTuple):
     refuse_with: int = errno.EROFS
     largest: int | None = None
     seconds: int = 1200
+    environment: Mapping[str, str] = MappingProxyType({})
 
 
 class Ended(NamedTuple):
@@ -75,8 +83,25 @@ def in_child(command: list[str], how: How) -> Ended:
     return Ended(code, text, int(operations), float(megabytes))
 
 
+def together(world: int, command: list[str], inside: Path) -> list[Ended]:
+    """Give a command in several processes."""
+    hows = [How(inside, environment=one) for one in environments(world)]
+    with ThreadPoolExecutor(world) as pool:
+        return list(pool.map(lambda how: in_child(command, how), hows))
+
+
+def environments(world: int) -> list[dict[str, str]]:
+    """By which several processes know of one another, as torchrun would tell them."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1]), "WORLD_SIZE": str(world)}
+    return [meeting | {"RANK": str(k), "LOCAL_RANK": str(k)} for k in range(world)]
+
+
 def do(command: list[str], how: How, into: Connection) -> None:
     """What the child does: the command, and at the end a line of what was counted."""
+    os.environ.update(how.environment)
+    torch.set_num_threads(1)
     for stream in (1, 2):
         os.dup2(into.fileno(), stream)
     sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)

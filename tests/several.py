@@ -1,4 +1,4 @@
-"""What tests run in several processes, started by torchrun, and in one process to compare."""
+"""What tests run in several processes, by torchrun or as forks, and in one process to compare."""
 
 import json
 import os
@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import tiny
 import torch
+from children import CONTEXT, environments
 from safetensors.torch import load_file, save_file
 
 from segue import processes
@@ -38,7 +38,7 @@ Task = dict[str, object]  # the name of a function below as "task", and its argu
 
 
 def run(world: int, folder: Path, *tasks: Task, timeout: float = 60) -> subprocess.CompletedProcess[str]:
-    """Tasks, one after the other, in `world` processes; how they ended."""
+    """Tasks, one after the other, in `world` processes of torchrun; how they ended."""
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(world)]
     given = [str(folder), json.dumps(tasks, default=str), str(timeout)]
     path = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
@@ -51,10 +51,22 @@ def run(world: int, folder: Path, *tasks: Task, timeout: float = 60) -> subproce
     )
 
 
-def succeed(world: int, folder: Path, *tasks: Task, **how: Any) -> None:
-    """The same; it must succeed."""
-    ended = run(world, folder, *tasks, **how)
-    assert ended.returncode == 0, ended.stderr
+def succeed(world: int, folder: Path, *tasks: Task, timeout: float = 60) -> None:
+    """The same in forks, which have imported everything; all must succeed."""
+    given = [str(folder), json.dumps(tasks, default=str), str(timeout)]
+    forks = [CONTEXT.Process(target=work, args=(one, given)) for one in environments(world)]
+    for fork in forks:
+        fork.start()
+    for fork in forks:
+        fork.join()
+    assert [fork.exitcode for fork in forks] == [0] * world
+
+
+def work(environment: dict[str, str], given: list[str]) -> None:
+    """What a fork does."""
+    os.environ.update(environment)
+    torch.set_num_threads(1)
+    sys.exit(main(given))
 
 
 def draw_and_combine(folder: Path, total: int = 7) -> None:
@@ -173,8 +185,8 @@ TASKS: dict[str, Callable[..., None]] = {
 }  # fmt: skip
 
 
-def main() -> int:
-    folder, tasks, timeout = sys.argv[1:]
+def main(given: list[str]) -> int:
+    folder, tasks, timeout = given
     try:
         with processes.joined(timeout=timedelta(seconds=float(timeout))):
             for task in json.loads(tasks):
@@ -186,4 +198,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

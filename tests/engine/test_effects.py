@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 import tiny
 import torch
-from small_study import trained, trained_chest
+from small_study import trained_chest, write_study
 
 import segue
 from segue.causal.parents import Parents
@@ -176,5 +176,5 @@ def test_commands_print_the_ways_and_write_a_population(tmp_path, capsys):
     assert all(nibabel.load(path).shape == (32, 32) for path in written)
     assert main(["sample", str(run), *out]) == 2 and "exists already" in capsys.readouterr().err
     assert main(["variables", str(run)]) == 0 and "causes" in capsys.readouterr().out
-    assert main(["scm", str(trained()[0]), "--runs", str(tmp_path / "runs")]) == 2
+    assert main(["scm", str(write_study(tmp_path)), "--runs", str(tmp_path / "runs")]) == 2
     assert "has no graph to fit" in capsys.readouterr().err

@@ -12,14 +12,14 @@ import torch
 from small_study import STUDY, scratch, write_study
 
 import segue
-from segue.causal.facts import Facts
 from segue.cli import main
-from segue.engine.method import Questions
 from segue.errors import InputError
 from segue.mechanisms.base import Likelihood, offered
 from segue.mechanisms.diffusion import Diffusion
 from segue.pipeline import fingerprint, stages
-from segue.pipeline.baselines import baseline_method
+from segue.pipeline.asking import Examination
+from segue.pipeline.common import intensity_of, open_store
+from segue.pipeline.judging import judging_parents
 from segue.pipeline.recipes import Workshop, recipes
 from segue.study.read import load_study
 from segue.study.schema import Study
@@ -116,22 +116,20 @@ def test_baselines_are_given_it_and_told_where_there_is_none():
         Workshop(dataclasses.replace(study, diffusion=None)).pretrained("diffusion")
 
 
-def test_a_baseline_leaves_what_the_scanner_has_drawn(tmp_path):
+def test_figures_show_what_the_scanner_has_drawn_though_no_method_sees_it(tmp_path):
     drawn = np.zeros((16, 48), np.uint8)
     drawn[:, 20:24] = 1
     np.save(tmp_path / "marks.npy", drawn)
-    options = ["--runs", str(run().parent), "--baselines", "{untrained_warp: {}}"]
-    plain = load_study(run() / "study.yaml", options)
+    plain = load_study(run() / "study.yaml", ["--runs", str(run().parent)])
     marked = dataclasses.replace(plain, cohort=dataclasses.replace(plain.cohort, marks=tmp_path / "marks.npy"))
-    model = segue.load(run())
-    x = model.grid.scale(model.examples()[:2])
-    pa, frames = model.parents.factual(x, torch.ones(2))
-    facts = Facts(x, pa, model.parents.weights(frames, (16, 48)), torch.ones(2))
-    questions = Questions(("a", "b"), facts, [pa + 2 * model.parents.sd])
-    methods = (baseline_method(one, Workshop(one), "untrained_warp") for one in (plain, marked))
-    free, kept = (method.answer(questions)[0] - x for method in methods)
-    assert free[..., 20:24].any() and not kept[..., 20:24].any()
-    assert torch.equal(free[..., :20], kept[..., :20])
+    store = open_store(marked)
+    places = store.indices("test")[:2]
+    asked = Examination(marked, store, judging_parents(marked), places)
+    shown = torch.from_numpy(asked.shown(torch.zeros(2, 1, 16, 48), places.tolist()))
+    raw, (low, high) = store.read(places)["image"][:, 0], intensity_of(marked).usual
+    torch.testing.assert_close(shown[..., 20:24], raw[..., 20:24])
+    others = torch.cat([shown[..., :20], shown[..., 24:]], dim=-1)
+    torch.testing.assert_close(others, torch.full_like(others, (low + high) / 2))
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,13 @@
 """Several processes train as one process with the whole batch would."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import several
 import torch
-from small_study import METHODS, write_study
+from children import together
+from small_study import write_study
 
 from segue.cli import main
 
@@ -56,25 +54,27 @@ def test_one_process_writes_the_logs(folders):
     assert len(list((folders["two"] / "cft" / "logs").iterdir())) == 1
 
 
-@pytest.mark.parametrize("killed", [0, 1])
-def test_after_a_kill_the_same_command_ends_with_the_same_weights(folders, phantom_path, tmp_path, killed):
+def test_after_each_kill_the_same_command_goes_on_and_ends_with_the_same_weights(folders, phantom_path, tmp_path):
     """kill -9 of one rank: torchrun ends the other. On two processes the weights are equal, on one up to rounding."""
     task = {"store": str(phantom_path), "name": "cft", **RUNS["cft"]}
-    ended = several.run(2, tmp_path, {"task": "train", "kill": f"{killed}:13", **task})
-    assert ended.returncode != 0 and "SIGKILL" in ended.stderr, ended.stderr
-    checkpoint = tmp_path / "cft" / "checkpoint.pt"
-    assert torch.load(checkpoint, weights_only=True)["step"] == 10 and not (tmp_path / "cft" / "fitted.json").exists()
-    left = checkpoint.read_bytes()
+    checkpoint, kept = tmp_path / "cft" / "checkpoint.pt", {}
+    for killed, calls, step in ((0, 8, 5), (1, 8, 10)):  # rank, its steps before the kill, and the checkpoint's
+        ended = several.run(2, tmp_path, {"task": "train", "kill": f"{killed}:{calls}", **task})
+        assert ended.returncode != 0 and "SIGKILL" in ended.stderr, ended.stderr
+        assert torch.load(checkpoint, weights_only=True)["step"] == step
+        assert not (tmp_path / "cft" / "fitted.json").exists()
+        kept[step] = checkpoint.read_bytes()
     several.succeed(2, tmp_path, {"task": "train", **task})
     whole, weights = several.outcome(folders["two"], "cft")
     rest, others = several.outcome(tmp_path, "cft")
     assert list(rest["losses"].values()) == list(whole["losses"].values())[10:]
     assert all(torch.equal(weights[name], others[name]) for name in weights)
-    checkpoint.write_bytes(left)
-    several.train(tmp_path, **task)
-    rest, others = several.outcome(tmp_path, "cft")
-    assert list(rest["losses"].values()) == pytest.approx(list(whole["losses"].values())[10:], rel=1e-4)
-    assert_close(weights, others)
+    for step, left in kept.items():
+        checkpoint.write_bytes(left)
+        several.train(tmp_path, **task)
+        rest, others = several.outcome(tmp_path, "cft")
+        assert list(rest["losses"].values()) == pytest.approx(list(whole["losses"].values())[step:], rel=1e-4)
+        assert_close(weights, others)
 
 
 # ---- a whole study -----------------------------------------------------------------------------------------------
@@ -83,15 +83,8 @@ def test_after_a_kill_the_same_command_ends_with_the_same_weights(folders, phant
 GENTLE = [
     *("--segmentor.arch", "segresnet", "--segmentor.budget", "{steps: 8, batch_size: 8, lr: 0.001}"),
     *("--finetune.budget.lr", "0.0001"),
+    *("--finetune.guides", "[none, regressor, region]", "--hvae.conditioning", "[map]"),
 ]
-
-
-def torchrun(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """`segue ARGUMENTS`, by two processes."""
-    several = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "segue"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    given = [*several, *map(str, arguments)]
-    return subprocess.run(given, env=environment, capture_output=True, text=True, timeout=600)
 
 
 def numbers(content: object, path: str = "") -> dict[str, float]:
@@ -110,9 +103,10 @@ def steady(found: dict[str, float]) -> dict[str, float]:
 def test_two_processes_do_a_study_as_one_does(tmp_path):
     study = write_study(tmp_path)
     assert main(["run", str(study), "--runs", str(tmp_path / "one"), *GENTLE]) == 0
-    two = torchrun("run", study, "--runs", tmp_path / "two", *GENTLE)
-    assert two.returncode == 0, two.stderr
-    assert two.stdout.count("judged independently") == 1 and two.stderr.count("evaluate ...") == 1
+    two = together(2, ["run", str(study), "--runs", str(tmp_path / "two"), *GENTLE], tmp_path)
+    said = "".join(one.err for one in two)
+    assert [one.code for one in two] == [0, 0], said
+    assert said.count("judged independently") == 1 and said.count("evaluate ...") == 1
     runs = tmp_path / "one" / "small", tmp_path / "two" / "small"
     assert (runs[1] / "report" / "report.html").exists()
     files = [{str(path.relative_to(run)) for path in run.rglob("*") if "logs" not in path.parts} for run in runs]
@@ -120,7 +114,7 @@ def test_two_processes_do_a_study_as_one_does(tmp_path):
     assert all(len(list(logs.iterdir())) == 1 for logs in runs[1].rglob("logs"))
     assert json.loads((runs[1] / "pretrain" / "map" / "done.json").read_text())["processes"] == 2
     one, other = (json.loads((run / "evaluate" / "metrics.json").read_text()) for run in runs)
-    assert list(other["methods"]) == [*METHODS, "oracle"]
+    assert list(other["methods"]) == ["no_cft", "reg_cft", "pos_seg_cft", "segue", "oracle"]
     for part in ("methods", "segmentors", "sd"):
         found, expected = (
             {key: value for key, value in steady(numbers(content[part])).items() if "seconds" not in key}
@@ -134,5 +128,6 @@ def test_two_processes_do_a_study_as_one_does(tmp_path):
 
 
 def test_a_mistake_in_the_study_is_one_line(tmp_path):
-    ended = torchrun("run", tmp_path / "none.yaml")
-    assert ended.returncode != 0 and ended.stderr.count("segue: ") == 1 and "no such study" in ended.stderr
+    ended = together(2, ["run", str(tmp_path / "none.yaml")], tmp_path)
+    lines = [line for one in ended for line in one.lines]
+    assert all(one.code for one in ended) and len(lines) == 1 and "no such study" in lines[0]

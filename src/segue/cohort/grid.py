@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from segue.cohort.intensity import Intensity
@@ -64,6 +64,16 @@ class Grid:
         return math.prod(self.size)
 
     @property
+    def marked(self) -> Bool[Tensor, "*space"]:
+        """The pixels that hold part of a mark: every answer has the factual image's there.
+
+        >>> Grid((2, 3)).marked.any()
+        tensor(False)
+        """
+        none = torch.zeros(self.size, dtype=torch.bool)
+        return none if self.marks is None else torch.from_numpy(self.marks.at(self.size))
+
+    @property
     def span(self) -> float:
         """Length of the usual intensity range, in raw units."""
         return self.intensity.usual[1] - self.intensity.usual[0]
@@ -78,12 +88,13 @@ class Grid:
         return low, high
 
     def scale(self, raw: Tensor, window: Window | None = None) -> Tensor:
-        """Raw values to the networks' range, by each image's own window.
+        """Raw values to the networks' range, by each image's own window; without marks, which no network sees.
 
         Args:
             window: another one. An answer to an image is scaled, and unscaled, by the window of that image.
         """
-        return scaled(raw, self.window(raw) if window is None else window)
+        image = scaled(raw, self.window(raw) if window is None else window)
+        return image if self.marks is None else self.marks.removed(image, self.size)
 
     def unscale(self, image: Tensor, window: Window | None = None) -> Tensor:
         """The networks' range to raw values.
@@ -92,6 +103,15 @@ class Grid:
             window: of the factual images. None: the usual one, as for images that are of nobody.
         """
         return unscaled(image, self.intensity.usual if window is None else window)
+
+    def answered(self, image: Tensor, x: Tensor, raw: Tensor, window: Window) -> Tensor:
+        """An answer x* in raw units, with the factual image's own bits where nothing changed, and on marks.
+
+        Args:
+            image: x*, and x the factual image, scaled by `window`. raw: the factual image.
+        """
+        kept = (image == x) | self.marked.to(image.device)
+        return torch.where(kept, raw, self.unscale(image, window))
 
     def area(self, spacing: Spacing) -> float:
         """The area of a pixel of an image with this spacing, in `unit`.

@@ -204,7 +204,7 @@ def draw_answers(
         image = unless_null(null, facts.image, found.image)
         soft = model.parents.segmentor.soft(image)
         achieved = model.parents.measure(soft, image, facts)
-        raw = torch.where(image == facts.image, known.raw[i], model.grid.unscale(image, known.window[i]))
+        raw = model.grid.answered(image, facts.image, known.raw[i], known.window[i])
         answered = Predicted(finite_image(raw), image, soft, achieved, (), found.displacement)
         yield Drawn(i, facts, part, answered, [one.image for one in draws])
 

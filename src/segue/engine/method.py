@@ -4,12 +4,12 @@ Evaluation, report and explorer know methods only.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from segue.causal.facts import Facts
@@ -19,7 +19,6 @@ from segue.mechanisms.base import ImageMechanism, Likelihood, Moved, offered
 __all__ = [
     "Method",
     "Questions",
-    "keeping",
     "log_likelihood",
     "of_function",
     "of_mechanism",
@@ -135,26 +134,6 @@ def of_function(function: Callable[[Facts, Tensor], Tensor]) -> Method:
     True
     """
     return Method(still(lambda asked: [function(asked.facts, request) for request in asked.requests]))
-
-
-def keeping(method: Method, kept: Bool[Tensor, "*space"] | None) -> Method:
-    """The method, none of whose answers changes a `kept` pixel; mechanisms see to that themselves (`Refined`).
-
-    >>> import torch
-    >>> facts = Facts(torch.zeros(1, 1, 1, 2), torch.ones(1, 2), torch.ones(1, 2, 1, 2), torch.ones(1))
-    >>> brighter = of_function(lambda facts, requested: facts.image + 0.5)
-    >>> keeping(brighter, torch.tensor([[True, False]])).answer(Questions(("a",), facts, [facts.pa + 1]))[0].flatten()
-    tensor([0.0000, 0.5000])
-    """
-    if kept is None:
-        return method
-
-    def respond(questions: Questions) -> list[Moved]:
-        x = questions.facts.image
-        answers = method.respond(questions)
-        return [one._replace(image=torch.where(kept.to(x.device), x, one.image)) for one in answers]
-
-    return replace(method, respond=respond)
 
 
 def log_likelihood(mechanism: Any, facts: Facts) -> Float[Tensor, " batch"] | None:

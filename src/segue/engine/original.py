@@ -6,10 +6,11 @@ the file's own pixels f, so that their detail is kept. What the motion does not 
 
     f* = f + m + up(r)        m = W(f; up(d)) - W(f; 0)        r = (x* - x) - down(m)
 
-`down` is the mean over the study's pixels, by which x was made from f. `up` is linear interpolation; what it loses is
-added again (back-projection; Irani & Peleg, CVGIP 1991), so that down(f*) is x* but for a small rest. A mechanism that
-does not move has m = 0. Where d and r are zero the change is zero, and the file's pixels stay bit for bit. A file on
-the study's grid has the answer x* itself.
+Where the scanner has drawn on the image, what moves is the file without the marks, and f* has those of f
+(`segue.cohort.marks`). `down` is the mean over the study's pixels, by which x was made from f. `up` is linear
+interpolation; what it loses is added again (back-projection; Irani & Peleg, CVGIP 1991), so that down(f*) is x* but for
+a small rest. A mechanism that does not move has m = 0. Where d and r are zero the change is zero, and the file's pixels
+stay bit for bit. A file on the study's grid has the answer x* itself.
 """
 
 from pathlib import Path
@@ -121,8 +122,11 @@ def change_on_file(
     size = x_star.shape
     if pixels.shape == size:
         return x_star.astype(np.float64) - x
-    moved = np.zeros(pixels.shape) if displacement is None else motion(pixels, displacement)
+    seen = pixels if marks is None else marks.removed(torch.from_numpy(pixels.astype(np.float32)), pixels.shape).numpy()
+    moved = np.zeros(pixels.shape) if displacement is None else motion(seen, displacement)
     paint = x_star.astype(np.float64) - x - area_resample(moved, size)
+    if marks is not None:
+        paint[marks.at(size)] = 0  # x and x* are not known there
     paint[np.abs(paint) < UNPAINTED * (window[1] - window[0])] = 0
     painted = to_file(paint, pixels.shape)
     touched = to_file((paint != 0).astype(np.float64), pixels.shape) > 0

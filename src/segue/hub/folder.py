@@ -26,7 +26,7 @@ from segue.hardware import channels_last
 from segue.hub.settings import EXPORT_AGAIN, read_settings
 from segue.mechanisms import MECHANISMS
 from segue.mechanisms.deformation import Deformation
-from segue.mechanisms.refined import Refined, kept_pixels, refined
+from segue.mechanisms.refined import Refined, refined
 from segue.nets.segmentor import Segmentor
 from segue.nets.velocity import VelocityNet
 from segue.nets.weights import UNFIT, with_weights
@@ -127,7 +127,6 @@ def build(folder: Path, settings: Mapping[str, Any], tensors: dict[str, Tensor])
         blur=settings.get("blur", 0.0),
         corrections=settings.get("corrections", 0),
         ensemble=ensemble,
-        kept=kept_pixels(marks_in(folder, settings), settings["size"]),
     )
     return channels_last(mechanism, len(settings["size"]))
 

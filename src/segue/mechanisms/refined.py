@@ -1,21 +1,18 @@
-"""What is done to the answers of any mechanism: small changes removed, sharp ones blurred, errors corrected, and what
-the scanner has drawn kept."""
+"""What is done to the answers of any mechanism: small changes removed, sharp ones blurred, errors corrected."""
 
 from collections.abc import Sequence
 from typing import Any, cast
 
-import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from segue.causal.facts import Facts
 from segue.causal.parents import SoftMasks
-from segue.cohort.marks import Marks
 from segue.mechanisms.base import ImageMechanism, Moved, Moves
 from segue.mechanisms.correction import concerned, ensemble_measure, next_aim
 from segue.nets.layers import blurred
 
-__all__ = ["Refined", "kept_pixels", "refined", "shrunk"]
+__all__ = ["Refined", "refined", "shrunk"]
 
 
 class Refined(nn.Module):
@@ -29,15 +26,12 @@ class Refined(nn.Module):
         blur: sharpness limit of a change, the standard deviation of a Gaussian in pixels: see `blurred`.
         corrections: how often a request is corrected: see `segue.mechanisms.correction`.
         ensemble: segmentors that measure answers together with the guide.
-        kept: pixels that no answer changes (`segue.cohort.marks`); None: there are none.
 
     >>> import segue
     >>> model = segue.load("coronary-phantom")
     >>> Refined(model.mechanism.inner, corrections=1).corrections
     1
     """
-
-    kept: Tensor | None
 
     def __init__(
         self,
@@ -47,14 +41,12 @@ class Refined(nn.Module):
         blur: float = 0.0,
         corrections: int = 0,
         ensemble: Sequence[nn.Module] = (),
-        kept: Bool[Tensor, "*space"] | None = None,
     ) -> None:
         super().__init__()
         self.inner = cast(Any, inner)
         self.parents = inner.parents
         self.shrinkage, self.blur, self.corrections = shrinkage, blur, corrections
         self.ensemble = nn.ModuleList(member.eval().requires_grad_(False) for member in ensemble)
-        self.register_buffer("kept", kept, persistent=False)
         if isinstance(inner, Moves):
             self.moved = self.corrected
 
@@ -86,30 +78,20 @@ class Refined(nn.Module):
         return answers
 
     def shaped(self, facts: Facts, posterior: Any, aims: Sequence[Tensor]) -> list[Moved]:
-        """The inner mechanism's answers, their changes shrunk, blurred and kept from the scanner's marks."""
+        """The inner mechanism's answers, their changes shrunk and blurred."""
         moved = isinstance(self.inner, Moves)
         ask = self.inner.moved if moved else self.inner.predict
         answers = [one if moved else Moved(one, None) for one in ask(facts, posterior, aims)]
-        if not (self.shrinkage or self.blur or self.kept is not None):
+        if not (self.shrinkage or self.blur):
             return answers
         x = facts.image
         return [Moved(x + self.shape(image - x), displacement) for image, displacement in answers]
 
     def shape(self, change: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch channel *space"]:
-        """A change shrunk, then blurred; none where pixels are kept."""
+        """A change shrunk, then blurred."""
         if self.shrinkage:
             change = shrunk(change, self.shrinkage)
-        change = blurred(change, self.blur) if self.blur else change
-        return change if self.kept is None else change.masked_fill(self.kept, 0)
-
-
-def kept_pixels(marks: Marks | None, size: Sequence[int]) -> Bool[Tensor, "*space"] | None:
-    """The pixels that no answer changes, on images of a size.
-
-    >>> kept_pixels(None, (8, 8)) is None
-    True
-    """
-    return None if marks is None else torch.from_numpy(marks.at(size))
+        return blurred(change, self.blur) if self.blur else change
 
 
 def shrunk(change: Float[Tensor, "*shape"], size: float) -> Float[Tensor, "*shape"]:
@@ -133,7 +115,6 @@ def refined(
     blur: float = 0.0,
     corrections: int = 0,
     ensemble: Sequence[nn.Module] = (),
-    kept: Bool[Tensor, "*space"] | None = None,
 ) -> Refined:
     """`Refined` around a mechanism.
 
@@ -149,4 +130,4 @@ def refined(
     if isinstance(mechanism, Moves):
         mover = cast(Any, mechanism)
         mover.painter, shaping = Refined(mover.painter, **shaping), {}
-    return Refined(mechanism, corrections=corrections, ensemble=ensemble, kept=kept, **shaping)
+    return Refined(mechanism, corrections=corrections, ensemble=ensemble, **shaping)

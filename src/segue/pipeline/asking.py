@@ -11,6 +11,7 @@ from torch import Tensor
 from segue.causal.facts import Facts
 from segue.causal.parents import Parents
 from segue.cohort import Store
+from segue.cohort.window import scaled
 from segue.engine.method import Images, Method, Questions, still
 from segue.evaluation.asked import Asked, draw_donors
 from segue.evaluation.truth import Truth
@@ -67,6 +68,18 @@ class Examination:
         """By which each image, and every answer to it, is scaled; in the order of `ids`."""
         grid, parts = grid_of(self.study, self.store), torch.from_numpy(self.places).split(TOGETHER)
         return torch.cat([grid.window(self.store.read(part.numpy(), fractions=False)["image"]) for part in parts])
+
+    def shown(
+        self, images: Float[Tensor, "image channel *space"], places: Sequence[int]
+    ) -> Float[np.ndarray, "image *space"]:
+        """Scaled images, factual or answers, as figures show them: by the usual intensity, marks put back.
+
+        Args:
+            places: in the store, of the factual images.
+        """
+        grid, raw = grid_of(self.study, self.store), self.store.read(np.array(places), fractions=False)["image"]
+        with_marks = torch.where(grid.marked, scaled(raw, grid.window(raw)), images.cpu())
+        return grid.unscale(with_marks)[:, 0].numpy()
 
     def chosen(self, rows: np.ndarray, title: str) -> Asked:
         """Some of the images by their rows, repeats allowed, in one batch, with their requests but no true answers."""

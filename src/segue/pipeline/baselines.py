@@ -1,25 +1,22 @@
 """The baselines of a study, made from what it has trained."""
 
 from segue.baselines import ANSWERS_WITH, BASELINES, BaselineParts, baseline_kind, baseline_settings
-from segue.engine.method import Method, keeping
-from segue.mechanisms.refined import kept_pixels
+from segue.engine.method import Method
 from segue.pipeline.common import device, grid_of, open_store
 from segue.pipeline.recipes import Workshop
 from segue.study.schema import Study
 
 
 def baseline_method(study: Study, workshop: Workshop, name: str) -> Method:
-    """A baseline, ready to answer; as all methods do, it leaves the scanner's marks."""
-    grid = grid_of(study, open_store(study))
+    """A baseline, ready to answer."""
     parts = BaselineParts(
         workshop.parents.to(device()),
-        grid,
+        grid_of(study, open_store(study)),
         pretrained=workshop.pretrained,
         diffusion=lambda: workshop.pretrained("diffusion"),
     )
     given = study.baselines[name]
-    made = BASELINES[baseline_kind(name, given)](parts, **baseline_settings(name, given))
-    return keeping(made, kept_pixels(grid.marks, grid.size))
+    return BASELINES[baseline_kind(name, given)](parts, **baseline_settings(name, given))
 
 
 def baseline_stages(study: Study, name: str) -> list[str]:

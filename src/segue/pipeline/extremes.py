@@ -14,7 +14,7 @@ from segue.evaluation.effect import areas_by
 from segue.evaluation.judge import Judge
 from segue.pipeline.asking import Examination
 from segue.pipeline.common import intensity_of
-from segue.pipeline.pictures import in_large_figures, raw_image
+from segue.pipeline.pictures import in_large_figures
 from segue.pipeline.scoring import Candidate
 from segue.report.extremes import ExtremeRow, extremes_figure
 
@@ -74,7 +74,8 @@ def extreme_rows(
     soft = judge.segmentor.soft(facts.image)
     for v, variable in enumerate(asked.parents.variables.names):
         part = soft[v, int(asked.parents.structure_of[v])] * facts.weights[v, v]
-        images = [raw_image(image[v], asked.study) for image in (facts.image, *answers)]
+        column = torch.stack([image[v] for image in (facts.image, *answers)])
+        images = list(asked.shown(column, [int(questions[0].places[v])] * len(column)))
         moved = tuple(float((areas[v, v] - before[v, v]) / sd[v]) for areas in after)
         yield ExtremeRow(variable, name, np.stack(as_pictures(images, part.cpu().numpy())), moved)
 

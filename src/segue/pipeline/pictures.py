@@ -5,10 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from segue.anatomy import variable_unit
-from segue.cohort.window import unscaled
 from segue.nets.segmentor import Segmentor
 from segue.pipeline.asking import Examination
 from segue.pipeline.common import in_order, intensity_of
@@ -50,7 +48,7 @@ def draw_figure1(
     Of volumes, `figure1.png` shows three planes, and `slices.png` a montage by the methods compared.
     """
     rows = [figure_row(study, asked, judge, request, {
-        name: raw_image(torch.from_numpy(images[i]), study) for name, images in pictures.items()
+        name: asked.shown(torch.from_numpy(images[i : i + 1]), [request[0]])[0] for name, images in pictures.items()
     }) for i, request in enumerate(requests)]  # fmt: skip
     if not rows:
         return
@@ -80,14 +78,9 @@ def figure_row(
     name = asked.parents.variables.names[v]
     return FigureRow(
         title=f"do({name} = {f'{new:.3g} {variable_unit(name, store.unit)}'.strip()}{change})",
-        factual=raw_image(batch["image"][0], study),
+        factual=asked.shown(batch["image"], [place])[0],
         counterfactuals=images,
         region=weights[0, v].cpu().numpy(),
         outlines=dict(zip(store.structures, judge.soft(batch["image"])[0].cpu().numpy(), strict=True)),
         asked=store.structures[int(asked.parents.structure_of[v])],
     )
-
-
-def raw_image(image: Tensor, study: Study) -> np.ndarray:
-    """The first channel of a scaled image (channel, *space), in raw units, by the usual window for all."""
-    return unscaled(image, intensity_of(study).usual)[0].cpu().numpy()

@@ -12,7 +12,7 @@ from segue.errors import InputError
 from segue.hardware import channels_last
 from segue.mechanisms import MECHANISMS
 from segue.mechanisms.deformation import VELOCITY, Deformation, build_velocity
-from segue.mechanisms.refined import Refined, kept_pixels, refined
+from segue.mechanisms.refined import Refined, refined
 from segue.nets.segmentor import Segmentor
 from segue.nets.velocity import VelocityNet
 from segue.nets.weights import NETWORK, arguments_of, load_pretrained, restored
@@ -116,8 +116,7 @@ class Workshop:
         inner = self.plain(recipe.conditioning, folder, recipe.kind)
         if variant.moves:
             inner = self.moving(inner, variant, folder)
-        ensemble, kept = self.ensemble if recipe.ensemble else [], kept_pixels(self.grid.marks, self.grid.size)
-        made = refined(inner, ensemble=ensemble, kept=kept, **refinements(variant))
+        made = refined(inner, ensemble=self.ensemble if recipe.ensemble else [], **refinements(variant))
         return channels_last(made, len(self.study.cohort.size))
 
     def moving(self, painter: Any, variant: Variant, directory: Path) -> Deformation:

@@ -51,7 +51,8 @@ class Cohort:
         overlaps: what becomes of a pixel that the masks of two structures hold: it is refused, or the first one's.
         layout: of the folder: pairs (images/ and masks/, the default), nnunet, decathlon, bids or dicom.
         images, masks: patterns of paths below the folder instead: {subject}/{name}_image.nii.gz.
-        marks: label image of what the scanner draws on every image (calipers, a catheter): no answer changes it.
+        marks: label image of what the scanner draws on every image (calipers, a catheter): no network sees it, and no
+            answer changes it.
         channels: of the images, by the names that the layout or {channel} in `images` gives them. (): all.
         split: share of the subjects in each split: guide (also trains the image model), judge, validation, test. Or
             their names, and ranges of names ("p01..p20"), where splits must not be drawn.
