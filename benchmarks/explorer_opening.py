@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.explorer_pair import served, source_of, worked
-from benchmarks.machine import ROOT
+from benchmarks.explorer_pair import served, worked
+from benchmarks.machine import ROOT, source_of
 from benchmarks.record import Findings, Row, run
 from benchmarks.timing import ratio, spread
 from segue.hub.locate import locate

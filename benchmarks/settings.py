@@ -3,17 +3,18 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from segue.hardware import channels_last, keep_memory, resolve_precision
+from segue.hardware import Precision, channels_last, keep_memory, resolve_precision
 from segue.training.batches import Batch
 from segue.training.loop import make_accelerator
 from segue.training.state import State
 
-Name = Literal["plain", "shipped"]
+Name = Literal["plain", "shipped", "shipped, float32"]
 Step = Callable[[Batch], None]
 WEIGHT_DECAY, EMA, PROGRESS = 0.01, 0.999, 0.5  # as `fit` has them, half-way through a training
 
@@ -60,9 +61,9 @@ def plain_step(objective: nn.Module, lr: float, clip: float) -> Step:
     return step
 
 
-def shipped_step(objective: nn.Module, lr: float, clip: float) -> Step:
+def shipped_step(objective: nn.Module, lr: float, clip: float, precision: Precision = "auto") -> Step:
     """The body of `segue.training.loop.fit`, on an objective laid out as `segue.pipeline.common.trained` does."""
-    accelerator = make_accelerator("auto")
+    accelerator = make_accelerator(precision)
     channels_last(objective, dims=2)
     state = State.start(objective, accelerator.device, lr=lr, weight_decay=WEIGHT_DECAY)
     wrapped, optimiser = state.prepared(accelerator)
@@ -83,4 +84,5 @@ def shipped_step(objective: nn.Module, lr: float, clip: float) -> Step:
 SETTINGS: dict[Name, Setting] = {
     "plain": Setting("no", torch.contiguous_format, plain_step, lambda: None),
     "shipped": Setting(resolve_precision("auto"), torch.channels_last, shipped_step, keep_memory),
+    "shipped, float32": Setting("no", torch.channels_last, partial(shipped_step, precision="no"), keep_memory),
 }

@@ -1,0 +1,37 @@
+"""A training step against an earlier revision of segue: both in turns, each in a process of its own, as shipped."""
+
+from contextlib import ExitStack
+
+from benchmarks.machine import ROOT, Alone, source_of
+from benchmarks.record import Findings, Row, run
+from benchmarks.timing import interleave, ratio, spread
+from benchmarks.workload import Kind
+
+FULL = {"old": "6343984", "rounds": 15, "warmup": 2, "batch": 32, "size": (32, 96)}
+QUICK = FULL | {"rounds": 3, "warmup": 1}
+KINDS: tuple[Kind, ...] = ("ELBO step", "fine-tuning step", "fine-tuning step with motion")
+
+
+def measure(*, old: str, rounds: int, warmup: int, batch: int, size: tuple[int, int]) -> Findings:
+    """Seconds of a step with the code of today and with that of a revision, and the older over the newer."""
+    rows: list[Row] = []
+    ratios = []
+    with source_of(old) as before:
+        for kind in KINDS:
+            spot = {"kind": kind, "setting": "shipped", "batch": batch, "size": size}
+            with ExitStack() as stack:
+                both = {
+                    name: stack.enter_context(Alone("benchmarks.workload:work", source=source, **spot))
+                    for name, source in {"old": before, "new": ROOT / "src"}.items()
+                }
+                for first in both.values():
+                    first()  # waits for the imports
+                seconds = interleave(both, rounds=rounds, warmup=warmup, title=kind)
+                peaks = {name: call().peak_mb for name, call in both.items()}
+            rows += [{"work": kind, "code": name, **spread(seconds[name]), "peak_mb": peaks[name]} for name in both]
+            ratios.append(ratio(f"{kind}: seconds, old over new", seconds["old"], seconds["new"]))
+    return Findings(rows, ratios)
+
+
+if __name__ == "__main__":
+    run("step_pair", measure, full=FULL, quick=QUICK)
