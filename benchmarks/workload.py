@@ -136,9 +136,11 @@ def work(
     return answer(kind, mechanism.to(memory_format=how.layout), data)  # type: ignore[call-overload]
 
 
-def objective(kind: Kind, mechanism: HVAEMechanism, size: Sequence[int]) -> tuple[nn.Module, float, float]:
+def objective(
+    kind: Kind, mechanism: HVAEMechanism, size: Sequence[int], networks: Networks = "default"
+) -> tuple[nn.Module, float, float]:
     """(objective, learning rate, clip) of a training, as the study's stages have them."""
-    study, augment = the_study(), Augmentation()
+    study, augment = the_study(networks), Augmentation()
     if kind == "ELBO step":
         return Pretraining(mechanism, augment=augment), study.hvae.budget.lr, 1.0
     tuning, parents = study.finetune, mechanism.parents
@@ -146,18 +148,19 @@ def objective(kind: Kind, mechanism: HVAEMechanism, size: Sequence[int]) -> tupl
     how: dict[str, Any] = {"augment": augment, "constraint": constraint}
     computed = AsPublished if kind == "fine-tuning step as published" else CounterfactualFineTuning
     if kind == "fine-tuning step with motion":
-        mover, extras = moving(mechanism, size)
+        mover, extras = moving(mechanism, size, study)
         return computed(mover, RegionGuide(parents), **how, **extras), tuning.budget.lr, tuning.clip
     return computed(mechanism, RegionGuide(parents), **how), tuning.budget.lr, tuning.clip
 
 
-def moving(painter: HVAEMechanism, size: Sequence[int]) -> tuple[Refined, dict[str, Any]]:
+def moving(
+    painter: HVAEMechanism, size: Sequence[int], study: settings.Study
+) -> tuple[Refined, dict[str, Any]]:
     """segue's own method, which moves before it paints, around this painter; and how its objective differs."""
-    study = the_study()
-    variant, settings = study.finetune.variants["segue"], study.deformation
-    velocity = build_velocity(settings, painter.parents, phantom_grid(size))
-    mover = Deformation(painter, velocity, squarings=settings.squarings, carried=settings.carried)
-    prices = Prices(variant.outside, variant.painting, variant.smoothness, settings.energy)
+    variant, motion = study.finetune.variants["segue"], study.deformation
+    velocity = build_velocity(motion, painter.parents, phantom_grid(size))
+    mover = Deformation(painter, velocity, squarings=motion.squarings, carried=motion.carried)
+    prices = Prices(variant.outside, variant.painting, variant.smoothness, motion.energy)
     return refined(mover, **refinements(variant)), {"at_once": variant.at_once, "prices": prices}
 
 

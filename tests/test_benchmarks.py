@@ -13,6 +13,7 @@ import pytest
 import small_study
 import tiny
 import torch
+from accelerate.state import AcceleratorState
 from torch import nn
 
 from benchmarks import (
@@ -24,7 +25,6 @@ from benchmarks import (
     precision,
     reference,
     requests,
-    size,
     step,
     workload,
 )
@@ -46,15 +46,15 @@ SCALES = {
     "requests": (requests, TINY | {"images": 2}),
     "reference": (reference, TINY | {"batch": 2}),
     "cohort": (cohort, TINY | {"images": 40, "cohorts": (10, 70)}),
-    "growth": (growth, TINY | {"sides": (32, 64), "pixels": 2048, "regions": (1, 2), "batch": 2}),
-    "size": (size, {"sides": (32,), "volumes": (32,), "batch": 2}),
+    "growth": (growth, {"rounds": 1, "sides": (32, 64), "volumes": (32,), "pixels": 2048, "regions": (1, 2)}),
     "gpu": (gpu, gpu.QUICK | {"warmup": 0, "pixels": 2048, "answers": 2}),
 }
 
 
 @contextmanager
 def here(maker, **arguments):
-    """In place of `Alone`, which pays for its imports each time."""
+    """In place of `Alone`, which pays for its imports each time. A process has one precision; here are several."""
+    AcceleratorState._reset_state()
     module, _, name = maker.partition(":")
     work = getattr(importlib.import_module(module), name)(**arguments)
     yield lambda: work() or Cost(seconds=1.0, cpu_seconds=1.0, peak_mb=2.0)
