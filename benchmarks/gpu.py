@@ -66,12 +66,13 @@ def measure(
     for side in sides:
         spot: dict[str, Any] = {"side": side, "batch": max(2, pixels // side**2), "device": device}
         for work, network, make in steps(side, images):
+            cost = gflop(stepper(make(), Way(), **spot))
             todo = ways if network == "segue" else {"bf16, channels last, fused": ways["bf16, channels last, fused"]}
             for name, way in todo.items():
-                told = spot | {"work": work, "network": network, "setting": name}
+                told = spot | {"work": work, "network": network, "setting": name, "cost": cost}
                 parts.append(timed(stepper(make(), way, **spot), rounds, warmup, rate, **told))
             if network == "segue":
-                told = spot | {"work": work, "network": network, "setting": "as shipped"}
+                told = spot | {"work": work, "network": network, "setting": "as shipped", "cost": cost}
                 parts.append(timed(shipped(make(), **spot), rounds, warmup, rate, **told))
     where = [Statement(f"matrix products in bfloat16 on {described(device)}, TFLOP a second", rate / 1e3)]
     return together([Findings([], where), *parts, answering(device, rounds, answers)])
@@ -162,14 +163,13 @@ def synchronise(device: torch.device) -> None:
 
 
 def timed(
-    step: Step, rounds: int, warmup: int, rate: float, *, batch: int, device: torch.device, **what: Any
+    step: Step, rounds: int, warmup: int, rate: float, *, batch: int, device: torch.device, cost: float, **what: Any
 ) -> Findings:
     """A row of the table: what a step costs, and the share of the yardstick that it reaches."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     seconds = clock(step, rounds, warmup, device)
     peak = torch.cuda.max_memory_allocated(device) / 2**20 if device.type == "cuda" else 0.0
-    cost = 0.0 if what["setting"].endswith("compiled") else gflop(step)  # a compiled step cannot be counted
     times = spread(seconds)
     share = cost / times["seconds"] / rate
     row: Row = {**what, "batch": batch, **times, "images_per_second": batch / times["seconds"]}
