@@ -1,18 +1,19 @@
 """How cost grows with the size of images and volumes and with the number of regions; what gradient checkpointing saves.
 
-Steps are those of training, prediction is a whole counterfactual. Each is done in a process of its own with one thread,
-a step with and without gradient checkpointing in turns. Seconds are the processor's, so that other work on the machine
-counts for less. A size that the machine has no memory for is left out, and it is said.
+Steps are those of training, prediction is a whole counterfactual. Each is done in a process of its own with one thread.
+Seconds are the processor's, so that other work on the machine counts for less. A size for which too little memory is
+free is left out, and that is said.
 """
 
 import math
-import os
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from concurrent.futures import Executor, ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
+import psutil
 import torch
 from torch import nn
 
@@ -24,20 +25,15 @@ from benchmarks.workload import Kind
 from segue.anatomy import AxisPartition, Variables
 from segue.causal.parents import Parents
 from segue.cohort.grid import Grid
-from segue.hardware import channels_last, keep_memory
+from segue.hardware import channels_last, keep_memory, threads
 from segue.mechanisms.hvae import HVAEMechanism, HVAESettings, build_hvae
 from segue.nets.segmentor import Segmentor
 from segue.training.batches import Batch
-from segue.training.memory import machine_bytes, training_bytes
+from segue.training.memory import training_bytes
 
-FULL = {
-    "rounds": 2,
-    "sides": (32, 128, 256, 512),
-    "volumes": (32, 64, 128),
-    "pixels": 65536,
-    "regions": (1, 4, 16),
-}
-QUICK = FULL | {"rounds": 1, "sides": (32, 128), "volumes": (32,), "regions": (1, 16)}
+FULL = {"rounds": 2, "sides": (64, 256, 512), "volumes": (32, 64, 96, 128), "pixels": 65536, "regions": (1, 16)}
+QUICK = FULL | {"rounds": 1, "sides": (32, 128), "volumes": (32,)}
+SHARE = 0.5  # of the memory that is free, at most: estimates are rough
 KINDS: tuple[Kind, ...] = ("ELBO step", "fine-tuning step with motion", "prediction")
 NETWORK = HVAESettings(widths=(16, 32, 48, 48), depths=(1, 2, 2, 2), head=16)
 STRUCTURES, REGIONS = ("first", "second"), 2
@@ -52,18 +48,19 @@ def measure(
     A batch holds `pixels` in all, whatever the size, so that only the images grow; two of them at least, which a
     permutation needs. The number of regions is varied at the size 64 x 64.
     """
-    os.environ["OMP_NUM_THREADS"] = "1"
     ladders = [[(side,) * dims for side in lengths] for dims, lengths in ((2, sides), (3, volumes))]
     parts = []
-    for kind in KINDS:
-        for ladder in ladders:
-            spots = [spot(kind, size, pixels) for size in ladder]
-            found = together([at(one, rounds) for one in spots])
-            parts += [found, Findings([], slopes(kind, found.rows))]
-        spots = [spot(kind, (64, 64), pixels) | {"regions": count} for count in regions]
-        few, *_, many = (cost(one, False, rounds) for one in spots)
-        told = f"{kind}: seconds per image, {regions[-1]} regions over {regions[0]}"
-        parts.append(Findings([], [Statement(told, many.cpu_seconds / few.cpu_seconds)]))
+    with threads(1):
+        for kind in KINDS:
+            for ladder in ladders:
+                found = together([at(spot(kind, size, pixels), rounds) for size in ladder])
+                parts += [found, Findings([], slopes(kind, found.rows))]
+            few, many = (
+                cost(spot(kind, (64, 64), pixels) | {"regions": count}, False, rounds)
+                for count in (regions[0], regions[-1])
+            )
+            told = f"{kind}: seconds per image, {regions[-1]} regions over {regions[0]}"
+            parts.append(Findings([], [Statement(told, many.cpu_seconds / few.cpu_seconds)]))
     return together(parts)
 
 
@@ -76,11 +73,12 @@ def at(one: Spot, rounds: int) -> Findings:
     """The rows of one work at one size; none where it needs more memory than there is."""
     kind, size = one["kind"], " x ".join(map(str, one["size"]))
     saving = (False,) if kind == "prediction" else (False, True)
-    needs = [needed(one, saves) for saves in saving]
-    if max(needs) > (machine_bytes(torch.device("cpu")) or math.inf):
-        print(f"{kind}, {size}: needs about {max(needs) / 1e9:.0f} GB, more than this machine has; left out")
+    with apart() as pool:
+        needs = pool.submit(needed, one, saving).result()
+    if max(needs) > SHARE * psutil.virtual_memory().available:
+        print(f"{kind}, {size}: needs about {max(needs) / 1e9:.1f} GB, and too little memory is free; left out")
         return Findings([], [])
-    costs = costs_of(one, saving, rounds)
+    costs = [cost(one, saves, rounds) for saves in saving]
     megapixels = one["batch"] * math.prod(one["size"]) / 1e6
     rows: list[Row] = [
         {
@@ -91,7 +89,7 @@ def at(one: Spot, rounds: int) -> Findings:
             "cpu_seconds": found.cpu_seconds,
             "cpu_seconds_per_megapixel": found.cpu_seconds / megapixels,
             "peak_mb": found.peak_mb,
-            **({"estimated_mb": bytes_ / 2**20} if bytes_ else {}),
+            **({"estimated_mb": bytes_ / 2**20} if kind != "prediction" else {}),
         }
         for saves, found, bytes_ in zip(saving, costs, needs, strict=True)
     ]
@@ -119,34 +117,24 @@ def slopes(kind: Kind, rows: Sequence[Row]) -> list[Statement]:
 
 
 def cost(one: Spot, saves: bool, rounds: int) -> Cost:
-    """What one work costs."""
-    [found] = costs_of(one, (saves,), rounds)
-    return found
+    """What a work costs: the medians of its rounds, and its peak."""
+    with Alone("benchmarks.growth:work", saves=saves, **one) as alone:
+        alone()  # takes memory, which is kept
+        found = [alone() for _ in range(rounds)]
+    seconds, cpu_seconds, _ = (float(np.median(column)) for column in zip(*found, strict=True))
+    return Cost(seconds, cpu_seconds, found[-1].peak_mb)
 
 
-def costs_of(one: Spot, saving: Sequence[bool], rounds: int) -> list[Cost]:
-    """What a work costs with and without gradient checkpointing, in turns: the median of its rounds, and its peak."""
-    with ExitStack() as stack:
-        apart = [stack.enter_context(Alone("benchmarks.growth:work", saves=saves, **one)) for saves in saving]
-        for first in apart:
-            first()  # takes memory, which is kept
-        found = [[call() for call in apart] for _ in range(rounds)]
-    return [
-        Cost(
-            float(np.median([cost.seconds for cost in costs])),
-            float(np.median([cost.cpu_seconds for cost in costs])),
-            costs[-1].peak_mb,
-        )
-        for costs in zip(*found, strict=True)
-    ]
+def apart() -> Executor:
+    """A process that gives back what memory it takes."""
+    return ProcessPoolExecutor(1, mp_context=get_context("spawn"))
 
 
-def needed(one: Spot, saves: bool) -> int:
-    """Bytes that a training estimates beforehand; 0 of a prediction, which keeps nothing for a gradient."""
-    if one["kind"] == "prediction":
-        return 0
-    objective, data = step_of(one["kind"], one["size"], 2, one["regions"])
-    return training_bytes(objective, data, one["batch"], "auto", gradient_checkpointing=saves)
+def needed(one: Spot, saving: Sequence[bool]) -> list[int]:
+    """Bytes that a training estimates beforehand; of a prediction, which needs less, an ELBO step's."""
+    kind: Kind = "ELBO step" if one["kind"] == "prediction" else one["kind"]
+    objective, data = step_of(kind, one["size"], 2, one["regions"])
+    return [training_bytes(objective, data, one["batch"], "auto", gradient_checkpointing=saves) for saves in saving]
 
 
 def work(kind: Kind, size: Sequence[int], batch: int, regions: int, saves: bool) -> Callable[[], None]:
