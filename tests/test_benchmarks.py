@@ -42,7 +42,7 @@ from segue.training.objectives import Augmentation, Pretraining
 
 TINY = {"rounds": 3, "warmup": 0, "size": (32, 32)}
 SCALES = {
-    "step": (step, TINY | {"batch": 2}),
+    "step": (step, TINY | {"rounds": 2, "batch": 2, "works": ("fine-tuning step with motion", "prediction")}),
     "finetuning": (finetuning, TINY | {"batch": 2}),
     "requests": (requests, TINY | {"images": 2}),
     "reference": (reference, TINY | {"batch": 2}),
