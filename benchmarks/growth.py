@@ -50,10 +50,10 @@ def measure(
     """
     ladders = [[(side,) * dims for side in lengths] for dims, lengths in ((2, sides), (3, volumes))]
     parts = []
-    with threads(1):
+    with threads(1), apart() as pool:
         for kind in KINDS:
             for ladder in ladders:
-                found = together([at(spot(kind, size, pixels), rounds) for size in ladder])
+                found = together([at(spot(kind, size, pixels), rounds, pool) for size in ladder])
                 parts += [found, Findings([], slopes(kind, found.rows))]
             few, many = (
                 cost(spot(kind, (64, 64), pixels) | {"regions": count}, False, rounds)
@@ -69,12 +69,11 @@ def spot(kind: Kind, size: Sequence[int], pixels: int) -> Spot:
     return {"kind": kind, "size": list(size), "batch": max(2, pixels // math.prod(size)), "regions": REGIONS}
 
 
-def at(one: Spot, rounds: int) -> Findings:
+def at(one: Spot, rounds: int, pool: Executor) -> Findings:
     """The rows of one work at one size; none where it needs more memory than there is."""
     kind, size = one["kind"], " x ".join(map(str, one["size"]))
     saving = (False,) if kind == "prediction" else (False, True)
-    with apart() as pool:
-        needs = pool.submit(needed, one, saving).result()
+    needs = pool.submit(needed, one, saving).result()
     if max(needs) > SHARE * psutil.virtual_memory().available:
         print(f"{kind}, {size}: needs about {max(needs) / 1e9:.1f} GB, and too little memory is free; left out")
         return Findings([], [])
