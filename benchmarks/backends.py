@@ -137,7 +137,7 @@ def training(batch: int, size: tuple[int, int], *, compiled: bool) -> Work:
     model: Any = mechanism.model.requires_grad_(True)  # type: ignore[attr-defined]
     if compiled:
         model.abduct, model.predict = torch.compile(model.abduct), torch.compile(model.predict)
-    step = how.step(*objective("fine-tuning step", mechanism))
+    step = how.step(*objective("fine-tuning step", mechanism, size))
     return lambda: step(data)
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.explorer import in_browser
-from benchmarks.explorer_pair import served, source_of, worked
-from benchmarks.machine import ROOT
+from benchmarks.explorer_pair import served, worked
+from benchmarks.machine import ROOT, source_of
 from benchmarks.record import Findings, Row, Statement, run
 from benchmarks.timing import ratio, spread
 from segue.hub.locate import locate

@@ -8,12 +8,9 @@ works is measured too: other work on the machine does not change it much.
 import os
 import subprocess
 import sys
-import tarfile
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -23,10 +20,9 @@ import numpy as np
 import psutil
 
 from benchmarks.explorer import RELEASE, free_port, in_browser, tail, values_of
-from benchmarks.machine import ROOT
+from benchmarks.machine import ROOT, source_of
 from benchmarks.record import Findings, Row, Statement, run
 from benchmarks.timing import ratio
-from segue.errors import InputError
 from segue.hub.locate import locate
 from segue.progress import track
 
@@ -73,18 +69,6 @@ def measure(*, old: str, model: str, rounds: int, warmup: int, threads: int) -> 
             ratio("processor time of an answer, old over new", work["old"], work["new"]),
         ],
     )
-
-
-@contextmanager
-def source_of(revision: str) -> Iterator[Path]:
-    """The package's source at a revision, in a temporary folder."""
-    found = subprocess.run(["git", "archive", revision, "src"], cwd=ROOT, capture_output=True)
-    if found.returncode:
-        raise InputError(f"--old {revision}: git has no such revision ({found.stderr.decode().strip()})")
-    with tempfile.TemporaryDirectory() as folder:
-        with tarfile.open(fileobj=BytesIO(found.stdout)) as archive:
-            archive.extractall(folder, filter="data")
-        yield Path(folder) / "src"
 
 
 @contextmanager

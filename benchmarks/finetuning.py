@@ -6,12 +6,13 @@ from typing import Any
 
 from benchmarks.machine import Alone, gflop
 from benchmarks.record import Findings, Row, run
-from benchmarks.settings import SETTINGS
+from benchmarks.settings import Name
 from benchmarks.timing import interleave, ratio, spread
 from benchmarks.workload import Kind, work
 
 FULL = {"rounds": 10, "warmup": 2, "batch": 32, "size": (32, 96)}
 QUICK = FULL | {"rounds": 3, "warmup": 1}
+SETTINGS: tuple[Name, ...] = ("plain", "shipped")
 COMPUTATIONS: dict[str, Kind] = {"as published": "fine-tuning step as published", "segue's": "fine-tuning step"}
 
 

@@ -21,12 +21,8 @@ from benchmarks.record import Findings, Row, Statement, run, together
 from benchmarks.reference import LADDERS, reference_image
 from benchmarks.settings import shipped_step
 from benchmarks.timing import Seconds, spread
-from benchmarks.workload import Image, phantom_batch, phantom_grid, shipped_image, untrained_parents
-from segue.mechanisms.deformation import Deformation, DeformationSettings, build_velocity
+from benchmarks.workload import Image, Kind, objective, phantom_batch, shipped_image, untrained_parents
 from segue.training.batches import Batch
-from segue.training.finetune import Constraint, CounterfactualFineTuning
-from segue.training.guides import RegionGuide
-from segue.training.objectives import Augmentation, Pretraining
 
 FULL = {"rounds": 20, "warmup": 5, "sides": (96, 256, 512), "pixels": 1 << 20, "answers": 512, "compiled": "yes"}
 QUICK = FULL | {"rounds": 2, "warmup": 1, "sides": (32,), "pixels": 1 << 12, "answers": 4, "compiled": "no"}
@@ -69,14 +65,15 @@ def measure(
     parts = []
     for side in sides:
         spot: dict[str, Any] = {"side": side, "batch": max(2, pixels // side**2), "device": device}
-        for work, network, made in steps(side, images):
+        for work, network, make in steps(side, images):
+            cost = gflop(stepper(make(), Way(), **spot))
             todo = ways if network == "segue" else {"bf16, channels last, fused": ways["bf16, channels last, fused"]}
             for name, way in todo.items():
-                told = spot | {"work": work, "network": network, "setting": name}
-                parts.append(timed(stepper(made(), way, **spot), rounds, warmup, rate, **told))
+                told = spot | {"work": work, "network": network, "setting": name, "cost": cost}
+                parts.append(timed(stepper(make(), way, **spot), rounds, warmup, rate, **told))
             if network == "segue":
-                told = spot | {"work": work, "network": network, "setting": "as shipped"}
-                parts.append(timed(shipped(made(), **spot), rounds, warmup, rate, **told))
+                told = spot | {"work": work, "network": network, "setting": "as shipped", "cost": cost}
+                parts.append(timed(shipped(make(), **spot), rounds, warmup, rate, **told))
     where = [Statement(f"matrix products in bfloat16 on {described(device)}, TFLOP a second", rate / 1e3)]
     return together([Findings([], where), *parts, answering(device, rounds, answers)])
 
@@ -98,38 +95,28 @@ def best_rate(device: torch.device, rounds: int) -> float:
 
 def steps(side: int, images: dict[str, Image]) -> Iterator[tuple[str, str, Callable[[], nn.Module]]]:
     """What is trained: its name, whose network, and how the objective is made."""
-    for network, image in images.items():
-        yield "ELBO step", network, partial(pretraining, side, image)
-    yield "fine-tuning step with motion", "segue", partial(finetuning, side)
+    kinds: list[tuple[Kind, str]] = [("ELBO step", network) for network in images]
+    kinds.append(("fine-tuning step with motion", "segue"))
+    for kind, network in kinds:
+        yield kind, network, partial(made, kind, images[network], side)
 
 
-def pretraining(side: int, image: Image) -> nn.Module:
-    """The objective of the ELBO."""
+def made(kind: Kind, image: Image, side: int) -> nn.Module:
+    """The objective of a training."""
     torch.manual_seed(0)
-    parents = untrained_parents((side, side), REGIONS)
-    return Pretraining(image(parents, (side, side)), augment=Augmentation())
+    size = (side, side)
+    return objective(kind, image(untrained_parents(size, REGIONS), size), size)[0]
 
 
-def finetuning(side: int) -> nn.Module:
-    """The objective of fine-tuning a mechanism that moves before it paints."""
-    torch.manual_seed(0)
-    parents = untrained_parents((side, side), REGIONS)
-    painter = shipped_image(parents, (side, side))
-    velocity = build_velocity(DeformationSettings(), parents, phantom_grid((side, side)))
-    constraint = Constraint(bound=0.0, damping=1.0, rate=0.005, start=0.05)
-    mechanism = Deformation(painter, velocity)
-    return CounterfactualFineTuning(mechanism, RegionGuide(parents), augment=Augmentation(), constraint=constraint)
-
-
-def stepper(objective: nn.Module, way: Way, *, side: int, batch: int, device: torch.device) -> Step:
+def stepper(training: nn.Module, way: Way, *, side: int, batch: int, device: torch.device) -> Step:
     """One training step in one way."""
-    data = on(device, batch_of(objective, batch, side))
-    objective.to(device)
+    data = on(device, batch_of(training, batch, side))
+    training.to(device)
     if way.last:
-        objective.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    weights = [p for p in objective.parameters() if p.requires_grad]
+        training.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    weights = [p for p in training.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(weights, lr=LR, fused=way.fused and device.type == "cuda")
-    forward = torch.compile(objective) if way.compiled else objective
+    forward = torch.compile(training) if way.compiled else training
 
     def step() -> None:
         with torch.autocast(device.type, torch.bfloat16, enabled=way.bf16):
@@ -142,15 +129,15 @@ def stepper(objective: nn.Module, way: Way, *, side: int, batch: int, device: to
     return step
 
 
-def shipped(objective: nn.Module, *, side: int, batch: int, device: torch.device) -> Step:
+def shipped(training: nn.Module, *, side: int, batch: int, device: torch.device) -> Step:
     """The step of `segue.training.loop.fit`, its synchronisation for skipped steps included."""
-    data = on(device, batch_of(objective, batch, side))
-    return partial(shipped_step(objective, LR, CLIP), data)
+    data = on(device, batch_of(training, batch, side))
+    return partial(shipped_step(training, LR, CLIP), data)
 
 
-def batch_of(objective: nn.Module, batch: int, side: int) -> Batch:
+def batch_of(training: nn.Module, batch: int, side: int) -> Batch:
     """Phantom images for an objective."""
-    return phantom_batch(cast(Any, objective).mechanism.parents, batch, (side, side))
+    return phantom_batch(cast(Any, training).mechanism.parents, batch, (side, side))
 
 
 def on(device: torch.device, batch: Batch) -> Batch:
@@ -176,14 +163,13 @@ def synchronise(device: torch.device) -> None:
 
 
 def timed(
-    step: Step, rounds: int, warmup: int, rate: float, *, batch: int, device: torch.device, **what: Any
+    step: Step, rounds: int, warmup: int, rate: float, *, batch: int, device: torch.device, cost: float, **what: Any
 ) -> Findings:
     """A row of the table: what a step costs, and the share of the yardstick that it reaches."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     seconds = clock(step, rounds, warmup, device)
     peak = torch.cuda.max_memory_allocated(device) / 2**20 if device.type == "cuda" else 0.0
-    cost = 0.0 if what["setting"].endswith("compiled") else gflop(step)  # a compiled step cannot be counted
     times = spread(seconds)
     share = cost / times["seconds"] / rate
     row: Row = {**what, "batch": batch, **times, "images_per_second": batch / times["seconds"]}

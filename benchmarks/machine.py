@@ -5,14 +5,19 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Callable
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from segue.errors import InputError
 from segue.pipeline.common import commit
 
 ROOT = Path(__file__).parents[1]
@@ -69,16 +74,31 @@ def gflop(work: Work) -> float:
     return counter.get_total_flops() / 1e9
 
 
+@contextmanager
+def source_of(revision: str) -> Iterator[Path]:
+    """The package's source at a revision, in a temporary folder."""
+    found = subprocess.run(["git", "archive", revision, "src"], cwd=ROOT, capture_output=True)
+    if found.returncode:
+        raise InputError(f"--old {revision}: git has no such revision ({found.stderr.decode().strip()})")
+    with tempfile.TemporaryDirectory() as folder:
+        with tarfile.open(fileobj=BytesIO(found.stdout)) as archive:
+            archive.extractall(folder, filter="data")
+        yield Path(folder) / "src"
+
+
 class Alone:
     """Some work in a process of its own, done once a call: settings that a process holds to meet side by side.
 
     Args:
         maker: "module:function"; called with `arguments` (which JSON can say) it returns the work.
+        source: the folder of the package; None: as it is installed.
     """
 
-    def __init__(self, maker: str, **arguments: Any) -> None:
+    def __init__(self, maker: str, *, source: Path | None = None, **arguments: Any) -> None:
         command = [sys.executable, "-m", "benchmarks.alone", maker, json.dumps(arguments)]
         env = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
+        if source is not None:
+            env["PYTHONPATH"] = str(source)
         self.maker = maker
         self.process = subprocess.Popen(
             command, cwd=ROOT, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

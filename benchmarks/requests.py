@@ -11,9 +11,9 @@ from benchmarks.settings import SETTINGS, Name
 from benchmarks.timing import interleave, ratio, spread
 from benchmarks.workload import (
     Networks,
+    answering,
     phantom_batch,
     phantom_grid,
-    refined,
     shipped_image,
     untrained_parents,
 )
@@ -66,7 +66,7 @@ def model_of(
     grid, shape = phantom_grid(size), (size[0], size[1])
     parents = untrained_parents(shape, 3, networks)
     data = phantom_batch(parents, images, shape)
-    mechanism = refined(shipped_image(parents, shape, networks), networks)
+    mechanism = answering(shipped_image(parents, shape, networks), networks)
     mechanism.to(memory_format=how.layout)  # type: ignore[call-overload]
     model = Model(mechanism, grid, marginal=data["parents"])
     raw = grid.unscale(data["image"]).numpy().astype(np.float32)

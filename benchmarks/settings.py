@@ -3,17 +3,19 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from segue.hardware import channels_last, keep_memory, resolve_precision
+from segue.hardware import Precision, channels_last, keep_memory, resolve_precision
 from segue.training.batches import Batch
+from segue.training.checkpointing import checkpointed
 from segue.training.loop import make_accelerator
 from segue.training.state import State
 
-Name = Literal["plain", "shipped"]
+Name = Literal["plain", "shipped", "shipped, float32"]
 Step = Callable[[Batch], None]
 WEIGHT_DECAY, EMA, PROGRESS = 0.01, 0.999, 0.5  # as `fit` has them, half-way through a training
 
@@ -60,17 +62,24 @@ def plain_step(objective: nn.Module, lr: float, clip: float) -> Step:
     return step
 
 
-def shipped_step(objective: nn.Module, lr: float, clip: float) -> Step:
-    """The body of `segue.training.loop.fit`, on an objective laid out as `segue.pipeline.common.trained` does."""
-    accelerator = make_accelerator("auto")
-    channels_last(objective, dims=2)
+def shipped_step(
+    objective: nn.Module, lr: float, clip: float, precision: Precision = "auto", *, dims: int = 2, saves: bool = False
+) -> Step:
+    """The body of `segue.training.loop.fit`, on an objective laid out as `segue.pipeline.common.trained` does.
+
+    Args:
+        saves: with gradient checkpointing.
+    """
+    accelerator = make_accelerator(precision)
+    channels_last(objective, dims)
     state = State.start(objective, accelerator.device, lr=lr, weight_decay=WEIGHT_DECAY)
     wrapped, optimiser = state.prepared(accelerator)
 
     def step(batch: Batch) -> None:
-        with accelerator.autocast():
-            loss, _ = wrapped(batch, PROGRESS)
-        accelerator.backward(loss)
+        with checkpointed(objective, saves):
+            with accelerator.autocast():
+                loss, _ = wrapped(batch, PROGRESS)
+            accelerator.backward(loss)
         norm = torch.as_tensor(accelerator.clip_grad_norm_(state.parameters, clip))
         if math.isfinite(float(norm)):
             optimiser.step()
@@ -83,4 +92,5 @@ def shipped_step(objective: nn.Module, lr: float, clip: float) -> Step:
 SETTINGS: dict[Name, Setting] = {
     "plain": Setting("no", torch.contiguous_format, plain_step, lambda: None),
     "shipped": Setting(resolve_precision("auto"), torch.channels_last, shipped_step, keep_memory),
+    "shipped, float32": Setting("no", torch.channels_last, partial(shipped_step, precision="no"), keep_memory),
 }

@@ -4,7 +4,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from functools import cache, partial
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -18,8 +18,9 @@ from segue.causal.parents import Parents
 from segue.cohort.grid import Grid
 from segue.cohort.intensity import make_intensity
 from segue.engine.predict import abduct, predict
+from segue.mechanisms.deformation import Deformation, DeformationSettings, build_velocity
 from segue.mechanisms.hvae import HVAEMechanism, build_hvae
-from segue.mechanisms.refined import Refined
+from segue.mechanisms.refined import Refined, refined
 from segue.nets.segmentor import Segmentor
 from segue.phantom import ACROSS, ALONG, STRUCTURES, draw, render
 from segue.pipeline.recipes import refinements
@@ -29,8 +30,16 @@ from segue.training.batches import Batch
 from segue.training.finetune import Constraint, CounterfactualFineTuning, intervene
 from segue.training.guides import RegionGuide
 from segue.training.objectives import Augmentation, Pretraining, augmented
+from segue.training.prices import Prices
 
-Kind = Literal["ELBO step", "fine-tuning step", "fine-tuning step as published", "abduction", "prediction"]
+Kind = Literal[
+    "ELBO step",
+    "fine-tuning step",
+    "fine-tuning step with motion",
+    "fine-tuning step as published",
+    "abduction",
+    "prediction",
+]
 Networks = Literal["default", "the study's", "the study's, segue's method"]
 Image = Callable[[Parents, tuple[int, int]], HVAEMechanism]
 KINDS: tuple[Kind, ...] = ("ELBO step", "fine-tuning step", "abduction", "prediction")
@@ -39,7 +48,7 @@ THIRDS = 3
 
 @cache
 def the_study(networks: Networks = "default") -> settings.Study:
-    """The study of the phantom, with networks of the default size; its own are thinner."""
+    """The study of the phantom, with networks of the default widths; its own are thinner."""
     study = load_study(ROOT / "studies" / "coronary-phantom.yaml")
     if networks != "default":
         return study
@@ -47,6 +56,7 @@ def the_study(networks: Networks = "default") -> settings.Study:
         study,
         segmentor=dataclasses.replace(study.segmentor, width=settings.SegmentorSettings.width),
         hvae=dataclasses.replace(study.hvae, widths=settings.Hvae.widths, depths=settings.Hvae.depths),
+        deformation=dataclasses.replace(study.deformation, widths=DeformationSettings.widths),
     )
 
 
@@ -95,7 +105,7 @@ def shipped_image(parents: Parents, size: tuple[int, int], networks: Networks = 
     return build_hvae(the_study(networks).hvae, parents, phantom_grid(size), "map")
 
 
-def refined(mechanism: HVAEMechanism, networks: Networks) -> HVAEMechanism | Refined:
+def answering(mechanism: HVAEMechanism, networks: Networks) -> HVAEMechanism | Refined:
     """The mechanism, its answers plain, or refined as segue's method in the study refines them."""
     if networks != "the study's, segue's method":
         return mechanism
@@ -122,20 +132,36 @@ def work(
     data = phantom_batch(parents, batch, grid)
     mechanism = image(parents, grid)
     if kind not in ("abduction", "prediction"):
-        return partial(how.step(*objective(kind, mechanism)), data)
+        return partial(how.step(*objective(kind, mechanism, grid)), data)
     return answer(kind, mechanism.to(memory_format=how.layout), data)  # type: ignore[call-overload]
 
 
-def objective(kind: Kind, mechanism: HVAEMechanism) -> tuple[nn.Module, float, float]:
+def objective(
+    kind: Kind, mechanism: HVAEMechanism, size: Sequence[int], networks: Networks = "default"
+) -> tuple[nn.Module, float, float]:
     """(objective, learning rate, clip) of a training, as the study's stages have them."""
-    study, augment = the_study(), Augmentation()
+    study, augment = the_study(networks), Augmentation()
     if kind == "ELBO step":
         return Pretraining(mechanism, augment=augment), study.hvae.budget.lr, 1.0
-    tuning = study.finetune
-    computed = AsPublished if kind == "fine-tuning step as published" else CounterfactualFineTuning
+    tuning, parents = study.finetune, mechanism.parents
     constraint = Constraint(bound=0.0, damping=tuning.damping, rate=tuning.rate, start=tuning.multiplier)
-    made = computed(mechanism, RegionGuide(mechanism.parents), augment=augment, constraint=constraint)
-    return made, tuning.budget.lr, tuning.clip
+    how: dict[str, Any] = {"augment": augment, "constraint": constraint}
+    computed = AsPublished if kind == "fine-tuning step as published" else CounterfactualFineTuning
+    if kind == "fine-tuning step with motion":
+        mover, extras = moving(mechanism, size, study)
+        return computed(mover, RegionGuide(parents), **how, **extras), tuning.budget.lr, tuning.clip
+    return computed(mechanism, RegionGuide(parents), **how), tuning.budget.lr, tuning.clip
+
+
+def moving(
+    painter: HVAEMechanism, size: Sequence[int], study: settings.Study
+) -> tuple[Refined, dict[str, Any]]:
+    """segue's own method, which moves before it paints, around this painter; and how its objective differs."""
+    variant, motion = study.finetune.variants["segue"], study.deformation
+    velocity = build_velocity(motion, painter.parents, phantom_grid(size))
+    mover = Deformation(painter, velocity, squarings=motion.squarings, carried=motion.carried)
+    prices = Prices(variant.outside, variant.painting, variant.smoothness, motion.energy)
+    return refined(mover, **refinements(variant)), {"at_once": variant.at_once, "prices": prices}
 
 
 def answer(kind: Kind, mechanism: HVAEMechanism, data: Batch) -> Callable[[], None]:

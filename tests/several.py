@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -37,18 +38,36 @@ MOVED |= {"gamma": 0.3, "blur": 0.7, "rule": PercentileRule((1.0, 99.0))}
 Task = dict[str, object]  # the name of a function below as "task", and its arguments
 
 
-def run(world: int, folder: Path, *tasks: Task, timeout: float = 60) -> subprocess.CompletedProcess[str]:
-    """Tasks, one after the other, in `world` processes of torchrun; how they ended."""
-    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(world)]
+def run(
+    world: int, folder: Path, *tasks: Task, timeout: float = 60, nodes: int = 1
+) -> subprocess.CompletedProcess[str]:
+    """Tasks, one after the other, in `world` processes of torchrun; how they ended.
+
+    With `nodes` torchrun is started so often, as on so many machines, each of them with its part of the processes.
+    """
+    torchrun = ["-m", "torch.distributed.run", "--nproc-per-node", str(world // nodes)]
+    torchrun += ["--standalone"] if nodes == 1 else meeting(nodes)
     given = [str(folder), json.dumps(tasks, default=str), str(timeout)]
     path = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
-    return subprocess.run(
-        [sys.executable, *torchrun, str(TESTS / "several.py"), *given],
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    command = [sys.executable, *torchrun, str(TESTS / "several.py"), *given]
+    env, pipe = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path}, subprocess.PIPE
+    started = [subprocess.Popen(command, env=env, stdout=pipe, stderr=pipe, text=True) for _ in range(nodes)]
+    try:
+        said = [one.communicate(timeout=300) for one in started]
+    finally:
+        for one in started:
+            one.kill()
+    out, error = ("".join(parts) for parts in zip(*said, strict=True))
+    return subprocess.CompletedProcess(command, max(abs(one.returncode) for one in started), out, error)
+
+
+def meeting(nodes: int) -> list[str]:
+    """Where the nodes meet: the options of docs/cluster.md, on this machine."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    at = ["--rdzv-backend", "c10d", "--rdzv-endpoint", f"localhost:{port}", "--local-addr", "localhost"]
+    return ["--nnodes", str(nodes), *at]
 
 
 def succeed(world: int, folder: Path, *tasks: Task, timeout: float = 60) -> None:

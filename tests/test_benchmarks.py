@@ -5,6 +5,7 @@ import json
 import math
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 
@@ -13,6 +14,7 @@ import pytest
 import small_study
 import tiny
 import torch
+from accelerate.state import AcceleratorState
 from torch import nn
 
 from benchmarks import (
@@ -24,7 +26,6 @@ from benchmarks import (
     precision,
     reference,
     requests,
-    size,
     step,
     workload,
 )
@@ -41,20 +42,20 @@ from segue.training.objectives import Augmentation, Pretraining
 
 TINY = {"rounds": 3, "warmup": 0, "size": (32, 32)}
 SCALES = {
-    "step": (step, TINY | {"batch": 2}),
+    "step": (step, TINY | {"rounds": 2, "batch": 2, "works": ("fine-tuning step with motion", "prediction")}),
     "finetuning": (finetuning, TINY | {"batch": 2}),
     "requests": (requests, TINY | {"images": 2}),
     "reference": (reference, TINY | {"batch": 2}),
     "cohort": (cohort, TINY | {"images": 40, "cohorts": (10, 70)}),
-    "growth": (growth, TINY | {"sides": (32, 64), "pixels": 2048, "regions": (1, 2), "batch": 2}),
-    "size": (size, {"sides": (32,), "volumes": (32,), "batch": 2}),
+    "growth": (growth, {"rounds": 1, "sides": (32, 64), "volumes": (32,), "pixels": 2048, "regions": (1, 2)}),
     "gpu": (gpu, gpu.QUICK | {"warmup": 0, "pixels": 2048, "answers": 2}),
 }
 
 
 @contextmanager
 def here(maker, **arguments):
-    """In place of `Alone`, which pays for its imports each time."""
+    """In place of `Alone`, which pays for its imports each time. A process has one precision; here are several."""
+    AcceleratorState._reset_state()
     module, _, name = maker.partition(":")
     work = getattr(importlib.import_module(module), name)(**arguments)
     yield lambda: work() or Cost(seconds=1.0, cpu_seconds=1.0, peak_mb=2.0)
@@ -105,6 +106,8 @@ def test_a_benchmark_writes_finite_positive_numbers(name, thin_study, tmp_path, 
     module, scale = SCALES[name]
     if hasattr(module, "Alone"):
         monkeypatch.setattr(module, "Alone", here)
+    if module is growth:
+        monkeypatch.setattr(growth, "apart", lambda: ThreadPoolExecutor(1))
     run(name, module.measure, full=scale, quick=scale, arguments=["--out", str(tmp_path)])
     content = checked(tmp_path, name)
     assert content["scale"] == json.loads(json.dumps(scale))

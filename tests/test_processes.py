@@ -85,7 +85,9 @@ def test_a_single_process_of_torchrun(monkeypatch):
 
 
 def test_waiting_for_the_main_process_may_take_longer_than_a_collective(tmp_path):
-    several.succeed(2, tmp_path, {"task": "outwait", "seconds": 6}, timeout=3)
+    """Two nodes of one process each, by the command for two machines."""
+    ended = several.run(2, tmp_path, {"task": "outwait", "seconds": 6}, timeout=3, nodes=2)
+    assert ended.returncode == 0, ended.stderr
     assert [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2)] == [{"found": [1, 2]}] * 2
 
 

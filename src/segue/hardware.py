@@ -48,6 +48,12 @@ def usable_device(device: str | torch.device | None) -> torch.device:
     return found
 
 
+def take_card(number: int) -> None:
+    """Of several CUDA GPUs let "cuda" mean the one at `number`, modulo their count; nothing where there is none."""
+    if torch.cuda.is_available():
+        torch.cuda.set_device(number % torch.cuda.device_count())
+
+
 def resolve_precision(precision: Precision) -> Literal["bf16", "no"]:
     """`auto` becomes bf16 where the hardware multiplies bfloat16 natively, otherwise `no` (float32)."""
     if precision != "auto":

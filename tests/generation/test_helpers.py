@@ -1,5 +1,6 @@
 """Helpers on one machine: the same output as one process, and a helper that dies costs nothing."""
 
+import multiprocessing
 import os
 import signal
 import time
@@ -13,8 +14,10 @@ from test_generate import FEW, PLAN, cohort, command, made, write
 
 from segue.cli import main
 from segue.errors import InputError
+from segue.generation import helpers
 from segue.generation.helpers import with_helpers
 from segue.generation.worker import Tally
+from segue.hardware import threads
 
 pytestmark = pytest.mark.xdist_group("small_study")
 
@@ -82,6 +85,31 @@ def test_what_only_a_helper_sees_reaches_the_user_in_one_line(opening):
     there = opened_by_none if opening else partial(opened, refuse)
     with pytest.raises(InputError, match="^run: is another" if opening else "^out: cannot be"):
         list(with_helpers(lambda number: Tally(1, 0), there, range(4), workers=3))
+
+
+def test_workers_take_the_cards_in_turns(monkeypatch):
+    """Three helpers beside the first process, which has card 0, on a machine with two cards."""
+    given, cards = [], []
+
+    class Noted(helpers.BaseProcess):
+        def __init__(self, *, target, args, daemon):
+            given.append((target, args))
+
+        start = terminate = join = lambda self: None
+
+    context = multiprocessing.get_context("spawn")
+    monkeypatch.setattr(context, "Process", Noted)
+    monkeypatch.setattr(helpers, "context_for", lambda count: context)
+    with helpers.running(opened_by_none, 1, 3):
+        pass
+    monkeypatch.setattr(helpers.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", cards.append)
+    for target, (_, *rest) in given:
+        with threads(1):
+            target(multiprocessing.Pipe()[1], *rest)
+    assert cards == [1, 0, 1]
 
 
 def test_none_is_left_when_the_caller_stops(tmp_path):

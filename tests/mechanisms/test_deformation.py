@@ -13,6 +13,7 @@ from segue.nets.velocity import VelocityNet
 from segue.training.finetune import Constraint, CounterfactualFineTuning
 from segue.training.guides import RegionGuide
 from segue.training.objectives import Augmentation
+from segue.training.prices import Prices
 
 
 def moving(mechanism, **how) -> Deformation:
@@ -95,14 +96,18 @@ def test_small_changes_vanish_where_the_smooth_part_is_carried(mechanism, factua
 
 
 @pytest.mark.parametrize("moves_only", [False, True])
-def test_fine_tuning_reaches_every_part_that_it_tunes_and_no_other(mechanism, factual, moves_only):
+def test_fine_tuning_reaches_every_part_that_it_tunes_and_no_other(mechanism, factual, moves_only, monkeypatch):
     mover = moving(mechanism, moves_only=moves_only)
     constraint = None if moves_only else Constraint(0.0, damping=1.0, rate=0.1, start=1.0)
     guide = RegionGuide(mechanism.parents)
-    tuning = CounterfactualFineTuning(mover, guide, augment=Augmentation(), constraint=constraint, at_once=2)
+    how = {"augment": Augmentation(), "constraint": constraint, "at_once": 2, "prices": Prices(outside=1.0)}
+    tuning = CounterfactualFineTuning(mover, guide, **how)
     frames = torch.zeros(len(factual.image), 0)
     batch = {"image": factual.image, "parents": factual.pa, "frames": frames, "pixel_area": factual.pixel_area}
+    measured, soft = [], mechanism.parents.segmentor.soft
+    monkeypatch.setattr(mechanism.parents.segmentor, "soft", lambda image: measured.append(image) or soft(image))
     loss, terms = tuning(batch, 0.0)
+    assert len(measured) == 2 and measured[0] is factual.image  # and the answer, by mechanism, guide and prices
     loss.backward()
     tuned = {id(p) for part in mover.tuned() for p in part.parameters()}
     for name, parameter in mover.named_parameters():

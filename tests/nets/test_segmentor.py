@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from segue.nets.layers import GroupNorm
 from segue.nets.segmentor import Regressor, Segmentor
 
 ARCHES = ["unet", "segresnet"]
@@ -88,3 +89,20 @@ def test_features_are_what_the_deepest_level_says_while_it_segments(arch, deepes
     features = net.features(x)
     assert features.shape == (2, 64)
     torch.testing.assert_close(features, seen[0].mean(tuple(range(2, dims + 2))))
+
+
+def test_groups_are_normalised_in_either_layout():
+    """In bfloat16, against the definition in float64, with the gradient."""
+    x, change = image(2, 8, 5, 7), image(2, 8, 5, 7, seed=1)
+    exact = x.double().requires_grad_()
+    groups = exact.reshape(2, 4, -1)
+    sd = (groups.var(2, correction=0, keepdim=True) + 1e-5).sqrt()
+    expected = ((groups - groups.mean(2, keepdim=True)) / sd).reshape(x.shape)
+    (slope,) = torch.autograd.grad(expected, exact, change.double())
+    for layout in (torch.contiguous_format, torch.channels_last):
+        given = x.bfloat16().contiguous(memory_format=layout).requires_grad_()
+        found = GroupNorm(4, 8)(given)
+        (gradient,) = torch.autograd.grad(found, given, change.bfloat16().contiguous(memory_format=layout))
+        assert found.is_contiguous(memory_format=layout)
+        torch.testing.assert_close(found.double(), expected, atol=0.03, rtol=0.02)
+        torch.testing.assert_close(gradient.double(), slope, atol=0.05, rtol=0.02)

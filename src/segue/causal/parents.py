@@ -1,5 +1,7 @@
 """The image's parents: what the guide's segmentor measures on the factual image, and covariates given beside it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal, NamedTuple, Protocol, cast, runtime_checkable
 
 import torch
@@ -59,6 +61,7 @@ class Parents(nn.Module):
         self.segmentor = cast(SoftMasks, segmentor.eval().requires_grad_(False))
         self.variables = variables
         self.names = (*variables.names, *covariates)
+        self.known: list[tuple[Tensor, bool, Tensor]] | None = None
         self.register_buffer("structure_of", variables.structure_of.clone(), persistent=False)
         self.register_buffer("mean", torch.zeros(len(self.names)))
         self.register_buffer("sd", torch.ones(len(self.names)))
@@ -66,6 +69,26 @@ class Parents(nn.Module):
     def train(self, mode: bool = True) -> "Parents":
         """Stay in evaluation mode: what measures does not learn."""
         return super().train(False)
+
+    @contextmanager
+    def once(self) -> Iterator[None]:
+        """In the block, the soft masks of an image are computed once, whoever asks for them, in each precision."""
+        self.known = []
+        try:
+            yield
+        finally:
+            self.known = None
+
+    def soft(self, image: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch structure *space"]:
+        """The guide's soft masks of an image."""
+        reduced, learns = torch.is_autocast_enabled(image.device.type), torch.is_grad_enabled() and image.requires_grad
+        for seen, precision, soft in self.known or ():
+            if seen is image and precision == reduced and (soft.requires_grad or not learns):
+                return soft if learns else soft.detach()
+        soft = self.segmentor.soft(image)
+        if self.known is not None:
+            self.known.append((image, reduced, soft))
+        return soft
 
     def fit(self, parents: Float[Tensor, "sample variable"]) -> "Parents":
         """Take mean and standard deviation from the training split."""
@@ -80,7 +103,7 @@ class Parents(nn.Module):
         spacing: Float[Tensor, "batch dims"] | None = None,
     ) -> Factual:
         """Measure a factual image; its frames come from the same soft masks."""
-        return self.read(self.segmentor.soft(image), image, pixel_area, spacing)
+        return self.read(self.soft(image), image, pixel_area, spacing)
 
     def read(
         self,

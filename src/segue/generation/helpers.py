@@ -1,7 +1,8 @@
 """Several workers on one machine: this process, and helpers, each with its share of the cores' threads.
 
 This process works too, so that no process only waits, and it begins while the helpers start. Several helpers are forked
-from one process that has done all imports, and share what these hold. Ray is for clusters (`segue.generation.pool`).
+from one process that has done all imports, and share what these hold. Where there are several GPUs, they take them in
+turns. Ray is for clusters (`segue.generation.pool`).
 """
 
 import multiprocessing
@@ -19,7 +20,7 @@ import torch
 
 from segue.errors import InputError
 from segue.generation.worker import Tally
-from segue.hardware import threads
+from segue.hardware import take_card, threads
 
 Shards = Callable[[int], Tally]
 """What does a shard: a `Worker`, as it is called here."""
@@ -104,9 +105,10 @@ def lost(helper: Helper, helpers: list[Helper], todo: deque[int]) -> None:
 def running(open_worker: Callable[[], Shards], each: int, count: int) -> Iterator[list[Helper]]:
     """So many helpers, which start meanwhile: what they are given waits for them. None of them is left afterwards."""
     context, helpers, theirs = context_for(count), [], []
-    for _ in range(count):
+    for number in range(1, count + 1):
         ours, line = context.Pipe()
-        process = context.Process(target=help_with, args=(line, open_worker, each), daemon=True)  # type: ignore[attr-defined]
+        given = line, open_worker, each, number
+        process = context.Process(target=help_with, args=given, daemon=True)  # type: ignore[attr-defined]
         helpers.append(Helper(process, ours))
         theirs.append(line)
     starting = Thread(target=start, args=([helper.process for helper in helpers], theirs))
@@ -139,10 +141,15 @@ def start(processes: Sequence[BaseProcess], lines: Sequence[Connection]) -> None
         line.close()
 
 
-def help_with(line: Connection, open_worker: Callable[[], Shards], each: int) -> None:
-    """A helper: answers the shards that come along the line, until it ends. An InputError goes back as its text."""
+def help_with(line: Connection, open_worker: Callable[[], Shards], each: int, number: int) -> None:
+    """A helper: answers the shards that come along the line, until it ends. An InputError goes back as its text.
+
+    Args:
+        number: of the helper, from 1; the first process, which has the first GPU, is 0.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process ends its helpers
     torch.set_num_threads(each)
+    take_card(number)
     with suppress(EOFError, OSError):  # the first process has ended
         try:
             worker = open_worker()

@@ -146,7 +146,7 @@ class Deformation(nn.Module):
     def abduct(self, facts: Facts, *, sample: bool = False) -> DeformationPosterior:
         """The gates of the image and its soft masks, and the painter's posterior."""
         with torch.no_grad():
-            soft = self.parents.segmentor.soft(facts.image)
+            soft = self.parents.soft(facts.image)
         gates = self.velocity.gates(torch.cat([facts.image, soft.to(facts.image)], dim=1))
         painted = not self.moves_only or self.carried == "smooth"
         return DeformationPosterior(gates, self.painter.abduct(facts, sample=sample) if painted else None)

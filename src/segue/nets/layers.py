@@ -3,9 +3,8 @@
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from monai.networks.layers import Conv
+from monai.networks.layers import Conv, Norm
 from monai.networks.layers.convutils import gaussian_1d
-from monai.networks.layers.simplelayers import separable_filtering
 from torch import Tensor, nn
 
 
@@ -26,6 +25,27 @@ def halve(spatial_dims: int, inputs: int, outputs: int) -> nn.Module:
 def double(x: Tensor) -> Tensor:
     """Double the resolution by repeating pixels."""
     return F.interpolate(x, scale_factor=2, mode="nearest")
+
+
+class GroupNorm(nn.GroupNorm):
+    """Group normalisation that is fast in bfloat16 with the channels last too.
+
+    There torch on a CPU (2.13) takes four to ten times as long, forward and backward, as in the other layout, so that
+    it pays to change the layout twice.
+
+    >>> x = torch.randn(2, 8, 4, 4).bfloat16().contiguous(memory_format=torch.channels_last)
+    >>> GroupNorm(4, 8)(x).is_contiguous(memory_format=torch.channels_last)
+    True
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.dtype != torch.bfloat16 or x.device.type != "cpu" or x.ndim != 4 or x.is_contiguous():
+            return super().forward(x)
+        return super().forward(x.contiguous()).contiguous(memory_format=torch.channels_last)
+
+
+EITHER_LAYOUT = "GROUP_IN_EITHER_LAYOUT"  # what MONAI's networks are told
+Norm.add_factory_class(EITHER_LAYOUT, GroupNorm)
 
 
 def average_pool(x: Tensor, size: tuple[int, ...]) -> Tensor:
@@ -65,6 +85,25 @@ def blurred(change: Float[Tensor, "batch channel *space"], sd: float) -> Float[T
     >>> float(blurred(torch.full((1, 1, 5, 5), 0.5), 1.0).mean())
     0.5
     """
+    kernel = gaussian_1d(torch.tensor(sd), normalize=True).to(change.device)
     with torch.autocast(change.device.type, enabled=False):
-        kernel = gaussian_1d(torch.tensor(sd), normalize=True)
-        return separable_filtering(change.float(), [kernel] * (change.ndim - 2), mode="replicate")
+        x = change.float()
+        for axis in range(2, x.ndim):
+            x = (x.movedim(axis, -1) @ filtering(kernel, int(x.shape[axis])).mT).movedim(-1, axis)
+        return x
+
+
+def filtering(kernel: Float[Tensor, " tap"], side: int) -> Float[Tensor, "side side"]:
+    """The matrix that filters a line, the border repeated.
+
+    With one channel a convolution takes torch ten times as long as this product, which is mostly with zeros.
+
+    >>> filtering(torch.tensor([0.25, 0.5, 0.25]), 3)
+    tensor([[0.7500, 0.2500, 0.0000],
+            [0.2500, 0.5000, 0.2500],
+            [0.0000, 0.2500, 0.7500]])
+    """
+    reach = len(kernel) // 2
+    place = torch.arange(side, device=kernel.device)[:, None]
+    taps = (place + torch.arange(-reach, reach + 1, device=kernel.device)).clamp(0, side - 1)
+    return kernel.new_zeros(side, side).scatter_add(1, taps, kernel.expand(side, -1))

@@ -11,6 +11,8 @@ from monai.networks.nets import Regressor as MonaiRegressor
 from monai.networks.utils import pixelshuffle, pixelunshuffle
 from torch import Tensor, nn
 
+from segue.nets.layers import EITHER_LAYOUT
+
 SegmentorArch = Literal["unet", "segresnet"]
 
 
@@ -48,7 +50,7 @@ class Segmentor(nn.Module, PyTorchModelHubMixin):
         super().__init__()
         self.spatial_dims, self.patch = spatial_dims, patch
         inputs, outputs = (n * patch**spatial_dims for n in (channels, structures + 1))
-        norm = ("GROUP", {"num_groups": 8})
+        norm = (EITHER_LAYOUT, {"num_groups": 8})
         self.net: nn.Module
         if arch == "unet":
             features = (width, width, 2 * width, 4 * width, 8 * width, width)
@@ -119,7 +121,7 @@ class Regressor(nn.Module, PyTorchModelHubMixin):
         super().__init__()
         widths = (width, 2 * width, 4 * width, 4 * width)
         self.net = MonaiRegressor(
-            (channels, *size), (outputs,), widths, (2, 2, 2, 2), norm=("group", {"num_groups": 8}), bias=True
+            (channels, *size), (outputs,), widths, (2, 2, 2, 2), norm=(EITHER_LAYOUT, {"num_groups": 8}), bias=True
         )
 
     def forward(self, image: Float[Tensor, "batch channel *space"]) -> Float[Tensor, "batch variable"]:

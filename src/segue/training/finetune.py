@@ -113,6 +113,11 @@ class CounterfactualFineTuning(nn.Module):
         self.register_buffer("multiplier", torch.tensor(constraint.start if constraint else 0.0))
 
     def forward(self, batch: Batch, progress: float) -> Loss:
+        with self.mechanism.parents.once():  # mechanism, guide and prices look at the same two images
+            return self.loss(batch)
+
+    def loss(self, batch: Batch) -> Loss:
+        """The Lagrangian and its terms."""
         facts = augmented(batch, self.augment, self.mechanism.parents)
         posterior = self.mechanism.abduct(facts, sample=True)
         requested = intervene(facts.pa, facts.measured, self.at_once)

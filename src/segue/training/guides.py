@@ -49,7 +49,7 @@ class RegionGuide(Frozen):
 
     def areas(self, image: Tensor, facts: Facts) -> Float[Tensor, "batch measured"]:
         """What the segmentor measures in the factual regions."""
-        return self.parents.measure(self.parents.segmentor.soft(image), image, facts)
+        return self.parents.measure(self.parents.soft(image), image, facts)
 
     def forward(self, image: Tensor, facts: Facts, requested: Tensor) -> Tensor:
         error = self.areas(image, facts) - requested[:, : facts.measured]

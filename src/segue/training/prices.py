@@ -73,7 +73,7 @@ def away(
     asked = (requested != facts.pa)[:, : facts.measured]
     parts = torch.zeros_like(facts.weights)
     for image in (facts.image, answer):
-        soft = parents.segmentor.soft(image)[:, parents.structure_of]
+        soft = parents.soft(image)[:, parents.structure_of]
         parts = torch.maximum(parts, soft * facts.weights)
     there = parts.flatten(2).sum(2) >= 1  # of a pixel
     mask = there.reshape(*there.shape, *[1] * (parts.ndim - 2))
