@@ -24,7 +24,14 @@ from typing import Any
 import yaml
 
 from docs.site.metric_tables import leaderboard_table, metrics_table, standing_table
-from docs.site.number_tables import ablation_table, category_table, rank_table, ratios_table, tuning_table, use_table
+from docs.site.number_tables import (
+    ablation_table,
+    category_table,
+    rank_table,
+    ratios_table,
+    tuning_table,
+    use_table,
+)
 from docs.site.project import DOCS, ROOT
 from segue.files import write_text
 from segue.report.table import table1
