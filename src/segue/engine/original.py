@@ -126,7 +126,7 @@ def change_on_file(
     moved = np.zeros(pixels.shape) if displacement is None else motion(seen, displacement)
     paint = x_star.astype(np.float64) - x - area_resample(moved, size)
     if marks is not None:
-        paint[marks.at(size)] = 0  # x and x* are not known there
+        paint = marks.removed(torch.from_numpy(paint), size).numpy()  # there x and x* are not known
     paint[np.abs(paint) < UNPAINTED * (window[1] - window[0])] = 0
     painted = to_file(paint, pixels.shape)
     touched = to_file((paint != 0).astype(np.float64), pixels.shape) > 0
