@@ -5,7 +5,6 @@ import json
 import math
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 
@@ -26,6 +25,7 @@ from benchmarks import (
     precision,
     reference,
     requests,
+    size,
     step,
     workload,
 )
@@ -47,7 +47,8 @@ SCALES = {
     "requests": (requests, TINY | {"images": 2}),
     "reference": (reference, TINY | {"batch": 2}),
     "cohort": (cohort, TINY | {"images": 40, "cohorts": (10, 70)}),
-    "growth": (growth, {"rounds": 1, "sides": (32, 64), "volumes": (32,), "pixels": 2048, "regions": (1, 2)}),
+    "growth": (growth, TINY | {"sides": (32, 64), "pixels": 2048, "regions": (1, 2), "batch": 2}),
+    "size": (size, {"sides": (32,), "volumes": (32,), "batch": 2}),
     "gpu": (gpu, gpu.QUICK | {"warmup": 0, "pixels": 2048, "answers": 2}),
 }
 
@@ -106,8 +107,6 @@ def test_a_benchmark_writes_finite_positive_numbers(name, thin_study, tmp_path, 
     module, scale = SCALES[name]
     if hasattr(module, "Alone"):
         monkeypatch.setattr(module, "Alone", here)
-    if module is growth:
-        monkeypatch.setattr(growth, "apart", lambda: ThreadPoolExecutor(1))
     run(name, module.measure, full=scale, quick=scale, arguments=["--out", str(tmp_path)])
     content = checked(tmp_path, name)
     assert content["scale"] == json.loads(json.dumps(scale))
