@@ -18,12 +18,12 @@ from typing import Any
 
 __all__ = ["import_by_name", "import_late", "import_networks"]
 
-NETWORKS = (
+OF_MONAI = (
     "monai.networks.nets.basic_unet", "monai.networks.nets.diffusion_model_unet", "monai.networks.nets.regressor",
     "monai.networks.nets.segresnet", "monai.networks.layers.simplelayers", "monai.networks.schedulers.ddim",
 )  # fmt: skip
 """What segue's own networks are made of."""
-LOCK = threading.RLock()
+IMPORTING = threading.RLock()
 Homes = dict[str, tuple[str, str]]
 """By name in a package: the module that it comes from, and its name there."""
 
@@ -38,7 +38,7 @@ def import_networks() -> None:
     import_late("requests")  # with which a part of MONAI downloads
     sys.meta_path.insert(0, finder := Apart("monai"))
     try:
-        for name in NETWORKS:
+        for name in OF_MONAI:
             importlib.import_module(name)
     except (ImportError, AttributeError):
         sys.meta_path.remove(finder)
@@ -69,7 +69,7 @@ class Apart(MetaPathFinder):
     """
 
     def __init__(self, root: str, *, by_name: bool = True) -> None:
-        self.root, self.by_name, self.begun = root, by_name, dict[str, Names]()
+        self.root, self.by_name, self.begun = root, by_name, dict[str, NamesLater]()
         self.running = False
 
     def finds(self, name: str) -> bool:
@@ -90,12 +90,12 @@ class Apart(MetaPathFinder):
             return spec
         homes = homes_of(name, spec.loader.get_source(name) or "")
         if name == self.root or homes is not None:
-            self.begun[name] = Names(self, spec, homes or {})
+            self.begun[name] = NamesLater(self, spec, homes or {})
         return spec
 
     def run(self) -> None:
         """Run all of it in its own order, in place: what was not run is imported again, by whoever imports it first."""
-        with LOCK:
+        with IMPORTING:
             if self.running or self not in sys.meta_path:
                 return
             self.running = True
@@ -125,7 +125,7 @@ def found(module: ModuleType, execute: Callable[[ModuleType], None] | None = Non
     return ModuleSpec(spec.name, There(), origin=spec.origin, is_package=spec.submodule_search_locations is not None)
 
 
-class Names:
+class NamesLater:
     """The names of a package, which is run only when it is asked for one that does not come from elsewhere."""
 
     def __init__(self, owner: Apart, spec: ModuleSpec, homes: Homes) -> None:
@@ -149,7 +149,7 @@ class Names:
         Raises:
             AttributeError: it has no such name.
         """
-        with LOCK:
+        with IMPORTING:
             if name in vars(self.module):  # another thread was faster
                 return vars(self.module)[name]
             if name in self.homes:
@@ -175,7 +175,7 @@ class Names:
 
     def run(self) -> None:
         """Run the package in place, once; what is asked of it meanwhile is found as before."""
-        with LOCK:
+        with IMPORTING:
             if self.ran:
                 return
             self.ran = True
@@ -198,12 +198,12 @@ def homes_of(package: str, source: str) -> Homes | None:
         if isinstance(node, ast.ImportFrom):
             home = resolve_name("." * node.level + (node.module or ""), package) if node.level else node.module
             homes |= {one.asname or one.name: (str(home), one.name) for one in node.names}
-        elif not isinstance(node, ast.Import | ast.Assign | ast.FunctionDef) and not is_text(node):
+        elif not isinstance(node, ast.Import | ast.Assign | ast.FunctionDef) and not says_only(node):
             return None
     hidden = any(home == f"{package}.{name}" for name, (home, _) in homes.items())  # a name that hides its module
     return None if hidden or "*" in homes else homes
 
 
-def is_text(node: ast.stmt) -> bool:
+def says_only(node: ast.stmt) -> bool:
     """Whether a statement says something and does nothing."""
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
