@@ -17,7 +17,6 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from pathlib import Path
-from types import MappingProxyType
 from typing import NamedTuple
 
 import torch
@@ -47,7 +46,7 @@ class How(NamedTuple):
     refuse_with: int = errno.EROFS
     largest: int | None = None
     seconds: int = 1200
-    environment: Mapping[str, str] = MappingProxyType({})
+    environment: Mapping[str, str] | None = None
 
 
 class Ended(NamedTuple):
@@ -100,7 +99,7 @@ def environments(world: int) -> list[dict[str, str]]:
 
 def do(command: list[str], how: How, into: Connection) -> None:
     """What the child does: the command, and at the end a line of what was counted."""
-    os.environ.update(how.environment)
+    os.environ.update(how.environment or {})
     torch.set_num_threads(1)
     for stream in (1, 2):
         os.dup2(into.fileno(), stream)
