@@ -72,6 +72,7 @@ results: $(VENV)/ready ## what results/ holds, made anew (make results CHEST=fol
 	$(BIN)/segue run studies/coronary-phantom.yaml --runs $(RUNS) --name coronary-broadcast --hvae.conditioning "[broadcast]"
 	$(BIN)/segue run studies/chest-zones.yaml --runs $(RUNS) --cohort.folder $(CHEST)
 	$(BIN)/segue run studies/chest-small.yaml --runs $(RUNS) --cohort.folder $(CHEST)
+	$(BIN)/segue run studies/chest-256.yaml --runs $(RUNS) --cohort.folder $(CHEST)
 	$(BIN)/segue run studies/cardiac-sectors.yaml --runs $(RUNS) --cohort.folder $(HEART)
 	$(BIN)/segue run studies/chest-ratio.yaml --runs $(RUNS) --cohort.folder $(CHEST)
 	$(BIN)/segue run studies/cardiac-thickness.yaml --runs $(RUNS) --cohort.folder $(HEART)
@@ -90,6 +91,7 @@ results: $(VENV)/ready ## what results/ holds, made anew (make results CHEST=fol
 	$(call keep,coronary-broadcast)
 	$(call keep,chest-zones)
 	$(call keep,chest-small)
+	$(call keep,chest-256)
 	$(call keep,cardiac-sectors)
 	$(call keep,chest-ratio)
 	$(call keep,cardiac-thickness)
