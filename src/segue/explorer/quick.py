@@ -85,6 +85,10 @@ class Quick:
             if not self.leaving.is_set():
                 part.trace()
 
+    def stay(self) -> None:
+        """Take what is asked, also after a page of the same models was closed."""
+        self.leaving.clear()
+
     def leave(self, timeout: float = 30) -> None:
         """Refuse what is asked from now on, and wait until networks rest: torch bears no exit while they work."""
         with self.idle:

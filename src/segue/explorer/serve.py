@@ -114,6 +114,7 @@ def serve_page(
     settings = private_server(page, host, names) | appearance()
     if users:  # gradio's login does not show why a login has to wait
         settings |= {"auth": Logins(users), "auth_message": RULE}
+    page.explored.quick.stay()
     try:
         _, address, _ = page.blocks.launch(server_name=host, server_port=port, **settings)
     except OSError:

@@ -182,9 +182,10 @@ def keys(kind: type) -> list[str]:
 def check_keys(content: dict[str, Any], kind: type, *, where: str, prefix: str = "") -> None:
     """Refuse unknown keys, naming the nearest valid one."""
     hints = typing.get_type_hints(kind)
-    for key, value in content.items():
+    for key in content:
         if key not in hints:
             raise InputError(f"{where}: unknown key {prefix}{key}{nearest(str(key), keys(kind))}")
+    for key, value in content.items():
         for inner in dataclasses_in(hints[key]):
             named = typing.get_origin(hints[key]) is dict and isinstance(value, dict)
             entries = value.items() if named else [("", value)]
