@@ -166,7 +166,7 @@ rank: $(VENV)/ready-dev ## the mini-benchmark: trains four tiny studies; fails i
 	$(BIN)/python -m benchmarks.rank
 
 # Each takes --quick, --out and its own scale: .venv/bin/python -m benchmarks.step --help
-BENCHMARKS := step step_pair finetuning requests reference backends growth size cohort coverage precision generation explorer
+BENCHMARKS := step step_pair finetuning requests reference backends growth cohort coverage precision generation explorer
 
 bench: $(VENV)/ready-dev ## speed and memory against references, to results/benchmarks (make bench QUICK=1: a few minutes)
 	@set -e; for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python -m benchmarks.$$name $(if $(QUICK),--quick); done

@@ -1,76 +1,168 @@
-"""How cost grows with the image's size and with the number of regions: training steps and prediction, as shipped."""
+"""How cost grows with the size of images and volumes and with the number of regions; what gradient checkpointing saves.
 
-from collections.abc import Callable, Mapping
+Steps are those of training, prediction is a whole counterfactual. Each is done in a process of its own with one thread.
+Seconds are the processor's, so that other work on the machine counts for less. A size for which too little memory is
+free is left out, and that is said.
+"""
 
-from benchmarks.record import Findings, Row, run, together
-from benchmarks.timing import interleave, ratio, spread
-from benchmarks.workload import Kind, work
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
-FULL = {
-    "rounds": 8,
-    "warmup": 1,
-    "sides": (32, 64, 128, 256),
-    "pixels": 131072,
-    "regions": (1, 2, 4, 8, 16),
-    "batch": 32,
-    "size": (32, 96),
-}
-QUICK = FULL | {"rounds": 2, "sides": (32, 128), "regions": (1, 16)}
-KINDS: tuple[Kind, ...] = ("ELBO step", "fine-tuning step", "prediction")
+import numpy as np
+import psutil
+import torch
+from torch import nn
+
+from benchmarks import workload
+from benchmarks.machine import Alone, Cost
+from benchmarks.record import Findings, Row, Statement, run, together
+from benchmarks.settings import shipped_step
+from benchmarks.workload import Kind
+from segue.anatomy import AxisPartition, Variables
+from segue.causal.parents import Parents
+from segue.cohort.grid import Grid
+from segue.hardware import channels_last, keep_memory, threads
+from segue.mechanisms.hvae import HVAEMechanism, HVAESettings, build_hvae
+from segue.nets.segmentor import Segmentor
+from segue.training.batches import Batch
+from segue.training.memory import training_bytes
+
+FULL = {"rounds": 2, "sides": (64, 256, 512), "volumes": (32, 64, 96, 128), "pixels": 65536, "regions": (1, 16)}
+QUICK = FULL | {"rounds": 1, "sides": (32, 128), "volumes": (32,)}
+SHARE = 0.5  # of the memory that is free, at most: estimates are rough
+KINDS: tuple[Kind, ...] = ("ELBO step", "fine-tuning step with motion", "prediction")
+NETWORK = HVAESettings(widths=(16, 32, 48, 48), depths=(1, 2, 2, 2), head=16)
+STRUCTURES, REGIONS = ("first", "second"), 2
+Spot = dict[str, Any]
 
 
 def measure(
-    *,
-    rounds: int,
-    warmup: int,
-    sides: tuple[int, ...],
-    pixels: int,
-    regions: tuple[int, ...],
-    batch: int,
-    size: tuple[int, int],
+    *, rounds: int, sides: tuple[int, ...], volumes: tuple[int, ...], pixels: int, regions: tuple[int, ...]
 ) -> Findings:
-    """Seconds per megapixel of square images by their side, and seconds per image by the number of regions.
+    """Seconds and memory by the size of images, of volumes, and by the number of regions.
 
-    A batch holds `pixels` in all, whatever the side, so that only the images grow; two of them at least, which a
-    permutation needs.
+    A batch holds `pixels` in all, whatever the size, so that only the images grow; two of them at least, which a
+    permutation needs. The number of regions is varied at the size 64 x 64.
     """
+    ladders = [[(side,) * dims for side in lengths] for dims, lengths in ((2, sides), (3, volumes))]
     parts = []
-    for kind in KINDS:
-        batches = {side: max(2, pixels // side**2) for side in sides}
-        by_side = {side: work(kind, "shipped", batch=batches[side], size=(side, side)) for side in sides}
-        megapixels = {side: batches[side] * side**2 / 1e6 for side in sides}
-        parts.append(compare(kind, "side", by_side, megapixels, "megapixel", rounds=rounds, warmup=warmup))
-        by_regions = {
-            count: work(kind, "shipped", batch=batch, size=size, regions=count) for count in regions
-        }
-        images = dict.fromkeys(regions, float(batch))
-        parts.append(compare(kind, "regions", by_regions, images, "image", rounds=rounds, warmup=warmup))
+    with threads(1):
+        for kind in KINDS:
+            for ladder in ladders:
+                found = together([at(spot(kind, size, pixels), rounds) for size in ladder])
+                parts += [found, Findings([], slopes(kind, found.rows))]
+            few, many = (
+                cost(spot(kind, (64, 64), pixels) | {"regions": count}, False, rounds)
+                for count in (regions[0], regions[-1])
+            )
+            told = f"{kind}: seconds per image, {regions[-1]} regions over {regions[0]}"
+            parts.append(Findings([], [Statement(told, many.cpu_seconds / few.cpu_seconds)]))
     return together(parts)
 
 
-def compare(
-    kind: Kind,
-    axis: str,
-    works: Mapping[int, Callable[[], None]],
-    amounts: Mapping[int, float],
-    unit: str,
-    *,
-    rounds: int,
-    warmup: int,
-) -> Findings:
-    """Seconds per `unit`, of which each work does so many, along an axis; the ratio is of its last over its first."""
-    named = {f"{axis} {value}": call for value, call in works.items()}
-    seconds = interleave(named, rounds=rounds, warmup=warmup, title=f"{kind} by {axis}")
-    rows: list[Row] = []
-    for value, amount in amounts.items():
-        times = spread(seconds[f"{axis} {value}"])
-        rows.append({"work": kind, axis: value, **times, f"seconds_per_{unit}": times["seconds"] / amount})
-    small, large = min(works), max(works)
-    told = f"{kind}: seconds per {unit}, {axis} {large} over {small}"
-    factor = amounts[small] / amounts[large]
+def spot(kind: Kind, size: Sequence[int], pixels: int) -> Spot:
+    """What is done, as JSON can say it."""
+    return {"kind": kind, "size": list(size), "batch": max(2, pixels // math.prod(size)), "regions": REGIONS}
+
+
+def at(one: Spot, rounds: int) -> Findings:
+    """The rows of one work at one size; none where it needs more memory than there is."""
+    kind, size = one["kind"], " x ".join(map(str, one["size"]))
+    saving = (False,) if kind == "prediction" else (False, True)
+    needs = needed(one, saving)
+    if max(needs) > SHARE * psutil.virtual_memory().available:
+        print(f"{kind}, {size}: needs about {max(needs) / 1e9:.1f} GB, and too little memory is free; left out")
+        return Findings([], [])
+    costs = [cost(one, saves, rounds) for saves in saving]
+    megapixels = one["batch"] * math.prod(one["size"]) / 1e6
+    rows: list[Row] = [
+        {
+            "work": kind,
+            "size": size,
+            "batch": one["batch"],
+            "gradient_checkpointing": int(saves),
+            "cpu_seconds": found.cpu_seconds,
+            "cpu_seconds_per_megapixel": found.cpu_seconds / megapixels,
+            "peak_mb": found.peak_mb,
+            **({"estimated_mb": bytes_ / 2**20} if kind != "prediction" else {}),
+        }
+        for saves, found, bytes_ in zip(saving, costs, needs, strict=True)
+    ]
+    if len(costs) == 1:
+        return Findings(rows, [])
+    (plain, less), told = costs, f"{kind}, {size}: with gradient checkpointing over without"
     return Findings(
-        rows, [ratio(told, seconds[f"{axis} {large}"], seconds[f"{axis} {small}"], factor=factor)]
+        rows,
+        [
+            Statement(f"{told}: peak memory", less.peak_mb / plain.peak_mb),
+            Statement(f"{told}: time", less.cpu_seconds / plain.cpu_seconds),
+        ],
     )
+
+
+def slopes(kind: Kind, rows: Sequence[Row]) -> list[Statement]:
+    """What a megapixel of the largest images costs, over one of the smallest."""
+    plain = [row for row in rows if not row["gradient_checkpointing"]]
+    if len(plain) < 2:
+        return []
+    small, large = plain[0], plain[-1]
+    told = f"{kind}: seconds per megapixel, {large['size']} over {small['size']}"
+    key = "cpu_seconds_per_megapixel"
+    return [Statement(told, float(large[key]) / float(small[key]))]
+
+
+def cost(one: Spot, saves: bool, rounds: int) -> Cost:
+    """What a work costs: the medians of its rounds, and its peak."""
+    with Alone("benchmarks.growth:work", saves=saves, **one) as alone:
+        alone()  # takes memory, which is kept
+        found = [alone() for _ in range(rounds)]
+    seconds, cpu_seconds, _ = (float(np.median(column)) for column in zip(*found, strict=True))
+    return Cost(seconds, cpu_seconds, found[-1].peak_mb)
+
+
+def needed(one: Spot, saving: Sequence[bool]) -> list[int]:
+    """Bytes that a training estimates beforehand; of a prediction, which needs less, an ELBO step's."""
+    kind: Kind = "ELBO step" if one["kind"] == "prediction" else one["kind"]
+    objective, data = step_of(kind, one["size"], 2, one["regions"])
+    return [training_bytes(objective, data, one["batch"], "auto", gradient_checkpointing=saves) for saves in saving]
+
+
+def work(kind: Kind, size: Sequence[int], batch: int, regions: int, saves: bool) -> Callable[[], None]:
+    """One call is one step as shipped, or one prediction."""
+    torch.set_num_threads(1)
+    keep_memory()
+    if kind == "prediction":
+        mechanism, data = untrained(size, batch, regions)
+        return workload.answer(kind, channels_last(mechanism, len(size)), data)
+    objective, data = step_of(kind, size, batch, regions)
+    return partial(shipped_step(objective, 1e-4, 1.0, dims=len(size), saves=saves), data)
+
+
+def step_of(kind: Kind, size: Sequence[int], batch: int, regions: int) -> tuple[nn.Module, Batch]:
+    """The objective of a step, and what it is trained on."""
+    mechanism, data = untrained(size, batch, regions)
+    objective, _, _ = workload.objective(kind, mechanism, size, "the study's")
+    return objective, data
+
+
+def untrained(size: Sequence[int], batch: int, regions: int) -> tuple[HVAEMechanism, Batch]:
+    """A mechanism with untrained networks, and smooth noise in place of images."""
+    torch.manual_seed(0)
+    dims = len(size)
+    parts = AxisPartition(regions=tuple(f"part{i}" for i in range(regions)), axis=dims - 1)
+    guide = Segmentor(arch="unet", spatial_dims=dims, structures=len(STRUCTURES), width=16).requires_grad_(False).eval()
+    variables = Variables(structures=STRUCTURES, partitions=dict.fromkeys(STRUCTURES, parts))
+    parents = Parents(segmentor=guide, variables=variables)
+    coarse = torch.randn(batch, 1, *(side // 16 for side in size))
+    image = nn.functional.interpolate(coarse, size=tuple(size)).clamp(-1, 1)
+    with torch.inference_mode():
+        areas, frames = parents.factual(image, torch.ones(batch))
+    areas, frames = areas.clone(), frames.clone()
+    parents.fit(areas)
+    data = {"image": image, "parents": areas, "frames": frames, "pixel_area": torch.ones(batch)}
+    return build_hvae(NETWORK, parents, Grid(tuple(size)), "map"), data
 
 
 if __name__ == "__main__":

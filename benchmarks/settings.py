@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from segue.hardware import Precision, channels_last, keep_memory, resolve_precision
 from segue.training.batches import Batch
+from segue.training.checkpointing import checkpointed
 from segue.training.loop import make_accelerator
 from segue.training.state import State
 
@@ -61,17 +62,24 @@ def plain_step(objective: nn.Module, lr: float, clip: float) -> Step:
     return step
 
 
-def shipped_step(objective: nn.Module, lr: float, clip: float, precision: Precision = "auto") -> Step:
-    """The body of `segue.training.loop.fit`, on an objective laid out as `segue.pipeline.common.trained` does."""
+def shipped_step(
+    objective: nn.Module, lr: float, clip: float, precision: Precision = "auto", *, dims: int = 2, saves: bool = False
+) -> Step:
+    """The body of `segue.training.loop.fit`, on an objective laid out as `segue.pipeline.common.trained` does.
+
+    Args:
+        saves: with gradient checkpointing.
+    """
     accelerator = make_accelerator(precision)
-    channels_last(objective, dims=2)
+    channels_last(objective, dims)
     state = State.start(objective, accelerator.device, lr=lr, weight_decay=WEIGHT_DECAY)
     wrapped, optimiser = state.prepared(accelerator)
 
     def step(batch: Batch) -> None:
-        with accelerator.autocast():
-            loss, _ = wrapped(batch, PROGRESS)
-        accelerator.backward(loss)
+        with checkpointed(objective, saves):
+            with accelerator.autocast():
+                loss, _ = wrapped(batch, PROGRESS)
+            accelerator.backward(loss)
         norm = torch.as_tensor(accelerator.clip_grad_norm_(state.parameters, clip))
         if math.isfinite(float(norm)):
             optimiser.step()

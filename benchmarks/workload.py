@@ -136,9 +136,11 @@ def work(
     return answer(kind, mechanism.to(memory_format=how.layout), data)  # type: ignore[call-overload]
 
 
-def objective(kind: Kind, mechanism: HVAEMechanism, size: Sequence[int]) -> tuple[nn.Module, float, float]:
+def objective(
+    kind: Kind, mechanism: HVAEMechanism, size: Sequence[int], networks: Networks = "default"
+) -> tuple[nn.Module, float, float]:
     """(objective, learning rate, clip) of a training, as the study's stages have them."""
-    study, augment = the_study(), Augmentation()
+    study, augment = the_study(networks), Augmentation()
     if kind == "ELBO step":
         return Pretraining(mechanism, augment=augment), study.hvae.budget.lr, 1.0
     tuning, parents = study.finetune, mechanism.parents

@@ -25,7 +25,6 @@ from benchmarks import (
     precision,
     reference,
     requests,
-    size,
     step,
     workload,
 )
@@ -47,8 +46,7 @@ SCALES = {
     "requests": (requests, TINY | {"images": 2}),
     "reference": (reference, TINY | {"batch": 2}),
     "cohort": (cohort, TINY | {"images": 40, "cohorts": (10, 70)}),
-    "growth": (growth, TINY | {"sides": (32, 64), "pixels": 2048, "regions": (1, 2), "batch": 2}),
-    "size": (size, {"sides": (32,), "volumes": (32,), "batch": 2}),
+    "growth": (growth, {"rounds": 1, "sides": (32, 64), "volumes": (32,), "pixels": 2048, "regions": (1, 2)}),
     "gpu": (gpu, gpu.QUICK | {"warmup": 0, "pixels": 2048, "answers": 2}),
 }
 
