@@ -1,8 +1,8 @@
 """One accelerator, or the CPU where there is none: training steps by size and setting, answers, and are they the CPU's.
 
-Settings add up: float32 as PyTorch has it; bfloat16; weights with the channels last; a fused optimiser without a host
-synchronisation a step; the step compiled. `as shipped` is the training loop's own step. Every step is forward,
-backward, clipping and update.
+Settings add up: float32, parameter by parameter; bfloat16; weights with the channels last; clipping, optimiser and moving
+average in one call each, without a host synchronisation a step; the step compiled. `as shipped` is the training loop's own
+step. Every step is forward, backward, clipping, update and moving average.
 """
 
 import time
@@ -19,14 +19,14 @@ import segue
 from benchmarks.machine import gflop
 from benchmarks.record import Findings, Row, Statement, run, together
 from benchmarks.reference import LADDERS, reference_image
-from benchmarks.settings import shipped_step
+from benchmarks.settings import plain_step, shipped_step
 from benchmarks.timing import Seconds, spread
 from benchmarks.workload import Image, Kind, objective, phantom_batch, shipped_image, untrained_parents
 from segue.training.batches import Batch
 
 FULL = {"rounds": 20, "warmup": 5, "sides": (96, 256, 512), "pixels": 1 << 20, "answers": 512, "compiled": "yes"}
 QUICK = FULL | {"rounds": 2, "warmup": 1, "sides": (32,), "pixels": 1 << 12, "answers": 4, "compiled": "no"}
-REGIONS, LR, CLIP, PROGRESS = 3, 1e-3, 1.0, 0.5
+REGIONS, LR, CLIP = 3, 1e-3, 1.0
 REQUEST = {"lumen@mid": "+1sd"}
 Step = Callable[[], Any]
 
@@ -114,19 +114,8 @@ def stepper(training: nn.Module, way: Way, *, side: int, batch: int, device: tor
     training.to(device)
     if way.last:
         training.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    weights = [p for p in training.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(weights, lr=LR, fused=way.fused and device.type == "cuda")
-    forward = torch.compile(training) if way.compiled else training
-
-    def step() -> None:
-        with torch.autocast(device.type, torch.bfloat16, enabled=way.bf16):
-            loss, _ = forward(data, PROGRESS)
-        loss.backward()
-        nn.utils.clip_grad_norm_(weights, CLIP, foreach=way.fused)
-        optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
-
-    return step
+    forward = cast(nn.Module, torch.compile(training)) if way.compiled else training
+    return partial(plain_step(forward, LR, CLIP, bf16=way.bf16, fused=way.fused), data)
 
 
 def shipped(training: nn.Module, *, side: int, batch: int, device: torch.device) -> Step:

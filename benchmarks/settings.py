@@ -41,19 +41,28 @@ class Setting:
         return torch.bfloat16 if training and self.precision == "bf16" else torch.float32
 
 
-def plain_step(objective: nn.Module, lr: float, clip: float) -> Step:
-    """Eager float32, contiguous; clip, optimiser and EMA go through the parameters one by one."""
+def plain_step(objective: nn.Module, lr: float, clip: float, *, bf16: bool = False, fused: bool = False) -> Step:
+    """Eager float32, contiguous; clip, optimiser and EMA go through the parameters one by one.
+
+    Args:
+        bf16: products in bfloat16.
+        fused: clip, optimiser and EMA are one call each, and the host does not wait for the norm of the gradient.
+    """
     parameters: list[Tensor] = [p for p in objective.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(
-        parameters, lr=lr, weight_decay=WEIGHT_DECAY, betas=(0.9, 0.95), foreach=False, fused=False
+        parameters, lr=lr, weight_decay=WEIGHT_DECAY, betas=(0.9, 0.95), foreach=False, fused=fused
     )
     mean = [p.detach().clone() for p in parameters]
 
     def step(batch: Batch) -> None:
-        loss, _ = objective(batch, PROGRESS)
+        with torch.autocast(batch["image"].device.type, torch.bfloat16, enabled=bf16):
+            loss, _ = objective(batch, PROGRESS)
         loss.backward()
-        norm = nn.utils.clip_grad_norm_(parameters, clip, foreach=False)
-        if math.isfinite(float(norm)):
+        norm = nn.utils.clip_grad_norm_(parameters, clip, foreach=fused)
+        if fused:
+            optimiser.step()
+            torch._foreach_lerp_(mean, [p.detach() for p in parameters], 1 - EMA)
+        elif math.isfinite(float(norm)):
             optimiser.step()
             for average, parameter in zip(mean, parameters, strict=True):
                 average.lerp_(parameter.detach(), 1 - EMA)

@@ -3,10 +3,10 @@
 import copy
 import dataclasses
 import json
-import re
 import types
 import typing
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -76,18 +76,16 @@ def study_of(content: dict[str, Any], overrides: Iterable[str] = (), *, where: s
     content = with_rule(with_named_measures(with_named_baselines(content)))
     check_keys(content, Study, where=where)
     arguments = list(overrides)
-    for argument in arguments:
+    for argument, following in pairwise([*arguments, ""]):
         if argument.startswith("--"):
-            check_option(argument[2:].split("=")[0])
+            option, equals, value = argument[2:].partition("=")
+            check_option(option, value if equals else following)
     content, arguments = with_partition_options(content, arguments)
     parser = study_parser()
     try:
         parsed = parser.parse_args(["--config", json.dumps(content), *arguments])
         made = parser.instantiate_classes(parsed)
     except (ArgumentError, ValueError, TypeError) as error:
-        if section := re.search(r'key "([\w.]+)": Unable to load config', str(error)):
-            name = f"--{section[1]}"
-            raise InputError(f"{name} is a section, which takes no text: set a key of it, {name}.KEY VALUE") from None
         raise InputError(f"{where}: {one_line(error)}") from None
     study = Study(**{key: made[key] for key in keys(Study)})
     check_bounds(plain(study), where)
@@ -218,20 +216,24 @@ def optional(hint: Any) -> bool:
     return types.NoneType in typing.get_args(hint)
 
 
-def check_option(option: str) -> None:
-    """Refuse an unknown `--key.sub`, naming the nearest valid one."""
+def check_option(option: str, value: str) -> None:
+    """Refuse an unknown `--key.sub`, naming the nearest valid one, and text where a section's keys are set."""
     if mend := MOVED.get(option):
         raise InputError(f"--{option} is no option any more: {mend}")
-    kind: type | None = Study
+    hint: Any = Study
     for depth, part in enumerate(parts := option.split(".")):
-        if kind is None:
+        if typing.get_origin(hint) is dict:  # of any names
+            hint = typing.get_args(hint)[1]
+            continue
+        if not (inner := dataclasses_in(hint)):
             return
-        hints = typing.get_type_hints(kind)
+        hints = typing.get_type_hints(inner[0])
         if part not in hints:
             stem = "".join(f"{p}." for p in parts[:depth])
-            raise InputError(f"unknown option --{option}{nearest(part, keys(kind), stem='--' + stem)}")
-        inner = dataclasses_in(hints[part])
-        kind = inner[0] if inner and typing.get_origin(hints[part]) is not dict else None
+            raise InputError(f"unknown option --{option}{nearest(part, keys(inner[0]), stem='--' + stem)}")
+        hint = hints[part]
+    if dataclasses_in(hint) and value != "null" and value[:1].isalnum():
+        raise InputError(f"--{option} is a section, which takes no text: set a key of it, --{option}.KEY VALUE")
 
 
 def dataclasses_in(hint: Any) -> list[type]:
