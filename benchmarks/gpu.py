@@ -1,8 +1,8 @@
 """One accelerator, or the CPU where there is none: training steps by size and setting, answers, and are they the CPU's.
 
-Settings add up: float32, parameter by parameter; bfloat16; weights with the channels last; clipping, optimiser and moving
-average in one call each, without a host synchronisation a step; the step compiled. `as shipped` is the training loop's own
-step. Every step is forward, backward, clipping, update and moving average.
+Settings add up: float32, parameter by parameter; bfloat16; weights with the channels last; clipping, optimiser and
+moving average in one call each, without a host synchronisation; the step compiled. `as shipped` is the training loop's
+own step. Every step is forward, backward, clipping, update and moving average.
 """
 
 import time

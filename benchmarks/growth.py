@@ -6,17 +6,22 @@ free is left out, and that is said.
 """
 
 import math
+import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
 import psutil
 import torch
+import torch._dynamo  # an optimiser imports it: here, once, and not in each process
 from torch import nn
 
 from benchmarks import workload
-from benchmarks.machine import Alone, Cost
+from benchmarks.alone import high_water
+from benchmarks.machine import Cost
 from benchmarks.record import Findings, Row, Statement, run, together
 from benchmarks.settings import shipped_step
 from benchmarks.workload import Kind
@@ -29,8 +34,9 @@ from segue.nets.segmentor import Segmentor
 from segue.training.batches import Batch
 from segue.training.memory import training_bytes
 
-FULL = {"rounds": 2, "sides": (64, 256, 512), "volumes": (32, 64, 96, 128), "pixels": 65536, "regions": (1, 16)}
+FULL = {"rounds": 8, "sides": (64, 256, 512), "volumes": (32, 64, 96, 128), "pixels": 65536, "regions": (1, 16)}
 QUICK = FULL | {"rounds": 1, "sides": (32, 128), "volumes": (32,)}
+OFTEN = 65536  # pixels of a batch that is measured in all rounds; of larger ones there are fewer
 SHARE = 0.5  # of the memory that is free, at most: estimates are rough
 KINDS: tuple[Kind, ...] = ("ELBO step", "fine-tuning step with motion", "prediction")
 NETWORK = HVAESettings(widths=(16, 32, 48, 48), depths=(1, 2, 2, 2), head=16)
@@ -71,7 +77,8 @@ def at(one: Spot, rounds: int) -> Findings:
     """The rows of one work at one size; none where it needs more memory than there is."""
     kind, size = one["kind"], " x ".join(map(str, one["size"]))
     saving = (False,) if kind == "prediction" else (False, True)
-    needs = needed(one, saving)
+    with apart() as pool:
+        needs = pool.submit(needed, one, saving).result()
     if max(needs) > SHARE * psutil.virtual_memory().available:
         print(f"{kind}, {size}: needs about {max(needs) / 1e9:.1f} GB, and too little memory is free; left out")
         return Findings([], [])
@@ -114,12 +121,27 @@ def slopes(kind: Kind, rows: Sequence[Row]) -> list[Statement]:
 
 
 def cost(one: Spot, saves: bool, rounds: int) -> Cost:
-    """What a work costs: the medians of its rounds, and its peak."""
-    with Alone("benchmarks.growth:work", saves=saves, **one) as alone:
-        alone()  # takes memory, which is kept
-        found = [alone() for _ in range(rounds)]
-    seconds, cpu_seconds, _ = (float(np.median(column)) for column in zip(*found, strict=True))
-    return Cost(seconds, cpu_seconds, found[-1].peak_mb)
+    """What a work costs: the medians of its rounds, and its peak beyond what was held before."""
+    with apart() as pool:
+        return pool.submit(costs_of, one, saves, rounds).result()
+
+
+def apart() -> Executor:
+    """A process of its own, which starts with what this one holds, so that it need not import anything."""
+    return ProcessPoolExecutor(1, mp_context=get_context("fork"))
+
+
+def costs_of(one: Spot, saves: bool, rounds: int) -> Cost:
+    """`cost`, in this process."""
+    before, call = high_water(), work(saves=saves, **one)
+    call()  # takes memory, which is kept
+    found = []
+    for _ in range(max(1, rounds * OFTEN // (one["batch"] * math.prod(one["size"])))):
+        began, cpu = time.perf_counter(), time.process_time()
+        call()
+        found.append((time.perf_counter() - began, time.process_time() - cpu))
+    seconds, cpu_seconds = np.median(found, axis=0).tolist()
+    return Cost(seconds, cpu_seconds, high_water() - before)
 
 
 def needed(one: Spot, saving: Sequence[bool]) -> list[int]:

@@ -152,7 +152,7 @@ def test_unknown_commands_and_studies(capsys, tmp_path):
         (("hvae:", "hvae: 3\nold:"), [], "unknown key old"),
         (None, ["--hvae.latnet", "4"], "unknown option --hvae.latnet; did you mean --hvae.latent?"),
         (None, ["--hvae.latent", "four"], "hvae.latent"),
-        (None, ["--diffusion", "quick"], "--diffusion is a section, which takes no text: set a key of it, --diffusion.KEY"),
+        (None, ["--diffusion", "quick"], "--diffusion is a section, which takes no text: set a key of it"),
         (None, ["--panel.second=quick"], "--panel.second is a section, which takes no text"),
         (None, ["--cohort.folder", "somewhere"], "either cohort.folder or cohort.phantom"),
         (None, ["--partitions.thirds.axis", "2"], "partitions.thirds: axis: 2 is not an axis"),
