@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.rank import orders
+from benchmarks.record import cell
 from docs.site.project import ROOT
 from segue.anatomy.measurement import measurement_of
 from segue.evaluation.metric import METRICS
@@ -136,6 +137,15 @@ def ratios_table(said: dict[str, Any]) -> str:
         for title, cells in said["ratios"].items()
     ]
     return pipe_table(["", *heads], rows)
+
+
+def measured_table(said: dict[str, Any]) -> str:
+    """Rows of a benchmark, those that are as `where` says; `columns` are keys of a row, by the head of the column."""
+    rows, where = result(f"benchmarks/{said['measured']}")["rows"], said.get("where", {})
+    rows = [row for row in rows if all(row.get(key) == value for key, value in where.items())]
+    keys = said["columns"].values()
+    words = sum(isinstance(rows[0][key], str) for key in keys)
+    return pipe_table(list(said["columns"]), [[cell(row[key]) for key in keys] for row in rows], left=words)
 
 
 def ratio(name: str, words: str) -> str:

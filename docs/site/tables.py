@@ -14,6 +14,7 @@ A table stands between two comments. The first one says what is in it, as YAML, 
 - `use`: augmentation, bias or progression.
 - `rank`: a file of results/ with the pairs of the mini-benchmark.
 - `ratios`: by row and head of a column, a file under results/benchmarks/ and the words of a ratio in it.
+- `measured`: a file under results/benchmarks/; its rows that are as `where` says, with `columns` (keys of a row, by head).
 """
 
 import json
@@ -27,6 +28,7 @@ from docs.site.metric_tables import leaderboard_table, metrics_table, standing_t
 from docs.site.number_tables import (
     ablation_table,
     category_table,
+    measured_table,
     rank_table,
     ratios_table,
     tuning_table,
@@ -47,6 +49,7 @@ KINDS: dict[str, Callable[[dict[str, Any]], str]] = {
     "use": use_table,
     "rank": rank_table,
     "ratios": ratios_table,
+    "measured": measured_table,
     "rows": metrics_table,
 }
 
