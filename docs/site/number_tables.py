@@ -145,7 +145,7 @@ def measured_table(said: dict[str, Any]) -> str:
     rows = [row for row in rows if all(row.get(key) == value for key, value in where.items())]
     keys = said["columns"].values()
     words = sum(isinstance(rows[0][key], str) for key in keys)
-    return pipe_table(list(said["columns"]), [[cell(row[key]) for key in keys] for row in rows], left=words)
+    return pipe_table(list(said["columns"]), [[cell(row.get(key, "")) for key in keys] for row in rows], left=words)
 
 
 def ratio(name: str, words: str) -> str:

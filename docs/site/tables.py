@@ -14,7 +14,7 @@ A table stands between two comments. The first one says what is in it, as YAML, 
 - `use`: augmentation, bias or progression.
 - `rank`: a file of results/ with the pairs of the mini-benchmark.
 - `ratios`: by row and head of a column, a file under results/benchmarks/ and the words of a ratio in it.
-- `measured`: a file under results/benchmarks/; its rows that are as `where` says, with `columns` (keys of a row, by head).
+- `measured`: a file under results/benchmarks/; `columns` (keys by head) of its rows, those that are as `where` says.
 """
 
 import json
