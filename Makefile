@@ -62,7 +62,7 @@ PARTS := {segue: {}, segue_move_only: {}, segue_paint_only: {}, \
 
 MOVING := painting smoothness resolution
 # Settings that were chosen on validation subjects.
-CHOSEN := carried-phantom carried-chest carried-heart carried-strips outside-heart
+CHOSEN := carried-phantom carried-chest carried-heart carried-strips outside-heart floor
 FOLDER_carried-chest = --cohort.folder $(CHEST)
 FOLDER_carried-heart = --cohort.folder $(HEART)
 FOLDER_carried-strips = --cohort.folder $(STRIPS)

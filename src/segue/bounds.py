@@ -53,7 +53,8 @@ BOUNDS: dict[str, Bound] = {
     "gamma": Bound(0, 100), "blur": PIXELS,
     # fine-tuning
     "damping": WEIGHT, "rate": WEIGHT, "multiplier": WEIGHT, "clip": Bound(0, 1e9), "at_once": Bound(1, 1000),
-    "smoothness": WEIGHT, "painting": WEIGHT, "outside": WEIGHT, "shrinkage": Bound(0, 2), "corrections": Bound(0, 100),
+    "smoothness": WEIGHT, "painting": WEIGHT, "outside": WEIGHT, "shrinkage": Bound(0, 2), "floor": Bound(0, 1000),
+    "corrections": Bound(0, 100),
     # the causal model of the variables
     "absent.*": ANYTHING, "hidden": Bound(1, 4096, 16), "bins": Bound(0, 1000), "held_out": SHARE,
     "epochs": Bound(1, 1e6),

@@ -58,6 +58,7 @@ def test_a_map_is_a_file_of_the_model(tmp_path):
 
 HOSTILE = {
     "corrections": [10**9, 1e9, float("nan")],
+    "floor": [10**9, -1],
     "blur": [1e30, float("inf")],
     "size": [[10**6, 10**6]],
     "deformation/squarings": [10**6],

@@ -5,10 +5,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, maximum_filter, minimum_filter
 
-from segue.mechanisms.refined import Refined, shrunk
-from segue.nets.layers import blurred
+from segue.mechanisms.refined import GRAIN, Refined, lifted, shrunk
+from segue.nets.layers import blurred, highest
 
 
 def answers(mechanism, factual, **how):
@@ -67,3 +67,44 @@ def test_a_blurred_change_is_smoother_and_no_change_stays_none(mechanism, factua
 @pytest.mark.parametrize("shape", [(2, 1, 9, 7), (1, 2, 6, 5, 4)])
 def test_blur_keeps_what_is_flat(shape):
     torch.testing.assert_close(blurred(torch.full(shape, 0.3), 1.2), torch.full(shape, 0.3))
+
+
+def test_a_shadow_is_lifted_to_the_darkest_nearby_and_its_noise_remains():
+    rng = np.random.default_rng(0)
+    noise = torch.from_numpy(0.05 * rng.normal(size=(1, 1, 48, 64))).float()
+    x = noise.clone()
+    x[..., 16:32, :] += 1.0  # a vessel in fat
+    answer = x.clone()
+    answer[..., 16:24, 20:44] = -1.5 + noise[..., 16:24, 20:44]  # half of it removed, blacker than fat
+    found = lifted(answer, x, 6)
+    lowest = minimum_filter(gaussian_filter(x[0, 0].numpy(), GRAIN), size=13)  # SciPy's, of the factual image
+    inside = (slice(18, 22), slice(24, 40))
+    assert (gaussian_filter(found[0, 0].numpy(), GRAIN)[inside] > lowest[inside] - 0.05).all()
+    assert found[..., 18:22, 24:40].mean() < 0.1  # fat, not vessel
+    assert found[..., 18:22, 24:40].std() > 0.5 * noise.std()
+    assert torch.equal(found[..., 40:, :], answer[..., 40:, :])
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 12, 12), (1, 2, 6, 6, 6)])
+def test_lifting_never_darkens_and_leaves_what_is_bright_and_what_is_unchanged(shape):
+    torch.manual_seed(0)
+    x = torch.randn(shape)
+    brighter = x + torch.rand(shape)
+    assert torch.equal(lifted(x, x, 2), x)
+    assert torch.equal(lifted(brighter, x, 2), brighter)
+    assert bool((lifted(x - 3, x, 2) >= x - 3).all())
+
+
+def test_the_floor_is_part_of_an_answer(mechanism, factual):
+    _, plain = answers(mechanism, factual)
+    null, found = answers(mechanism, factual, floor=1)
+    assert torch.equal(found, lifted(plain, factual.image, 1))
+    torch.testing.assert_close(null, factual.image, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 9, 13), (1, 2, 5, 6, 7)])
+def test_the_highest_nearby_is_scipy_s(shape):
+    torch.manual_seed(0)
+    x = torch.randn(shape)
+    wide = (1, 1, *[5] * (len(shape) - 2))
+    np.testing.assert_array_equal(highest(x, 2).numpy(), maximum_filter(x.numpy(), wide, mode="constant", cval=-np.inf))

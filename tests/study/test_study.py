@@ -139,7 +139,7 @@ def test_the_phantom_has_its_own_structures_and_axes(tmp_path):
         load_study(write_study(tmp_path, STUDY.replace("[16, 48]", "[16, 48, 16]")))
 
 
-@pytest.mark.parametrize("wrong", ["at_once: 0", "blur: -0.5", "shrinkage: -0.1", "corrections: -1", "outside: -1"])
+@pytest.mark.parametrize("wrong", ["at_once: 0", "blur: -0.5", "shrinkage: -0.1", "floor: -1", "corrections: -1"])
 def test_a_variant_out_of_range_is_named(tmp_path, wrong):
     with pytest.raises(InputError, match=r"finetune\.variants\.mine\.\w+ is .*; give [01] to"):
         load_study(write_study(tmp_path), ["--finetune.variants", f"{{mine: {{{wrong}}}}}"])

@@ -3,7 +3,6 @@
 from itertools import pairwise
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -13,7 +12,7 @@ from segue.causal.facts import Facts
 from segue.engine.method import Method, Questions, still
 from segue.mechanisms.base import Moved
 from segue.mechanisms.diffeomorphism import resample
-from segue.nets.layers import blurred
+from segue.nets.layers import blurred, highest
 
 SOFT = 1.0
 """Of the border of the band, the standard deviation of a Gaussian in pixels."""
@@ -86,6 +85,5 @@ def band(
     soft = parts.parents.segmentor.soft(facts.image)[:, parts.parents.structure_of]
     asked = changed_in(facts, requested)
     change = (resample(soft, moved) - soft).abs() * asked.reshape(*asked.shape, *[1] * (soft.ndim - 2))
-    grow = F.max_pool2d if soft.ndim == 4 else F.max_pool3d
     between = (change.amax(1, keepdim=True) > CHANGED).to(soft)
-    return blurred(grow(between, 2 * margin + 1, stride=1, padding=margin), SOFT)
+    return blurred(highest(between, margin), SOFT)

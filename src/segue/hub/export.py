@@ -157,6 +157,7 @@ def settings_of(trained: Trained, model: Model) -> dict[str, Any]:
         **({} if mover is None else {"deformation": mover.settings}),
         "shrinkage": painter.shrinkage,
         "blur": painter.blur,
+        "floor": refined.floor,
         "corrections": refined.corrections,
         "networks": {
             "image": image_arguments(study, recipe.kind, recipe.directory),

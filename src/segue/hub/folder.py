@@ -125,6 +125,7 @@ def build(folder: Path, settings: Mapping[str, Any], tensors: dict[str, Tensor])
         inner,
         shrinkage=settings["shrinkage"],
         blur=settings.get("blur", 0.0),
+        floor=settings.get("floor", 0),
         corrections=settings.get("corrections", 0),
         ensemble=ensemble,
     )

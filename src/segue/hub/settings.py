@@ -76,6 +76,7 @@ LATER: dict[str, tuple[Callable[[Any], bool], str]] = {
     "percentiles": (lambda value: value is None or isinstance(value, list), "two numbers or null"),
     "deformation": (is_mapping, "a mapping"),
     "blur": (is_number(0, 100), "0 to 100"),
+    "floor": (is_count(0, 1000), "0 to 1000"),
     "corrections": (is_count(0, 100), "0 to 100"),
     "measures": (is_mapping, "a mapping"),
     "spacing": (is_spacing, "two or three lengths or null"),

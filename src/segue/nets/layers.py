@@ -93,6 +93,20 @@ def blurred(change: Float[Tensor, "batch channel *space"], sd: float) -> Float[T
         return x
 
 
+def highest(x: Float[Tensor, "batch channel *space"], reach: int) -> Float[Tensor, "batch channel *space"]:
+    """The highest value within `reach` pixels along every axis; axis by axis, so that a wide reach is cheap.
+
+    >>> highest(torch.tensor([[[[0.0, 0.0, 5.0, 0.0]]]]), 1)
+    tensor([[[[0., 5., 5., 5.]]]])
+    """
+    dims = x.ndim - 2
+    pool = F.max_pool2d if dims == 2 else F.max_pool3d
+    for axis in range(dims):
+        wide = [reach if i == axis else 0 for i in range(dims)]
+        x = pool(x, [2 * width + 1 for width in wide], stride=1, padding=wide)
+    return x
+
+
 def filtering(kernel: Float[Tensor, " tap"], side: int) -> Float[Tensor, "side side"]:
     """The matrix that filters a line, the border repeated.
 

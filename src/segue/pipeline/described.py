@@ -51,6 +51,7 @@ def variant_sentence(variant: Variant) -> str:
         f"anatomy is {moves}" if variant.moves else "",
         f"changes below {variant.shrinkage:.1%} of the intensity range are removed" if variant.shrinkage else "",
         f"the change is blurred (sd {variant.blur:g} px)" if variant.blur else "",
+        f"nothing becomes darker than the darkest within {variant.floor} px" if variant.floor else "",
         corrected(variant),
     ]
     tuned = "Not fine-tuned" if variant.guide == "none" else f"Fine-tuned with {guide}{together}"

@@ -14,6 +14,7 @@ from segue.pipeline.recipes import NO_CFT
 from segue.report.figure import figure1
 from segue.report.figure_row import FigureRow, in_slices
 from segue.study.schema import Study
+from segue.text import in_digits
 
 FIGURE1, MONTAGE = "figure1.png", "slices.png"
 COMPARED = (NO_CFT, "pos_seg_cft", "segue")
@@ -77,7 +78,7 @@ def figure_row(
     change = f" ({100 * (new / old - 1):+.0f}%)" if old > 0 else ""
     name = asked.parents.variables.names[v]
     return FigureRow(
-        title=f"do({name} = {f'{new:.3g} {variable_unit(name, store.unit)}'.strip()}{change})",
+        title=f"do({name} = {f'{in_digits(new)} {variable_unit(name, store.unit)}'.strip()}{change})",
         factual=asked.shown(batch["image"], [place])[0],
         counterfactuals=images,
         region=weights[0, v].cpu().numpy(),

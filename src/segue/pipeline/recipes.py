@@ -166,5 +166,6 @@ def refinements(variant: Variant) -> dict[str, Any]:
     return {
         "shrinkage": 2 * variant.shrinkage,  # the networks see a range of 2
         "blur": variant.blur,
+        "floor": variant.floor,
         "corrections": variant.corrections,
     }

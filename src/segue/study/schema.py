@@ -107,10 +107,12 @@ class Variant:
         shrinkage: size of change, as a share of the intensity range, that is set to 0, in training and in every answer.
             Where anatomy moves, this and `blur` are of what is painted alone.
         blur: of the Gaussian that an answer's change passes, the standard deviation in pixels: the scanner's.
+        floor: nothing in an answer is darker than the factual image's darkest within so many pixels; 0: no such limit
+            (`segue.mechanisms.refined.lifted`).
         corrections: how often an answer is corrected by what the guide measures on it (`segue.mechanisms.correction`).
         panel: whether the ensemble (`panel`) measures answers together with the guide, for the corrections.
 
-    The last three are no part of the fine-tuning: methods that differ in these alone are trained once.
+    The last four are no part of the fine-tuning: methods that differ in these alone are trained once.
 
     >>> Variant(at_once=6, corrections=2).trained
     Variant(guide='region', mechanism='', at_once=6, moves=False, moves_only=False, smoothness=0.0, painting=0.0, ...)
@@ -128,13 +130,14 @@ class Variant:
     budget: Budget | None = None
     shrinkage: float = 0.0
     blur: float = 0.0
+    floor: int = 0
     corrections: int = 0
     panel: bool = False
 
     @property
     def trained(self) -> "Variant":
-        """What is trained of it; blur, corrections and the ensemble are applied to answers, afterwards."""
-        return replace(self, blur=0.0, corrections=0, panel=False)
+        """What is trained of it; blur, floor, corrections and the ensemble are applied to answers, afterwards."""
+        return replace(self, blur=0.0, floor=0, corrections=0, panel=False)
 
 
 @dataclass(frozen=True)

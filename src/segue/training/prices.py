@@ -4,7 +4,6 @@ import warnings
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from monai.losses.deform import BendingEnergyLoss, DiffusionLoss
 from torch import Tensor, nn
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from segue.causal.facts import Facts
 from segue.causal.parents import Parents
 from segue.mechanisms.deformation import Edit, Energy
+from segue.nets.layers import highest
 
 __all__ = ["ENERGIES", "Prices", "away", "priced"]
 
@@ -79,5 +79,4 @@ def away(
     mask = there.reshape(*there.shape, *[1] * (parts.ndim - 2))
     parts = torch.where(mask, parts, facts.weights) * asked.reshape(mask.shape)
     radius = round(NEAR * min(parts.shape[2:]))
-    grow = F.max_pool2d if parts.ndim == 4 else F.max_pool3d
-    return 1 - grow(parts.amax(1, keepdim=True), 2 * radius + 1, stride=1, padding=radius)
+    return 1 - highest(parts.amax(1, keepdim=True), radius)
