@@ -16,7 +16,7 @@ __all__ = ["machine_bytes", "training_bytes"]
 
 COUNTED = 2  # images; a permutation of the batch needs two
 COPIES = 5  # of each weight that is trained: itself, its gradient, two moments of Adam, the moving average
-TRANSIENT = 1.3  # what a step takes beside what it keeps: work space, and gradients on their way
+TRANSIENT = 2.0  # what a step takes beside what it keeps: work space, and gradients on their way (benchmarks/growth.py)
 
 
 def training_bytes(
@@ -35,7 +35,7 @@ def training_bytes(
     ...         return super().forward(batch["image"]).square().mean(), {}
     >>> few = training_bytes(Squared(1000, 1), {"image": torch.ones(2, 1000)}, images=2, precision="no")
     >>> many = training_bytes(Squared(1000, 1), {"image": torch.ones(2, 1000)}, images=1002, precision="no")
-    >>> round((many - few) / 1000 / 1.3)  # an image has 1,000 values of 4 bytes, and one more that is squared
+    >>> round((many - few) / 1000 / 2)  # an image has 1,000 values of 4 bytes, and one more that is squared
     4004
     """
     few = {name: one[:COUNTED].clone() for name, one in batch.items()}
