@@ -116,6 +116,12 @@ def preset_value(model: Model, slider: Slider, change: str) -> float:
     return round(float(value[0]), digits(slider.step))
 
 
+def on_steps(model: Model, chosen: Chosen, asked: Answer) -> dict[str, float]:
+    """The values that are asked, rounded to the sliders' steps."""
+    found = sliders(model, asked.factual, model.grid.area(chosen.case.spacing))
+    return {one.name: round(asked.do[one.name], digits(one.step)) for one in found if one.name in asked.do}
+
+
 def panel(model: Model, chosen: Chosen, answer: Answer) -> str:
     """The sliders of an image as HTML, at its factual values."""
     found = sliders(model, answer.factual, model.grid.area(chosen.case.spacing))
