@@ -17,7 +17,7 @@ from segue.cohort.intensity import Intensity
 from segue.engine.answer import answer
 from segue.engine.model import Model
 from segue.engine.typical import UsualAnswers
-from segue.engine.verdict import Doubt, Verdict, achieved_interval, is_met, refuse_unmet, share_of
+from segue.engine.verdict import Doubt, Reached, Verdict, achieved_interval, is_met, refuse_unmet, share_of
 from segue.errors import InputError
 from segue.mechanisms.refined import Refined
 
@@ -251,3 +251,12 @@ def test_a_verdict_is_plain_for_json(images):
     plain = said.plain()
     assert plain["word"] == "not met" and plain["reached"][0] == dataclasses.asdict(said.reached[0])
     assert plain["doubts"][-1]["kind"] == "not met" and plain["ok"] is False
+
+
+def test_of_two_variables_each_has_its_own_word():
+    met, missed = (Reached(name, "px", 1.0, 2.0, 2.0, None, None, None, 1.0, name == "a") for name in "ab")
+    doubt = Doubt("not met", "b was not met")
+    verdict = Verdict((met, missed), (doubt,))
+    assert (verdict.word, verdict.word_of("a"), verdict.word_of("b")) == ("not met", "met", "not met")
+    outside = Verdict((met, missed), (doubt, Doubt("request", "outside the training range")))
+    assert (outside.word_of("a"), outside.word_of("b")) == ("met, in doubt", "not met")
