@@ -164,12 +164,12 @@ def request_doubts(model: "Model", asked: Tensor, requested: Tensor, changed: Te
         low, high = model.space.training_range(name)
         named = variable_unit(name, model.grid.unit)
         unit = f" {named}" if named else ""
-        value, raw = float(requested[v]), float(asked[v])
+        value, raw, slack = float(requested[v]), float(asked[v]), SMALLEST_CHANGE * float(model.space.sd[v])
         if raw < value:
             what = f"no {measurement_of(name).dimension} is below {value:g}, so it was set to {value:g}"
             text = f"{name} was asked to be {in_digits(raw)}{unit}; {what}"
             doubts.append(Doubt("request", f"{text}; ask for a smaller change"))
-        if bool(changed[v]) and not low <= value <= high:
+        if bool(changed[v]) and not low - slack <= value <= high + slack:
             seen = f"{span((low, high))}{unit}"
             text = f"{name} = {said_value(name, value, named)} is outside the training range ({seen})"
             doubts.append(Doubt("request", f"{text}; ask for a value inside it"))
