@@ -48,7 +48,7 @@ def usable_device(device: str | torch.device | None) -> torch.device:
     try:
         torch.empty(1, device=found)
     except Exception:  # of as many types as there are kinds of devices
-        raise InputError(f"device {str(device)!r}: PyTorch cannot use it on this machine; give device=\"cpu\"") from None
+        raise InputError(f"device {str(device)!r}: PyTorch cannot use it here; give device=\"cpu\"") from None
     return found
 
 
