@@ -208,8 +208,9 @@ def far_text(model: "Model", far: float, reached: Sequence[tuple[int, Reached]])
     structures = dict.fromkeys(in_words(one.variable.split("@")[0]) for _, one in reached)
     place = f"farther than {FAR:.0%} of the image from the outlines of {', '.join(structures)}"
     text = f"{far:.0%} of the change of the image is {place}"
-    if (usual := usual_answers_of(model)) is None:
+    usual = usual_answers_of(model)
+    most = 0.0 if usual is None else max(float(usual.reach[v]) for v, _ in reached)
+    if not most:  # no usual answer was met, or none is known
         return f"{text}; look at the difference image", ""
-    most = max(float(usual.reach[v]) for v, _ in reached)
     text = f"{text}; usual for this model is up to {most:.0%}"
     return ("", text) if far <= most else (f"{text}; look at the difference image", "")
