@@ -97,12 +97,14 @@ def view(explored: Explored, chosen: Chosen, answer: Answer, *, place: Voxel | N
 
 def verdicts_shown(answer: Answer, *, measuring: bool = False) -> str:
     """The verdicts of an answer; with `measuring`, that they follow."""
-    notes = dict.fromkeys(note for one in answer.readings for note in one.verdict.notes)
+    first, *others = (one.verdict.notes for one in answer.readings)
+    common = [note for note in first if all(note in notes for notes in others)]
+    names = [*answer.factual, *answer.outlines]
     return filled(
         "verdicts.html.j2",
         measuring=measuring and bool(answer.do),
-        methods=[said_of(one, answer) for one in answer.readings],
-        notes=[] if measuring else [in_titles(note, [*answer.factual, *answer.outlines]) for note in notes],
+        methods=[said_of(one, answer, common) for one in answer.readings],
+        notes=[] if measuring else [in_titles(note, names) for note in common],
     )
 
 
@@ -117,11 +119,13 @@ def table(explored: Explored, answer: Answer) -> str:
     )
 
 
-def said_of(one: Reading, answer: Answer) -> dict[str, object]:
-    """A method's verdict, leakage, reach and off-target change."""
+def said_of(one: Reading, answer: Answer, common: Sequence[str]) -> dict[str, object]:
+    """A method's verdict, leakage, reach and off-target change, and the notes that are not `common` to all methods."""
+    names = [*answer.factual, *answer.outlines]
     return {
         "title": method_title(one.method),
-        "verdict": verdict_items(one.verdict, [*answer.factual, *answer.outlines]) if answer.do else [],
+        "verdict": verdict_items(one.verdict, names) if answer.do else [],
+        "notes": [in_titles(note, names) for note in one.verdict.notes if note not in common],
         "word": one.verdict.word,
         "leakage": one.leakage,
         "reach": one.verdict.reach,
