@@ -62,10 +62,10 @@ def shortened(text: str, most: int = 80) -> str:
     return line if len(line) <= most else line[:most] + "…"
 
 
-def in_sd(value: float) -> str:
+def with_sign(value: float) -> str:
     """A change or an error in standard deviations, with its sign; 0 has none.
 
-    >>> in_sd(0.784), in_sd(-0.001), in_sd(-2.0)
+    >>> with_sign(0.784), with_sign(-0.001), with_sign(-2.0)
     ('+0.78', '0.00', '−2.00')
     """
     said = f"{value:+.2f}"

@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     is 141 where nobody reads what is printed any more, as after `| head`.
     """
     try:
-        code = answered(arguments)
+        code = exit_code_of(arguments)
         sys.stdout.flush()
         return code
     except BrokenPipeError:
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 141  # as of a program that SIGPIPE ends
 
 
-def answered(arguments: Sequence[str] | None) -> int:
+def exit_code_of(arguments: Sequence[str] | None) -> int:
     """`main`, while what it prints is read."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):

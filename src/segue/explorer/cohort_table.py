@@ -16,7 +16,7 @@ from segue.explorer.download import DownloadFile
 from segue.explorer.markup import filled
 from segue.explorer.models import Explored
 from segue.explorer.panel import title
-from segue.text import in_digits, in_sd, typeset
+from segue.text import in_digits, typeset, with_sign
 
 MOST_IMAGES = 500
 MAX_WRITTEN = 2000
@@ -116,6 +116,6 @@ def row_of(image: str, answer: Answer, name: str) -> list[CohortCell]:
     say, values = partial(said_value, name), (before.get(name), answer.requested[name], after.get(name))
     reach = None if one.verdict.reach is None else round(100 * one.verdict.reach, 1)
     areas = [CohortCell.of(value, say) for value in values]
-    numbers = [*areas, CohortCell.of(error, in_sd), CohortCell.of(reach, "{:.1f}".format)]
+    numbers = [*areas, CohortCell.of(error, with_sign), CohortCell.of(reach, "{:.1f}".format)]
     first, word = [CohortCell(text, text) for text in (image, title(name))], one.verdict.word_of(name)
     return [*first, *numbers, CohortCell(word, word)]

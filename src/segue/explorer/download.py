@@ -31,7 +31,7 @@ from segue.text import typeset_unit
 
 MEDIA_TYPES = {".png": "image/png", ".json": "application/json", ".pdf": "application/pdf", ".py": "text/x-python",
                ".csv": "text/csv"}  # fmt: skip
-KINDS = {
+CONTENT_OF = {
     "_figure.png": "the figure of the report",
     "_figure.pdf": "the same to print",
     "_seen.png": "the counterfactual as it is on this page",
@@ -53,7 +53,7 @@ class DownloadFile:
     @property
     def what(self) -> str:
         """What is in it."""
-        return next((said for end, said in KINDS.items() if self.name.endswith(end)), "the counterfactual")
+        return next((said for end, said in CONTENT_OF.items() if self.name.endswith(end)), "the counterfactual")
 
     @property
     def uri(self) -> str:

@@ -27,7 +27,7 @@ from segue.explorer.pictures import (
 from segue.explorer.planes import Shown, for_browser, shown_planes, to_picture
 from segue.report.colours import STRUCTURES, colour_limit
 from segue.report.columns import method_title
-from segue.text import in_sd, in_words, typeset, typeset_unit
+from segue.text import in_words, typeset, typeset_unit, with_sign
 
 TICKS = (-1.0, -0.5, 0.0, 0.5, 1.0)  # of the colour bar, as shares of its limit
 NOTABLE = 0.25  # sd: an off-target change above this is marked
@@ -221,7 +221,7 @@ def reached(answer: Answer, one: Reading, name: str) -> tuple[str, str, str, boo
     moved = (after[name] - before[name]) / answer.sd[name]
     judge = said_value(name, one.judge[name]) if one.judge else "–"
     marked = abs(moved) > NOTABLE and name not in answer.moving
-    return said_value(name, one.guide[name]), judge, in_sd(moved), marked
+    return said_value(name, one.guide[name]), judge, with_sign(moved), marked
 
 
 def asked_in_words(answer: Answer) -> str:
