@@ -30,7 +30,7 @@ def main(run: str) -> None:
                 page.get_by_alt_text(f"Counterfactual by {method}").wait_for()
             page.get_by_label("Segmentation outlines").check()
             page.mouse.move(0, 0)
-            page.wait_for_timeout(1000)  # until it no longer computes
+            settled(page)
             save(page.screenshot(), "explorer-methods.png")
             page.get_by_role("button", name="Sweep one variable").click()
             page.get_by_role("button", name="Sweep", exact=True).click()
@@ -50,7 +50,13 @@ def asked(page: Page, address: str) -> Page:
     page.get_by_label("Preset").select_option(label="+50% noncalcified plaque, mid")
     page.locator("tr.sg-asked").wait_for()
     page.mouse.move(0, 0)
+    settled(page)
     return page
+
+
+def settled(page: Page) -> None:
+    """Until it no longer computes."""
+    page.wait_for_function("!document.documentElement.dataset.sgBusy")
 
 
 def save(screenshot: bytes, name: str) -> None:

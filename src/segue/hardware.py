@@ -37,7 +37,7 @@ def usable_device(device: str | torch.device | None) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         found = torch.device(device)
-    except RuntimeError:
+    except (RuntimeError, TypeError):
         raise InputError(
             f"device {str(device)!r}: PyTorch knows no such device; give \"cpu\", \"cuda\" or \"cuda:0\""
         ) from None
@@ -45,6 +45,10 @@ def usable_device(device: str | torch.device | None) -> torch.device:
         raise InputError(f"device {str(device)!r}: PyTorch sees no CUDA GPU on this machine; give device=\"cpu\"")
     if found.type == "cuda" and (found.index or 0) >= torch.cuda.device_count():
         raise InputError(f"device {str(device)!r}: this machine has {torch.cuda.device_count()} CUDA GPUs, from cuda:0")
+    try:
+        torch.empty(1, device=found)
+    except Exception:  # of as many types as there are kinds of devices
+        raise InputError(f"device {str(device)!r}: PyTorch cannot use it here; give device=\"cpu\"") from None
     return found
 
 

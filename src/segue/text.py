@@ -2,6 +2,7 @@
 
 import math
 import re
+import struct
 
 
 def in_words(name: str) -> str:
@@ -59,6 +60,26 @@ def shortened(text: str, most: int = 80) -> str:
     """
     line = " ".join(text[: 4 * most].split())
     return line if len(line) <= most else line[:most] + "…"
+
+
+def with_sign(value: float) -> str:
+    """A change or an error in standard deviations, with its sign; 0 has none.
+
+    >>> with_sign(0.784), with_sign(-0.001), with_sign(-2.0)
+    ('+0.78', '0.00', '−2.00')
+    """
+    said = f"{value:+.2f}"
+    return typeset(said if float(said) else said[1:])
+
+
+def shortest(value: float) -> float:
+    """Of the numbers that are the same in 32 bits the one with the fewest digits, as it was written.
+
+    >>> shortest(30.799999237060547), shortest(0.0)
+    (30.8, 0.0)
+    """
+    stored = struct.pack("f", value)
+    return next(found for digits in range(1, 18) if struct.pack("f", found := float(f"{value:.{digits}g}")) == stored)
 
 
 def in_digits(value: float, *, digits: int = 3) -> str:

@@ -2,6 +2,7 @@
 times more heart than there is, of a radiograph that is drawn."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -166,7 +167,17 @@ def test_a_gpu_that_is_not_there_is_one_line(model):
     for ask in (lambda: segue.load("chest", device="cuda"), lambda: model.to("cuda")):
         with pytest.raises(InputError, match="device 'cuda': PyTorch sees no CUDA GPU on this machine; give device="):
             ask()
-    assert model.to("cpu") is model
+    with pytest.raises(InputError, match="device 'mps'"):
+        model.to("mps")
+    assert model.to("cpu") is model and model.device.type == "cpu"
+
+
+def test_nobody_who_reads_is_no_error():
+    read, write = os.pipe()
+    os.close(read)
+    ended = subprocess.run([sys.executable, "-m", "segue", "--help"], stdout=write, stderr=subprocess.PIPE)
+    os.close(write)
+    assert (ended.returncode, ended.stderr) == (141, b"")
 
 
 def test_the_help_needs_no_torch_and_the_version_is_said(capsys):

@@ -17,7 +17,7 @@ from segue.cohort.intensity import Intensity
 from segue.engine.answer import answer
 from segue.engine.model import Model
 from segue.engine.typical import UsualAnswers
-from segue.engine.verdict import Doubt, Verdict, achieved_interval, is_met, refuse_unmet, share_of
+from segue.engine.verdict import Doubt, Reached, Verdict, achieved_interval, is_met, refuse_unmet, share_of
 from segue.errors import InputError
 from segue.mechanisms.refined import Refined
 
@@ -199,7 +199,8 @@ def test_a_value_clamped_to_nothing_is_said(images):
 def test_a_value_outside_the_training_range_is_said(images):
     (said,) = model().counterfactual(images, {"bar@left": 65}).verdict
     assert any("outside the training range (0 to 64.0 px)" in doubt.text for doubt in said.doubts)
-    assert "request" not in kinds(model().counterfactual(images, {"bar@left": 64}).verdict[0])
+    for inside in (64, 64.001):  # the last to the accuracy of what is measured
+        assert "request" not in kinds(model().counterfactual(images, {"bar@left": inside}).verdict[0])
 
 
 def test_values_that_were_not_seen_together_are_said(images):
@@ -251,3 +252,12 @@ def test_a_verdict_is_plain_for_json(images):
     plain = said.plain()
     assert plain["word"] == "not met" and plain["reached"][0] == dataclasses.asdict(said.reached[0])
     assert plain["doubts"][-1]["kind"] == "not met" and plain["ok"] is False
+
+
+def test_of_two_variables_each_has_its_own_word():
+    met, missed = (Reached(name, "px", 1.0, 2.0, 2.0, None, None, None, 1.0, name == "a") for name in "ab")
+    doubt = Doubt("not met", "b was not met")
+    verdict = Verdict((met, missed), (doubt,))
+    assert (verdict.word, verdict.word_of("a"), verdict.word_of("b")) == ("not met", "met", "not met")
+    outside = Verdict((met, missed), (doubt, Doubt("request", "outside the training range")))
+    assert (outside.word_of("a"), outside.word_of("b")) == ("met, in doubt", "not met")

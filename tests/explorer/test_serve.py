@@ -12,6 +12,7 @@ import pytest
 import small_study
 from gradio_client import Client
 from PIL import Image
+from tiny_explored import tiny_explored
 
 from segue.cli import main
 from segue.errors import InputError
@@ -121,6 +122,40 @@ def test_a_request_that_declares_too_much_or_nothing_is_refused_unread(client):
             f"POST {url.path} HTTP/1.1\r\nHost: {url.host}\r\nContent-Length: {1 << 30}\r\n\r\n".encode()
         )
         assert connection.recv(64).startswith(b"HTTP/1.1 413")
+
+
+@pytest.mark.parametrize("error", [ValueError("When localhost is not\naccessible, ..."), OSError("no empty port")])
+def test_a_page_that_cannot_be_served_is_one_line(error, monkeypatch, capsys):
+    """As gradio fails on a machine that is too busy to answer."""
+
+    def launch(*_, **__):
+        raise error
+
+    monkeypatch.setattr("segue.explorer.models.explored", lambda *_, **__: tiny_explored())
+    monkeypatch.setattr("gradio.Blocks.launch", launch)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    assert main(["explore", "coronary-phantom", "--port", str(free_port())]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1 and "could not be served" in said[0] and "try again" in said[0]
+
+
+def test_neither_a_proxy_nor_a_late_answer_keeps_it_from_opening(monkeypatch):
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")  # nobody is there
+    monkeypatch.setenv("NO_PROXY", "")
+    monkeypatch.setenv("no_proxy", "lab.org")
+    monkeypatch.setattr("gradio.networking.url_ok", lambda url: False)
+    address, close = serve(tiny_explored(), port=free_port())
+    try:
+        assert httpx.get(address).status_code == 200
+    finally:
+        close()
+
+
+def test_a_port_in_use_is_said(client, opened):
+    port = httpx.URL(client.src).port
+    with pytest.raises(InputError, match=f"--port {port}: is in use"):
+        serve(opened, port=port)
 
 
 def test_a_sweep(client, opened):

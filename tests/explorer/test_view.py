@@ -1,5 +1,6 @@
 """The HTML, read back: what it says of an exported model, of volumes, and of names that are not to be trusted."""
 
+import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -20,6 +21,7 @@ from segue.errors import InputError
 from segue.explorer import download
 from segue.explorer.asking import ask
 from segue.explorer.handlers import Handlers
+from segue.explorer.markup import asset
 from segue.explorer.models import Chosen, Explored, explored
 from segue.explorer.panel import panel, sliders
 from segue.explorer.view import table, table_rows, verdicts_shown, view
@@ -164,6 +166,16 @@ def test_doubts_and_notes_have_the_words_of_the_page():
     opened, chosen = volumes(), a_volume()
     answer = ask(opened, chosen.case, {"bar@left": "+50%"}, ["no_cft"])
     verdict = Verdict((), (Doubt("request", "bar@left is far; ask for less of bar@left"),), ("bar@right is not known",))
-    shown = verdicts_shown(replace(answer, readings=(replace(answer.readings[0], verdict=verdict),)))
+    one = replace(answer.readings[0], verdict=verdict)
+    shown = verdicts_shown(replace(answer, readings=(one,)))
     assert "bar, left is far; ask for less of bar, left" in shown and "bar, right is not known" in shown
     assert "@" not in shown
+    other = replace(one, method="other", verdict=Verdict((), (), (*verdict.notes, "the change is far away")))
+    both = verdicts_shown(replace(answer, readings=(one, other)))  # what concerns one method stands beside it
+    assert both.count("is not known") == 1 and both.rindex("</section>") < both.index("is not known")
+    assert both.index("other</h2>") < both.index("far away") < both.rindex("</section>")
+
+
+def test_no_rule_of_the_style_sheet_has_a_comma_in_quotes():
+    """gradio repeats each rule with a selector of its own, and takes every comma for the end of one."""
+    assert re.findall(r'"[^"\n]*,[^"\n]*"(?=[^{}]*\{)', asset("style.css")) == []

@@ -23,7 +23,7 @@ def explore_command(rest: list[str]) -> None:
 
     check_reach(options.host, options.auth)
     users = read_users(options.auth) if options.auth is not None else []
-    from segue.explorer.opening import opening
+    from segue.explorer.opening import bracketed, opening
 
     logging.basicConfig(format="%(asctime)s %(message)s")
     for number in {signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}:
@@ -31,7 +31,7 @@ def explore_command(rest: list[str]) -> None:
             signal.signal(number, end_server)
     with opening(options.host, options.port) as page:
         port = page.server_port
-        print(f"http://{options.host}:{port}/ shows how far it is", flush=True)
+        print(f"http://{bracketed(options.host)}:{port}/ shows how far it is", flush=True)
         page.say("Importing torch, MONAI and gradio")
         from segue.explorer.lean_gradio import pause_collecting, settle
 

@@ -1,6 +1,7 @@
 """Run a command; print the help text; turn errors into exit codes."""
 
 import io
+import os
 import sys
 from collections.abc import Sequence
 from pkgutil import resolve_name
@@ -32,8 +33,20 @@ Several processes: torchrun --nproc-per-node 2 -m segue run STUDY (docs/cluster.
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command, and return its exit code.
 
-    It is 0; or 2 for wrong input, 1 where a training diverged, 130 after Ctrl-C. Then one line on stderr says why.
+    It is 0; or 2 for wrong input, 1 where a training diverged, 130 after Ctrl-C. Then one line on stderr says why. It
+    is 141 where nobody reads what is printed any more, as after `| head`.
     """
+    try:
+        code = exit_code_of(arguments)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it once more in the end
+        return 141  # as of a program that SIGPIPE ends
+
+
+def exit_code_of(arguments: Sequence[str] | None) -> int:
+    """`main`, while what it prints is read."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -50,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"segue: {one_line(error)}", file=sys.stderr)
         return exit_code(error)
     except OSError as error:  # of a file, of the disk, of the network
-        if error.errno is None:
+        if error.errno is None or isinstance(error, BrokenPipeError):
             raise
         print(f"segue: {error.filename or 'the disk'}: {error.strerror}: check it, then go on", file=sys.stderr)
         return exit_code(InputError())

@@ -164,12 +164,12 @@ def request_doubts(model: "Model", asked: Tensor, requested: Tensor, changed: Te
         low, high = model.space.training_range(name)
         named = variable_unit(name, model.grid.unit)
         unit = f" {named}" if named else ""
-        value, raw = float(requested[v]), float(asked[v])
+        value, raw, slack = float(requested[v]), float(asked[v]), SMALLEST_CHANGE * float(model.space.sd[v])
         if raw < value:
             what = f"no {measurement_of(name).dimension} is below {value:g}, so it was set to {value:g}"
             text = f"{name} was asked to be {in_digits(raw)}{unit}; {what}"
             doubts.append(Doubt("request", f"{text}; ask for a smaller change"))
-        if bool(changed[v]) and not low <= value <= high:
+        if bool(changed[v]) and not low - slack <= value <= high + slack:
             seen = f"{span((low, high))}{unit}"
             text = f"{name} = {said_value(name, value, named)} is outside the training range ({seen})"
             doubts.append(Doubt("request", f"{text}; ask for a value inside it"))
@@ -208,8 +208,9 @@ def far_text(model: "Model", far: float, reached: Sequence[tuple[int, Reached]])
     structures = dict.fromkeys(in_words(one.variable.split("@")[0]) for _, one in reached)
     place = f"farther than {FAR:.0%} of the image from the outlines of {', '.join(structures)}"
     text = f"{far:.0%} of the change of the image is {place}"
-    if (usual := usual_answers_of(model)) is None:
+    usual = usual_answers_of(model)
+    most = 0.0 if usual is None else max(float(usual.reach[v]) for v, _ in reached)
+    if not most:  # no usual answer was met, or none is known
         return f"{text}; look at the difference image", ""
-    most = max(float(usual.reach[v]) for v, _ in reached)
     text = f"{text}; usual for this model is up to {most:.0%}"
     return ("", text) if far <= most else (f"{text}; look at the difference image", "")

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from segue.anatomy import measurement_of, variable_unit
 from segue.cohort.grid import Grid
-from segue.engine.image_statistics import AREA, POSE
+from segue.engine.image_statistics import AREA, POSE, outer
 from segue.engine.mends import lies_in
 from segue.engine.typical import Typical
 
@@ -93,7 +93,10 @@ def sentence(
 ) -> str:
     """What is said of an unusual value of a statistic."""
     if name in INTENSITY:
-        return f"{lies_in(raw, usual_intensities(typical, model.grid))}: give them as the cohort has them"
+        usual, (low, high) = usual_intensities(typical, model.grid), outer(raw)[0].tolist()
+        inside = usual[0] <= low and high <= usual[1]
+        span = f"intensities fill only [{low:.4g}, {high:.4g}] of the training images' [{usual[0]:.4g}, {usual[1]:.4g}]"
+        return f"{span if inside else lies_in(raw, usual)}: give them as the cohort has them"
     if name.startswith(AREA):
         return said_of_area(name.removeprefix(AREA), value, typical.usual[name], model)
     below, above = next(texts for start, texts in SAID.items() if name.startswith(start))

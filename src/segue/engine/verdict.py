@@ -132,7 +132,12 @@ class Verdict:
     @property
     def word(self) -> str:
         """`not met`, else `met, in doubt`, else `met`."""
-        return "not met" if not self.met else "met, in doubt" if self.doubts else "met"
+        return word_of(self.met, self.doubts)
+
+    def word_of(self, variable: str) -> str:
+        """`word`, of one of the variables that were asked."""
+        doubts = [one for one in self.doubts if one.kind != "not met"]
+        return word_of(all(one.met for one in self.reached if one.variable == variable), doubts)
 
     def lines(self) -> list[str]:
         """Plain text: one line a variable, then the doubts, then the notes."""
@@ -142,6 +147,10 @@ class Verdict:
     def plain(self) -> dict[str, Any]:
         """For JSON."""
         return {"ok": self.ok, "word": self.word, **asdict(self)}
+
+
+def word_of(met: bool, doubts: Sequence[Doubt]) -> str:
+    return "not met" if not met else "met, in doubt" if doubts else "met"
 
 
 def share_of(factual: float, requested: float, achieved: float) -> float:

@@ -19,6 +19,7 @@ from segue.errors import InputError
 from segue.evaluation.effect import change
 from segue.explorer.models import Explored
 from segue.hardware import threads_for
+from segue.text import shortest
 
 Array = Float[np.ndarray, "*space"]
 Areas = dict[str, float]
@@ -149,7 +150,7 @@ def asked_of_case(
         factual=by_name(model.variables, known.facts.pa[0]),
         judge={},
         requested=by_name(model.variables, requested[0]),
-        do={name: float(requested[0, model.variables.index(name)]) for name in request.do},
+        do={name: shortest(float(requested[0, model.variables.index(name)])) for name in request.do},
         propagate=request.propagate,
         hold=tuple(request.hold),
         sd=by_name(model.variables, model.parents.sd),

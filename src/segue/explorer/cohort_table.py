@@ -1,5 +1,7 @@
 """One request of many images of the cohort: a table that says where it was met."""
 
+import csv
+import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -10,13 +12,15 @@ from segue.causal.request import Do
 from segue.errors import InputError
 from segue.explorer.arguments import PageRequest, refused
 from segue.explorer.asking import Answer, ask
+from segue.explorer.download import DownloadFile
 from segue.explorer.markup import filled
 from segue.explorer.models import Explored
 from segue.explorer.panel import title
-from segue.text import in_digits, typeset
+from segue.text import in_digits, typeset, with_sign
 
 MOST_IMAGES = 500
 MAX_WRITTEN = 2000
+NONE = "–"
 
 
 class CohortCell(NamedTuple):
@@ -28,7 +32,7 @@ class CohortCell(NamedTuple):
     @classmethod
     def of(cls, value: float | None, say: Callable[[float], str] = in_digits) -> "CohortCell":
         """A number, or that there is none."""
-        return cls("–", "–") if value is None else cls(float(f"{value:.4g}"), typeset(say(value)))
+        return cls(NONE, NONE) if value is None else cls(float(f"{value:.4g}"), typeset(say(value)))
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,20 @@ def answer_cohort(explored: Explored, asked: CohortRequest) -> list[list[CohortC
 
 def cohort_html(columns: list[str], rows: list[list[CohortCell]]) -> str:
     """The table as HTML; the browser sorts it."""
-    return filled("cohort.html.j2", columns=columns, rows=rows)
+    file = DownloadFile("cohort.csv", table_csv(columns, rows))
+    return filled("cohort.html.j2", columns=columns, rows=rows, file=file)
+
+
+def table_csv(columns: list[str], rows: list[list[CohortCell]]) -> bytes:
+    """The table as CSV, with the values that it is sorted by.
+
+    >>> table_csv(["image", "reach (%)"], [[CohortCell("p1", "p1"), CohortCell.of(None)]])
+    b'image,reach (%)\\r\\np1,\\r\\n'
+    """
+    stream = io.StringIO()
+    written = [["" if cell.value == NONE else cell.value for cell in row] for row in rows]
+    csv.writer(stream).writerows([columns, *written])
+    return stream.getvalue().encode()
 
 
 def row_of(image: str, answer: Answer, name: str) -> list[CohortCell]:
@@ -98,6 +115,7 @@ def row_of(image: str, answer: Answer, name: str) -> list[CohortCell]:
     error = (after[name] - answer.requested[name]) / answer.sd[name] if name in after else None
     say, values = partial(said_value, name), (before.get(name), answer.requested[name], after.get(name))
     reach = None if one.verdict.reach is None else round(100 * one.verdict.reach, 1)
-    numbers = [*(CohortCell.of(value, say) for value in values), *map(CohortCell.of, (error, reach))]
-    first, word = [CohortCell(text, text) for text in (image, title(name))], one.verdict.word
+    areas = [CohortCell.of(value, say) for value in values]
+    numbers = [*areas, CohortCell.of(error, with_sign), CohortCell.of(reach, "{:.1f}".format)]
+    first, word = [CohortCell(text, text) for text in (image, title(name))], one.verdict.word_of(name)
     return [*first, *numbers, CohortCell(word, word)]

@@ -29,7 +29,18 @@ from segue.quoting import in_comment, in_python
 from segue.report.figure_row import FigureRow
 from segue.text import typeset_unit
 
-MEDIA_TYPES = {".png": "image/png", ".json": "application/json", ".pdf": "application/pdf", ".py": "text/x-python"}
+MEDIA_TYPES = {".png": "image/png", ".json": "application/json", ".pdf": "application/pdf", ".py": "text/x-python",
+               ".csv": "text/csv"}  # fmt: skip
+CONTENT_OF = {
+    "_figure.png": "the figure of the report",
+    "_figure.pdf": "the same to print",
+    "_seen.png": "the counterfactual as it is on this page",
+    "_difference.nii.gz": "counterfactual minus factual",
+    "_masks.nii.gz": "the guide's segmentation of the counterfactual",
+    ".json": "request, measurements and verdict",
+    ".py": "the same request in Python",
+}
+"""By the end of a name, what is in the file; all others are the counterfactual."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +49,11 @@ class DownloadFile:
 
     name: str
     content: bytes
+
+    @property
+    def what(self) -> str:
+        """What is in it."""
+        return next((said for end, said in CONTENT_OF.items() if self.name.endswith(end)), "the counterfactual")
 
     @property
     def uri(self) -> str:

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from segue.explorer.limit import refused_with
 from segue.explorer.logins import asking
+from segue.explorer.opening import bracketed
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 PUBLIC = ("/", "/login", "/theme.css", "/manifest.json", "/favicon.ico", "/robots.txt", "/gradio_api/startup-events")
@@ -104,12 +105,3 @@ def is_address(text: str) -> bool:
         return "%" not in text and bool(ipaddress.ip_address(text))
     except ValueError:
         return False
-
-
-def bracketed(host: str) -> str:
-    """A host as it is written in an address.
-
-    >>> bracketed("::1"), bracketed("10.0.0.7")
-    ('[::1]', '10.0.0.7')
-    """
-    return f"[{host}]" if ":" in host else host

@@ -13,12 +13,21 @@ from segue.errors import InputError
 from segue.explorer import download, upload
 from segue.explorer.api import JSON, of_cohort
 from segue.explorer.arguments import PageLink, PagePlace, PageRequest, PageRow, read_part
-from segue.explorer.asking import MOST_METHODS, Answer, answer_pictures, ask, measured, sweep
+from segue.explorer.asking import (
+    MOST_METHODS,
+    Answer,
+    answer_pictures,
+    ask,
+    asked_of_case,
+    check_methods,
+    measured,
+    sweep,
+)
 from segue.explorer.cohort_table import CohortRequest, answer_cohort, cohort_html, columns_of
 from segue.explorer.gallery import Gallery
 from segue.explorer.markup import filled
 from segue.explorer.models import Chosen, Explored
-from segue.explorer.panel import panel, sliders
+from segue.explorer.panel import on_steps, panel, sliders
 from segue.explorer.planes import place_of
 from segue.explorer.strip import strip
 from segue.explorer.view import aspect, table, verdicts_shown, view
@@ -109,7 +118,11 @@ class Handlers:
     def show(
         self, chosen: Chosen, methods: list[str], follow: bool, depth: JSON | None, do: JSON | None = None
     ) -> Changed:
-        """A new image with its own sliders, and nothing of the one before."""
+        """A new image with its own sliders, and nothing of the one before; changes become values of the sliders."""
+        if do and any(isinstance(value, str) for value in do.values()):
+            first, *_ = check_methods(self.explored, methods)
+            _, asked = asked_of_case(self.explored, chosen.case, Request(do, follow), first)
+            do = on_steps(self.explored.first, chosen, asked)
         answer = ask(self.explored, chosen.case, do or {}, methods, propagate=follow)
         request = gr.HTML(value={"key": chosen.key, "do": answer.do}, grid=panel(self.explored.first, chosen, answer))
         seen = view(self.explored, chosen, answer, place=place_of(self.explored, depth))

@@ -3,6 +3,7 @@
 This module imports none of them, so that the address answers at once.
 """
 
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ class Opening(ThreadingHTTPServer):
 
     def __init__(self, host: str, port: int) -> None:
         self.doing = "starting"
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         super().__init__((host, port), Said)
 
     def say(self, doing: str, name: object = "") -> None:
@@ -46,6 +48,15 @@ class Said(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Nothing on the console."""
+
+
+def bracketed(host: str) -> str:
+    """A host as it is written in an address.
+
+    >>> bracketed("::1"), bracketed("10.0.0.7")
+    ('[::1]', '10.0.0.7')
+    """
+    return f"[{host}]" if ":" in host else host
 
 
 @contextmanager

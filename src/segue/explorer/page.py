@@ -11,7 +11,7 @@ from segue.explorer import upload
 from segue.explorer.api import endpoints
 from segue.explorer.asking import MOST_METHODS
 from segue.explorer.cohort_table import MOST_IMAGES
-from segue.explorer.handlers import Handlers
+from segue.explorer.handlers import Handlers, message_html
 from segue.explorer.lean_gradio import before_launch
 from segue.explorer.markup import asset, filled
 from segue.explorer.models import Explored
@@ -23,13 +23,16 @@ from segue.report.columns import method_title
 Handler = Callable[..., Any]
 """Gives what changes by name (`Changed`)."""
 FRAMES, IMAGES = 9, 24
+NO_IMAGE = "There is no image yet: upload one. Started with --cohort FOLDER, you choose from the images of a folder."
 QUEUE = 64  # requests that may wait; the next one is refused
 LIGHT: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 NETWORKS: dict[str, Any] = {"concurrency_id": "networks", "concurrency_limit": 1, "api_visibility": "private"}
-LIVE: dict[str, Any] = NETWORKS | {"trigger_mode": "always_last", "show_progress": "hidden"}
 QUIET: dict[str, Any] = NETWORKS | {"show_progress": "hidden"}
-WAIT = "(...inputs) => { document.documentElement.dataset.sgBusy = 'on'; return inputs; }"
-DRAWN = "(...inputs) => new Promise((done) => setTimeout(() => done(inputs), 50))"
+LIVE: dict[str, Any] = QUIET | {"trigger_mode": "always_last"}
+"""What is asked while an answer is under way is asked after it; gradio would drop it."""
+BEGIN = "document.documentElement.dataset.sgBusy = 'on'; window.sgBegun = (window.sgBegun ?? 0) + 1;"  # see done.js
+WAIT = f"(...inputs) => {{ {BEGIN} return inputs; }}"
+DRAWN = f"(...inputs) => {{ {BEGIN} return new Promise((done) => setTimeout(() => done(inputs), 50)); }}"
 """The browser draws the pictures before it asks for what is measured on them."""
 NEW = ["chosen", "answered", "request", "shown", "verdicts", "table", "depth", "picked", "told", "swept", "swept_told",
        "files", "files_told", "code"]  # fmt: skip
@@ -76,7 +79,8 @@ class Page:
         started = event(answers, given, out, **settings, **({"js": wait} if wait else {}))
         if wait:
             link = [self.parts[name] for name in ("request", "methods", "follow")]
-            started.then(None, link, None, js=asset("done.js"), api_visibility="private")
+            for ended in (started.then, started.failure):  # `then` is not called after an error
+                ended(None, link, None, js=asset("done.js"), api_visibility="private")
         return started
 
     def lay_out(self) -> None:
@@ -97,8 +101,9 @@ class Page:
             with gr.Column(elem_id="sg-right", min_width=0):
                 with gr.Column(elem_id="sg-see", min_width=0):
                     gr.HTML(asset("toolbar.html"), js_on_load=asset("toolbar.js"), elem_id="sg-toolbar")
-                    parts["told"], parts["depth"] = gr.HTML(elem_id="sg-message"), slice_sliders(explored)
-                    parts["shown"] = gr.HTML(js_on_load=asset("viewer.js"), elem_id="sg-shown")
+                    parts["told"], parts["depth"] = told(), slice_sliders(explored)
+                    empty = "" if explored.source is not None else message_html(NO_IMAGE, kind="status")
+                    parts["shown"] = gr.HTML(empty, js_on_load=asset("viewer.js"), elem_id="sg-shown")
                     parts["verdicts"] = gr.HTML(elem_id="sg-verdicts")
                 with gr.Column(elem_id="sg-more", min_width=0):
                     parts["table"] = gr.HTML(elem_id="sg-values")
@@ -114,18 +119,19 @@ class Page:
         changes = [parts[name].input for name in ("request", "methods", "follow", "depth")]
         asked = ["chosen", "request", "methods", "follow", "depth"]
         seen = ["answered", "shown", "verdicts", "told"]
-        answered = self.on(lambda *a, **k: gr.on(changes, *a, **k), handlers.answer, asked, seen, js=WAIT, **LIVE)
+        answered = self.on(lambda *a, **k: gr.on(changes, *a, **k), handlers.answer, asked, seen, wait=WAIT, **LIVE)
         self.on(
-            answered.then, handlers.judge, ["chosen", "answered"], ["verdicts", "table"], wait=DRAWN, **QUIET
+            answered.then, handlers.judge, ["chosen", "answered"], ["verdicts", "table"], wait=DRAWN, **LIVE
         )  # fmt: skip
         if self.explored.source is not None:
-            self.on(parts["picked"].click, handlers.pick, ["picked", "methods", "follow"], names, wait=WAIT, **QUIET)
+            clicked = [name for name in names if name != "picked"]  # which the browser has set, maybe once more since
+            self.on(parts["picked"].click, handlers.pick, ["picked", "methods", "follow"], clicked, wait=WAIT, **LIVE)
             loaded = blocks.load(None, None, parts["link"], js=asset("link.js"), api_visibility="private")
             started = [*names, "methods", "follow"]
             self.on(loaded.then, handlers.start, ["link"], started, wait=WAIT, **QUIET)
             self.on(
                 parts["cohort"].click, handlers.open_row, ["cohort_request", "cohort", "methods", "follow"],
-                [*names, "cohort_told"], wait=WAIT, **QUIET,
+                [*names, "cohort_told"], wait=WAIT, **LIVE,
             )  # fmt: skip
         self.on(
             parts["use"].click, handlers.use_upload, ["uploaded", "methods", "follow", "slice"],
@@ -150,7 +156,7 @@ class Page:
         with gr.Tab("Upload"):
             gr.HTML(filled("hint.html.j2", lines=upload.hint(self.explored.first.grid)))
             parts["file"] = gr.File(label="File", type="filepath", file_count="single", height=140)
-            parts["upload_told"] = gr.HTML(elem_id="sg-upload-message")
+            parts["upload_told"] = told()
             parts["slice"] = gr.Slider(1, 2, value=1, step=1, label="Slice, along the last axis", visible=False)
             names = self.explored.covariates
             self.covariates = [gr.Number(label=f"{title(name)}, factual value", value=None) for name in names]
@@ -181,7 +187,7 @@ class Page:
                 parts["variable"] = gr.Dropdown([(title(n), n) for n in names], value=names[0], label="Variable")
                 parts["frames"] = gr.Slider(3, 33, value=FRAMES, step=2, label="Frames")
             button = gr.Button("Sweep")
-            parts["swept_told"], parts["swept"] = gr.HTML(), gr.HTML(elem_id="sg-swept")
+            parts["swept_told"], parts["swept"] = told(), gr.HTML(elem_id="sg-swept")
         asked = ["chosen", "request", "methods", "follow", "variable", "frames"]
         self.on(button.click, self.handlers.sweep_range, asked, ["swept", "swept_told"], **NETWORKS)
         latest = asset("latest.js").replace("NAMES", json.dumps(names))
@@ -193,11 +199,13 @@ class Page:
         parts, first = self.parts, self.explored.first.space.areas[0]
         with gr.Accordion("The same request of many images", open=False):
             with gr.Row():
-                parts["cohort_request"] = gr.Textbox(f"{first}=+20%", label="Request: variable=change, …", max_lines=1)
+                parts["cohort_request"] = gr.Textbox(
+                    f"{first}=+20%", label="Request: variable=change, …", max_lines=1, scale=2, min_width=260
+                )
                 most = min(MOST_IMAGES, len(self.explored.source.ids if self.explored.source else ()))
                 parts["images"] = gr.Number(min(IMAGES, most), label="Images", precision=0, minimum=1, maximum=most)
             button = gr.Button("Answer all")
-            parts["cohort_told"] = gr.HTML()
+            parts["cohort_told"] = told()
             script = asset("cohort.js")
             parts["cohort"] = gr.HTML({}, rows="", html_template="${rows}", js_on_load=script, elem_id="sg-table")
         request, written = parts["request"], parts["cohort_request"]
@@ -210,13 +218,18 @@ class Page:
         parts = self.parts
         with gr.Accordion("Download this counterfactual", open=False):
             button = gr.Button("Prepare files")
-            parts["files_told"], parts["files"] = gr.HTML(), gr.HTML(elem_id="sg-files")
+            parts["files_told"], parts["files"] = told(), gr.HTML(elem_id="sg-files")
             parts["code"] = gr.Code(
                 label="The same request in Python", interactive=False, elem_id="sg-code",
                 wrap_lines=True, show_line_numbers=False,
             )  # fmt: skip
         asked, made = ["chosen", "request", "methods", "follow"], ["files", "code", "files_told"]
         self.on(button.click, self.handlers.download, asked, made, **NETWORKS)
+
+
+def told() -> gr.HTML:
+    """A place for messages, which takes no room without one."""
+    return gr.HTML(elem_classes="sg-told")
 
 
 def by_part(work: Handler, parts: Mapping[str, Any]) -> Callable[..., dict[Any, Any]]:

@@ -11,6 +11,7 @@ from segue.causal.request import Intervention
 from segue.cohort.grid import Grid
 from segue.engine.asked import possible
 from segue.engine.model import Model
+from segue.engine.verdict import SMALLEST_CHANGE
 from segue.explorer.asking import Answer, training_range
 from segue.explorer.markup import filled
 from segue.explorer.models import Chosen
@@ -25,7 +26,8 @@ class Slider:
     """One variable.
 
     Attributes:
-        start: its factual value, rounded to `step`. trained: its range in the training data.
+        start: its factual value, rounded to `step`. trained: its range in the training data. slack: what is no farther
+        outside counts as inside, as in the verdict.
         possible: the values that may be asked.
     """
 
@@ -38,6 +40,7 @@ class Slider:
     high: float
     step: float
     trained: tuple[float, float]
+    slack: float
     possible: tuple[float, float]
 
     def share(self, value: float) -> float:
@@ -75,6 +78,7 @@ def sliders(model: Model, factual: Mapping[str, float], pixel_area: float) -> li
                 high=math.ceil(top / step) * step,
                 step=step,
                 trained=(low, high),
+                slack=SMALLEST_CHANGE * float(model.space.sd[i]),
                 possible=allowed,
             )
         )
@@ -114,6 +118,12 @@ def preset_value(model: Model, slider: Slider, change: str) -> float:
     factual = space.marginal.new_tensor([slider.start])
     value = Intervention.parse(slider.name, change).apply(factual, sd=space.sd[i], marginal=space.marginal[:, i])
     return round(float(value[0]), digits(slider.step))
+
+
+def on_steps(model: Model, chosen: Chosen, asked: Answer) -> dict[str, float]:
+    """The values that are asked, rounded to the sliders' steps."""
+    found = sliders(model, asked.factual, model.grid.area(chosen.case.spacing))
+    return {one.name: round(asked.do[one.name], digits(one.step)) for one in found if one.name in asked.do}
 
 
 def panel(model: Model, chosen: Chosen, answer: Answer) -> str:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from segue.errors import InputError
 from segue.explorer.lean_gradio import import_gradio
 from segue.explorer.markup import asset
+from segue.explorer.opening import bracketed, opening
+from segue.text import one_line, shortened
 
 if TYPE_CHECKING:
     from gradio import Blocks
@@ -70,6 +72,7 @@ def prepared(explored: "Explored") -> Prepared:
         InputError: gradio is not installed.
     """
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ |= {name: unproxied(os.environ.get(name, "")) for name in ("NO_PROXY", "no_proxy")}  # it asks itself
     os.environ["GRADIO_ANALYTICS_CACHE_FREQUENCY"] = str(1 << 30)  # no table of all events after each of them
     try:
         from segue.explorer.private_folder import PrivateFolder
@@ -83,6 +86,15 @@ def prepared(explored: "Explored") -> Prepared:
 
     keep_memory()
     return Prepared(build_page(explored), explored, folder)
+
+
+def unproxied(names: str) -> str:
+    """`NO_PROXY` with the names of this machine: gradio asks itself whether it is there, and a proxy could not know.
+
+    >>> unproxied("lab.org")
+    'lab.org,127.0.0.1,localhost,::1'
+    """
+    return ",".join(dict.fromkeys([*filter(None, names.split(",")), *LOCAL]))
 
 
 def serve(
@@ -116,10 +128,17 @@ def serve_page(
         settings |= {"auth": Logins(users), "auth_message": RULE}
     page.explored.quick.stay()
     try:
-        _, address, _ = page.blocks.launch(server_name=host, server_port=port, **settings)
-    except OSError:
+        with opening(host, port):  # else gradio says that it found no port, which may have other reasons
+            pass
+        _, address, _ = page.blocks.launch(server_name=bracketed(host), server_port=port, **settings)
+    except InputError:
         page.folder.remove()
-        raise InputError(f"--port {port}: is in use; give another, or 0 for any that is free") from None
+        raise
+    except Exception as error:  # of many types, and of none in particular
+        page.folder.remove()
+        raise InputError(
+            f"the page could not be served: {shortened(one_line(error))} (is this machine very busy? try again)"
+        ) from error
 
     def close() -> None:
         page.explored.quick.leave()
@@ -157,6 +176,7 @@ def private_server(page: Prepared, host: str, names: Sequence[str]) -> dict[str,
         "ssr_mode": False,
         "run_history": False,
         "enable_monitoring": False,
+        "_frontend": False,  # serves the page, but does not ask for it once more with a limit of 3 s
         "app_kwargs": {"middleware": guards, "lifespan": tidied(page.folder, page.explored)},
     }
 

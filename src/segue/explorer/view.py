@@ -27,7 +27,7 @@ from segue.explorer.pictures import (
 from segue.explorer.planes import Shown, for_browser, shown_planes, to_picture
 from segue.report.colours import STRUCTURES, colour_limit
 from segue.report.columns import method_title
-from segue.text import in_words, typeset, typeset_unit
+from segue.text import in_words, typeset, typeset_unit, with_sign
 
 TICKS = (-1.0, -0.5, 0.0, 0.5, 1.0)  # of the colour bar, as shares of its limit
 NOTABLE = 0.25  # sd: an off-target change above this is marked
@@ -97,12 +97,14 @@ def view(explored: Explored, chosen: Chosen, answer: Answer, *, place: Voxel | N
 
 def verdicts_shown(answer: Answer, *, measuring: bool = False) -> str:
     """The verdicts of an answer; with `measuring`, that they follow."""
-    notes = dict.fromkeys(note for one in answer.readings for note in one.verdict.notes)
+    first, *others = (one.verdict.notes for one in answer.readings)
+    common = [note for note in first if all(note in notes for notes in others)]
+    names = [*answer.factual, *answer.outlines]
     return filled(
         "verdicts.html.j2",
         measuring=measuring and bool(answer.do),
-        methods=[said_of(one, answer) for one in answer.readings],
-        notes=[] if measuring else [in_titles(note, [*answer.factual, *answer.outlines]) for note in notes],
+        methods=[said_of(one, answer, common) for one in answer.readings],
+        notes=[] if measuring else [in_titles(note, names) for note in common],
     )
 
 
@@ -117,11 +119,13 @@ def table(explored: Explored, answer: Answer) -> str:
     )
 
 
-def said_of(one: Reading, answer: Answer) -> dict[str, object]:
-    """A method's verdict, leakage, reach and off-target change."""
+def said_of(one: Reading, answer: Answer, common: Sequence[str]) -> dict[str, object]:
+    """A method's verdict, leakage, reach and off-target change, and the notes that are not `common` to all methods."""
+    names = [*answer.factual, *answer.outlines]
     return {
         "title": method_title(one.method),
-        "verdict": verdict_items(one.verdict, [*answer.factual, *answer.outlines]) if answer.do else [],
+        "verdict": verdict_items(one.verdict, names) if answer.do else [],
+        "notes": [in_titles(note, names) for note in one.verdict.notes if note not in common],
         "word": one.verdict.word,
         "leakage": one.leakage,
         "reach": one.verdict.reach,
@@ -217,7 +221,7 @@ def reached(answer: Answer, one: Reading, name: str) -> tuple[str, str, str, boo
     moved = (after[name] - before[name]) / answer.sd[name]
     judge = said_value(name, one.judge[name]) if one.judge else "–"
     marked = abs(moved) > NOTABLE and name not in answer.moving
-    return said_value(name, one.guide[name]), judge, typeset(f"{moved:+.2f}"), marked
+    return said_value(name, one.guide[name]), judge, with_sign(moved), marked
 
 
 def asked_in_words(answer: Answer) -> str:

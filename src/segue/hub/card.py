@@ -35,7 +35,7 @@ from segue.report.verdict_text import standing_of, verdict_text
 from segue.sealed import as_written, read_json
 from segue.study.derived import names_of
 from segue.study.schema import Study
-from segue.text import typeset_unit
+from segue.text import in_digits, typeset_unit
 
 TAGS = ["segue", "counterfactual", "causal-inference", "medical-imaging", "variational-autoencoder"]
 
@@ -179,11 +179,11 @@ def fact_table(corner: str, rows: list[str], columns: Mapping[str, list[Any]]) -
 
 
 def fact(value: Any) -> str:
-    """A number with three digits, anything else as it is.
+    """A number with three digits at least, anything else as it is.
 
-    >>> fact(0.12345), fact(18), fact(None)
-    ('0.123', '18', '–')
+    >>> fact(0.12345), fact(1033.4), fact(18), fact(None)
+    ('0.123', '1,033', '18', '–')
     """
     if value is None:
         return MISSING
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    return in_digits(value) if isinstance(value, float) else str(value)

@@ -31,16 +31,17 @@ def doubts(metrics: Mapping[str, Any], verdict: StudyVerdict) -> list[str]:
 def of_segmentors(metrics: Mapping[str, Any], verdict: StudyVerdict) -> Iterator[str]:
     """Guide and judge against the masks."""
     for role, one, rests in (
-        ("guide", verdict.guide, "requests for them, and their answers,"),
-        ("judge", verdict.judge, "errors in them"),
+        ("guide", verdict.guide, "requests for {} and their answers"),
+        ("judge", verdict.judge, "errors in {}"),
     ):
         if one.grade == "unknown":
             yield f"The {role} was not compared with masks: its errors are not known."
         elif len(one.failing) == verdict.variables > 1:
-            yield f"The {role} measures every variable with an error above {WEAK} sd: {rests} mean little."
+            rest = rests.format("them")
+            yield f"The {role} measures every variable with an error above {WEAK} sd: {rest} mean little."
         elif one.failing:
-            worst = listed([variable_title(name) for name in one.failing])
-            yield f"The {role}'s error is above {WEAK} sd for {worst}: {rests} mean little."
+            worst, them = listed([variable_title(name) for name in one.failing]), "them" if one.failing[1:] else "it"
+            yield f"The {role}'s error is above {WEAK} sd for {worst}: {rests.format(them)} mean little."
     ratios = spread_ratios(metrics)
     low, high = SPREADS
     if wrong := [variable_title(name) for name, ratio in ratios.items() if not low <= ratio <= high]:

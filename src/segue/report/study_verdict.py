@@ -54,10 +54,15 @@ class Accuracy:
         return "good" if max(known) <= GOOD else "weak" if max(known) <= WEAK else "too weak"
 
     @property
+    def largest(self) -> dict[str, float]:
+        """By variable, the larger of its two errors, the worst first."""
+        found = {name: max(error, self.of_masks.get(name, 0.0)) for name, error in self.errors.items()}
+        return dict(sorted(found.items(), key=lambda one: -one[1]))
+
+    @property
     def failing(self) -> tuple[str, ...]:
         """The variables whose own error is above the limit `WEAK`, the worst first."""
-        largest = {name: max(error, self.of_masks.get(name, 0.0)) for name, error in self.errors.items()}
-        return tuple(sorted((name for name, e in largest.items() if e > WEAK), key=lambda name: -largest[name]))
+        return tuple(name for name, error in self.largest.items() if error > WEAK)
 
 
 @dataclass(frozen=True)

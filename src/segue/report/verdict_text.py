@@ -113,11 +113,11 @@ def accuracy_sentences(one: Accuracy, role: str) -> str:
     """Whether a segmentor is good enough, and by which limits."""
     if one.mean is None:
         return f"{ANSWERS[one.grade]}. The {role} was not compared with masks."
-    worst = max(one.errors, key=lambda name: one.errors[name])
+    worst, error = next(iter(one.largest.items()))
     masks = "" if one.mean_of_masks is None else f", or {one.mean_of_masks:.2f} sd of the masks' own areas"
     return (
         f"{ANSWERS[one.grade]}. Its areas differ from those of the masks by {one.mean:.2f} sd on average{masks}; "
-        f"most for {variable_title(worst)} ({one.errors[worst]:.2f} sd). "
+        f"most for {variable_title(worst)} ({error:.2f} sd). "
         f"Up to {GOOD} sd is good, above {WEAK} sd is too weak."
     )
 

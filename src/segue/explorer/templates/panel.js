@@ -65,7 +65,8 @@ element.addEventListener('change', (event) => {
   const target = event.target, cell = target.closest('.sg-cell');
   if (target.classList.contains('sg-number')) {
     // What is no number reads as '': an emptied box goes back to the measured value.
-    if (show(cell, target.value === '' && !target.validity.badInput ? cell.dataset.start : target.value)) ask();
+    if (!show(cell, target.value === '' && !target.validity.badInput ? cell.dataset.start : target.value)) return;
+    ask();
   } else if (target.classList.contains('sg-preset') && target.value) {
     const values = JSON.parse(target.value);
     for (const one of cells()) if (one.dataset.name in values) show(one, values[one.dataset.name]);
