@@ -191,7 +191,7 @@ def result_doubts(one: Reached, sd: float) -> list[Doubt]:
         doubts.append(Doubt("uncertain", f"{text}; ask for a larger change"))
     elif one.spread is not None and one.spread[0] <= one.factual <= one.spread[1]:
         ends = f"{span(one.spread)} {one.unit}".rstrip()
-        text = f"what {one.variable} achieved is {ends} even without measurement errors, which includes its factual value"
+        text = f"what {one.variable} achieved is {ends}, without measurement errors, and may be its factual value"
         doubts.append(Doubt("uncertain", f"{text}; ask for a larger change"))
     return doubts
 
