@@ -41,9 +41,10 @@ GRIDS: dict[str, dict[str, Sequence[Any]]] = {
     "test_time_deformation": {"steps": (30,), "smoothness": (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)},
     "latent_optimisation": {"steps": (20,), "lr": (0.02,), "distance": (3.0, 10.0, 30.0)},
     "mask_inpainting": {"depth": (0.02, 0.04, 0.08, 0.15, 0.3, 0.5)},
-    "guided_diffusion": {"depth": (0.1, 0.2, 0.4), "scale": (0.5, 1.0, 2.0)},
+    "guided_diffusion": {"depth": (0.02, 0.05, 0.1, 0.2, 0.4), "scale": (0.5, 1.0, 2.0)},
     "guided_diffusion_held": {
-        "kind": ("guided_diffusion",), "hold": (True,), "depth": (0.1, 0.2, 0.4), "scale": (0.5, 1.0, 2.0),
+        "kind": ("guided_diffusion",), "hold": (True,),
+        "depth": (0.02, 0.05, 0.1, 0.2, 0.4), "scale": (0.5, 1.0, 2.0),
     },
 }  # fmt: skip
 
