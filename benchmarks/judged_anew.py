@@ -5,21 +5,25 @@
 A change of one baseline's settings needs no other method trained again. RUN is the same study with fewer methods. Its
 table must hold further methods of the kept one, the controls: where cohort, guide, judge, requests and every number of
 every control are those of the kept table, so are the networks and the images behind the new rows. Otherwise nothing is
-written. Times are not compared; they are of different machines. What is paired with the best method of the kept table
-(`over_best`) is there only if that is a control.
+written. Times are not compared; they are of different machines. The seconds of training stay those of the kept table,
+whose networks they are. What is paired with the best method of the kept table (`over_best`) is there only if that is a
+control. The figure of the kept table stays, with the former columns of these rows; that of RUN is put beside it.
 """
 
 import argparse
 import math
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from segue.pipeline.judging import METRICS_FILE, read_metrics, write_metrics
+from segue.pipeline.pictures import FIGURE1
 
 Metrics = dict[str, Any]
 SETTING = ("split", "n_images", "unit", "variables", "sd", "sd_of_masks", "segmentors", "doing_nothing")
+ANEW = "figure1-anew.png"
 TIMES = ("training_seconds", "seconds_per_image")
 
 
@@ -39,7 +43,10 @@ def merged(kept: Metrics, anew: Metrics, rows: Sequence[str]) -> Metrics:
     record = {"commit": anew["commit"], "command": anew["command"], "controls": controls}
     best = min(kept["methods"], key=lambda name: kept["methods"][name]["mean"]["error_sd"])
     new = {name: anew["methods"][name] if best in controls else unpaired(anew["methods"][name]) for name in rows}
-    methods = {name: new.get(name, one) for name, one in kept["methods"].items()}
+    trained = "training_seconds"
+    methods = {
+        name: new[name] | {trained: one[trained]} if name in new else one for name, one in kept["methods"].items()
+    }
     return kept | {"methods": methods, "judged_anew": kept.get("judged_anew", {}) | dict.fromkeys(rows, record)}
 
 
@@ -81,6 +88,7 @@ def main() -> None:
     except ValueError as error:
         sys.exit(f"{options.kept / METRICS_FILE}: left as it is; {error}")
     write_metrics(options.kept, found)
+    shutil.copy(options.anew / FIGURE1, options.kept / ANEW)
 
 
 if __name__ == "__main__":

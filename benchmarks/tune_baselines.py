@@ -44,7 +44,7 @@ GRIDS: dict[str, dict[str, Sequence[Any]]] = {
     "guided_diffusion": {"depth": (0.02, 0.05, 0.1, 0.2, 0.4), "scale": (0.5, 1.0, 2.0)},
     "guided_diffusion_held": {
         "kind": ("guided_diffusion",), "hold": (True,),
-        "depth": (0.02, 0.05, 0.1, 0.2, 0.4), "scale": (0.5, 1.0, 2.0),
+        "depth": (0.02, 0.05, 0.1, 0.2, 0.4), "scale": (0.5, 1.0, 2.0, 4.0),
     },
 }  # fmt: skip
 

@@ -21,13 +21,16 @@ def smaller(*names):
 
 def test_a_row_is_replaced_and_the_rest_stays():
     anew = smaller("nothing", BEST)
-    anew["methods"]["nothing"]["seconds_per_image"] = 99.0  # of another machine
+    for name in ("nothing", *ROWS):
+        anew["methods"][name]["training_seconds"] = 99.0  # of another machine
     found = merged(KEPT, anew, ROWS)
-    assert found["methods"]["guided_diffusion"]["mean"]["error_sd"] == 0.25
+    row = found["methods"]["guided_diffusion"]
+    assert row["mean"]["error_sd"] == 0.25
+    assert row["training_seconds"] == KEPT["methods"]["guided_diffusion"]["training_seconds"] != 99
     assert list(found["methods"]) == list(KEPT["methods"])
     assert all(found["methods"][name] == one for name, one in KEPT["methods"].items() if name not in ROWS)
     assert found["judged_anew"]["guided_diffusion"]["command"] == "segue evaluate smaller"
-    assert "over_best" in found["methods"]["guided_diffusion"]
+    assert "over_best" in row
     assert "over_best" not in merged(KEPT, smaller("nothing"), ROWS)["methods"]["guided_diffusion"]
 
 

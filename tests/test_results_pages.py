@@ -1,13 +1,16 @@
 """The tables of the pages are what the script writes from results/."""
 
+import inspect
 import json
 import re
 
 import pytest
+import yaml
 
 from docs.site.metric_tables import metrics_table, place_of
 from docs.site.project import ROOT
 from docs.site.tables import PAGES, TABLE, with_tables
+from segue.baselines import BASELINES
 from segue.evaluation.metric import METRICS
 from segue.report.table import table1
 
@@ -61,6 +64,16 @@ def test_a_table_of_another_file_has_its_numbers(page, form, name, path):
         found = found[key]
     mean, (low, high) = found.get("value", found.get("mean")), found["ci95"]
     assert f"{mean:{form}} [{low:{form}}, {high:{form}}]" in (ROOT / "docs" / f"{page}.md").read_text()
+
+
+@pytest.mark.parametrize("name", ["chest", "phantom"])
+def test_a_study_has_the_settings_that_its_tuning_chose(name):
+    tuned = json.loads((ROOT / "results" / "baselines" / name / "tuning.json").read_text())
+    given = yaml.safe_load((ROOT / "studies" / "baselines" / f"{name}.yaml").read_text())["baselines"]
+    for baseline, one in tuned.items():
+        defaults = inspect.signature(BASELINES[given[baseline].get("kind", baseline)]).parameters
+        found = {key: given[baseline].get(key, defaults[key].default) for key in one["chosen"] if key != "kind"}
+        assert found == {key: value for key, value in one["chosen"].items() if key != "kind"}
 
 
 def test_where_a_method_stands():

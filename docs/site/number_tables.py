@@ -55,6 +55,22 @@ def tuning_table(said: dict[str, Any]) -> str:
     return pipe_table(["baseline", "settings", *numbers, "images"], rows, left=2, marked_up=True)
 
 
+def tuned_table(said: dict[str, Any]) -> str:
+    """By study, on how many settings and validation images each baseline was tuned; a dash where it was not."""
+    found = {title: result(name) for title, name in said["tuned"].items()}
+
+    def counts(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+        return [str(len(rows)), str(min(row["images"] for row in rows))] if rows else [MISSING, MISSING]
+
+    heads = [f"{title}: {what}" for title in found for what in ("settings", "images")]
+    names = dict.fromkeys(name for one in found.values() for name in one)
+    rows = [
+        [method_title(name), *(cell for one in found.values() for cell in counts(one.get(name, {}).get("rows", [])))]
+        for name in names
+    ]
+    return pipe_table(["baseline", *heads], rows)
+
+
 def rank_table(said: dict[str, Any]) -> str:
     """Pairs of the mini-benchmark: how much larger the second's number is, over the cells; what is sure is bold."""
 

@@ -10,7 +10,7 @@ A table stands between two comments. The first one says what is in it, as YAML, 
 - `leaderboard`: a file; its times are left out.
 - `ablation`: its name; `columns` are metrics, for each of `methods`.
 - `categories`: a folder of results/; of the `variable`, its error and the share of answers in the requested category.
-- `tuning`: a file of results/ with settings of baselines.
+- `tuning`: a file of results/ with settings of baselines. `tuned`: such files by title; how many settings and images.
 - `use`: augmentation, bias or progression.
 - `rank`: a file of results/ with the pairs of the mini-benchmark.
 - `ratios`: by row and head of a column, a file under results/benchmarks/ and the words of a ratio in it.
@@ -31,6 +31,7 @@ from docs.site.number_tables import (
     measured_table,
     rank_table,
     ratios_table,
+    tuned_table,
     tuning_table,
     use_table,
 )
@@ -45,6 +46,7 @@ KINDS: dict[str, Callable[[dict[str, Any]], str]] = {
     "leaderboard": leaderboard_table,
     "ablation": ablation_table,
     "categories": category_table,
+    "tuned": tuned_table,
     "tuning": tuning_table,
     "use": use_table,
     "rank": rank_table,
