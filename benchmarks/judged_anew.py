@@ -2,11 +2,14 @@
 
     python -m benchmarks.judged_anew RUN/evaluate results/baselines/chest --rows guided_diffusion
 
-A change of one baseline's settings needs no other method trained again. RUN is the same study with fewer methods. Its
-table must hold further methods of the kept one, the controls: where cohort, guide, judge, requests and every number of
-every control are those of the kept table, so are the networks and the images behind the new rows. Otherwise nothing is
-written. Times are not compared; they are of different machines. The seconds of training stay those of the kept table,
-whose networks they are. What is paired with the best method of the kept table (`over_best`) is there only if that is a
+A change of one baseline's settings needs no other method trained again. RUN is the same study with fewer methods. It
+must hold controls, which have to come out as in the kept table: methods that both have, and `NAME_before`, which is
+NAME with its former settings. `--controls` names some of them, where others have networks that are not behind the new
+rows. Where cohort, guide, judge, requests and every number of every control are those of the kept table, so are the
+networks and the images behind the new rows. Otherwise nothing is written.
+
+Times are not compared; they are of different machines. The seconds of training stay those of the kept table, whose
+networks they are. What is paired with the best method of the kept table (`over_best`) is there only if that is a
 control. The figure of the kept table stays, with the former columns of these rows; that of RUN is put beside it.
 """
 
@@ -23,24 +26,29 @@ from segue.pipeline.pictures import FIGURE1
 
 Metrics = dict[str, Any]
 SETTING = ("split", "n_images", "unit", "variables", "sd", "sd_of_masks", "segmentors", "doing_nothing")
-ANEW = "figure1-anew.png"
+ANEW, BEFORE = "figure1-anew.png", "_before"
 TIMES = ("training_seconds", "seconds_per_image")
 
 
-def merged(kept: Metrics, anew: Metrics, rows: Sequence[str]) -> Metrics:
+def merged(kept: Metrics, anew: Metrics, rows: Sequence[str], controls: Sequence[str] | None = None) -> Metrics:
     """The kept table with some rows of the other, and for each of these the command that judged it.
+
+    Args:
+        controls: methods of `anew` that have to come out as in the kept table; default: all that can.
 
     Raises:
         ValueError: what is not the same in both, or that there is no control.
     """
-    controls = [name for name in anew["methods"] if name in kept["methods"] and name not in rows]
-    if not controls:
-        raise ValueError("both tables have no method that stays; judge one or more of them too")
+    able = [name for name in anew["methods"] if name.removesuffix(BEFORE) in kept["methods"] and name not in rows]
+    controls = able if controls is None else controls
+    if not controls or set(controls) - set(able):
+        raise ValueError(f"no method that stays; judge one or more of them too (controls may be: {able})")
     pairs = [(key, kept[key], anew[key]) for key in SETTING]
-    pairs += [(name, unpaired(kept["methods"][name]), unpaired(anew["methods"][name])) for name in controls]
+    pairs += [(name, unpaired(kept["methods"][name.removesuffix(BEFORE)]), unpaired(anew["methods"][name]))
+              for name in controls]  # fmt: skip
     if other := [line for key, before, now in pairs for line in differences(before, now, key)]:
         raise ValueError("\n".join(["these are not the same:", *other]))
-    record = {"commit": anew["commit"], "command": anew["command"], "controls": controls}
+    record = {"commit": anew["commit"], "command": anew["command"], "controls": list(controls)}
     best = min(kept["methods"], key=lambda name: kept["methods"][name]["mean"]["error_sd"])
     new = {name: anew["methods"][name] if best in controls else unpaired(anew["methods"][name]) for name in rows}
     trained = "training_seconds"
@@ -82,9 +90,10 @@ def main() -> None:
     made.add_argument("anew", type=Path, help="folder `evaluate` of the smaller run")
     made.add_argument("kept", type=Path, help="folder under results/")
     made.add_argument("--rows", nargs="+", required=True, help="methods whose rows are replaced")
+    made.add_argument("--controls", nargs="+", help="methods of RUN that must come out as kept; default: all that can")
     options = made.parse_args()
     try:
-        found = merged(read_metrics(options.kept), read_metrics(options.anew), options.rows)
+        found = merged(read_metrics(options.kept), read_metrics(options.anew), options.rows, options.controls)
     except ValueError as error:
         sys.exit(f"{options.kept / METRICS_FILE}: left as it is; {error}")
     write_metrics(options.kept, found)

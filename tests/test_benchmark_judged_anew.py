@@ -43,3 +43,14 @@ def test_other_networks_other_images_and_no_control_are_refused():
         merged(KEPT, smaller(BEST) | {"n_images": 23}, ROWS)
     with pytest.raises(ValueError, match="no method that stays"):
         merged(KEPT, smaller(), ROWS)
+
+
+def test_controls_are_chosen_and_may_be_a_row_with_its_former_settings():
+    anew, before = smaller("nothing", BEST), f"{ROWS[0]}_before"
+    anew["methods"][before] = copy.deepcopy(KEPT["methods"][ROWS[0]])
+    anew["methods"][BEST]["mean"]["error_sd"] *= 1.01  # of another network, which is not behind the row
+    found = merged(KEPT, anew, ROWS, ["nothing", before])
+    assert found["judged_anew"][ROWS[0]]["controls"] == ["nothing", before] and before not in found["methods"]
+    anew["methods"][before]["mean"]["error_sd"] *= 1.01
+    with pytest.raises(ValueError, match=f"{before}/mean/error_sd: "):
+        merged(KEPT, anew, ROWS, ["nothing", before])
