@@ -8,7 +8,9 @@ NAME with its former settings. `--controls` names some of them, where others hav
 rows. Where cohort, guide, judge, requests and every number of every control are those of the kept table, so are the
 networks and the images behind the new rows. Otherwise nothing is written.
 
-Times are not compared; they are of different machines. The seconds of training stay those of the kept table, whose
+Times are not compared, nor counts of operations; they are of different machines and versions. Local realism is of a
+network that is trained while judging, which no two machines do alike: each value must lie in the other's interval, and
+both are written down. The seconds of training stay those of the kept table, whose
 networks they are. What is paired with the best method of the kept table (`over_best`) is there only if that is a
 control. The figure of the kept table stays, with the former columns of these rows; that of RUN is put beside it.
 """
@@ -27,7 +29,8 @@ from segue.pipeline.pictures import FIGURE1
 Metrics = dict[str, Any]
 SETTING = ("split", "n_images", "unit", "variables", "sd", "sd_of_masks", "segmentors", "doing_nothing")
 ANEW, BEFORE = "figure1-anew.png", "_before"
-TIMES = ("training_seconds", "seconds_per_image")
+APART = ("training_seconds", "seconds_per_image", "flops_per_image", "local_realism")
+"""Not compared number by number."""
 
 
 def merged(kept: Metrics, anew: Metrics, rows: Sequence[str], controls: Sequence[str] | None = None) -> Metrics:
@@ -43,12 +46,16 @@ def merged(kept: Metrics, anew: Metrics, rows: Sequence[str], controls: Sequence
     controls = able if controls is None else controls
     if not controls or set(controls) - set(able):
         raise ValueError(f"no method that stays; judge one or more of them too (controls may be: {able})")
-    pairs = [(key, kept[key], anew[key]) for key in SETTING]
-    pairs += [(name, unpaired(kept["methods"][name.removesuffix(BEFORE)]), unpaired(anew["methods"][name]))
-              for name in controls]  # fmt: skip
-    if other := [line for key, before, now in pairs for line in differences(before, now, key)]:
+    both = {name: (unpaired(kept["methods"][name.removesuffix(BEFORE)]), unpaired(anew["methods"][name]))
+            for name in controls}  # fmt: skip
+    pairs = {key: (kept[key], anew[key]) for key in SETTING} | both
+    real = {name: (before["local_realism"], now["local_realism"]) for name, (before, now) in both.items()}
+    other = [line for key, (before, now) in pairs.items() for line in differences(before, now, key)]
+    other += [f"{name}/local_realism: {before} and {now}" for name, (before, now) in real.items() if apart(before, now)]
+    if other:
         raise ValueError("\n".join(["these are not the same:", *other]))
-    record = {"commit": anew["commit"], "command": anew["command"], "controls": list(controls)}
+    aucs = {name: [one and one["auc"] for one in of] for name, of in real.items()}
+    record = {"commit": anew["commit"], "command": anew["command"], "controls": aucs}
     best = min(kept["methods"], key=lambda name: kept["methods"][name]["mean"]["error_sd"])
     new = {name: anew["methods"][name] if best in controls else unpaired(anew["methods"][name]) for name in rows}
     trained = "training_seconds"
@@ -71,11 +78,24 @@ def differences(before: Any, now: Any, where: str) -> Iterator[str]:
     """
     if isinstance(before, dict | list) and type(before) is type(now) and len(before) == len(now):
         for key, one in before.items() if isinstance(before, dict) else enumerate(before):
-            if key not in TIMES:
+            if key not in APART:
                 other = now.get(key) if isinstance(now, dict) else now[key]
                 yield from differences(one, other, f"{where}/{key}")
     elif not (before == now or alike(before, now)):
         yield f"{where}: {before} and {now}"
+
+
+def apart(before: Metrics | None, now: Metrics | None) -> bool:
+    """Whether a local realism lies outside of the other's interval.
+
+    >>> one, other = {"auc": 0.55, "ci95": [0.5, 0.6]}, {"auc": 0.58, "ci95": [0.56, 0.6]}
+    >>> apart(one, one), apart(one, other), apart(None, None), apart(one, None)
+    (False, True, False, True)
+    """
+    if before is None or now is None:
+        return before is not now
+    pairs = ((before["ci95"], now["auc"]), (now["ci95"], before["auc"]))
+    return any(not low <= value <= high for (low, high), value in pairs)
 
 
 def alike(before: Any, now: Any) -> bool:

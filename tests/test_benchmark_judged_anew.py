@@ -15,7 +15,8 @@ ROWS, BEST = ["guided_diffusion"], "segue_move_only"
 def smaller(*names):
     """The table of a smaller run, in which the row has another error."""
     found = copy.deepcopy(KEPT) | {"methods": {name: copy.deepcopy(KEPT["methods"][name]) for name in (*names, *ROWS)}}
-    found["methods"]["guided_diffusion"]["mean"]["error_sd"] = 0.25
+    row = found["methods"]["guided_diffusion"]
+    row["mean"]["error_sd"], row["over_best"] = 0.25, {"value": 0.1, "ci95": [0.05, 0.15]}
     return found | {"commit": "abc", "command": "segue evaluate smaller"}
 
 
@@ -39,6 +40,12 @@ def test_other_networks_other_images_and_no_control_are_refused():
     other["methods"][BEST]["variables"]["heart@whole"]["error"] *= 1.01
     with pytest.raises(ValueError, match=f"{BEST}/variables/heart@whole/error: "):
         merged(KEPT, other, ROWS)
+    other = smaller(BEST)
+    other["methods"][BEST]["local_realism"]["auc"] += 0.01  # of a network trained on another machine
+    merged(KEPT, other, ROWS)
+    other["methods"][BEST]["local_realism"]["auc"] += 0.2
+    with pytest.raises(ValueError, match=f"{BEST}/local_realism: "):
+        merged(KEPT, other, ROWS)
     with pytest.raises(ValueError, match="n_images: 24 and 23"):
         merged(KEPT, smaller(BEST) | {"n_images": 23}, ROWS)
     with pytest.raises(ValueError, match="no method that stays"):
@@ -50,7 +57,7 @@ def test_controls_are_chosen_and_may_be_a_row_with_its_former_settings():
     anew["methods"][before] = copy.deepcopy(KEPT["methods"][ROWS[0]])
     anew["methods"][BEST]["mean"]["error_sd"] *= 1.01  # of another network, which is not behind the row
     found = merged(KEPT, anew, ROWS, ["nothing", before])
-    assert found["judged_anew"][ROWS[0]]["controls"] == ["nothing", before] and before not in found["methods"]
+    assert list(found["judged_anew"][ROWS[0]]["controls"]) == ["nothing", before] and before not in found["methods"]
     anew["methods"][before]["mean"]["error_sd"] *= 1.01
     with pytest.raises(ValueError, match=f"{before}/mean/error_sd: "):
         merged(KEPT, anew, ROWS, ["nothing", before])
