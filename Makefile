@@ -162,7 +162,7 @@ leaderboard: $(VENV)/ready-dev ## the rows of docs/benchmark.md, from the run of
 use: $(VENV)/ready-dev ## is it of use? augmentation, bias, progression (docs/use.md), from the runs chest-small and coronary-phantom-full
 	@set -e; for name in augmentation bias progression; do $(BIN)/python -m benchmarks.use.$$name --runs $(RUNS); done; $(BIN)/python -m benchmarks.use.figures
 
-rank: $(VENV)/ready-dev ## the mini-benchmark: trains four tiny studies; fails if the ranking in results/rank.json regresses, else writes it anew
+rank: $(VENV)/ready-dev ## the mini-benchmark: trains four tiny studies; fails if the ranking in results/rank.json regresses
 	$(BIN)/python -m benchmarks.rank
 
 # Each takes --quick, --out and its own scale: .venv/bin/python -m benchmarks.step --help
