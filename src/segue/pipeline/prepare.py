@@ -135,7 +135,8 @@ def store_records(
         total=count,
     )
     store = Store(directory / "cohort.zarr")
-    about = {"images": len(store), "unit": store.unit, "splits": store.table["split"].value_counts().to_dicts()}
+    splits = store.table["split"].value_counts().sort("split")
+    about = {"images": len(store), "unit": store.unit, "splits": splits.to_dicts()}
     return about | {"values": told_values(study, directory / "cohort.zarr")}
 
 
