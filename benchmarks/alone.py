@@ -10,6 +10,7 @@ import json
 import resource
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -27,6 +28,13 @@ def high_water() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
+def timed(work: Callable[[], object]) -> tuple[float, float]:
+    """Do the work once: the seconds it took, also of the processor."""
+    began, cpu = time.perf_counter(), time.process_time()
+    work()
+    return time.perf_counter() - began, time.process_time() - cpu
+
+
 def main() -> None:
     """Import, note the baseline, make the work, and do it whenever asked."""
     module, _, name = sys.argv[1].partition(":")
@@ -34,10 +42,9 @@ def main() -> None:
     before = high_water()
     work = maker(**json.loads(sys.argv[2]))
     for _ in sys.stdin:
-        began, cpu = time.perf_counter(), time.process_time()
-        work()
-        took = {"seconds": time.perf_counter() - began, "cpu_seconds": time.process_time() - cpu}
-        print(json.dumps(took | {"peak_mb": high_water() - before}), flush=True)
+        seconds, cpu_seconds = timed(work)
+        took = {"seconds": seconds, "cpu_seconds": cpu_seconds, "peak_mb": high_water() - before}
+        print(json.dumps(took), flush=True)
 
 
 if __name__ == "__main__":

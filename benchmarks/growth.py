@@ -6,7 +6,6 @@ free is left out, and that is said.
 """
 
 import math
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from functools import partial
@@ -20,7 +19,7 @@ import torch._dynamo  # an optimiser imports it: here, once, and not in each pro
 from torch import nn
 
 from benchmarks import workload
-from benchmarks.alone import high_water
+from benchmarks.alone import high_water, timed
 from benchmarks.machine import Cost
 from benchmarks.record import Findings, Row, Statement, run, together
 from benchmarks.settings import shipped_step
@@ -135,12 +134,8 @@ def costs_of(one: Spot, saves: bool, rounds: int) -> Cost:
     """`cost`, in this process."""
     before, call = high_water(), work(saves=saves, **one)
     call()  # takes memory, which is kept
-    found = []
-    for _ in range(max(1, rounds * OFTEN // (one["batch"] * math.prod(one["size"])))):
-        began, cpu = time.perf_counter(), time.process_time()
-        call()
-        found.append((time.perf_counter() - began, time.process_time() - cpu))
-    seconds, cpu_seconds = np.median(found, axis=0).tolist()
+    times = max(1, rounds * OFTEN // (one["batch"] * math.prod(one["size"])))
+    seconds, cpu_seconds = np.median([timed(call) for _ in range(times)], axis=0).tolist()
     return Cost(seconds, cpu_seconds, high_water() - before)
 
 

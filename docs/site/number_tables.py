@@ -65,7 +65,7 @@ def tuned_table(said: dict[str, Any]) -> str:
     heads = [f"{title}: {what}" for title in found for what in ("settings", "images")]
     names = dict.fromkeys(name for one in found.values() for name in one)
     rows = [
-        [method_title(name), *(cell for one in found.values() for cell in counts(one.get(name, {}).get("rows", [])))]
+        [method_title(name), *(count for one in found.values() for count in counts(one.get(name, {}).get("rows", [])))]
         for name in names
     ]
     return pipe_table(["baseline", *heads], rows)

@@ -2,7 +2,6 @@
 
 import math
 import re
-import struct
 
 
 def in_words(name: str) -> str:
@@ -70,16 +69,6 @@ def with_sign(value: float) -> str:
     """
     said = f"{value:+.2f}"
     return typeset(said if float(said) else said[1:])
-
-
-def shortest(value: float) -> float:
-    """Of the numbers that are the same in 32 bits the one with the fewest digits, as it was written.
-
-    >>> shortest(30.799999237060547), shortest(0.0)
-    (30.8, 0.0)
-    """
-    stored = struct.pack("f", value)
-    return next(found for digits in range(1, 18) if struct.pack("f", found := float(f"{value:.{digits}g}")) == stored)
 
 
 def in_digits(value: float, *, digits: int = 3) -> str:

@@ -132,12 +132,12 @@ class Verdict:
     @property
     def word(self) -> str:
         """`not met`, else `met, in doubt`, else `met`."""
-        return word_of(self.met, self.doubts)
+        return in_a_word(self.met, self.doubts)
 
     def word_of(self, variable: str) -> str:
         """`word`, of one of the variables that were asked."""
         doubts = [one for one in self.doubts if one.kind != "not met"]
-        return word_of(all(one.met for one in self.reached if one.variable == variable), doubts)
+        return in_a_word(all(one.met for one in self.reached if one.variable == variable), doubts)
 
     def lines(self) -> list[str]:
         """Plain text: one line a variable, then the doubts, then the notes."""
@@ -149,7 +149,8 @@ class Verdict:
         return {"ok": self.ok, "word": self.word, **asdict(self)}
 
 
-def word_of(met: bool, doubts: Sequence[Doubt]) -> str:
+def in_a_word(met: bool, doubts: Sequence[Doubt]) -> str:
+    """See `Verdict.word`."""
     return "not met" if not met else "met, in doubt" if doubts else "met"
 
 

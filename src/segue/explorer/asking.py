@@ -19,7 +19,6 @@ from segue.errors import InputError
 from segue.evaluation.effect import change
 from segue.explorer.models import Explored
 from segue.hardware import threads_for
-from segue.text import shortest
 
 Array = Float[np.ndarray, "*space"]
 Areas = dict[str, float]
@@ -157,6 +156,15 @@ def asked_of_case(
         unit=model.grid.unit,
         readings=(),
     )
+
+
+def shortest(value: float) -> float:
+    """Of the numbers that are the same in 32 bits the one with the fewest digits, as it was written.
+
+    >>> shortest(30.799999237060547), shortest(0.0)
+    (30.8, 0.0)
+    """
+    return float(str(np.float32(value)))
 
 
 def read_method(explored: Explored, method: str, case: Case, target: Float[Tensor, "1 variable"]) -> Reading:

@@ -1,11 +1,11 @@
 """One request of many images of the cohort: a table that says where it was met."""
 
-import csv
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
+
+import polars as pl
 
 from segue.anatomy import said_value
 from segue.causal.request import Do
@@ -16,11 +16,12 @@ from segue.explorer.download import DownloadFile
 from segue.explorer.markup import filled
 from segue.explorer.models import Explored
 from segue.explorer.panel import title
+from segue.quoting import csv_text
+from segue.report.columns import MISSING
 from segue.text import in_digits, typeset, with_sign
 
 MOST_IMAGES = 500
 MAX_WRITTEN = 2000
-NONE = "–"
 
 
 class CohortCell(NamedTuple):
@@ -32,7 +33,7 @@ class CohortCell(NamedTuple):
     @classmethod
     def of(cls, value: float | None, say: Callable[[float], str] = in_digits) -> "CohortCell":
         """A number, or that there is none."""
-        return cls(NONE, NONE) if value is None else cls(float(f"{value:.4g}"), typeset(say(value)))
+        return cls(MISSING, MISSING) if value is None else cls(float(f"{value:.4g}"), typeset(say(value)))
 
 
 @dataclass(frozen=True)
@@ -99,13 +100,11 @@ def cohort_html(columns: list[str], rows: list[list[CohortCell]]) -> str:
 def table_csv(columns: list[str], rows: list[list[CohortCell]]) -> bytes:
     """The table as CSV, with the values that it is sorted by.
 
-    >>> table_csv(["image", "reach (%)"], [[CohortCell("p1", "p1"), CohortCell.of(None)]])
-    b'image,reach (%)\\r\\np1,\\r\\n'
+    >>> table_csv(["image", "reach (%)"], [[CohortCell("=1", "=1"), CohortCell.of(None)]])
+    b"image,reach (%)\\n'=1,\\n"
     """
-    stream = io.StringIO()
-    written = [["" if cell.value == NONE else cell.value for cell in row] for row in rows]
-    csv.writer(stream).writerows([columns, *written])
-    return stream.getvalue().encode()
+    values = [[None if cell.value == MISSING else cell.value for cell in row] for row in rows]
+    return csv_text(pl.DataFrame(values, schema=columns, orient="row", infer_schema_length=None)).encode()
 
 
 def row_of(image: str, answer: Answer, name: str) -> list[CohortCell]:
